@@ -1,0 +1,89 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind ``standalone.python.interpreters``: arguments in, result and diff out. What it decides, the core decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.core.declaration import OPTIONS, Desired, declare
+from ..plugin_utils.core.ensure import Result, ensure
+from ..plugin_utils.core.errors import StandalonePythonError
+from ..plugin_utils.core.plan import Outcome, describe
+from ..plugin_utils.core.supply import Supply, is_local
+from ..plugin_utils.host import ConnectionHost, controller_environment
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec={name: dict(spec) for name, spec in OPTIONS.items()})
+        host = ConnectionHost(self)
+        environment = host.environment()
+        try:
+            desired = self._with_paths(declare(arguments))
+            with controller_environment(environment):
+                ensured = ensure(host, desired, Supply(desired), check=self._task.check_mode, environment=environment)
+        except StandalonePythonError as error:
+            return result | {"failed": True, "msg": str(error)}
+        if self._task.diff:
+            result["diff"] = _diff(ensured)
+        return result | _returned(ensured)
+
+    def _with_paths(self, desired: Desired) -> Desired:
+        """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
+        return replace(
+            desired,
+            source=self._loader.path_dwim(desired.source) if is_local(desired.source) else desired.source,
+            catalogue=self._loader.path_dwim(desired.catalogue) if is_local(desired.catalogue) else desired.catalogue,
+        )
+
+
+def _returned(ensured: Result) -> dict[str, Any]:
+    return {
+        "changed": ensured.changed,
+        "root": ensured.after.root,
+        "bin_dir": ensured.after.bin_dir,
+        "interpreters": [_interpreter(outcome) for outcome in ensured.plan.outcomes],
+        "removed": [
+            {"name": step.name, "path": f"{ensured.after.root}/{step.name}", "why": step.why}
+            for step in ensured.plan.removals
+        ],
+        "plan": [str(step) for step in ensured.plan.steps],
+    }
+
+
+def _interpreter(outcome: Outcome) -> dict[str, Any]:
+    build = outcome.build
+    return {
+        "request": outcome.wanted.request.text,
+        "version": str(build.version),
+        "release": build.release,
+        "target": build.triple,
+        "variant": build.variant,
+        "flavor": build.flavor,
+        "path": outcome.path,
+        "stable_path": outcome.stable_path,
+        "prefix": outcome.prefix,
+        "links": list(outcome.links),
+        "did": outcome.did,
+        "why": outcome.why,
+    }
+
+
+def _diff(ensured: Result) -> dict[str, str]:
+    where = f"interpreters in {ensured.after.root}"
+    return {
+        "before_header": where,
+        "after_header": where,
+        "before": describe(ensured.before),
+        "after": describe(ensured.after),
+    }

@@ -1,0 +1,95 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which build a request means on a target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..plugin_utils.core.errors import StandalonePythonError
+from ..plugin_utils.core.supply import Supply, is_local, lookup_build
+
+DOCUMENTATION = """
+name: build
+author: standalone-python contributors (@standalone-python)
+version_added: 0.1.0
+short_description: Find the python-build-standalone build that a request means
+description:
+  - Finds the newest build of python-build-standalone that satisfies a request on a target.
+  - Uses the catalogue that comes with the collection, or that of a mirror. Upstream is asked only for a checksum that the
+    catalogue does not have.
+options:
+  _terms:
+    description: Requests, such as V(3.13), V(3.13.1+20250115) or V(3.13+freethreaded).
+    type: list
+    elements: str
+    required: true
+  target:
+    description: Target triple of the host, such as V(x86_64-unknown-linux-gnu) or V(aarch64-apple-darwin).
+    type: str
+    required: true
+  flavor:
+    description: Flavor of the build. Where nothing is said, the first that exists of these.
+    type: str
+    choices: [install_only_stripped, install_only, full]
+  source:
+    description: Where builds come from, as for M(standalone.python.interpreters).
+    type: str
+    default: upstream
+seealso:
+  - module: standalone.python.interpreters
+"""
+
+EXAMPLES = """
+- name: Show what 3.13 means on Alpine
+  ansible.builtin.debug:
+    msg: "{{ lookup('standalone.python.build', '3.13', target='x86_64-unknown-linux-musl').url }}"
+"""
+
+RETURN = """
+_raw:
+  description: A mapping for each request.
+  type: list
+  elements: dict
+  contains:
+    filename:
+      description: The archive's name.
+      type: str
+    url:
+      description: Where it is; a path where the source is a folder.
+      type: str
+    sha256:
+      description: Its sha256, in hexadecimal digits.
+      type: str
+    version:
+      description: Version of Python.
+      type: str
+    release:
+      description: Release of python-build-standalone, a date.
+      type: str
+    target:
+      description: Target triple of the build.
+      type: str
+    flavor:
+      description: Flavor of the build.
+      type: str
+"""
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
+        self.set_options(var_options=variables, direct=kwargs)
+        source = self.get_option("source")
+        if is_local(source):
+            source = self._loader.path_dwim(source)
+        try:
+            supply = Supply.of(source=source)
+            return [
+                lookup_build(supply, term, self.get_option("target"), self.get_option("flavor") or "") for term in terms
+            ]
+        except StandalonePythonError as error:
+            raise AnsibleLookupError(str(error)) from error

@@ -1,0 +1,320 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``ansible-doc`` shows of the module. The action plugin of the same name does the work; no code belongs here."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: interpreters
+short_description: Keep python-build-standalone interpreters on a host as declared
+version_added: 0.1.0
+author:
+  - standalone-python contributors (!UNKNOWN)
+description:
+  - Installs, upgrades, repairs, relinks and removes the interpreters of the python-build-standalone project until a host has what
+    is declared. A second run changes nothing.
+  - The host needs no Python. It needs a POSIX shell and what O(delivery) names.
+  - An interpreter is unpacked, checked and started once in a staging folder. Then it gets its name and its links. A run that is
+    killed leaves the host as it was; the next run clears what it left.
+  - Only what this module installed is ever changed or removed, unless O(force=true).
+options:
+  builds:
+    description:
+      - The interpreters that the host shall have.
+      - 'Each is a request in text: V(3.13), V(3.13.1), V(>=3.12,<3.14), V(~=3.13.0), V(3.13t) or V(3.13+freethreaded),
+        V(3.13d) or V(3.13+debug), V(3.13.1+20250115) for one release, V(3.13+v3) for one x86-64 level or V(3.13+auto) for the
+        best one that the CPU has, V(3.16.0a2) or V(3.16-dev) for pre-releases. V(cpython-3.13) and V(cpython@3.13) mean V(3.13).'
+      - 'Or each is a mapping with these keys: C(version), a request in text, required; C(variant), such as V(freethreaded),
+        V(debug), V(v3) or V(auto); C(flavor), one of V(install_only_stripped), V(install_only) and V(full); C(release), a
+        release as eight digits; C(default), a boolean, for the one build that C(python3) and C(python) lead to; C(state), which
+        stands for O(state) for this request alone.'
+      - A request that names no variant means the plain optimised build. One that names no flavor takes the first that exists of
+        V(install_only_stripped), V(install_only) and V(full).
+      - Pre-releases count only where a request asks for them.
+    type: list
+    elements: raw
+    required: true
+  state:
+    description:
+      - With V(present), any sound build on the host that satisfies the request is enough. What is broken is repaired. Neither the
+        catalogue nor the network is used for a request that is satisfied.
+      - With V(latest), the host gets the newest version that satisfies the request, and the newest release of that version. A new
+        release of the same version is an upgrade.
+      - With V(absent), every build of ours that satisfies the request is removed, with its links.
+    type: str
+    choices: [present, latest, absent]
+    default: present
+  exclusive:
+    description:
+      - Remove the builds of ours under O(root) that no request asks for.
+    type: bool
+    default: false
+  keep:
+    description:
+      - How many replaced builds of a request stay on the host for a rollback. The newest stay.
+    type: int
+    default: 1
+  root:
+    description:
+      - The folder on the host that holds the builds. An absolute path, or one that begins with V(~).
+      - A build lies in a folder of its own. The link C(cpython-3.13) beside it leads to the build of that minor version in use;
+        virtual environments made through it survive upgrades.
+    type: str
+    default: /opt/python
+  bin_dir:
+    description:
+      - The folder on the host for the links to the executables.
+      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise.
+    type: str
+  owner:
+    description:
+      - The user who owns the files. The default is the user who runs the task on the host.
+    type: str
+  group:
+    description:
+      - The group of the files. The default is the group of the user who runs the task on the host.
+    type: str
+  mode:
+    description:
+      - The mode of folders and executables, as an octal string such as V('0755') or as a symbolic one. Other files get the same
+        without execute permission.
+      - The default is V('0755'), whatever the umask of the host.
+    type: raw
+  links:
+    description:
+      - Which links to make in O(bin_dir). With an empty list, none.
+      - V(versioned) makes C(python3.13), or C(python3.13t) and C(python3.13d) for the free-threaded and the debug variant.
+      - V(default) makes C(python3) and C(python) for the build that is marked as C(default).
+    type: list
+    elements: str
+    choices: [versioned, default]
+    default: [versioned, default]
+  force:
+    description:
+      - Replace a file or a link of someone else's where one of ours must go. Without it, that is an error.
+    type: bool
+    default: false
+  delivery:
+    description:
+      - With V(push), the controller downloads a build once, verifies it, keeps it in its cache and sends it to every host. The
+        host needs no way to the internet; it needs C(tar) and C(gzip) or C(zstd).
+      - With V(pull), the host downloads the build with C(curl) or C(wget) and verifies it.
+    type: str
+    choices: [push, pull]
+    default: push
+  source:
+    description:
+      - Where builds come from.
+      - V(upstream) is the releases of the python-build-standalone project.
+      - An http or https URL, or a folder on the controller, is a mirror with the layout of upstream's releases, C(TAG/FILE) and
+        C(TAG/SHA256SUMS). A folder's SHA256SUMS files are its catalogue.
+      - A file on the controller is a single build. Its name must be the upstream one.
+    type: str
+    default: upstream
+  checksum:
+    description:
+      - The sha256 of the file that O(source) names, as hexadecimal digits.
+    type: str
+  token:
+    description:
+      - A bearer token for the host that O(source) names. It is sent nowhere else and is never shown.
+      - For GitHub, the environment variable E(GITHUB_TOKEN) of the controller serves.
+    type: str
+  catalogue:
+    description:
+      - The builds that are known. V(bundled) is the catalogue that comes with the collection.
+      - Otherwise the path of a file on the controller or an http or https URL, with lines of tag, file name and sha256 separated
+        by tabs.
+    type: str
+    default: bundled
+  verify:
+    description:
+      - How thoroughly an installed build is examined.
+      - With V(quick), it has a receipt and an executable that starts and reports its version.
+      - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
+    type: str
+    choices: [quick, full]
+    default: quick
+  externally_managed:
+    description:
+      - Mark the interpreter as externally managed, so that C(pip) installs into virtual environments only.
+    type: bool
+    default: true
+  compile_bytecode:
+    description:
+      - Compile the standard library to bytecode when installing.
+    type: bool
+    default: false
+  patch_sysconfig:
+    description:
+      - Replace the paths and the compilers of the machine that made the build by those of the host, so that C extensions can be
+        built.
+    type: bool
+    default: true
+  lock_timeout:
+    description:
+      - How many seconds to wait for another run that changes the same O(root).
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Predicts what a run would do, without changing the host.
+    support: full
+  diff_mode:
+    description: Shows the interpreters before and after, in words.
+    support: full
+  platform:
+    description: The systems that a host may run.
+    support: full
+    platforms: posix
+notes:
+  - A host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
+    O(delivery=pull) needs C(curl) or C(wget). The play needs C(gather_facts=false) until the host has a Python.
+  - 'Quote versions: YAML reads V(3.10) as the number 3.1. Such a number is an error that says so.'
+  - Ansible takes the first C(python3.X) on a host's PATH for its own modules. A new C(python3.13) in V(/usr/local/bin) can so
+    replace the distribution's Python, which alone has the bindings for C(apt) or C(dnf). Where that matters, set
+    C(ansible_python_interpreter), or choose another O(bin_dir) or O(links=[]).
+  - Linux with glibc or musl and macOS are supported.
+seealso:
+  - module: standalone.python.interpreters_info
+  - plugin: standalone.python.build
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Have a Python 3.13 on a host that may have no Python at all, in a play with gather_facts false
+  standalone.python.interpreters:
+    builds: ["3.13"]
+  become: true
+
+- name: Keep two versions up to date, the newer one as python3
+  standalone.python.interpreters:
+    state: latest
+    builds:
+      - "3.12"
+      - version: "3.13"
+        default: true
+
+- name: Pin one build, and remove all others that this module installed
+  standalone.python.interpreters:
+    builds: ["3.13.1+20250115"]
+    exclusive: true
+    keep: 0
+
+- name: Install the free-threaded variant into the home of an unprivileged user
+  standalone.python.interpreters:
+    builds: ["3.13t"]
+    root: ~/.local/share/python
+    bin_dir: ~/.local/bin
+  become: false
+
+- name: Take the builds from a folder on the controller, and touch no link outside of the root
+  standalone.python.interpreters:
+    builds: ["3.13"]
+    source: /srv/mirror/python-build-standalone
+    links: []
+
+- name: Let each host download from a mirror by itself
+  standalone.python.interpreters:
+    builds: [">=3.12,<3.14"]
+    source: https://mirror.example.com/python-build-standalone
+    token: "{{ mirror_token }}"
+    delivery: pull
+
+- name: Examine every file, and repair what is broken
+  standalone.python.interpreters:
+    builds: ["3.13"]
+    verify: full
+
+- name: Remove all of 3.11
+  standalone.python.interpreters:
+    builds: ["3.11"]
+    state: absent
+"""
+
+RETURN = r"""
+interpreters:
+  description: What became of each request, in the order of O(builds).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    request:
+      description: The request as it was written.
+      type: str
+      sample: "3.13"
+    version:
+      description: The version of the build. Empty where there is none.
+      type: str
+      sample: 3.13.1
+    release:
+      description: The release of the build.
+      type: str
+      sample: "20250115"
+    target:
+      description: The target triple of the build.
+      type: str
+      sample: x86_64-unknown-linux-gnu
+    path:
+      description: The folder of the build. It changes with each upgrade.
+      type: str
+      sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
+    stable_path:
+      description: The link that leads to the build. It stays the same over upgrades.
+      type: str
+      sample: /opt/python/cpython-3.13
+    prefix:
+      description: What the interpreter itself gives as C(sys.prefix) when it is started by its own path.
+      type: str
+      sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
+    did:
+      description: What was done; in check mode, what would be done.
+      type: str
+      sample: installed
+    why:
+      description: The reason for it.
+      type: str
+      sample: no build of ours satisfies 3.13
+    links:
+      description: The links of the build in O(bin_dir).
+      type: list
+      elements: str
+      sample: [/usr/local/bin/python3.13]
+removed:
+  description: The builds that were removed; in check mode, those that would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The folder of the build.
+      type: str
+      sample: /opt/python/cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    name:
+      description: The name of the build.
+      type: str
+      sample: cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    why:
+      description: The reason for it.
+      type: str
+      sample: replaced, and keep is 0
+plan:
+  description: The steps of the run in words. Empty where there was nothing to do.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - install cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
+    - link /usr/local/bin/python3.13
+root:
+  description: The folder that holds the builds, in full.
+  returned: success
+  type: str
+  sample: /opt/python
+bin_dir:
+  description: The folder of the links, in full.
+  returned: success
+  type: str
+  sample: /usr/local/bin
+"""

@@ -1,0 +1,263 @@
+# observe.sh: what a host has, printed as key=value lines between two sentinels. It only reads.
+#
+# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (yes|no).
+# POSIX sh (dash, busybox ash, mksh, bash 3.2) and whatever ls, df, uname are there. On the path that finds everything in order
+# it starts two programs: ls for the links, and each interpreter once for its version.
+# shellcheck shell=sh disable=SC2154 # the renderer sets what is used here
+
+nl='
+'
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+say() { # KEY TEXT: a line of KEY for every line of TEXT
+  say_rest=$2
+  while :; do
+    printf '%s=%s\n' "$1" "${say_rest%%"$nl"*}"
+    case $say_rest in
+      *"$nl"*) say_rest=${say_rest#*"$nl"} ;;
+      *) return 0 ;;
+    esac
+  done
+}
+
+existing() { # PATH -> itself or the nearest folder above it that exists
+  near=$1
+  while [ -n "$near" ] && [ ! -e "$near" ]; do near=${near%/*}; done
+  printf '%s' "${near:-/}"
+}
+
+place() { # KEY PATH: can things be made there?
+  if [ -d "$2" ]; then
+    if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
+    elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
+  elif [ -e "$2" ] || [ -h "$2" ]; then
+    echo "$1_state=notfolder"
+  elif near=$(existing "$2") && [ -d "$near" ] && [ -w "$near" ]; then
+    echo "$1_state=absent"
+  else
+    echo "$1_state=unwritable"
+  fi
+}
+
+sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever computes it here
+  if have sha256sum; then sha256sum "$@"
+  elif have shasum; then shasum -a 256 "$@"
+  elif [ "$1" = -c ]; then return 127
+  elif have openssl; then openssl dgst -sha256 -r "$@"
+  else return 127
+  fi
+}
+
+examine() { # BUILD-FOLDER: receipt, start, standard library
+  printf 'build=%s\n' "${1##*/}"
+  if [ -r "$1/.standalone-python/receipt.json" ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+      printf 'receipt=%s\n' "$line"
+    done <"$1/.standalone-python/receipt.json"
+  fi
+  if [ -x "$1/bin/python3" ]; then
+    says=$("$1/bin/python3" -V 2>&1)
+    echo "start=$?"
+    say says "$says"
+  fi
+  count=0
+  for f in "$1"/lib/python3.*/*.py "$1"/lib/python3.*/*/__init__.py "$1"/lib/python3.*/lib-dynload/*; do
+    [ -f "$f" ] && count=$((count + 1))
+  done
+  echo "modules=$count"
+  [ "$verify" != full ] || compare "$1"
+}
+
+compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
+  cd "$1" || return
+  list=.standalone-python/files.sha256
+  if [ ! -r $list ]; then
+    echo "damaged=$list"
+    return
+  fi
+  have sha256sum || have shasum || { echo verify=unable; return; }
+  if ! found=$(LC_ALL=C sha256 -c $list 2>/dev/null); then
+    printf '%s\n' "$found" | LC_ALL=C sed -n 's/^\(.*\): FAILED.*$/damaged=\1/p'
+  fi
+  find lib -name __pycache__ -prune -o -name site-packages -prune -o -type f -name '*.py' -print 2>/dev/null |
+    LC_ALL=C awk 'FNR == NR { known[substr($0, 67)] = 1; next } !($0 in known) { print "extra=" $0 }' $list -
+  printf 'list=%s\n' "$(sha256 $list)"
+)
+
+lock_holder() { # -> the text of the lock, empty where nobody holds it
+  held=$(LC_ALL=C ls -ld "$root/.lock" 2>/dev/null) || return 0
+  printf '%s' "${held##* -> }"
+}
+
+started() { # PID -> when that process started, in the kernel's ticks; empty where the kernel doesn't say or it is gone
+  [ -r "/proc/$1/stat" ] || return 0
+  IFS= read -r stat <"/proc/$1/stat" 2>/dev/null || return 0
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # split into words on purpose: the fields from the third on
+  set -- $stat
+  shift 19
+  printf '%s' "$1"
+}
+
+boot() { # -> what tells this start of the machine from the one before
+  if [ -r /proc/sys/kernel/random/boot_id ]; then
+    IFS= read -r id </proc/sys/kernel/random/boot_id
+    printf '%s' "$id"
+  fi
+}
+
+lock_state() { # TEXT (pid:started:boot:host) -> alive, dead or elsewhere
+  lock_pid=${1%%:*}
+  rest=${1#*:}
+  lock_start=${rest%%:*}
+  rest=${rest#*:}
+  lock_boot=${rest%%:*}
+  lock_host=${rest#*:}
+  if [ "$lock_host" != "$(uname -n)" ]; then echo elsewhere
+  elif [ "$lock_boot" != "$(boot)" ]; then echo dead
+  elif [ -d "/proc/$lock_pid" ] || kill -0 "$lock_pid" 2>/dev/null; then
+    if [ "$lock_start" = "$(started "$lock_pid")" ]; then echo alive; else echo dead; fi
+  else echo dead
+  fi
+}
+
+glibc_version() { # FILE-OF-LIBC -> 2.36
+  case ${1##*/} in
+    libc-2.*.so) v=${1##*/libc-} && printf '%s' "${v%.so}" && return ;;
+  esac
+  v=$(getconf GNU_LIBC_VERSION 2>/dev/null) && [ -n "$v" ] && printf '%s' "${v#glibc }" && return
+  for v in "$("$1" 2>/dev/null)" "$(ldd --version 2>/dev/null)"; do
+    v=${v%%"$nl"*}
+    case $v in
+      *version\ 2.*) v=${v##*version } && printf '%s' "${v%%[!0-9.]*}" | LC_ALL=C sed 's/\.$//' && return ;;
+      *\ 2.[0-9]*) printf '%s' "${v##* }" && return ;;
+    esac
+  done
+}
+
+linked_libc() { # what this very shell is linked to: the file of its C library or loader, from its memory map
+  [ -r /proc/self/maps ] || return 0
+  while read -r _ _ _ _ _ file; do
+    case $file in
+      */ld-musl-*) printf '%s' "$file" && return ;;
+      */libc.so.6 | */libc-2.*.so) printf '%s' "$file" && return ;;
+    esac
+  done </proc/self/maps
+}
+
+loaders() { # the loaders that are there, for a shell that is linked to none
+  for f in /lib/ld-musl-*.so.1 /lib64/ld-linux-x86-64.so.2 /lib/ld-linux*.so.* /lib64/ld64.so.* /lib/ld64.so.* /lib64/ld-linux*.so.*; do
+    [ -e "$f" ] && printf '%s ' "$f"
+  done
+}
+
+machine() { # -> the architecture that this userland runs, which uname -m doesn't tell under a 32-bit one
+  arch=$(uname -m)
+  loader=$(loaders)
+  case $arch in
+    x86_64 | amd64)
+      case " $loader" in
+        *ld-linux-x86-64* | *ld-musl-x86_64*) ;;
+        *ld-linux.so.2* | *ld-musl-i386*) arch=i686 ;;
+      esac ;;
+    aarch64 | arm64)
+      case " $loader" in
+        *ld-linux-aarch64* | *ld-musl-aarch64*) ;;
+        *ld-linux-armhf* | *ld-linux.so.3* | *ld-musl-arm*) arch=armv7l ;;
+      esac ;;
+  esac
+  printf '%s' "$arch"
+}
+
+linux_facts() {
+  echo "arch=$(machine)"
+  libc=$(linked_libc)
+  loader=$(loaders)
+  case $libc in
+    */ld-musl-*) echo libc=musl ;;
+    ?*) printf 'libc=glibc\nlibc_version=%s\n' "$(glibc_version "$libc")" ;;
+    *)
+      case " $loader" in
+        *ld-linux* | *ld64.so*)
+          for f in /lib/*/libc.so.6 /lib64/libc.so.6 /usr/lib/libc.so.6 /lib/libc.so.6; do
+            [ -e "$f" ] && break
+          done
+          printf 'libc=glibc\nlibc_version=%s\n' "$(glibc_version "$f")" ;;
+        *ld-musl*) echo libc=musl ;;
+        *) echo libc= ;;
+      esac ;;
+  esac
+  case " $loader" in
+    *ld-linux-armhf* | *ld-musl-armhf*) echo float_abi=hard ;;
+    *ld-linux.so.3* | *ld-musl-arm.so*) echo float_abi=soft ;;
+  esac
+  while IFS= read -r line; do
+    case $line in
+      flags*:*) echo "cpu_flags=${line#*: }" && break ;;
+    esac
+  done </proc/cpuinfo 2>/dev/null
+}
+
+darwin_facts() {
+  arch=$(uname -m)
+  # A shell under Rosetta is told x86_64 on an arm64 machine, which runs arm64 builds better.
+  [ "$(sysctl -n hw.optional.arm64 2>/dev/null)" = 1 ] && arch=arm64
+  echo "arch=$arch"
+  if [ "$arch" = x86_64 ]; then
+    echo "cpu_flags=$(sysctl -n machdep.cpu.features machdep.cpu.leaf7_features machdep.cpu.extfeatures 2>/dev/null | tr '\nA-Z' ' a-z')"
+  fi
+}
+
+host_facts() {
+  os=$(uname -s)
+  echo "os=$os"
+  case $os in
+    Linux) linux_facts ;;
+    Darwin) darwin_facts ;;
+    *) echo "arch=$(uname -m)" ;;
+  esac
+  tools=
+  for t in tar zstd gzip curl wget sha256sum shasum openssl awk; do have "$t" && tools="$tools $t"; done
+  echo "tools=${tools# }"
+  # A wget that is busybox's has no way to keep a token off its command line.
+  have curl || case $(wget --version 2>&1) in *GNU\ Wget*) echo wget=gnu ;; esac
+  df -Pk "$(existing "$root")" 2>/dev/null | {
+    read -r _
+    read -r _ _ _ free _ && echo "free_kb=$free"
+  }
+}
+
+observe() {
+  echo '== standalone-python observation 1 =='
+  case $root in '~'*) root=$HOME${root#?} ;; esac
+  case $bin_dir in '~'*) bin_dir=$HOME${bin_dir#?} ;; esac
+  say root "$root"
+  say bin_dir "$bin_dir"
+  place root "$root"
+  place bin_dir "$bin_dir"
+  set --
+  if [ -h "$root/.lock" ]; then
+    holder=$(lock_holder)
+    [ -z "$holder" ] || printf 'lock=%s\nlock_state=%s\n' "$holder" "$(lock_state "$holder")"
+  fi
+  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
+    if [ -e "$p" ] || [ -h "$p" ]; then say leftover "$p"; fi
+  done
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -d "$p/.standalone-python" ]; then examine "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  for p in "$bin_dir"/python*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  [ $# -eq 0 ] || say ls "$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)"
+  [ "$facts" != yes ] || host_facts
+  echo '== standalone-python observation end =='
+}

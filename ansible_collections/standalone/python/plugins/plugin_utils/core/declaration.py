@@ -1,0 +1,257 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of any front end, read into :class:`Desired`: their names, defaults, meanings and errors stand here once.
+
+``OPTIONS`` has the form of Ansible's argument specification, which is plain data; other front ends read the same table. No I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import DeclarationError
+from .observed import Finish
+from .request import FLAVORS, Request, parse_request, with_parts
+
+STATES = ("present", "latest", "absent")
+DEFAULT_ROOT = "/opt/python"
+
+# Where the meaning of each is told: the module's documentation, which a test holds against this table.
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "builds": {"type": "list", "elements": "raw", "required": True},
+    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "exclusive": {"type": "bool", "default": False},
+    "keep": {"type": "int", "default": 1},
+    "root": {"type": "str", "default": DEFAULT_ROOT},
+    "bin_dir": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw"},
+    "links": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["versioned", "default"],
+        "default": ["versioned", "default"],
+    },
+    "force": {"type": "bool", "default": False},
+    "delivery": {"type": "str", "choices": ["push", "pull"], "default": "push"},
+    "source": {"type": "str", "default": "upstream"},
+    "checksum": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "catalogue": {"type": "str", "default": "bundled"},
+    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "externally_managed": {"type": "bool", "default": True},
+    "compile_bytecode": {"type": "bool", "default": False},
+    "patch_sysconfig": {"type": "bool", "default": True},
+    "lock_timeout": {"type": "int", "default": 60},
+}
+INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "list": (list, tuple),
+    "raw": object,
+}
+_BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One declared request. ``default``: it gets the links ``python3`` and ``python``."""
+
+    request: Request
+    state: str = "present"
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said."""
+
+    builds: tuple[Wanted, ...]
+    exclusive: bool = False
+    keep: int = 1
+    root: str = DEFAULT_ROOT
+    bin_dir: str = "/usr/local/bin"
+    links: frozenset[str] = frozenset({"versioned", "default"})
+    force: bool = False
+    delivery: str = "push"
+    source: str = "upstream"
+    checksum: str = ""
+    token: str = field(default="", repr=False)
+    catalogue: str = "bundled"
+    verify: str = "quick"
+    finish: Finish = Finish()
+    lock_timeout: int = 60
+
+
+def declare(options: Mapping[str, Any]) -> Desired:
+    """A declaration from the options that a user gave; None and what is missing mean the default.
+
+    :raises DeclarationError: an option or a request that can't be read, or that contradicts another
+    """
+    values = _checked(options, OPTIONS)
+    root, bin_dir = folders(values)
+    if values["keep"] < 0:
+        raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
+    if values["lock_timeout"] < 0:
+        raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more")
+    return Desired(
+        builds=_wanted(values["builds"], values["state"]),
+        exclusive=values["exclusive"],
+        keep=values["keep"],
+        root=root,
+        bin_dir=bin_dir,
+        links=frozenset(values["links"]),
+        force=values["force"],
+        delivery=values["delivery"],
+        source=values["source"],
+        checksum=values["checksum"] or "",
+        token=values["token"] or "",
+        catalogue=values["catalogue"],
+        verify=values["verify"],
+        finish=Finish(
+            externally_managed=values["externally_managed"],
+            compile_bytecode=values["compile_bytecode"],
+            patch_sysconfig=values["patch_sysconfig"],
+            owner=_account("owner", values["owner"]),
+            group=_account("group", values["group"]),
+            mode=_mode(values["mode"]),
+        ),
+        lock_timeout=values["lock_timeout"],
+    )
+
+
+def observing(options: Mapping[str, Any]) -> Desired:
+    """A declaration that asks for nothing, from the options of a front end that only observes."""
+    values = _checked(options, INFO_OPTIONS)
+    root, bin_dir = folders(values)
+    return Desired(builds=(), root=root, bin_dir=bin_dir, verify=values["verify"])
+
+
+def folders(values: Mapping[str, Any]) -> tuple[str, str]:
+    """``root`` and ``bin_dir``; the latter is /usr/local/bin for the root that is for all users, else ``bin`` in the root."""
+    root = _folder("root", values["root"])
+    if values["bin_dir"]:
+        return root, _folder("bin_dir", values["bin_dir"])
+    return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
+
+
+def parse_wanted(element: Any, state: str = "present") -> Wanted:
+    """One element of ``builds``: a request, or a mapping with the keys version, variant, flavor, release, default and state."""
+    if not isinstance(element, Mapping):
+        return Wanted(parse_request(_text(element)), state)
+    unknown = [str(key) for key in element if key not in _BUILD_KEYS]
+    if unknown:
+        raise DeclarationError(
+            f"the build {dict(element)!r} has the key {', '.join(unknown)}, which means nothing: "
+            f"the keys are {', '.join(_BUILD_KEYS)}"
+        )
+    if element.get("version") in (None, ""):
+        raise DeclarationError(f"the build {dict(element)!r} has no version: give one, such as version: '3.13'")
+    flavor = str(element.get("flavor") or "")
+    if flavor and flavor not in FLAVORS:
+        raise DeclarationError(f"the flavor {flavor!r} of {element['version']} is none of {', '.join(FLAVORS)}")
+    state = str(element.get("state") or state)
+    if state not in STATES:
+        raise DeclarationError(f"the state {state!r} of {element['version']} is none of {', '.join(STATES)}")
+    default = element.get("default") or False
+    if isinstance(default, str):
+        default = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(default.lower())
+    if not isinstance(default, bool):
+        raise DeclarationError(f"default of {element['version']} is {element['default']!r}: give true or false")
+    if default and state == "absent":
+        raise DeclarationError(f"{element['version']} is declared both default and absent: choose one")
+    request = with_parts(
+        parse_request(_text(element["version"])),
+        variant=str(element.get("variant") or ""),
+        flavor=flavor,
+        release=str(element.get("release") or ""),
+    )
+    return Wanted(request, state, default)
+
+
+def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Every option of ``table`` with its value or default; front ends that check themselves pass through unharmed."""
+    unknown = sorted(set(options) - set(table))
+    if unknown:
+        raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
+    values: dict[str, Any] = {}
+    for name, spec in table.items():
+        value = options.get(name)
+        if value is None:
+            if spec.get("required"):
+                raise DeclarationError(f"{name} is missing: give it")
+            value = spec.get("default")
+        elif not isinstance(value, _KINDS[spec["type"]]) or (spec["type"] == "int" and isinstance(value, bool)):
+            raise DeclarationError(f"{name} is {value!r}: give a {spec['type']}")
+        choices = spec.get("choices")
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if choices and item not in choices:
+                raise DeclarationError(f"{name} is {item!r}: give one of {', '.join(choices)}")
+        values[name] = value
+    return values
+
+
+def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:
+    builds = tuple(dict.fromkeys(parse_wanted(element, state) for element in elements))
+    defaults = [wanted.request.text for wanted in builds if wanted.default]
+    if len(defaults) > 1:
+        raise DeclarationError(f"{' and '.join(defaults)} are all marked default: only one build can have python3 and python")
+    states: dict[Request, str] = {}
+    for wanted in builds:
+        if states.setdefault(wanted.request, wanted.state) != wanted.state:
+            raise DeclarationError(
+                f"{wanted.request.text} is declared both {states[wanted.request]} and {wanted.state}: choose one"
+            )
+    return builds
+
+
+def _text(version: Any) -> str:
+    """A version as YAML gives it, as text. YAML reads 3.10 as the number 3.1, and nothing can tell it from 3.1 any more."""
+    if isinstance(version, float):
+        text = repr(version)
+        major, _, minor = text.partition(".")
+        if len(minor) == 1 and int(minor) < 7:
+            raise DeclarationError(
+                f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: write '{major}.{minor}0' in quotes"
+            )
+        return text
+    if isinstance(version, bool) or not isinstance(version, (str, int)):
+        raise DeclarationError(f"{version!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
+    return str(version)
+
+
+def _folder(option: str, value: str) -> str:
+    path = value.rstrip("/")
+    absolute = path.startswith(("/", "~/"))
+    if not absolute or ".." in path.split("/") or any(ord(character) < 32 for character in path) or " -> " in path:
+        raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
+    return re.sub("/{2,}", "/", path)
+
+
+def _account(option: str, value: str | None) -> str:
+    if value and not _ACCOUNT.fullmatch(value):
+        raise DeclarationError(f"{option} is {value!r}: give the name or the number of an account")
+    return value or ""
+
+
+def _mode(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    try:
+        bits = value if isinstance(value, int) and not isinstance(value, bool) else int(str(value), 8)
+    except ValueError:
+        bits = -1
+    if bits & 0o700 != 0o700 or not 0 <= bits <= 0o777:
+        raise DeclarationError(
+            f"mode is {value!r}: give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"
+        )
+    return f"{bits:04o}"

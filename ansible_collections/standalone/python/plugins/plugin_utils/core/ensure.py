@@ -1,0 +1,171 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a host as declared: observe, plan, deliver, apply, and believe only what is observed afterwards.
+
+A front end gives a :class:`Host`, which runs a script in the host's shell and sends a file; nothing here knows how. On the path
+that finds everything in order the host is given one script, and neither the catalogue nor the network is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from . import render
+from .catalogue import Build
+from .declaration import Desired
+from .errors import AgentError, ObservationError
+from .observed import Observed, parse
+from .plan import Install, Plan, Resolve, plan, predict
+from .request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a script on a host ended with; the texts are whole."""
+
+    code: int
+    output: str
+    errors: str
+
+
+class Host(Protocol):
+    def run(self, script: str) -> Completed:
+        """Give ``script`` to the host's POSIX shell, by standard input where that is possible."""
+
+    def upload(self, path: Path) -> str:
+        """Bring a file to the host, where the script's user can read it; returns its path there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """An archive on the controller that is ready to be sent (see :mod:`store`)."""
+
+    path: Path
+    sha256: str
+    compression: str
+    size: int
+    unpacked: int
+
+
+class Supply(Protocol):
+    """Where builds come from, for one declaration."""
+
+    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build: ...
+
+    def payload(self, build: Build, *, zstd: bool) -> Payload: ...
+
+    def urls(self, build: Build) -> tuple[str, ...]: ...
+
+    def sha256(self, build: Build) -> str: ...
+
+    def shown_url(self, build: Build) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``before`` and ``after`` are the host as observed; in check mode ``after`` is what a run would make of it."""
+
+    plan: Plan
+    before: Observed
+    after: Observed
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.plan)
+
+
+class _FactsNeeded(Exception):
+    """The plan needs to know what kind of host it is for."""
+
+
+def observe(host: Host, desired: Desired, *, facts: bool = False, environment: Mapping[str, str] = {}) -> Observed:
+    """
+    :raises ObservationError: the host's answer can't be read
+    """
+    return _read(host.run(render.observation(desired, facts=facts, environment=environment)))
+
+
+def ensure(
+    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = {}
+) -> Result:
+    """Make ``host`` as ``desired``, or with ``check`` say what that would change.
+
+    :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
+    """
+    # Only `latest` always needs a catalogue and so the host's kind; everything else may find what is installed enough.
+    observed = observe(
+        host, desired, facts=any(wanted.state == "latest" for wanted in desired.builds), environment=environment
+    )
+    try:
+        planned = plan(desired, observed, _resolver(supply, observed))
+    except _FactsNeeded:
+        observed = observe(host, desired, facts=True, environment=environment)
+        planned = plan(desired, observed, _resolver(supply, observed))
+    if check or not planned:
+        return Result(planned, observed, predict(planned, observed, desired))
+    if planned.installs and not observed.facts:
+        observed = observe(host, desired, facts=True, environment=environment)
+        planned = plan(desired, observed, _resolver(supply, observed))
+    deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
+    after = _read(host.run(render.application(desired, planned, deliveries, environment)))
+    left = plan(replace(desired, keep=max(desired.keep, len(after.installed))), after, _resolver(supply, observed))
+    if left:
+        raise AgentError(
+            f"the host is not as planned after the change: still to do is {'; '.join(map(str, left.steps))}; "
+            "something else changes it, or see what the host's shell printed with -vvv",
+            step="observe again",
+        )
+    return Result(planned, observed, after)
+
+
+def _resolver(supply: Supply, observed: Observed) -> Resolve:
+    def resolve(request: Request) -> Build:
+        if not observed.facts:
+            raise _FactsNeeded
+        return supply.resolve(request, observed.facts)
+
+    return resolve
+
+
+def _read(completed: Completed) -> Observed:
+    """
+    :raises AgentError: the agent says what failed
+    :raises ObservationError: it says nothing that can be read
+    """
+    try:
+        return parse(completed.output)
+    except ObservationError as error:
+        said = " ".join(completed.errors.split())[-300:]
+        if not said:
+            raise
+        raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
+
+
+def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> render.Delivery:
+    build = step.build
+    if desired.delivery == "pull":
+        archive = build.filename
+        form = "zst" if archive.endswith(".zst") else "gz"
+        if form == "zst" and "zstd" not in observed.tools:
+            raise AgentError(
+                f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: install zstd on the host, "
+                "or use delivery: push, which sends it as gzip",
+                step="plan",
+            )
+        member = "python/install" if build.flavor == "full" else "python"
+        return render.Pulled(supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build))
+    payload = supply.payload(build, zstd="zstd" in observed.tools)
+    # Unpacked, and once more a tenth of it for the file system's own needs.
+    need_kb = payload.unpacked * 11 // 10 // 1024 + 1
+    if observed.free_kb is not None and observed.free_kb < need_kb:
+        raise AgentError(
+            f"{build.name} needs {need_kb} kB below {observed.root}, where {observed.free_kb} kB are free: make room, "
+            "or choose another root; the host is as it was",
+            step="plan",
+        )
+    path = host.upload(payload.path)
+    return render.Pushed(path, payload.sha256, payload.compression, need_kb, supply.shown_url(build), supply.sha256(build))

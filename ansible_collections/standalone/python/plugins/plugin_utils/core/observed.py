@@ -1,0 +1,306 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an agent prints about a host, read into :class:`Observed`.
+
+The text is that of ``agents/observe.sh``: ``key=value`` lines between two sentinels; what stands outside them (banners, a login
+shell's greetings) is ignored. No I/O. What can't be read is an error, never a host on which nothing is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .catalogue import Build, parse_name
+from .errors import AgentError, ObservationError
+from .request import Version
+
+BEGIN = "== standalone-python observation 1 =="
+END = "== standalone-python observation end =="
+FAILURE_BEGIN = "== standalone-python failure 1 =="
+FAILURE_END = "== standalone-python failure end =="
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a build is finished on a host. Two that differ need the build to be installed anew.
+
+    ``owner``, ``group`` and ``mode`` are empty where nothing was said; ``mode`` is octal text such as ``0755``.
+    """
+
+    externally_managed: bool = True
+    compile_bytecode: bool = False
+    patch_sysconfig: bool = True
+    owner: str = ""
+    group: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What ``.standalone-python/receipt.json`` says (written by ``agents/finish.py``)."""
+
+    build: Build
+    url: str
+    finish: Finish
+    executable: str
+    modules: int
+    files_sha256: str
+    installed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A build on a host that this project installed.
+
+    ``fault`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
+    standard library (seen with ``verify: full`` only), which are reported and left alone.
+    """
+
+    name: str
+    build: Build
+    receipt: Receipt | None
+    fault: str = ""
+    extra: tuple[str, ...] = ()
+
+    @property
+    def finish(self) -> Finish | None:
+        return self.receipt.finish if self.receipt else None
+
+    @property
+    def installed_at(self) -> str:
+        return self.receipt.installed_at if self.receipt else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A host as an agent found it.
+
+    :ivar root_state: ``writable``, ``unwritable``, ``unreadable``, ``absent`` (it can be made) or ``notfolder``
+    :ivar links: path to target text, of every symbolic link in ``root`` and ``bin_dir`` that could concern us
+    :ivar occupied: paths of what is there and is no link and no build of ours
+    :ivar leftovers: paths of what a killed run left
+    :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
+    :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
+    :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
+    """
+
+    root: str
+    bin_dir: str
+    root_state: str
+    bin_dir_state: str
+    installed: tuple[Installed, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    occupied: frozenset[str] = frozenset()
+    leftovers: tuple[str, ...] = ()
+    lock: str = ""
+    lock_state: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The programs found on the host, of those that matter here; empty where facts were not asked for."""
+        return frozenset(self.facts.get("tools", "").split())
+
+    @property
+    def free_kb(self) -> int | None:
+        """Free space on the root's file system in kilobytes; None where it isn't known."""
+        text = self.facts.get("free_kb", "")
+        return int(text) if text.isdigit() else None
+
+
+FACTS = ("os", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb")
+
+
+def parse(text: str) -> Observed:
+    """Read what an agent printed.
+
+    :raises AgentError: the agent says that it failed
+    :raises ObservationError: there is no whole observation in ``text``
+    """
+    if FAILURE_BEGIN in text:
+        raise _failure(text)
+    pairs = list(_pairs(text, BEGIN, END))
+    single: dict[str, str] = {}
+    links: dict[str, str] = {}
+    occupied: list[str] = []
+    leftovers: list[str] = []
+    blocks: list[list[tuple[str, str]]] = []
+    listing: list[str] = []
+    for key, value in pairs:
+        if key == "build":
+            blocks.append([(key, value)])
+        elif key in ("receipt", "start", "says", "modules", "verify", "damaged", "extra", "list"):
+            if not blocks:
+                raise ObservationError(f"the host's answer can't be read: {key}= stands before any build=")
+            blocks[-1].append((key, value))
+        elif key == "occupied":
+            occupied.append(value)
+        elif key == "leftover":
+            leftovers.append(value)
+        elif key == "ls":
+            listing.append(value)
+        else:
+            single[key] = value
+    try:
+        root, bin_dir = single["root"], single["bin_dir"]
+        for line in listing:
+            path, target = _listed(line, (root, bin_dir))
+            links[path] = target
+        found = [(block[0][1], _installed(block)) for block in blocks]
+        return Observed(
+            root=root,
+            bin_dir=bin_dir,
+            root_state=single["root_state"],
+            bin_dir_state=single["bin_dir_state"],
+            installed=tuple(build for _, build in found if build),
+            links=links,
+            occupied=frozenset(occupied).union(f"{root}/{name}" for name, build in found if not build),
+            leftovers=tuple(leftovers),
+            lock=single.get("lock", ""),
+            lock_state=single.get("lock_state", ""),
+            facts={key: single[key] for key in FACTS if key in single},
+        )
+    except KeyError as missing:
+        raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
+
+
+def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
+    lines = text.replace("\r\n", "\n").split("\n")
+    try:
+        first = lines.index(begin) + 1
+        last = lines.index(end, first)
+    except ValueError:
+        shown = " ".join(text.split())[-300:] or "nothing at all"
+        raise ObservationError(
+            f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
+            "see that its shell is a POSIX sh and that nothing ends it early"
+        ) from None
+    for line in lines[first:last]:
+        key, separator, value = line.partition("=")
+        if not separator:
+            raise ObservationError(f"the host's answer can't be read: {line!r} is no key=value line")
+        yield key, value
+
+
+def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
+    """Path and target of a line of ``ls -ld``; the path begins with one of ``folders``."""
+    starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
+    path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
+    if not arrow:
+        raise ObservationError(f"the host's answer can't be read: {line!r} is no line of ls -l on a link")
+    return path, target
+
+
+def _installed(block: list[tuple[str, str]]) -> Installed | None:
+    """A build's block of lines; None where its folder has a name that no build of ours has."""
+    values: dict[str, list[str]] = {}
+    for key, value in block:
+        values.setdefault(key, []).append(value)
+    name = values["build"][0]
+    receipt = parse_receipt("\n".join(values.get("receipt", ())))
+    build = receipt.build if receipt else parse_name(name)
+    if build is None:
+        return None
+    return Installed(name, build, receipt, _fault(values, receipt), tuple(values.get("extra", ())))
+
+
+def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
+    if receipt is None:
+        return "its receipt is missing or can't be read"
+    said = " ".join(values.get("says", ())).strip()
+    if "start" not in values:
+        return "its executable is missing"
+    if values["start"] != ["0"]:
+        return f"it does not start: {said or 'exit code ' + values['start'][0]}"
+    if said != f"Python {receipt.build.version}":
+        return f"it says that it is {said!r}"
+    found = int(values.get("modules", ["0"])[0])
+    if found < receipt.modules:
+        return f"{receipt.modules - found} of {receipt.modules} standard library modules are missing"
+    if values.get("verify") == ["unable"]:
+        raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
+    damaged = values.get("damaged", [])
+    if damaged:
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        return f"its files differ from what was installed: {', '.join(damaged[:3])}{more}"
+    listed = values.get("list")
+    if listed and not listed[0].startswith(receipt.files_sha256):
+        return "its list of files is not the one that was installed"
+    return ""
+
+
+def parse_receipt(text: str) -> Receipt | None:
+    """A receipt's JSON text as a :class:`Receipt`; None where it is not a whole receipt of ours."""
+    try:
+        data = json.loads(text)
+        return Receipt(
+            build=Build(
+                version=Version.parse(data["version"]),
+                release=data["release"],
+                triple=data["triple"],
+                options=data["options"],
+                flavor=data["flavor"],
+                filename=data["filename"],
+                sha256=data["sha256"],
+            ),
+            url=data["url"],
+            finish=Finish(**{name: data[name] for name in Finish.__dataclass_fields__}),
+            executable=data["executable"],
+            modules=int(data["modules"]),
+            files_sha256=data["files_sha256"],
+            installed_at=data["installed_at"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _failure(text: str) -> AgentError:
+    """The error that an agent's failure block stands for."""
+    values: dict[str, list[str]] = {}
+    for key, value in _pairs(text, FAILURE_BEGIN, FAILURE_END):
+        values.setdefault(key, []).append(value)
+    step = " ".join(values.get("step", ()))
+    code = " ".join(values.get("failure", ()))
+    detail = " ".join(" ".join(values.get("detail", ())).split())
+    what = FAILURES.get(code, "{detail}").format(detail=detail, first=detail.split(" ")[0], last=detail.rpartition(" ")[2])
+    if "No space left on device" in detail:
+        what = f"the disk is full ({detail}): make room on it and run again"
+    elif "Read-only file system" in detail:
+        what = f"the file system is read-only ({detail}): choose another root, or mount it writable"
+    state = (
+        "the host is between two states, run again to complete it"
+        if values.get("committing") == ["yes"]
+        else "the host is as it was"
+    )
+    return AgentError(f"{step} failed: {what}; {state}", step=step, code=1, output=detail)
+
+
+# What apply.sh and finish.py name as the reason of a failure, as a user reads it. {detail} is what the host said.
+FAILURES: Mapping[str, str] = {
+    "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
+    "content": "the archive is not a whole build ({detail})",
+    "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
+    "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
+    "io": "{detail}",
+    "lock": "{detail}: remove it",
+    "locked": "another run holds the lock ({detail}, as pid:started:boot:host): wait for it to end; where that host is gone "
+    "for good, remove the link .lock in the root",
+    "module": "the interpreter can't import a module that the build has ({detail})",
+    "nochecksum": "there is no sha256sum, shasum or openssl on the host to check the archive with: install one of them",
+    "nodownload": "delivery: pull needs curl or wget on the host, which has neither: install one of them, or use delivery: push",
+    "notar": "there is no tar on the host to unpack the archive with: install it",
+    "nozstd": "the archive is compressed with zstd, which the host doesn't have: install it, or use delivery: push",
+    "permission": "{detail}: become a user who may do that",
+    "prefix": "the interpreter does not run from its own place ({detail})",
+    "space": "the disk has {last} kB free and {first} kB are needed: make room on it and run again",
+    "start": "the build does not start on this host ({detail}): it was removed again; choose a build for this host's C library "
+    "and CPU",
+    "tokenwget": "the host has only a wget that takes a token on its command line, where others could read it: install curl, "
+    "or use delivery: push",
+    "unpack": "{detail}",
+    "unwritable": "{detail}: become a user who may write there, or choose another root",
+    "version": "the interpreter is not the version that was promised ({detail})",
+}

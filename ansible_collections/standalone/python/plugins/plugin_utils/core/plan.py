@@ -1,0 +1,472 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to change on a host: ``plan(desired, observed, resolve) -> Plan``. No I/O.
+
+A *line* is what one stable link stands for: a minor version and a variant, such as ``cpython-3.13`` or
+``cpython-3.13+freethreaded``. Each declared request chooses one build. Of the builds chosen in a line, one has the line's stable
+link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
+
+The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, links change,
+links go, builds go. Nothing that isn't ours is ever taken for ours: not a folder without a receipt's folder in it, not a link that
+leads elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from .catalogue import Build
+from .declaration import Desired, Wanted
+from .errors import AgentError, DeclarationError
+from .observed import Finish, Installed, Observed, Receipt
+from .request import Request, Version
+
+Resolve = Callable[[Request], Build]
+"""Finds the newest build for a request on the host in question; only called where what is installed is not enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What a killed run left goes."""
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"clear what an earlier run left: {', '.join(self.paths)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall."""
+
+    build: Build
+    did: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.did} {self.build.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLink:
+    """The link at ``path`` leads to the text ``to``; ``was`` is where it led, empty where there was none."""
+
+    path: str
+    to: str
+    was: str = ""
+
+    def __str__(self) -> str:
+        return f"link {self.path} to {self.to}" + (f" instead of {self.was}" if self.was else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    path: str
+    was: str
+
+    def __str__(self) -> str:
+        return f"remove the link {self.path} to {self.was}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"remove {self.name}: {self.why}"
+
+
+Step = Clear | Install | SetLink | Unlink | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a declared request comes to.
+
+    ``did``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
+    the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
+    """
+
+    wanted: Wanted
+    build: Build
+    path: str
+    stable_path: str
+    prefix: str
+    did: str
+    why: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[Step, ...]
+    outcomes: tuple[Outcome, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def installs(self) -> tuple[Install, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Install))
+
+    @property
+    def removals(self) -> tuple[Remove, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Remove))
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    wanted: Wanted
+    build: Build
+    step: Install | None
+    why: str
+
+    @property
+    def rank(self) -> tuple[bool, Version, str]:
+        """Who has the line's links: the build marked default, else the newest."""
+        return (self.wanted.default, self.build.version, self.build.release)
+
+
+_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
+_NOW = "~"  # later than any time in a receipt
+_LETTERS = {"freethreaded": "t", "debug": "d"}
+
+
+def line_of(build: Build) -> str:
+    """The name of the stable link that a build can have."""
+    return f"cpython-{build.version.minor_line}" + (f"+{build.variant}" if build.variant else "")
+
+
+def link_names(build: Build, *, default: bool, kinds: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Names of the links in ``bin_dir`` for the build that has the line, and the executable in it that each leads to."""
+    plain = f"python{build.version.minor_line}"
+    if "versioned" in kinds:
+        letters = "".join(_LETTERS.get(part, "") for part in build.variant.split("+"))
+        yield plain + letters, "python3" if letters else plain
+    if default and "default" in kinds:
+        yield "python3", "python3"
+        yield "python", "python3"
+
+
+def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
+    """The difference between what is declared and what is there.
+
+    :raises NoBuildError: no build for a request (from ``resolve``)
+    :raises DeclarationError: requests that contradict each other on this host
+    :raises AgentError: what has to change can't be changed: a foreign file in the way, no permission
+    """
+    if observed.root_state in ("unreadable", "notfolder"):
+        reason = {"unreadable": "can't be read by this user", "notfolder": "is not a folder"}[observed.root_state]
+        raise AgentError(f"the root {observed.root} {reason}: choose another root or become a user who may", step="observe")
+    gone = _absent(desired, observed)
+    choices = [_choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"]
+    winners = _winners(choices)
+    gone |= _replaced(desired, observed, choices, gone)
+    links = _links(desired, observed, winners)
+    steps: list[Step] = [
+        *_clearing(observed),
+        *{choice.step.build.name: choice.step for choice in choices if choice.step}.values(),
+        *_set_links(links, observed),
+        *_unlinks(desired, observed, links, winners, gone),
+        *(Remove(name, why) for name, why in sorted(gone.items())),
+    ]
+    _check_possible(steps, desired, observed)
+    return Plan(tuple(steps), tuple(_outcome(choice, winners, links, steps, observed) for choice in choices))
+
+
+def _absent(desired: Desired, observed: Observed) -> dict[str, str]:
+    """Names of builds that are declared absent, with the reason."""
+    return {
+        installed.name: f"{wanted.request.text} is declared absent"
+        for wanted in desired.builds
+        if wanted.state == "absent"
+        for installed in observed.installed
+        if _satisfies(installed.build, wanted.request)
+    }
+
+
+def _satisfies(build: Build, request: Request) -> bool:
+    return (
+        request.admits(build.version, build.variant, build.release, build.flavor)
+        and (request.level == "auto" or request.level == build.level)
+    )
+
+
+def _age(build: Build) -> tuple[Version, str]:
+    return (build.version, build.release)
+
+
+def _current(observed: Observed, line: str) -> str:
+    """The name of the build that a line's stable link leads to; empty where there is none of ours."""
+    target = observed.links.get(f"{observed.root}/{line}", "")
+    name = target.removeprefix(f"{observed.root}/")
+    return name if any(installed.name == name for installed in observed.installed) else ""
+
+
+def _choose(
+    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: Mapping[str, str]
+) -> _Choice:
+    request = wanted.request
+    able = [i for i in observed.installed if i.name not in gone and _satisfies(i.build, request)]
+    able.sort(
+        key=lambda i: (i.name == _current(observed, line_of(i.build)), not i.fault, *_age(i.build)), reverse=True
+    )
+    if wanted.state == "present" and able:
+        return _kept(wanted, able[0], desired, resolve, f"{able[0].build.version} is installed")
+    best = resolve(request)
+    newest = max(able, key=lambda i: (*_age(i.build), not i.fault), default=None)
+    if newest and _age(newest.build) >= _age(best):
+        return _kept(wanted, newest, desired, resolve, f"{newest.build.version} of {newest.build.release} is the newest")
+    if best.name in gone:
+        raise DeclarationError(f"{request.text} asks for {best.name}, of which it is said that {gone[best.name]}: choose one")
+    did, why = _novelty(request, best, observed)
+    return _Choice(wanted, best, Install(best, did, why), why)
+
+
+def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve, why: str) -> _Choice:
+    """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
+    changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
+    if installed.fault or changed:
+        did, why = ("repair", installed.fault) if installed.fault else ("reinstall", changed)
+        build = installed.build
+        if installed.receipt is None:
+            exact = f"{build.version}+{build.release}"
+            build = resolve(
+                replace(
+                    wanted.request,
+                    text=exact,
+                    version=str(build.version),
+                    release=build.release,
+                    flavor=build.flavor,
+                    level=build.level,
+                )
+            )
+        return _Choice(wanted, build, Install(build, did, why), why)
+    return _Choice(wanted, installed.build, None, why)
+
+
+def _otherwise(wanted: Finish, was: Finish) -> str:
+    """In words, how a build was finished otherwise than declared; empty where it was not. What isn't declared doesn't matter."""
+    for name in ("externally_managed", "compile_bytecode", "patch_sysconfig"):
+        if getattr(wanted, name) != getattr(was, name):
+            return f"{name} was {str(getattr(was, name)).lower()} and is {str(getattr(wanted, name)).lower()} now"
+    for name, unsaid in (("owner", ""), ("group", ""), ("mode", "0755")):
+        before = getattr(was, name) or unsaid
+        if getattr(wanted, name) and getattr(wanted, name) != before:
+            return f"{name} was {before or 'not given'} and is {getattr(wanted, name)} now"
+    return ""
+
+
+def _novelty(request: Request, build: Build, observed: Observed) -> tuple[str, str]:
+    """Whether a build that comes is an install, an upgrade or a downgrade, and why it comes."""
+    current = _current(observed, line_of(build))
+    before = next((i.build for i in observed.installed if i.name == current), None)
+    if before is None:
+        return "install", f"nothing installed satisfies {request.text}"
+    if _age(build) < _age(before):
+        return "downgrade", f"{request.text} asks for it, {before.version} of {before.release} was in use"
+    if _age(build) == _age(before):
+        return "install", f"{request.text} asks for it, {before.name} was in use"
+    return "upgrade", f"it is newer than {before.version} of {before.release}"
+
+
+def _winners(choices: list[_Choice]) -> dict[str, _Choice]:
+    winners: dict[str, _Choice] = {}
+    for choice in choices:
+        line = line_of(choice.build)
+        if line not in winners or choice.rank > winners[line].rank:
+            winners[line] = choice
+    return winners
+
+
+def _replaced(
+    desired: Desired, observed: Observed, choices: list[_Choice], gone: Mapping[str, str]
+) -> dict[str, str]:
+    """Builds that go because newer ones came (all but ``keep`` of a line), or because nothing declared asks for them."""
+    chosen = {choice.build.name for choice in choices}
+    lines: dict[str, list[Installed]] = {line_of(choice.build): [] for choice in choices}
+    removed: dict[str, str] = {}
+    for installed in observed.installed:
+        line = line_of(installed.build)
+        if installed.name in chosen or installed.name in gone:
+            continue
+        if line in lines:
+            lines[line].append(installed)
+        elif desired.exclusive:
+            removed[installed.name] = "nothing declared asks for it"
+    for line, builds in lines.items():
+        current = _current(observed, line)
+        builds.sort(
+            key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build)), reverse=True
+        )
+        for installed in builds[desired.keep :]:
+            removed[installed.name] = f"it was replaced, and keep is {desired.keep}"
+    return removed
+
+
+def _links(desired: Desired, observed: Observed, winners: Mapping[str, _Choice]) -> dict[str, str]:
+    """Every link that shall be: path to target text."""
+    links: dict[str, str] = {}
+    for line, choice in winners.items():
+        links[f"{observed.root}/{line}"] = choice.build.name
+        for name, executable in link_names(choice.build, default=choice.wanted.default, kinds=desired.links):
+            links.setdefault(f"{observed.bin_dir}/{name}", f"{observed.root}/{line}/bin/{executable}")
+    return links
+
+
+def _ours(path: str, target: str, observed: Observed) -> str:
+    """The line or build that a link of ours leads to; empty where the link isn't ours."""
+    inside = target.removeprefix(f"{observed.root}/")
+    if path.startswith(f"{observed.root}/cpython-"):
+        return inside if inside.startswith("cpython-") and "/" not in inside else ""
+    if inside == target or not _LINK_NAME.fullmatch(path.rpartition("/")[2]):
+        return ""
+    return inside.partition("/")[0]
+
+
+def _set_links(links: Mapping[str, str], observed: Observed) -> Iterator[SetLink]:
+    for path, target in links.items():
+        was = observed.links.get(path, "")
+        if was != target:
+            yield SetLink(path, target, was)
+
+
+def _unlinks(
+    desired: Desired,
+    observed: Observed,
+    links: Mapping[str, str],
+    winners: Mapping[str, _Choice],
+    gone: Mapping[str, str],
+) -> Iterator[Unlink]:
+    """Links of ours that nothing stands behind any more, or that this declaration speaks of and doesn't want."""
+    installed = {build.name for build in observed.installed}
+    left = (installed - set(gone)) | {choice.build.name for choice in winners.values()}
+    ours = {path: inside for path, target in observed.links.items() if (inside := _ours(path, target, observed))}
+    lines = set(winners)
+    for path, inside in ours.items():
+        if not path.startswith(f"{observed.root}/cpython-") or path in links:
+            continue
+        if inside in left:
+            lines.add(path.rpartition("/")[2])
+        else:
+            yield Unlink(path, observed.links[path])
+    for path, inside in ours.items():
+        if path.startswith(f"{observed.root}/cpython-") or path in links:
+            continue
+        if inside in winners or desired.exclusive or inside not in lines | left:
+            yield Unlink(path, observed.links[path])
+
+
+def _clearing(observed: Observed) -> Iterator[Clear]:
+    if observed.lock_state in ("alive", "elsewhere"):
+        return
+    paths = observed.leftovers + ((f"{observed.root}/.lock",) if observed.lock else ())
+    if paths:
+        yield Clear(paths)
+
+
+def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> None:
+    for step in steps:
+        if isinstance(step, SetLink) and not desired.force:
+            foreign = step.was and not _ours(step.path, step.was, observed)
+            if foreign or step.path in observed.occupied:
+                there = f"leads to {step.was}" if foreign else "is a file or folder"
+                raise AgentError(
+                    f"a link to {step.to} belongs at {step.path}, which {there} and is not ours: "
+                    "move it away, choose another bin_dir or links, or use force: true",
+                    step="plan",
+                )
+        if isinstance(step, Install) and f"{observed.root}/{step.build.name}" in observed.occupied and not desired.force:
+            raise AgentError(
+                f"{step.build.name} belongs into {observed.root}, where something of that name is that is not ours: "
+                "move it away, choose another root, or use force: true",
+                step="plan",
+            )
+    if steps and observed.root_state == "unwritable":
+        raise AgentError(
+            f"the root {observed.root} can't be written by this user, and it has to be changed ({steps[0]}): "
+            "become a user who may, or choose another root",
+            step="plan",
+        )
+    for step in steps:
+        if isinstance(step, (SetLink, Unlink)) and step.path.startswith(f"{observed.bin_dir}/"):
+            if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
+                raise AgentError(
+                    f"{step}: {observed.bin_dir} is {observed.bin_dir_state} for this user: become a user who may write there, "
+                    "choose another bin_dir, or use links: []",
+                    step="plan",
+                )
+
+
+def _outcome(
+    choice: _Choice, winners: Mapping[str, _Choice], links: Mapping[str, str], steps: list[Step], observed: Observed
+) -> Outcome:
+    line = line_of(choice.build)
+    prefix = f"{observed.root}/{choice.build.name}"
+    stable = f"{observed.root}/{line}"
+    wins = winners[line].build == choice.build
+    mine = {path for path, target in links.items() if target.startswith(f"{stable}/")} if wins else set()
+    relinked = [step for step in steps if isinstance(step, SetLink) and (step.path in mine or (wins and step.path == stable))]
+    did, why = (choice.step.did, choice.why) if choice.step else ("none", choice.why)
+    if not choice.step and relinked:
+        did, why = "relink", "; ".join(map(str, relinked))
+    return Outcome(
+        wanted=choice.wanted,
+        build=choice.build,
+        path=f"{prefix}/bin/python3",
+        stable_path=f"{stable if wins else prefix}/bin/python3",
+        prefix=prefix,
+        did=did,
+        why=why,
+        links=tuple(sorted(mine)),
+    )
+
+
+def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
+    """The host as it will be once ``plan`` is carried out; receipts of new builds are as their finisher would write them,
+    apart from what only the host can count."""
+    installed = {i.name: i for i in observed.installed}
+    links = dict(observed.links)
+    occupied = set(observed.occupied)
+    leftovers, lock, lock_state = observed.leftovers, observed.lock, observed.lock_state
+    for step in plan.steps:
+        match step:
+            case Clear():
+                leftovers, lock, lock_state = (), "", ""
+            case Install(build):
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
+                installed[build.name] = Installed(build.name, build, receipt)
+                occupied.discard(f"{observed.root}/{build.name}")
+            case SetLink(path, to):
+                links[path] = to
+                occupied.discard(path)
+            case Unlink(path):
+                del links[path]
+            case Remove(name):
+                del installed[name]
+    return replace(
+        observed,
+        root_state="writable" if observed.root_state == "absent" and plan else observed.root_state,
+        installed=tuple(installed[name] for name in sorted(installed)),
+        links=links,
+        occupied=frozenset(occupied),
+        leftovers=leftovers,
+        lock=lock,
+        lock_state=lock_state,
+    )
+
+
+def describe(observed: Observed) -> str:
+    """A host's interpreters in lines that a person reads, for a diff."""
+    lines = [
+        f"{installed.name}" + (f" (broken: {installed.fault})" if installed.fault else "") for installed in observed.installed
+    ]
+    lines += [
+        f"{path} -> {target}" for path, target in sorted(observed.links.items()) if _ours(path, target, observed)
+    ]
+    lines += [f"left by an earlier run: {path}" for path in observed.leftovers]
+    return "".join(f"{line}\n" for line in lines)

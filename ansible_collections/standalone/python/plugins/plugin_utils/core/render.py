@@ -1,0 +1,179 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as the text of a script for a host's own shell. All quoting is here. No I/O but reading the agents beside this file.
+
+What a script needs beyond the agents' functions are assignments and calls of those functions; a token and the environment are
+assignments in that text, which goes to the shell by standard input and never stands on a command line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from shlex import quote
+
+from .declaration import Desired
+from .errors import DeclarationError
+from .plan import Install, Plan, Remove, SetLink, Unlink
+
+AGENTS = Path(__file__).with_name("agents")
+TOOL = "standalone-python 0.1.0"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, and the kilobytes that unpacking it needs."""
+
+    path: str
+    sha256: str
+    form: str
+    need_kb: int
+    url: str
+    archive_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An archive that the host fetches itself from the first of ``urls`` that answers; ``member`` is the tree in it."""
+
+    urls: tuple[str, ...]
+    form: str
+    member: str
+    url: str
+    archive_sha256: str
+
+
+Delivery = Pushed | Pulled
+
+
+@cache
+def _agent(name: str) -> str:
+    """An agent's text without the lines that are comments only: they are for who reads the file."""
+    lines = (AGENTS / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#")) + "\n"
+
+
+def _assignments(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    for name in environment:
+        if not _NAME.fullmatch(name):
+            raise DeclarationError(f"the environment has the name {name!r}, which no shell takes: use letters, digits and _")
+    return "".join(f"export {name}={quote(value)}\n" for name, value in environment.items())
+
+
+def _settings(desired: Desired, *, facts: bool) -> dict[str, str]:
+    return {
+        "root": desired.root,
+        "bin_dir": desired.bin_dir,
+        "verify": desired.verify,
+        "facts": "yes" if facts else "no",
+    }
+
+
+def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str] = {}) -> str:
+    """The script that observes a host.
+
+    :param facts: also what kind of host it is, which costs the host a few programs more
+    """
+    head = _exports(environment) + _assignments(_settings(desired, facts=facts))
+    return f"{head}{_agent('observe.sh')}observe </dev/null\n"
+
+
+def application(
+    desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = {}
+) -> str:
+    """The script that carries out ``plan`` and observes again.
+
+    :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
+    """
+    finish = desired.finish
+    settings = _settings(desired, facts=False) | {
+        "lock_timeout": str(desired.lock_timeout),
+        "force": "yes" if desired.force else "no",
+        "owner": finish.owner,
+        "group": finish.group,
+        "mode": finish.mode,
+        "token": desired.token if desired.delivery == "pull" else "",
+    }
+    return (
+        _exports(environment)
+        + _assignments(settings)
+        + _agent("observe.sh")
+        + _agent("apply.sh")
+        + _function("finisher", [f"cat <<'END OF finish.py'\n{_finisher()}END OF finish.py"] if plan.installs else [])
+        + _function("prepare", _prepare(desired, plan, deliveries))
+        + _function("commit", _commit(plan))
+        + "apply </dev/null\n"
+    )
+
+
+@cache
+def _finisher() -> str:
+    return (AGENTS / "finish.py").read_text(encoding="utf-8")
+
+
+def _function(name: str, lines: Iterator[str] | list[str]) -> str:
+    return f"{name}() {{\n:\n" + "".join(f"{line}\n" for line in lines) + "}\n"
+
+
+def _call(*words: str) -> str:
+    return " ".join(map(quote, words))
+
+
+def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Everything that can fail, before anything that can be seen."""
+    for step in plan.steps:
+        if isinstance(step, SetLink):
+            yield _call("may_link", step.path)
+    for install in plan.installs:
+        delivery = deliveries[install.build.name]
+        yield _call("begin", install.build.name)
+        if isinstance(delivery, Pushed):
+            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb))
+        else:
+            yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
+        yield _call("finish", *_finish_arguments(desired, install, delivery))
+
+
+def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
+    build, finish = install.build, desired.finish
+    values: dict[str, str | bool] = {
+        "version": str(build.version),
+        "release": build.release,
+        "triple": build.triple,
+        "options": build.options,
+        "flavor": build.flavor,
+        "filename": build.filename,
+        "sha256": delivery.archive_sha256,
+        "url": delivery.url,
+        "externally_managed": finish.externally_managed,
+        "compile_bytecode": finish.compile_bytecode,
+        "patch_sysconfig": finish.patch_sysconfig,
+        "owner": finish.owner,
+        "group": finish.group,
+        "mode": finish.mode,
+        "tool": TOOL,
+    }
+    for key, value in values.items():
+        yield f"{key}={int(value) if isinstance(value, bool) else value}"
+
+
+def _commit(plan: Plan) -> Iterator[str]:
+    for step in plan.steps:
+        match step:
+            case Install(build):
+                yield _call("settle", build.name)
+            case SetLink(path, to):
+                yield _call("link", path, to)
+            case Unlink(path):
+                yield _call("unlink", path)
+            case Remove(name):
+                yield _call("remove", name)

@@ -1,0 +1,114 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where one declaration's builds come from: its source, its catalogue and the controller's cache, each opened when it is first
+needed. A declaration that finds everything in place needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .catalogue import Build, Catalogue, resolve
+from .declaration import Desired
+from .errors import DeclarationError
+from .request import Request, parse_request, with_parts
+from .target import Target, from_facts, parse_triple
+
+if TYPE_CHECKING:
+    from .source import Source
+    from .store import Payload, Store
+
+
+def is_local(text: str) -> bool:
+    """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
+    return text not in ("", "upstream", "bundled") and "://" not in text
+
+
+class Supply:
+    def __init__(self, desired: Desired) -> None:
+        self._desired = desired
+        self._resolved: dict[tuple[Request, Target], Build] = {}
+
+    @classmethod
+    def of(cls, *, source: str = "upstream", catalogue: str = "bundled") -> Supply:
+        """For a front end that installs nothing."""
+        return cls(Desired(builds=(), source=source, catalogue=catalogue))
+
+    @cached_property
+    def source(self) -> Source:
+        from .source import parse_source
+
+        return parse_source(self._desired.source, self._desired.checksum)
+
+    @cached_property
+    def store(self) -> Store:
+        from .fetch import Http
+        from .store import Store
+
+        return Store(fetch=Http(token=self._desired.token))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return self.store.catalogue(self.source, self._desired.catalogue)
+
+    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+        """
+        :raises NoBuildError: no build for the request on a host with these facts
+        """
+        return self.resolve_for(request, from_facts(facts))
+
+    def resolve_for(self, request: Request, target: Target) -> Build:
+        key = (request, target)
+        if key not in self._resolved:
+            self._resolved[key] = resolve(request, target, self.catalogue)
+        return self._resolved[key]
+
+    def payload(self, build: Build, *, zstd: bool) -> Payload:
+        return self.store.payload(build, self.source, zstd=zstd)
+
+    def sha256(self, build: Build) -> str:
+        return self.store.sha256(build, self.source)
+
+    def urls(self, build: Build) -> tuple[str, ...]:
+        """Where a host can fetch a build itself.
+
+        :raises DeclarationError: the source is on the controller, where no host can fetch it
+        """
+        from .source import urls
+
+        if self.source.kind in ("folder", "archive"):
+            raise DeclarationError(
+                f"delivery is pull and the source {self.source} is on the controller, where no host can fetch it: "
+                "use delivery: push, or a source that is an http(s) URL"
+            )
+        return urls(self.source, build)
+
+    def shown_url(self, build: Build) -> str:
+        """Where a build comes from, for people and receipts: without credentials."""
+        from .source import urls, without_credentials
+
+        return without_credentials(urls(self.source, build)[0])
+
+
+def lookup_build(supply: Supply, text: str, triple: str, flavor: str = "") -> dict[str, str]:
+    """The build that a request means on a target triple, as plain data.
+
+    :raises StandalonePythonError: the request or the triple can't be read, there is none, or its checksum can't be had
+    """
+    request, target = with_parts(parse_request(text), flavor=flavor), parse_triple(triple)
+    if target.level > 1 and not request.level:
+        request = replace(request, level=f"v{target.level}")
+    build = supply.resolve_for(request, target)
+    return {
+        "filename": build.filename,
+        "url": supply.shown_url(build),
+        "sha256": supply.sha256(build),
+        "version": str(build.version),
+        "release": build.release,
+        "target": build.triple,
+        "flavor": build.flavor,
+    }

@@ -1,0 +1,70 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host behind any Ansible connection, as the core wants one. Needs nothing on the host but its shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from .core.ensure import Completed
+
+
+class ConnectionHost:
+    """Runs scripts and brings files through the connection of an action plugin, with its become and its remote_tmp."""
+
+    def __init__(self, action: ActionBase) -> None:
+        self._action = action
+
+    def run(self, script: str) -> Completed:
+        action = self._action
+        become = action._connection.become
+        if action._connection.has_pipelining and not getattr(become, "require_tty", False):
+            answer = action._low_level_execute_command("sh -s", in_data=script.encode())
+        else:
+            # No standard input there. A file keeps a token off the command line, as standard input does.
+            path = self._path("script.sh")
+            action._transfer_data(path, script)
+            self._hand_over(path)
+            answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
+        return Completed(answer["rc"], answer["stdout"], answer.get("stderr", ""))
+
+    def upload(self, path: Path) -> str:
+        there = self._path(path.name)
+        self._action._transfer_file(str(path), there)
+        self._hand_over(there)
+        return there
+
+    def environment(self) -> dict[str, str]:
+        """What the task's ``environment`` says, with its templates resolved."""
+        raw: dict[str, Any] = {}
+        self._action._compute_environment_string(raw)
+        return {name: str(value) for name, value in raw.items()}
+
+    def _path(self, name: str) -> str:
+        shell = self._action._connection._shell
+        folder = shell.tmpdir or self._action._make_tmp_path()
+        return str(shell.join_path(folder, name))
+
+    def _hand_over(self, path: str) -> None:
+        """Let the user that become names read what the connection's user has sent."""
+        self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=False)
+
+
+@contextmanager
+def controller_environment(task: Mapping[str, str]) -> Iterator[None]:
+    """The task's ``environment`` (proxies, GITHUB_TOKEN, certificates) for what the controller itself downloads, as if the
+    task's work were all done on one machine."""
+    before = dict(environ)
+    environ.update(task)
+    try:
+        yield
+    finally:
+        environ.clear()
+        environ.update(before)

@@ -1,0 +1,227 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One test host, and many: start, reach, stop.
+
+A host is a process tree that ends when this process lets go of a pipe, so none outlives its session however that dies; what
+such a session leaves on disk is cleared by the next. Never leaves a mount behind: they all stand in the host's own namespace.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import randint
+
+from .bases import HERE, KINDS, bases, program, unavailable
+from .session import Session, session
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 10.0
+
+# Host keys are new in each session and nobody is there to confirm them; a user's agent must not offer its own keys first.
+SSH_OPTIONS: tuple[str, ...] = (
+    "-o StrictHostKeyChecking=no",
+    "-o UserKnownHostsFile=/dev/null",
+    "-o IdentitiesOnly=yes",
+    "-o LogLevel=ERROR",
+)
+
+# The PATH that a root login has on each kind.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running host.
+
+    ``key`` is the private key that logs in root, deploy and plain; ``pid`` the host's first process as the machine numbers it;
+    ``root`` the host's root folder as the machine sees it while the host runs (an absolute link in it leads to the machine's
+    files: use ``exec`` to follow one).
+    """
+
+    name: str
+    kind: str
+    address: str
+    port: int
+    key: Path
+    pid: int
+    root: Path
+
+    @property
+    def inventory_line(self) -> str:
+        """The host as a line of an Ansible inventory in INI form; logs in as root."""
+        variables = {
+            "ansible_host": self.address,
+            "ansible_port": str(self.port),
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.key),
+            "ansible_ssh_common_args": " ".join(SSH_OPTIONS),
+        }
+        return " ".join([self.name, *(f"{name}={shlex.quote(value)}" for name, value in variables.items())])
+
+    def ssh(self, command: str, *, user: str = "root", stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a shell command over SSH, as a user would; the exit code is the command's, or 255 if SSH itself failed."""
+        login = [f"{user}@{self.address}", "-p", str(self.port), "-i", str(self.key), "-o", "BatchMode=yes"]
+        options = [word for option in SSH_OPTIONS for word in option.split()]
+        return subprocess.run(
+            ["ssh", *options, *login, command], input=stdin, capture_output=True, text=True, check=False
+        )
+
+    def exec(self, argv: Sequence[str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a program as root inside the host (its root, mounts and processes) without SSH, to look at it or break it."""
+        return subprocess.run(
+            [*self.entry, *argv],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env={"PATH": _PATH, "HOME": "/root"},
+            check=False,
+        )
+
+    @property
+    def entry(self) -> tuple[str, ...]:
+        """The words that, before a command, make it run inside the host: for what must go on in the background (Popen)."""
+        return (
+            program("nsenter"),
+            *(f"--target={self.pid}", "--mount", "--pid", "--uts", f"--root={self.root}", f"--wd={self.root}"),
+        )
+
+
+def start(kind: str, name: str, *, disk_mb: int = 0, file_transfer: bool = True) -> Host:
+    """Starts a host and waits until its SSH server answers.
+
+    :param kind: one of ``KINDS``
+    :param name: its host name, unlike those of the others that run
+    :param disk_mb: 0 or the size in MiB of the disk that everything written to the host goes to
+    :param file_transfer: False for a host without the sftp subsystem and scp
+    :raises ValueError: for an unknown kind or a name in use
+    :raises RuntimeError: if hosts can't be made here, or this one did not come up (with what it said)
+    """
+    return start_all([(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer)[0]
+
+
+def start_all(hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transfer: bool = True) -> list[Host]:
+    """Like ``start`` for many (kind, name) with the same options, side by side; if one fails, none is left."""
+    if reason := unavailable():
+        raise RuntimeError(f"no test host can be started: {reason}")
+    base, own = bases(), session()
+    launched: list[str] = []
+    try:
+        starting = []
+        for kind, name in hosts:
+            if kind not in KINDS:
+                raise ValueError(f"no kind of host is called {kind!r}; there are {', '.join(KINDS)}")
+            if name in own.processes:
+                raise ValueError(f"a host called {name!r} is running already; give each a name of its own")
+            address, port = _free_endpoint()
+            launched.append(name)
+            _launch(own, base, kind, name, (address, str(port), str(disk_mb), "yes" if file_transfer else "no"))
+            starting.append((kind, name, address, port))
+        return [_await(own, base, *one) for one in starting]
+    except BaseException:
+        _end(own, launched)
+        raise
+
+
+def stop(*hosts: Host) -> None:
+    """Ends hosts with all their processes and forgets what was written to them; one that is stopped already is no error."""
+    _end(session(), [host.name for host in hosts])
+
+
+@contextmanager
+def fleet(
+    count: int, kinds: Sequence[str] = tuple(KINDS), *, disk_mb: int = 0, file_transfer: bool = True
+) -> Iterator[list[Host]]:
+    """``count`` hosts of the kinds in turn, called ``KIND-1`` and so on, for the time of a with block."""
+    named = [(kinds[number % len(kinds)], f"{kinds[number % len(kinds)]}-{number + 1}") for number in range(count)]
+    hosts = start_all(named, disk_mb=disk_mb, file_transfer=file_transfer)
+    try:
+        yield hosts
+    finally:
+        stop(*hosts)
+
+
+def inventory(hosts: Iterable[Host]) -> str:
+    """An Ansible inventory in INI form with a group for each kind."""
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        groups.setdefault(host.kind, []).append(host.inventory_line)
+    return "\n".join("\n".join([f"[{kind}]", *lines, ""]) for kind, lines in groups.items())
+
+
+def _free_endpoint() -> tuple[str, int]:
+    """An address and a port nobody listens on, below the ports the kernel gives out; new ones for each host, because an SSH
+    client that keeps a connection open knows a host by them."""
+    while True:
+        address, port = f"127.{randint(1, 254)}.{randint(0, 254)}.{randint(1, 254)}", randint(20000, 29999)
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+        return address, port
+
+
+def _launch(own: Session, base: Path, kind: str, name: str, options: tuple[str, ...]) -> None:
+    folder = own.folder / name
+    (folder / "disk").mkdir(parents=True)
+    environment = {
+        "PATH": _PATH,
+        "BASES": str(base),
+        "LAYERS": ":".join(str(base / layer) for layer in KINDS[kind]),
+        "FOLDER": str(folder),
+        "KEYS": str(own.folder),
+    }
+    with (folder / "log").open("w") as log:
+        own.processes[name] = subprocess.Popen(
+            [
+                *(program("unshare"), "--mount", "--pid", "--uts", "--fork", "--kill-child", "--"),
+                *("sh", str(HERE / "host.sh"), name, *options),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            # A Ctrl-C on the terminal is for the session, which then stops its hosts in good order.
+            start_new_session=True,
+        )
+
+
+def _await(own: Session, base: Path, kind: str, name: str, address: str, port: int) -> Host:
+    folder = own.folder / name
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(address, port):
+        if own.processes[name].poll() is not None or time.monotonic() > deadline:
+            said = (folder / "log").read_text(errors="replace").strip()
+            raise RuntimeError(f"the host {name!r} ({kind}) did not start at {address} port {port}: {said}")
+        time.sleep(0.005)
+    pid = int((folder / "pid").read_text())
+    root = Path(f"/proc/{pid}/root{base}/door/mnt")
+    return Host(name=name, kind=kind, address=address, port=port, key=own.key, pid=pid, root=root)
+
+
+def _answers(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def _end(own: Session, names: Sequence[str]) -> None:
+    """First lets go of all, then waits for each: many end side by side."""
+    ending = [(name, own.processes[name]) for name in names if name in own.processes]
+    for _, process in ending:
+        if process.stdin is not None:
+            process.stdin.close()
+    for name, process in ending:
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        own.forget(name)
