@@ -13,7 +13,7 @@ demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
 
 test: $(VENV)/.ready-to-test $(VENV)/.packages
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-to-test
 	@PATH="$(BIN):$$PATH" scripts/lint

@@ -5,10 +5,11 @@
 """Makes and refreshes the data of the bundled catalogue: one file a minor version, newest release first.
 
     scripts/catalogue.py from-tsv FILE            make it from rows `tag<TAB>file name<TAB>sha256 or -`
-    scripts/catalogue.py refresh [--since TAG]    add what upstream has, from GitHub's releases and their SHA256SUMS
+    scripts/catalogue.py refresh [--since TAG]    add what GitHub's releases and their SHA256SUMS have
 
-A refresh only adds: it never drops a row, fills in checksums that were unknown, and stops with nothing written where one is not
-what it was. GITHUB_TOKEN, if set, goes to GitHub only. What was fetched is kept, and asked for again on condition that it changed.
+A refresh never drops a row, fills in checksums that were unknown, and stops with nothing written where one is
+not what it was. GITHUB_TOKEN, if set, goes to GitHub only. What was fetched is kept, and asked for again on
+condition that it changed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -39,9 +42,20 @@ TOKEN_HOSTS = frozenset({"github.com", "api.github.com"})
 TIMEOUT = 60
 MAX_BYTES = 64 * 1024 * 1024
 SUMS = "SHA256SUMS"
+TAG = re.compile(r"[0-9]{8}")
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 # (tag, file name) -> sha256, or - where it isn't known.
 Rows = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release: its builds with their digests, and the URL of its SHA256SUMS or nothing."""
+
+    tag: str
+    rows: Rows
+    sums: str
 
 
 class Get(Protocol):
@@ -93,7 +107,7 @@ def render(rows: Rows) -> dict[str, str]:
 
 
 def write(folder: Path, rows: Rows) -> list[str]:
-    """Write the data where it is different; each file is replaced whole. Returns the names of those that were."""
+    """Write the data where it is different, each file as a whole. Returns the names of those that were."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for name, text in sorted(render(rows).items()):
@@ -112,8 +126,8 @@ def load(folder: Path) -> Rows:
     return read_rows(str(folder), "".join(path.read_text("ascii") for path in sorted(folder.glob("*.tsv"))))
 
 
-def releases(get: Get, api: str) -> Iterator[dict[str, Any]]:
-    """What GitHub's API says of each release, drafts left out.
+def releases(get: Get, api: str) -> Iterator[Release]:
+    """What GitHub's API says of each release, drafts and tags of another form left out.
 
     :raises ContentError: the answer is no list of releases
     """
@@ -121,50 +135,56 @@ def releases(get: Get, api: str) -> Iterator[dict[str, Any]]:
     while url:
         content, following = get(url)
         try:
-            page = json.loads(content)
-            yield from (release for release in page if not release["draft"])
-        except (ValueError, TypeError, KeyError):
-            raise ContentError(
-                f"{url} didn't answer with a list of releases, but {content[:120]!r}"
-            ) from None
+            page = [_release(one) for one in json.loads(content) if not one["draft"]]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise ContentError(f"{url} answers with no list of releases, but {content[:120]!r}") from None
+        yield from (release for release in page if TAG.fullmatch(release.tag))
         url = following
 
 
-def release_rows(get: Get, release: Mapping[str, Any]) -> Rows:
-    """The builds of one release, with checksums from the API's digests and from its SHA256SUMS, which must agree.
+def release_rows(get: Get, release: Release) -> Rows:
+    """The builds of one release; checksums are the API's digests and its SHA256SUMS, which must agree.
 
     :raises ContentError: they don't
     """
-    tag = release["tag_name"]
-    rows: Rows = {}
-    for asset in release["assets"]:
-        if catalogue.is_build(asset["name"]):
-            kind, _, digest = (asset.get("digest") or "").partition(":")
-            rows[tag, asset["name"]] = digest if kind == "sha256" else "-"
-    for asset in release["assets"]:
-        if asset["name"] == SUMS:
-            content, _ = get(asset["browser_download_url"])
-            text = catalogue.rows_from_sums(tag, content.decode("utf-8", "replace"))
-            merge(rows, read_rows(f"{SUMS} of release {tag}", text), SUMS)
+    rows = dict(release.rows)
+    if release.sums:
+        content, _ = get(release.sums)
+        text = catalogue.rows_from_sums(release.tag, content.decode("utf-8", "replace"))
+        merge(rows, read_rows(f"{SUMS} of release {release.tag}", text), SUMS)
     return rows
 
 
 def refresh(rows: Rows, get: Get, api: str = API, since: str = "") -> int:
-    """Add to rows what upstream has, of releases whose tag is not older than ``since``; returns how many of them there were.
+    """Add to rows what upstream has of releases not older than ``since``; returns how many there were.
 
     Every page is read whatever ``since`` is: tags are not in the order of publication.
     """
     count = 0
     for release in releases(get, api):
-        tag = str(release.get("tag_name"))
-        if tag.isdigit() and len(tag) == 8 and tag >= since:
-            merge(rows, release_rows(get, release), f"release {tag}")
+        if release.tag >= since:
+            merge(rows, release_rows(get, release), f"release {release.tag} of today")
             count += 1
     return count
 
 
+def _release(about: Mapping[str, Any]) -> Release:
+    tag, assets = str(about["tag_name"]), about["assets"]
+    digests = {asset["name"]: DIGEST.fullmatch(asset.get("digest") or "") for asset in assets}
+    rows = {
+        (tag, name): digest[1] if digest else "-"
+        for name, digest in digests.items()
+        if catalogue.is_build(name)
+    }
+    sums = [str(asset["browser_download_url"]) for asset in assets if asset["name"] == SUMS]
+    return Release(tag, rows, sums[0] if sums else "")
+
+
 class Kept:
-    """:class:`Get` over HTTP, which keeps what it fetched in a folder and then asks for it on condition that it changed."""
+    """:class:`Get` over HTTP. Keeps what it fetched in a folder, and asks again on condition that it changed.
+
+    A file of it is a line of JSON (url, etag, the next page) and then the content.
+    """
 
     def __init__(self, folder: Path, token: str = "") -> None:
         import requests
@@ -176,30 +196,30 @@ class Kept:
     def __call__(self, url: str) -> tuple[bytes, str]:
         import requests
 
-        stem = self._folder / hashlib.sha256(url.encode()).hexdigest()
-        about, body = stem.with_suffix(".json"), stem.with_suffix(".body")
-        kept: dict[str, str] = json.loads(about.read_text()) if about.exists() and body.exists() else {}
+        path = self._folder / hashlib.sha256(url.encode()).hexdigest()
+        about, _, kept = path.read_bytes().partition(b"\n") if path.exists() else (b"{}", b"", b"")
+        known: dict[str, str] = json.loads(about)
         headers = {"Accept": "application/vnd.github+json, */*"}
-        if kept.get("etag"):
-            headers["If-None-Match"] = kept["etag"]
+        if known.get("etag"):
+            headers["If-None-Match"] = known["etag"]
         if self._token and urlsplit(url).scheme == "https" and urlsplit(url).hostname in TOKEN_HOSTS:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
             with self._session.get(url, headers=headers, timeout=TIMEOUT, stream=True) as response:
                 if response.status_code == 304:
-                    return body.read_bytes(), kept.get("next", "")
+                    return kept, known["next"]
                 if response.status_code != 200:
                     raise TransportError(_refused(url, response.status_code, response.headers))
                 content = _bounded(url, response.iter_content(1 << 16))
         except requests.RequestException as error:
             raise TransportError(f"{url} can't be had: {error}") from None
-        following = response.links.get("next", {}).get("url", "")
+        news = {"url": url, "etag": response.headers.get("ETag", "")}
+        news["next"] = response.links.get("next", {}).get("url", "")
         self._folder.mkdir(parents=True, exist_ok=True)
-        body.write_bytes(content)
-        about.write_text(
-            json.dumps({"url": url, "etag": response.headers.get("ETag", ""), "next": following})
-        )
-        return content, following
+        staged = path.with_suffix(".new")
+        staged.write_bytes(json.dumps(news).encode() + b"\n" + content)
+        os.replace(staged, path)
+        return content, news["next"]
 
 
 def _bounded(url: str, chunks: Iterable[bytes]) -> bytes:
@@ -208,7 +228,7 @@ def _bounded(url: str, chunks: Iterable[bytes]) -> bytes:
         content += chunk
         if len(content) > MAX_BYTES:
             raise ContentError(
-                f"{url} answers with more than {MAX_BYTES} bytes, which is no list of releases and no checksums"
+                f"{url} answers with more than {MAX_BYTES} bytes, no list of releases and no checksums do"
             )
     return bytes(content)
 

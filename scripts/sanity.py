@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs ``ansible-test sanity`` on the collection, without a container.
 
-ansible-test wants the collection at ``ansible_collections/NAMESPACE/NAME`` in a git tree of its own, and makes an environment for
-each of its tests. Both lie below the project's virtual environment, in a home folder made for the purpose: nothing is written to
-the user's own ``~/.ansible``. It needs a package index and no other network.
+ansible-test wants the collection at ``ansible_collections/NAMESPACE/NAME`` in a git tree of its own, and
+makes an environment for each of its tests. Both lie below the project's virtual environment, in a home
+folder made for the purpose: nothing is written to the user's own ``~/.ansible``. It needs a package index
+and no other network.
 
 usage: python scripts/sanity.py [ARGUMENT FOR ansible-test sanity]...
 """
@@ -27,30 +28,37 @@ CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".ansible", ".mypy_cache
 # Lints PowerShell with PowerShell's own analyser, which is downloaded from a gallery of its own.
 LEFT_OUT = ("pslint",)
 
-# ansible-test fetches a script that brings pip into its environments. The standard library can do that by itself.
+# ansible-test fetches a script that brings pip into its environments. The standard library can do that too.
 BOOTSTRAP = "import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n"
 
-# A line of `pip config list`: `global.cert='/a/b'`, or `:env:.cert='/a/b'` for what comes from the environment and wins.
+# A line of `pip config list`: `global.cert='/a/b'`, or `:env:.cert='/a/b'` for what the environment says.
 _SETTING = re.compile(r"^(?P<section>[\w:-]+)\.(?P<name>[\w-]+)='(?P<value>.*)'$")
 
 # What pip says while ansible-test makes its environments.
-_NOISE = re.compile(r"^(Looking in|Processing|Collecting|Requirement already|Installing|Using cached|Successfully|\s+(Downloading|Using cached|━))")
+_NOISE = re.compile(
+    r"Looking in|Processing|Collecting|Requirement already|Installing|Using cached|Successfully|WARNING: Location|"
+    r"\s+(Downloading|Using cached|━)"
+)
 
 
 def pip_configuration(listing: str) -> str:
-    """A pip.conf that says what `pip config list` printed: ansible-test hides the caller's environment from pip."""
+    """A pip.conf that says what `pip config list` printed: ansible-test hides the environment from pip."""
     sections = {"global": 0, "install": 1, ":env:": 2}
-    found = [match for line in listing.splitlines() if (match := _SETTING.match(line)) and match["section"] in sections]
+    found = [
+        match
+        for line in listing.splitlines()
+        if (match := _SETTING.match(line)) and match["section"] in sections
+    ]
     found.sort(key=lambda match: sections[match["section"]])
     settings = {match["name"]: match["value"].replace("\\n", " ") for match in found}
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
 def pip_version(python: str) -> str:
-    """Which pip this ansible-test wants for a Python such as ``3.11``; the name of the script it looks for has it."""
+    """Which pip this ansible-test wants for a Python such as ``3.11``; its script's name has it."""
     from types import SimpleNamespace
 
-    from ansible_test._internal.python_requirements import get_venv_packages  # type: ignore[import-untyped]
+    from ansible_test._internal.python_requirements import get_venv_packages
 
     return str(get_venv_packages(SimpleNamespace(version=python))["pip"])
 
@@ -68,7 +76,7 @@ def make_home(home: Path, python: str) -> None:
 
 
 def copy_collection(to: Path) -> Path:
-    """A fresh copy of the collection in a git tree of its own; ansible-test asks git which files there are."""
+    """A fresh copy of the collection in a git tree of its own; ansible-test asks git for the files."""
     shutil.rmtree(to, ignore_errors=True)
     copy = to / COLLECTION
     shutil.copytree(PROJECT / COLLECTION, copy, ignore=CACHES)
@@ -93,7 +101,10 @@ def main(arguments: Sequence[str]) -> int:
         print("\n".join(line for line in output.splitlines() if not _NOISE.match(line)))
     ran = re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE)
     outcome = "passed" if run.returncode == 0 else "FAILED"
-    print(f"ansible-test sanity {outcome} on Python {python}; run: {', '.join(ran)}; left out: {', '.join(LEFT_OUT)}")
+    print(
+        f"ansible-test sanity {outcome} on Python {python}; run: {', '.join(ran)}; "
+        f"left out: {', '.join(LEFT_OUT)}"
+    )
     return run.returncode
 
 

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fails a continuous-integration session in which a test was skipped that this machine could have run.
 
-A pytest plugin, loaded from pyproject.toml. Outside CI it does nothing. It never decides whether a test is skipped: it reads the
-reasons afterwards. A reason begins with what is missing and a colon, ``needs macOS: codesign``; the table below knows how to
-find out whether that is truly missing here, and any other reason fails the session.
+A pytest plugin, loaded from pyproject.toml. Outside CI it does nothing. It never decides whether a test is
+skipped: it reads the reasons afterwards. A reason begins with what is missing and a colon, ``needs macOS:
+codesign``; the table below knows how to find out whether that is truly missing here, and any other reason
+fails the session.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pytest
 
 
 def _no_namespaces() -> bool:
-    """Whether this machine refuses what the test hosts are made of: root with a mount and a process namespace of its own."""
+    """Whether this machine refuses what the test hosts are made of: namespaces to mount and run in."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return True
     trial = ["unshare", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
@@ -44,7 +45,7 @@ _SKIPPED = re.compile(r"^Skipped: ")
 
 
 def reason_of(longrepr: object) -> str:
-    """The reason in a skipped report: pytest gives (file, line, "Skipped: REASON"), and text where it knows no place."""
+    """The reason in a skipped report, which is (file, line, "Skipped: REASON") or text."""
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     return _SKIPPED.sub("", str(text))
 
@@ -66,7 +67,7 @@ def forbidden(skips: Mapping[str, str], lacking: Mapping[str, Callable[[], bool]
 
 
 class SkipWatch:
-    """Collects skips in the process that reports them (with xdist: the controller) and judges them at the end."""
+    """Collects skips in the process that reports (with xdist: the controller) and judges at the end."""
 
     def __init__(self) -> None:
         self.skips: dict[str, str] = {}

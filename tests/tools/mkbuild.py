@@ -91,7 +91,7 @@ CHECK = """
 import importlib, json, os, sys
 names = sorted(n.split(".")[0] for n in os.listdir(sys.argv[1]) if n.endswith(".so"))
 failed = {}
-for name in names + ["ssl", "sqlite3", "ctypes", "zlib", "lzma", "hashlib", "json"]:
+for name in names + [n for n in ("ssl", "sqlite3", "ctypes", "lzma", "hashlib") if "_" + n in names]:
     try:
         importlib.import_module(name)
     except ImportError as error:
@@ -236,6 +236,9 @@ def captured_variables(origin: Origin) -> dict[str, Any]:
     places = {
         "prefix": "/install",
         "exec_prefix": "/install",
+        "INCLUDEDIR": "/install/include",
+        "CONFINCLUDEDIR": "/install/include",
+        "datarootdir": "/install/share",
         "LIBDIR": "/install/lib",
         "LIBPC": "/install/lib/pkgconfig",
         "DESTSHARED": f"/install/lib/python{origin.minor}/lib-dynload",
@@ -431,9 +434,13 @@ def put_programs(origin: Origin, tree: Path, *, version: str, strip: bool) -> No
     if strip and shutil.which("strip"):
         run("strip", "--strip-unneeded", executable, *carried, *copied)
     # DT_RPATH and not DT_RUNPATH, as upstream: LD_LIBRARY_PATH must not bring in other libraries.
-    for rpath, files in (("$ORIGIN/../lib", [executable]), ("$ORIGIN", carried), ("$ORIGIN/../..", copied)):
-        if files:
-            run(patchelf(), "--force-rpath", "--set-rpath", rpath, *files)
+    for rpath, programs in (
+        ("$ORIGIN/../lib", [executable]),
+        ("$ORIGIN", carried),
+        ("$ORIGIN/../..", copied),
+    ):
+        if programs:
+            run(patchelf(), "--force-rpath", "--set-rpath", rpath, *programs)
 
 
 def put_headers(origin: Origin, tree: Path, version: str) -> None:

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Throw-away SSH hosts without Python on this machine, for end-to-end tests and benchmarks.
 
-Each host has a root of its own (an overlay over a file system of its kind), namespaces of its own for mounts, processes and the
-host name, and an OpenSSH server on 127.N.M.K with key login for root, deploy and plain. It needs root and Linux namespaces, and
-never installs anything on the machine, changes its mounts or leaves it: it works from and to the loopback interface only.
+Each host has a root of its own (an overlay over a file system of its kind), namespaces of its own for mounts,
+processes and the host name, and an OpenSSH server on 127.N.M.K with key login for root, deploy and plain. It
+takes root and Linux namespaces. It never installs anything on the machine nor changes its mounts, and is
+reached over the loopback interface only.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Test hosts by hand: ``python -m tests.tools.hosts up 4 debian busybox``, then ``down``.
 
-``up`` leaves a process behind that holds the hosts and ends with them; at most one such fleet runs for a cache folder.
+``up`` leaves a process behind that holds the hosts and ends with them; one such fleet at most runs for a
+cache folder. Only reads the command line and remembers who holds the hosts; the rest is elsewhere.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from . import KINDS, fleet, inventory, unavailable
 from .bases import cache
 
+MODULE = __package__
+
 
 def _keeper_file() -> Path:
     """Holds the number of the process that keeps the hosts, which locks the file for as long as it lives."""
@@ -29,7 +32,7 @@ def _keeper_file() -> Path:
 
 def _up(count: int, kinds: Sequence[str]) -> int:
     keeper = subprocess.Popen(
-        [sys.executable, "-m", __spec__.name.removesuffix(".__main__"), "keep", str(count), *kinds],
+        [sys.executable, "-m", MODULE, "keep", str(count), *kinds],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -87,9 +90,15 @@ def _down() -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 where hosts can't be made or are up already."""
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.hosts", description="throw-away SSH hosts without Python")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {MODULE}", description="throw-away SSH hosts without Python"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("up", "start hosts and print their Ansible inventory"), ("keep", "the same, in the foreground")):
+    texts = {
+        "up": "start hosts and print their Ansible inventory",
+        "keep": "the same, until it is interrupted",
+    }
+    for name, text in texts.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("count", type=int)
         command.add_argument("kinds", nargs="*", choices=[*KINDS, []], metavar="kind", help=", ".join(KINDS))

@@ -1,9 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file systems that hosts are overlays of: which there are, where they are kept, and whether this machine can use them.
+"""The file systems that hosts are overlays of: which and where they are, and if this machine can use them.
 
-Builds them once (build.sh), in a cache folder whose name depends on the recipe; never changes one that is built, and starts no host.
+Builds them once (build.sh), in a cache folder whose name depends on the recipe. Never changes what is
+built, and starts no host.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "macish": ("macish",),
 }
 
-# Each program that making or running a host takes -> the Debian package that brings it, as listed in packages.txt or on every Debian.
+# Each program that making or running a host takes -> the Debian package that brings it: one that packages.txt
+# lists, or that no Debian is without.
 _PROGRAMS: Mapping[str, str] = {
     "apt-get": "apt",
     "chroot": "coreutils",
@@ -64,9 +66,10 @@ def program(name: str) -> str:
 
 @functools.cache
 def unavailable() -> str:
-    """Why hosts can't be made on this machine, as one sentence that begins with what is missing and a colon; '' if they can.
+    """Why hosts can't be made on this machine: a sentence that begins with what is missing; '' if they can.
 
-    "needs Linux:", "needs root:" and "needs namespaces:" are the machine's nature; "needs packages:" is a set-up not done.
+    "needs Linux:", "needs root:" and "needs namespaces:" are the machine's nature, "needs packages:" a
+    set-up that was not done.
     """
     if sys.platform != "linux":
         return f"needs Linux: test hosts are made of its namespaces, and this is {sys.platform}"
@@ -74,7 +77,10 @@ def unavailable() -> str:
         return f"needs root: test hosts mount file systems, and this is user {os.geteuid()}"
     missing = sorted({package for name, package in _PROGRAMS.items() if program(name) == name})
     if missing:
-        return f"needs packages: test hosts take {', '.join(missing)}; install what {HERE / 'packages.txt'} lists"
+        listed = HERE / "packages.txt"
+        return (
+            f"needs packages: test hosts take {', '.join(missing)}; install with apt-get what {listed} lists"
+        )
     with tempfile.TemporaryDirectory() as folder:
         trial = subprocess.run(
             ["unshare", "--mount", "--pid", "--uts", "--fork", "sh", "-c", _TRIAL, "sh", folder],
@@ -89,7 +95,7 @@ def unavailable() -> str:
 
 
 def cache() -> Path:
-    """The folder that outlives a session: $STANDALONE_PYTHON_TEST_CACHE, or the user's own; made if need be."""
+    """The folder that outlives a session, below $STANDALONE_PYTHON_TEST_CACHE or the user's own cache."""
     named = os.environ.get("STANDALONE_PYTHON_TEST_CACHE")
     folder = Path(named) if named else Path.home() / ".cache" / "standalone-python-tests"
     hosts = folder.resolve() / "hosts"
@@ -106,7 +112,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def bases() -> Path:
-    """The folder with build.sh's file systems, built now if they aren't yet (a minute or two, said on standard error).
+    """The folder with build.sh's file systems, built now if they aren't yet: it takes a minute, and says so.
 
     Raises RuntimeError with the end of the recipe's output if it fails.
     """
@@ -139,5 +145,7 @@ def _build(recipe: Path, built: Path) -> None:
     )
     if done.returncode != 0:
         end = "\n".join(done.stdout.splitlines()[-20:])
-        raise RuntimeError(f"{recipe} failed with exit code {done.returncode}; the end of what it said:\n{end}")
+        raise RuntimeError(
+            f"{recipe} failed with exit code {done.returncode}; this is the end of what it said:\n{end}"
+        )
     unfinished.rename(built)

@@ -1,7 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts as pytest fixtures; a test that asks for one is skipped, with the reason, where the machine can't make hosts."""
+"""The hosts as pytest fixtures.
+
+A test that asks for one is skipped, with the reason, where the machine can't make hosts, and for no other
+cause.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from typing import Protocol
 
 import pytest
 
-from . import KINDS, Host, start, start_all, stop, unavailable
+from . import KINDS, Host, start, stop, unavailable
+from . import fleet as fleet_of
 
 
 class FreshHost(Protocol):
@@ -28,9 +33,8 @@ def fleet() -> Iterator[Mapping[str, Host]]:
     """One host of each kind by kind, for tests that leave no trace that another would trip over."""
     if reason := unavailable():
         pytest.skip(reason)
-    hosts = start_all([(kind, kind) for kind in KINDS])
-    yield {host.kind: host for host in hosts}
-    stop(*hosts)
+    with fleet_of(len(KINDS), tuple(KINDS)) as hosts:
+        yield {host.kind: host for host in hosts}
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One test host, and many: start, reach, stop.
 
-A host is a process tree that ends when this process lets go of a pipe, so none outlives its session however that dies; what
-such a session leaves on disk is cleared by the next. Never leaves a mount behind: they all stand in the host's own namespace.
+A host is a process tree that ends when this process lets go of a pipe, so none outlives its session however
+that dies; what such a session leaves on disk is cleared by the next. Never leaves a mount behind: they all
+stand in the host's own namespace.
 """
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import shlex
 import socket
 import subprocess
@@ -17,7 +20,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import randint
 
 from .bases import HERE, KINDS, bases, program, unavailable
 from .session import Session, session
@@ -25,7 +27,7 @@ from .session import Session, session
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 
-# Host keys are new in each session and nobody is there to confirm them; a user's agent must not offer its own keys first.
+# Host keys are new in each session and nobody is there to confirm them; an agent must not offer other keys.
 SSH_OPTIONS: tuple[str, ...] = (
     "-o StrictHostKeyChecking=no",
     "-o UserKnownHostsFile=/dev/null",
@@ -41,9 +43,9 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Host:
     """A running host.
 
-    ``key`` is the private key that logs in root, deploy and plain; ``pid`` the host's first process as the machine numbers it;
-    ``root`` the host's root folder as the machine sees it while the host runs (an absolute link in it leads to the machine's
-    files: use ``exec`` to follow one).
+    ``key`` is the private key that logs in root, deploy and plain; ``pid`` the host's first process as the
+    machine numbers it; ``root`` the host's root folder as the machine sees it while the host runs (an
+    absolute link in it leads to the machine's files: use ``exec`` to follow one).
     """
 
     name: str
@@ -66,16 +68,19 @@ class Host:
         }
         return " ".join([self.name, *(f"{name}={shlex.quote(value)}" for name, value in variables.items())])
 
-    def ssh(self, command: str, *, user: str = "root", stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a shell command over SSH, as a user would; the exit code is the command's, or 255 if SSH itself failed."""
+    def ssh(
+        self, command: str, *, user: str = "root", stdin: str = "", terminal: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a shell command over SSH, as a user would; the exit code is its own, or 255 if SSH failed."""
         login = [f"{user}@{self.address}", "-p", str(self.port), "-i", str(self.key), "-o", "BatchMode=yes"]
+        login += ["-tt"] if terminal else []
         options = [word for option in SSH_OPTIONS for word in option.split()]
         return subprocess.run(
             ["ssh", *options, *login, command], input=stdin, capture_output=True, text=True, check=False
         )
 
     def exec(self, argv: Sequence[str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a program as root inside the host (its root, mounts and processes) without SSH, to look at it or break it."""
+        """Runs a program as root inside the host (its root, mounts, processes), without SSH."""
         return subprocess.run(
             [*self.entry, *argv],
             input=stdin,
@@ -87,11 +92,9 @@ class Host:
 
     @property
     def entry(self) -> tuple[str, ...]:
-        """The words that, before a command, make it run inside the host: for what must go on in the background (Popen)."""
-        return (
-            program("nsenter"),
-            *(f"--target={self.pid}", "--mount", "--pid", "--uts", f"--root={self.root}", f"--wd={self.root}"),
-        )
+        """The words that, put before a command, make it run inside the host: for Popen, and what goes on."""
+        namespaces = (f"--target={self.pid}", "--mount", "--pid", "--uts")
+        return (program("nsenter"), *namespaces, f"--root={self.root}", f"--wd={self.root}")
 
 
 def start(kind: str, name: str, *, disk_mb: int = 0, file_transfer: bool = True) -> Host:
@@ -107,8 +110,10 @@ def start(kind: str, name: str, *, disk_mb: int = 0, file_transfer: bool = True)
     return start_all([(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer)[0]
 
 
-def start_all(hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transfer: bool = True) -> list[Host]:
-    """Like ``start`` for many (kind, name) with the same options, side by side; if one fails, none is left."""
+def start_all(
+    hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transfer: bool = True
+) -> list[Host]:
+    """Like ``start`` for many (kind, name) with the same options, side by side; if one fails, none stays."""
     if reason := unavailable():
         raise RuntimeError(f"no test host can be started: {reason}")
     base, own = bases(), session()
@@ -122,7 +127,8 @@ def start_all(hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transf
                 raise ValueError(f"a host called {name!r} is running already; give each a name of its own")
             address, port = _free_endpoint()
             launched.append(name)
-            _launch(own, base, kind, name, (address, str(port), str(disk_mb), "yes" if file_transfer else "no"))
+            words = (address, str(port), str(disk_mb), "yes" if file_transfer else "no")
+            _launch(own, base, kind, name, words)
             starting.append((kind, name, address, port))
         return [_await(own, base, *one) for one in starting]
     except BaseException:
@@ -131,7 +137,7 @@ def start_all(hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transf
 
 
 def stop(*hosts: Host) -> None:
-    """Ends hosts with all their processes and forgets what was written to them; one that is stopped already is no error."""
+    """Ends hosts with all their processes and all that was written to them; to stop one again is no error."""
     _end(session(), [host.name for host in hosts])
 
 
@@ -140,7 +146,8 @@ def fleet(
     count: int, kinds: Sequence[str] = tuple(KINDS), *, disk_mb: int = 0, file_transfer: bool = True
 ) -> Iterator[list[Host]]:
     """``count`` hosts of the kinds in turn, called ``KIND-1`` and so on, for the time of a with block."""
-    named = [(kinds[number % len(kinds)], f"{kinds[number % len(kinds)]}-{number + 1}") for number in range(count)]
+    turns = itertools.islice(itertools.cycle(kinds), count)
+    named = [(kind, f"{kind}-{number}") for number, kind in enumerate(turns, 1)]
     hosts = start_all(named, disk_mb=disk_mb, file_transfer=file_transfer)
     try:
         yield hosts
@@ -157,10 +164,13 @@ def inventory(hosts: Iterable[Host]) -> str:
 
 
 def _free_endpoint() -> tuple[str, int]:
-    """An address and a port nobody listens on, below the ports the kernel gives out; new ones for each host, because an SSH
-    client that keeps a connection open knows a host by them."""
+    """An address and a port nobody listens on, below the ports that the kernel gives out.
+
+    New ones for each host, because an SSH client that keeps a connection open knows a host by them.
+    """
     while True:
-        address, port = f"127.{randint(1, 254)}.{randint(0, 254)}.{randint(1, 254)}", randint(20000, 29999)
+        address = ".".join(["127", *(str(1 + secrets.randbelow(254)) for _ in range(3))])
+        port = 20000 + secrets.randbelow(10000)
         with socket.socket() as probe:
             try:
                 probe.bind((address, port))
@@ -169,7 +179,7 @@ def _free_endpoint() -> tuple[str, int]:
         return address, port
 
 
-def _launch(own: Session, base: Path, kind: str, name: str, options: tuple[str, ...]) -> None:
+def _launch(own: Session, base: Path, kind: str, name: str, words: tuple[str, ...]) -> None:
     folder = own.folder / name
     (folder / "disk").mkdir(parents=True)
     environment = {
@@ -183,7 +193,7 @@ def _launch(own: Session, base: Path, kind: str, name: str, options: tuple[str, 
         own.processes[name] = subprocess.Popen(
             [
                 *(program("unshare"), "--mount", "--pid", "--uts", "--fork", "--kill-child", "--"),
-                *("sh", str(HERE / "host.sh"), name, *options),
+                *("sh", str(HERE / "host.sh"), name, *words),
             ],
             stdin=subprocess.PIPE,
             stdout=log,

@@ -46,6 +46,7 @@ mount --rbind "$root/proc" "$door/proc"
 mount --rbind "$root/dev" "$door/dev"
 mount -t tmpfs -o mode=755,size=1m run "$door/run"
 mkdir "$door/run/sshd"
+: >"$door/run/lastlog" # the server complains to whoever has a terminal if it isn't there
 install -m 600 "$KEYS/host_key" "$door/run/host_key"
 install -m 644 "$KEYS/key.pub" "$door/run/authorized_keys"
 

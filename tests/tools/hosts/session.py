@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a process that runs hosts owns: a folder, a pair of keys, and the hosts' processes.
 
-The folder is locked for as long as its process lives; one that nobody locks was left by a process that was killed, and the next
-session clears it. Starts no host and knows nothing of what is in one.
+The folder is locked for as long as its process lives; one that nobody locks was left by a process that was
+killed, and the next session clears it. Starts no host and knows nothing of what is in one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .bases import cache, locked, program
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``folder`` holds ``key``, ``key.pub``, ``host_key`` and a folder for each host; ``processes`` those that run, by host name."""
+    """``folder`` holds ``key``, ``key.pub``, ``host_key`` and a folder a host; ``processes`` are by name."""
 
     folder: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def session() -> Session:
     """This process's session, opened at the first call and closed when the process ends."""
     runs = cache() / "runs"
     runs.mkdir(exist_ok=True)
-    # One process at a time, so that none takes another's folder for a dead one between its making and its locking.
+    # One process at a time, so that none takes another's folder for a dead one before it is locked.
     with locked(runs / "lock"):
         for folder in runs.iterdir():
             if folder.is_dir() and _lock(folder):
@@ -63,12 +63,10 @@ def session() -> Session:
         own = Session(Path(tempfile.mkdtemp(dir=runs)))
         _lock(own.folder)
     for name in ("key", "host_key"):
-        subprocess.run(
-            [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(own.folder / name)],
-            check=True,
-        )
+        words = ["-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(own.folder / name)]
+        subprocess.run([program("ssh-keygen"), *words], check=True)
     owner = os.getpid()
-    # A forked child that ends by the interpreter's own way runs this too, and must leave its parent's hosts alone.
+    # A forked child that ends the interpreter's own way runs this too, and must spare its parent's hosts.
     atexit.register(lambda: own.close() if os.getpid() == owner else None)
     return own
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.core.declaration import OPTIONS, Desired, declare
+from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.plan import Outcome, describe
@@ -25,11 +25,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(argument_spec={name: dict(spec) for name, spec in OPTIONS.items()})
         host = ConnectionHost(self)
         environment = host.environment()
         try:
-            desired = self._with_paths(declare(arguments))
+            desired = self._with_paths(declare(self._task.args))
             with controller_environment(environment):
                 ensured = ensure(host, desired, Supply(desired), check=self._task.check_mode, environment=environment)
         except StandalonePythonError as error:

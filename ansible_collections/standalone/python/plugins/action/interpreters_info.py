@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.core.declaration import INFO_OPTIONS, observing
+from ..plugin_utils.core.declaration import observing
 from ..plugin_utils.core.ensure import observe
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.observed import Installed, Observed
@@ -25,12 +25,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            argument_spec={name: dict(spec) for name, spec in INFO_OPTIONS.items()}
-        )
         host = ConnectionHost(self)
         try:
-            observed = observe(host, observing(arguments), facts=True, environment=host.environment())
+            observed = observe(host, observing(self._task.args), facts=True, environment=host.environment())
             target = from_facts(observed.facts)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}

@@ -47,12 +47,14 @@ options:
     default: present
   exclusive:
     description:
-      - Remove the builds of ours under O(root) that no request asks for.
+      - Remove the builds of ours under O(root) whose minor version and variant no request asks for.
+      - Replaced builds of those that are asked for stay as O(keep) says.
     type: bool
     default: false
   keep:
     description:
-      - How many replaced builds of a request stay on the host for a rollback. The newest stay.
+      - How many replaced builds of each minor version and variant stay on the host for a rollback.
+      - The one that was in use last stays first, then those that were installed last.
     type: int
     default: 1
   root:
@@ -77,8 +79,8 @@ options:
     type: str
   mode:
     description:
-      - The mode of folders and executables, as an octal string such as V('0755') or as a symbolic one. Other files get the same
-        without execute permission.
+      - The mode of folders and executables, as an octal string such as V('0755'). Its owner must have all permissions. Other
+        files get the same without execute permission.
       - The default is V('0755'), whatever the umask of the host.
     type: raw
   links:
@@ -235,7 +237,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 interpreters:
-  description: What became of each request, in the order of O(builds).
+  description: What became of each request, in the order of O(builds). Requests that are declared absent are left out.
   returned: success
   type: list
   elements: dict
@@ -245,7 +247,7 @@ interpreters:
       type: str
       sample: "3.13"
     version:
-      description: The version of the build. Empty where there is none.
+      description: The version of the build that stands for the request.
       type: str
       sample: 3.13.1
     release:
@@ -256,26 +258,39 @@ interpreters:
       description: The target triple of the build.
       type: str
       sample: x86_64-unknown-linux-gnu
+    variant:
+      description: The variant of the build, such as V(freethreaded) or V(debug). Empty for the plain optimised build.
+      type: str
+      sample: ""
+    flavor:
+      description: The flavor of the build.
+      type: str
+      sample: install_only_stripped
     path:
-      description: The folder of the build. It changes with each upgrade.
+      description: The executable of the build. It changes with each upgrade.
       type: str
-      sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
+      sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped/bin/python3
     stable_path:
-      description: The link that leads to the build. It stays the same over upgrades.
+      description:
+        - The same executable through the link that stays the same over upgrades. Make virtual environments with this one.
+        - It is the same as RV(interpreters[].path) where another build of the minor version and variant has that link.
       type: str
-      sample: /opt/python/cpython-3.13
+      sample: /opt/python/cpython-3.13/bin/python3
     prefix:
-      description: What the interpreter itself gives as C(sys.prefix) when it is started by its own path.
+      description: The folder of the build.
       type: str
       sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
     did:
-      description: What was done; in check mode, what would be done.
+      description:
+        - What was done; in check mode, what would be done.
+        - V(none), V(relink), V(install), V(upgrade), V(downgrade), V(repair), or V(reinstall) where options such as
+          O(externally_managed) have changed.
       type: str
-      sample: installed
+      sample: install
     why:
       description: The reason for it.
       type: str
-      sample: no build of ours satisfies 3.13
+      sample: nothing installed satisfies 3.13
     links:
       description: The links of the build in O(bin_dir).
       type: list
@@ -298,15 +313,16 @@ removed:
     why:
       description: The reason for it.
       type: str
-      sample: replaced, and keep is 0
+      sample: it was replaced, and keep is 0
 plan:
   description: The steps of the run in words. Empty where there was nothing to do.
   returned: success
   type: list
   elements: str
   sample:
-    - install cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
-    - link /usr/local/bin/python3.13
+    - "install cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped: nothing installed satisfies 3.13"
+    - link /opt/python/cpython-3.13 to cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
+    - link /usr/local/bin/python3.13 to /opt/python/cpython-3.13/bin/python3.13
 root:
   description: The folder that holds the builds, in full.
   returned: success

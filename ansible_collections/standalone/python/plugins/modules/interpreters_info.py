@@ -50,17 +50,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at what is installed
+- name: Look at what is installed, and examine every file
   standalone.python.interpreters_info:
+    verify: full
   register: found
 
 - name: Stop where an interpreter is broken
   ansible.builtin.assert:
-    that: item.health == 'sound'
-    fail_msg: "{{ item.name }} is {{ item.health }}"
+    that: item.sound
+    fail_msg: "{{ item.path }}: {{ item.fault }}"
   loop: "{{ found.interpreters }}"
   loop_control:
-    label: "{{ item.name }}"
+    label: "{{ item.path }}"
 """
 
 RETURN = r"""
@@ -70,10 +71,6 @@ interpreters:
   type: list
   elements: dict
   contains:
-    name:
-      description: The name of the build, which is that of its folder.
-      type: str
-      sample: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
     version:
       description: The version of the build.
       type: str
@@ -86,14 +83,45 @@ interpreters:
       description: The target triple of the build.
       type: str
       sample: x86_64-unknown-linux-gnu
+    variant:
+      description: The variant of the build, such as V(freethreaded) or V(debug). Empty for the plain optimised build.
+      type: str
+      sample: ""
+    flavor:
+      description: The flavor of the build.
+      type: str
+      sample: install_only_stripped
     path:
+      description: The executable of the build.
+      type: str
+      sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped/bin/python3
+    stable_path:
+      description:
+        - The same executable through the link that stays the same over upgrades.
+        - It is the same as RV(interpreters[].path) where no such link leads to the build.
+      type: str
+      sample: /opt/python/cpython-3.13/bin/python3
+    prefix:
       description: The folder of the build.
       type: str
       sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
-    health:
-      description: V(sound), or what is wrong with the build.
+    installed_at:
+      description: When the build was installed. Empty where its receipt can't be read.
       type: str
-      sample: sound
+      sample: "2025-01-20T09:30:00Z"
+    sound:
+      description: Whether nothing is wrong with the build.
+      type: bool
+      sample: true
+    fault:
+      description: What is wrong with the build. Empty where it is sound.
+      type: str
+      sample: ""
+    extra:
+      description: Files that someone added to the standard library, where O(verify=full).
+      type: list
+      elements: str
+      sample: []
 target:
   description: What the host is.
   returned: success
@@ -112,13 +140,24 @@ target:
       type: str
       sample: gnu
     libc_version:
-      description: The version of the C library, where it is known.
-      type: str
-      sample: "2.36"
+      description: The version of the C library as two numbers. Null where it is not known.
+      type: list
+      elements: int
+      sample: [2, 36]
+    level:
+      description: The x86-64 level of the CPU, 1 to 4. On other architectures 1.
+      type: int
+      sample: 3
     triple:
-      description: The target triple of the builds that fit every CPU of this architecture.
+      description: The target triple of the builds that run on every CPU of this architecture.
       type: str
       sample: x86_64-unknown-linux-gnu
+tools:
+  description: Programs on the host that the module may use.
+  returned: success
+  type: list
+  elements: str
+  sample: [curl, gzip, sha256sum, tar, zstd]
 root:
   description: The folder that holds the builds, in full.
   returned: success

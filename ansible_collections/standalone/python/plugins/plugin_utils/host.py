@@ -26,7 +26,7 @@ class ConnectionHost:
         action = self._action
         become = action._connection.become
         if action._connection.has_pipelining and not getattr(become, "require_tty", False):
-            answer = action._low_level_execute_command("sh -s", in_data=script.encode())
+            answer = action._low_level_execute_command("exec sh -s", in_data=script.encode())
         else:
             # No standard input there. A file keeps a token off the command line, as standard input does.
             path = self._path("script.sh")
@@ -35,8 +35,8 @@ class ConnectionHost:
             answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
         return Completed(answer["rc"], answer["stdout"], answer.get("stderr", ""))
 
-    def upload(self, path: Path) -> str:
-        there = self._path(path.name)
+    def upload(self, path: Path, name: str) -> str:
+        there = self._path(name)
         self._action._transfer_file(str(path), there)
         self._hand_over(there)
         return there
@@ -61,6 +61,9 @@ class ConnectionHost:
 def controller_environment(task: Mapping[str, str]) -> Iterator[None]:
     """The task's ``environment`` (proxies, GITHUB_TOKEN, certificates) for what the controller itself downloads, as if the
     task's work were all done on one machine."""
+    if not task:
+        yield
+        return
     before = dict(environ)
     environ.update(task)
     try:

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The known builds, and the one that answers a request on a target.
 
-A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``. Never downloads anything and never
-looks at the host; the only thing it reads is the data in ``catalogue_data`` beside it, and of that only what is asked for: lines
-are filtered as raw text by the triple in them before one is parsed.
+A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``. Never downloads
+anything and never looks at the host; all that it reads is the data in ``catalogue_data`` beside it, and of
+that only what is asked for: lines are filtered as raw text, and only those of one version are parsed.
 
-The data can't lie in a folder named like this module: Ansible's collection loader would take the folder for the module.
+The data can't lie in a folder named like this module: Ansible's loader would take the folder for the module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from .errors import ContentError, NoBuildError
 from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version
-from .target import Target, candidates, level_misfit, misfit, parse_triple
+from .target import Target, candidates, level_misfit, misfit
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue_data")
 
@@ -33,29 +33,39 @@ PLATFORMS = {
     "windows-amd64": "x86_64-pc-windows-msvc",
     "windows-x86": "i686-pc-windows-msvc",
 }
-# The first release whose file names have the release in them, and no time; the first whose names have triples.
+# The first release whose file names have the release in them and no time; the first whose names have triples.
 RELEASE_IN_NAME_SINCE = "20220227"
 TRIPLE_IN_NAME_SINCE = "20200418"
+# What else there may be for a system and an architecture, to name as near.
+RELATED = {
+    "linux": ("unknown-linux-gnu", "unknown-linux-gnueabihf", "unknown-linux-gnueabi", "unknown-linux-musl"),
+    "darwin": ("apple-darwin",),
+    "windows": ("pc-windows-msvc",),
+}
 # musl builds before this release are static, and their names don't say so (release notes of 20250311).
 MUSL_DYNAMIC_SINCE = "20250311"
 SUFFIXES = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
 
 NEAREST = 5
 
-_VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?"
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_VERSION = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:(?:a|b|rc){_NUMBER})?"
 _TRIPLE = r"[a-z0-9_]+-(?:unknown-linux-[a-z]+|apple-darwin|pc-windows-msvc)"
 _OPTIONS = r"[a-z0-9]+(?:[+-][a-z0-9]+)*"
-# Since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, with `shared-` before options on Windows.
+# Since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, on Windows `shared-pgo`.
 _NAME = re.compile(
     rf"cpython-(?P<version>{_VERSION})\+(?P<release>[0-9]{{8}})-(?P<platform>{_TRIPLE})(?:-(?P<options>{_OPTIONS}))?"
     r"-(?P<flavor>install_only_stripped|install_only|full)"
 )
-# Before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, and in 2018 and 2019 cpython-3.7.1-linux64-20181218T1905.tar.zst.
+# Before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, which is full; and in 2018 and 2019
+# cpython-3.7.1-linux64-20181218T1905.tar.zst.
 _DATED = re.compile(
     rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
     rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
 )
 _ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]+\.[0-9]+)\.[^\t/\\]+)\t(-|[0-9a-f]{64})")
+_VERSION_OF_ROW = re.compile(_VERSION)
+_VERSION_STARTS = len("20250115\tcpython-")
 _SUM = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(\S+)")
 
 
@@ -64,8 +74,8 @@ class Build:
     """One artifact of python-build-standalone.
 
     :ivar release: the tag of its release, 8 digits
-    :ivar options: as written in its name, such as ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo`` or nothing
-    :ivar filename: upstream's, verbatim; empty where only the directory's name is known and can't tell (before 2022)
+    :ivar options: as written in its name: ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo``, nothing, ...
+    :ivar filename: upstream's, verbatim; empty where :func:`parse_name` can't tell it
     :ivar sha256: of the file, None where nobody has said it
     """
 
@@ -125,7 +135,7 @@ class Catalogue:
 
 
 def parse_filename(filename: str, tag: str = "") -> Build:
-    """Read the name of an archive, of any age; ``sha256`` is None. Without a tag the release is the date in the name.
+    """Read the name of an archive, of any age; ``sha256`` is None. Without a tag its date is the release.
 
     :raises ContentError: it is no name of a build
     """
@@ -156,7 +166,7 @@ def format_filename(build: Build) -> str:
 def parse_name(name: str) -> Build | None:
     """Read the name of a folder, as :attr:`Build.name` makes it; None where it is none.
 
-    ``sha256`` is None, and ``filename`` is empty for releases before 2022, whose file names have a time in them.
+    ``sha256`` is None, and ``filename`` is empty for releases before 2022: their files are named with a time.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -187,7 +197,7 @@ def bundled() -> Catalogue:
 
 
 def from_rows(name: str, text: str) -> Catalogue:
-    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -`` in any order; a header line and empty lines are passed over.
+    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -`` in any order; they may have a header line.
 
     :raises ContentError: a line is no row; its number and text are named
     """
@@ -243,8 +253,10 @@ def builds(catalogue: Catalogue, minor: str = "") -> Iterator[Build]:
 
 
 def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
-    """The build that answers a request on a target: of those that it admits and that can run there the newest version, then the
-    newest release (by tag), then the flavor, the optimisation and the CPU level that are preferred.
+    """The build that answers a request on a target.
+
+    Of those that the request admits and that can run there it is the newest version, then the newest release
+    (by tag), then the flavor, the optimisation and the CPU level that are preferred.
 
     :raises NoBuildError: there is none; the message says why and names the nearest ones
     """
@@ -253,7 +265,7 @@ def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
         triples = tuple(triple for triple in candidates(target, request.level) if not misfit(target, triple))
     for minor in catalogue.minors:
         if triples and request.admits_minor(minor):
-            found = _best(_rows(catalogue.read(minor), triples, request.release), request, triples)
+            found = _newest(catalogue.read(minor), request, triples)
             if found is not None:
                 return found
     raise NoBuildError(_why_none(request, target, catalogue))
@@ -302,19 +314,32 @@ def _parse_row(line: str) -> Build:
     return _parse(filename, tag, None if sha256 == "-" else sha256)
 
 
-def _rows(text: str, triples: tuple[str, ...], release: str) -> Iterator[Build]:
-    """The builds for some triples, found in the raw text."""
-    spellings = [*triples, *(platform for platform, triple in PLATFORMS.items() if triple in triples)]
+def _lines(text: str, triples: Iterable[str]) -> list[str]:
+    """The rows for some triples, found by their names in the raw text."""
+    wanted = set(triples)
+    spellings = [*wanted, *(platform for platform, triple in PLATFORMS.items() if triple in wanted)]
     needles = [needle for needle in (f"-{spelling}-" for spelling in spellings) if needle in text]
     if not needles:
-        return
-    for line in text.splitlines():
-        if line.startswith(release) and any(needle in line for needle in needles):
-            yield _parse_row(line)
+        return []
+    return [line for line in text.splitlines() if any(needle in line for needle in needles)]
+
+
+def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | None:
+    """The preferred build of the newest version that has one."""
+    rows: dict[str, list[str]] = {}
+    for line in _lines(text, triples):
+        match = _VERSION_OF_ROW.match(line, _VERSION_STARTS)
+        if match is not None and line.startswith(request.release):
+            rows.setdefault(match[0], []).append(line)
+    for version in sorted(filter(request.admits_version, map(Version.parse, rows)), reverse=True):
+        found = _best(map(_parse_row, rows[str(version)]), request, triples)
+        if found is not None:
+            return found
+    return None
 
 
 def _best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
-    """Of some builds the preferred one that a request admits and that is for one of the triples (best first)."""
+    """Of some builds the preferred one that a request admits and that is for one of the triples."""
 
     def rank(build: Build) -> tuple[Version, str, int, int, int, str]:
         optimisation = build.optimisation
@@ -334,61 +359,54 @@ def _best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) ->
 def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
     """The sentence for a request that nothing answers: what stands in the way, then what is near."""
     asked = f"no build of {request.text} for {target} in {catalogue.name}"
-    known = tuple(builds(catalogue))
-    if not known:
+    texts = [catalogue.read(minor) for minor in catalogue.minors]
+    if not any(texts):
         return f"{asked}: it has no builds at all"
     barred = level_misfit(target, request.level)
     unfit = misfit(target, target.triple)
     wanted = (target.triple,) if barred else candidates(target, request.level)
-    steps = list(_relaxed(known, request, wanted))
-    reasons = (
-        barred,
-        f"{target.triple} {unfit}" if unfit else "",
-        *(reason for reason, found in steps if found),
-        _lacking(known, request, wanted),
+    related = dict.fromkeys(
+        [*wanted, target.triple, *(f"{target.arch}-{rest}" for rest in RELATED[target.os])]
     )
-    near = [build for _, found in steps for build in found]
-    near += _neighbours(known, request, wanted) + _elsewhere(known, request, target)
+    known = [_parse_row(line) for text in texts for line in _lines(text, related)]
+    reason, near = next((step for step in _relaxed(known, request, wanted) if step[1]), ("", []))
+    near += [] if near else _neighbours(known, request, wanted)
+    near += [build for triple in related if (build := _best(known, request, (triple,))) is not None]
     names = [str(build) for build in dict.fromkeys(near)][:NEAREST]
     nearest = f"; nearest {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else ""
-    return f"{asked}: {next(filter(None, reasons))}{nearest}"
+    if unfit:
+        unfit = f"a build for {target.triple} {unfit}"
+    return f"{asked}: {barred or unfit or reason or _lacking(texts, request, wanted)}{nearest}"
 
 
 def _relaxed(
-    known: tuple[Build, ...], request: Request, wanted: tuple[str, ...]
+    known: list[Build], request: Request, wanted: tuple[str, ...]
 ) -> Iterator[tuple[str, list[Build]]]:
-    """One thing at a time given up: why the request got nothing if that was all, and the builds that it would have got."""
+    """One thing at a time given up: why there is nothing if that is all, and the builds that there are."""
 
     def found(*requests: Request) -> list[Build]:
         return [build for one in requests if (build := _best(known, one, wanted)) is not None]
 
     yield "", found(request)
     early = found(replace(request, prereleases=True))
-    line = f"{request.version}-dev" if re.fullmatch(r"[0-9.]+", request.version) else ""
-    yield f"only pre-releases of it exist, ask for {line or str(early and early[0].version)}", early
+    line = (
+        f"{request.version}-dev" if _numbers(request.version) else _or(str(build.version) for build in early)
+    )
+    variant = f"+{request.variant}" if request.variant else ""
+    yield f"only pre-releases of it exist, ask for {line}{variant}", early
     flavors = found(*(replace(request, flavor=flavor) for flavor in FLAVORS)) if request.flavor else []
     yield f"it exists only as {_or(build.flavor for build in flavors)}", flavors
-    releases = found(replace(request, release="")) if request.release else []
-    yield f"release {request.release} doesn't have it", releases
+    yield f"release {request.release} doesn't have it", found(replace(request, release=""))
     variants = found(*(replace(request, variant=variant) for variant in VARIANTS))
     yield f"it exists only as {_or(build.variant or 'plain' for build in variants)}", variants
 
 
-def _lacking(known: tuple[Build, ...], request: Request, wanted: tuple[str, ...]) -> str:
-    """Why there is none, where no one thing given up would have helped."""
-    if any(request.admits(build.version, build.variant, build.release, build.flavor) for build in known):
-        return f"there is none for {_or(wanted)}"
-    if any(request.admits_version(build.version) for build in known):
-        return "nothing there is all of that at once"
-    return f"it knows no {request.version}"
-
-
-def _neighbours(known: tuple[Build, ...], request: Request, wanted: tuple[str, ...]) -> list[Build]:
-    """The nearest versions below and above that exist for the triples in that variant; the newest where none is the nearest."""
+def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -> list[Build]:
+    """The nearest versions below and above that exist for the triples, in that variant or plain."""
     loose = replace(request, version="", release="", flavor="")
-    mine = [
-        build for build in known if build.triple in wanted and loose.admits(build.version, build.variant, "")
-    ]
+    mine = [build for build in known if _best([build], loose, wanted)]
+    if not mine and request.variant:
+        return _neighbours(known, replace(request, variant=""), wanted)
     numbers = _numbers(request.version)
 
     def place(build: Build) -> tuple[int, ...]:
@@ -402,12 +420,12 @@ def _neighbours(known: tuple[Build, ...], request: Request, wanted: tuple[str, .
     return [build for side in sides if (build := _best(side, loose, wanted)) is not None]
 
 
-def _elsewhere(known: tuple[Build, ...], request: Request, target: Target) -> list[Build]:
-    """The same for other triples of the same system: those of the same architecture first."""
-    triples = {build.triple: parse_triple(build.triple) for build in known if not build.level}
-    same = [triple for triple, other in triples.items() if other.os == target.os and triple != target.triple]
-    same.sort(key=lambda triple: (triples[triple].arch != target.arch, triple))
-    return [build for triple in same if (build := _best(known, request, (triple,))) is not None]
+def _lacking(texts: list[str], request: Request, wanted: tuple[str, ...]) -> str:
+    """Why there is none, where no one thing given up would have helped."""
+    starts = re.compile(rf"\tcpython-({_VERSION})")
+    if any(request.admits_version(version) for text in texts for version in set(starts.findall(text))):
+        return f"there is none for {_or(wanted)}"
+    return f"it knows no version {request.version}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -417,4 +435,5 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _or(words: Iterable[str]) -> str:
-    return " or ".join(dict.fromkeys(words))
+    *some, last = dict.fromkeys(words) or [""]
+    return f"{', '.join(some)} or {last}" if some else last

@@ -51,12 +51,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "str": str,
-    "bool": bool,
-    "int": int,
-    "list": (list, tuple),
-    "raw": object,
+_KINDS = {"str": "text", "bool": "truth value, true or false", "int": "whole number", "list": "list"}
+# Texts that mean a truth value, as YAML 1.1 and Ansible take them.
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
 }
 _BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*")
@@ -162,11 +161,7 @@ def parse_wanted(element: Any, state: str = "present") -> Wanted:
     state = str(element.get("state") or state)
     if state not in STATES:
         raise DeclarationError(f"the state {state!r} of {element['version']} is none of {', '.join(STATES)}")
-    default = element.get("default") or False
-    if isinstance(default, str):
-        default = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(default.lower())
-    if not isinstance(default, bool):
-        raise DeclarationError(f"default of {element['version']} is {element['default']!r}: give true or false")
+    default = bool(_converted(f"default of {element['version']}", "bool", element.get("default") or False))
     if default and state == "absent":
         raise DeclarationError(f"{element['version']} is declared both default and absent: choose one")
     request = with_parts(
@@ -179,7 +174,10 @@ def parse_wanted(element: Any, state: str = "present") -> Wanted:
 
 
 def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Every option of ``table`` with its value or default; front ends that check themselves pass through unharmed."""
+    """Every option of ``table`` with its value or default.
+
+    Texts are taken for numbers, truth values and lists as Ansible takes them: what a template gives is often text.
+    """
     unknown = sorted(set(options) - set(table))
     if unknown:
         raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
@@ -190,14 +188,35 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
             if spec.get("required"):
                 raise DeclarationError(f"{name} is missing: give it")
             value = spec.get("default")
-        elif not isinstance(value, _KINDS[spec["type"]]) or (spec["type"] == "int" and isinstance(value, bool)):
-            raise DeclarationError(f"{name} is {value!r}: give a {spec['type']}")
+        else:
+            # A request may have commas in it.
+            single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
+            value = [value] if single else _converted(name, spec["type"], value)
         choices = spec.get("choices")
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if choices and item not in choices:
                 raise DeclarationError(f"{name} is {item!r}: give one of {', '.join(choices)}")
         values[name] = value
     return values
+
+
+def _converted(name: str, kind: str, value: Any) -> Any:
+    text = value.strip() if isinstance(value, str) else value
+    truth = isinstance(value, bool)
+    match kind:
+        case "raw":
+            return value
+        case "bool" if truth or (isinstance(text, (str, int)) and str(text).lower() in _TRUTHS):
+            return value if truth else _TRUTHS[str(text).lower()]
+        case "int" if not truth and (isinstance(value, int) or re.fullmatch(r"-?[0-9]+", str(text))):
+            return int(value)
+        case "str" if not truth and isinstance(value, (str, int, float)):
+            return str(value)
+        case "list" if isinstance(value, (list, tuple)):
+            return list(value)
+        case "list" if isinstance(value, str):
+            return [item for part in value.split(",") if (item := part.strip())]
+    raise DeclarationError(f"{name} is {value!r}: give a {_KINDS[kind]}")
 
 
 def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:

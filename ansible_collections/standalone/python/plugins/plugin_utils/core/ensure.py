@@ -10,9 +10,9 @@ that finds everything in order the host is given one script, and neither the cat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from . import render
 from .catalogue import Build
@@ -21,6 +21,9 @@ from .errors import AgentError, ObservationError
 from .observed import Observed, parse
 from .plan import Install, Plan, Resolve, plan, predict
 from .request import Request
+
+if TYPE_CHECKING:
+    from .store import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +39,9 @@ class Host(Protocol):
     def run(self, script: str) -> Completed:
         """Give ``script`` to the host's POSIX shell, by standard input where that is possible."""
 
-    def upload(self, path: Path) -> str:
-        """Bring a file to the host, where the script's user can read it; returns its path there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """An archive on the controller that is ready to be sent (see :mod:`store`)."""
-
-    path: Path
-    sha256: str
-    compression: str
-    size: int
-    unpacked: int
+    def upload(self, path: Path, name: str) -> str:
+        """Bring a file to the host under a name that is its own in this run, where the script's user can read it; returns its
+        path there."""
 
 
 class Supply(Protocol):
@@ -112,7 +105,13 @@ def ensure(
         planned = plan(desired, observed, _resolver(supply, observed))
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
     after = _read(host.run(render.application(desired, planned, deliveries, environment)))
-    left = plan(replace(desired, keep=max(desired.keep, len(after.installed))), after, _resolver(supply, observed))
+    try:
+        left = plan(desired, after, _resolver(supply, observed))
+    except _FactsNeeded:
+        raise AgentError(
+            "the host is not as planned after the change: a build that was there is gone; something else changes the host",
+            step="observe again",
+        ) from None
     if left:
         raise AgentError(
             f"the host is not as planned after the change: still to do is {'; '.join(map(str, left.steps))}; "
@@ -167,5 +166,5 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
             "or choose another root; the host is as it was",
             step="plan",
         )
-    path = host.upload(payload.path)
+    path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
     return render.Pushed(path, payload.sha256, payload.compression, need_kb, supply.shown_url(build), supply.sha256(build))

@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only network code on the controller: an address becomes a file, whole, or an error becomes a sentence.
 
-It never judges a checksum (the store does), and never lets a secret out: a token and a password go, as a header, to the one host they
-are meant for, and into no message, no exception and no file.
+It never judges a checksum (the store does), and never lets a secret out: a token and a password go, as a
+header, to the one host they are meant for, and into no message, no exception and no file.
 
-Addresses are tried in turn. One that answers "not now" (``RETRIED``) or breaks off is tried again after a pause, the others are not;
-a download that broke off goes on where it stopped if the server can say that the file is still the same one.
+Addresses are tried in turn. One that answers "not now" (``RETRIED``) or breaks off is tried again after a
+pause, the others are not; a download that broke off goes on where it stopped if the server can say that the
+file is still the same one.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
+from .credentials import GITHUB_HOSTS, authorization, bare, basic
 from .errors import ContentError, StandalonePythonError, TransportError
-from .source import GITHUB, without_credentials
+from .source import without_credentials
 
 if TYPE_CHECKING:
     import requests
 
 Expect = Literal["archive", "text"]
 
-# Seconds of pause before the second, third, ... attempt; a server's Retry-After counts instead where it is longer, up to the bound.
+# Seconds of pause before the second, third, ... attempt; a server's Retry-After counts instead where it is
+# longer, up to the bound.
 BACKOFF = (0.5, 1.0, 2.0, 4.0)
 LONGEST_PAUSE = 60.0
 CONNECT_TIMEOUT = 10.0
@@ -43,9 +46,6 @@ CHUNK = 1 << 18
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 ABSENT = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-# Hosts that GITHUB_TOKEN may be shown to; never the hosts that GitHub redirects to.
-GITHUB_HOSTS = frozenset({"github.com", "api.github.com"})
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
@@ -69,7 +69,8 @@ class Fetch(Protocol):
     """Brings one file."""
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        """Make ``to`` the content of the first address that gives it, by a rename, so that ``to`` is whole or not there.
+        """Make ``to`` the content of the first address that gives it, by a rename, so that ``to`` is whole or
+        not there.
 
         :raises ContentError: what came is not what was expected: a page, a part, too much
         :raises TransportError: it could not be had, or not be written
@@ -108,7 +109,8 @@ class _Partial:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Fetches over HTTP(S); proxies, certificate bundles and netrc are found where ``requests`` and OpenSSL look for them.
+    """Fetches over HTTP(S); proxies, certificate bundles and netrc are found where ``requests`` and OpenSSL
+    look for them.
 
     :param token: shown, as a bearer, to the origin of ``location`` and to nobody else
     :param location: the source's URL; upstream's own (GitHub) where it is empty
@@ -123,26 +125,27 @@ class Http:
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
         part = _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
         try:
-            failures = self._attempts(urls, part, max_bytes, expect)
-            if failures is None:
+            failures, rounds = self._attempts(urls, part, max_bytes, expect)
+            if not failures:
                 with _writing(to):
                     os.replace(part.path, to)
                 return
         finally:
             part.path.unlink(missing_ok=True)
-        raise _error(to.name, failures, len(self.backoff) + 1)
+        raise _error(to.name, failures, rounds)
 
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
-    ) -> dict[str, _Failure] | None:
+    ) -> tuple[dict[str, _Failure], int]:
+        """The failures, none where one address gave the file, and how many rounds were made."""
         pending = list(urls)
         failures: dict[str, _Failure] = {}
         with _session() as session:
-            for pause in (*self.backoff, None):
+            for rounds, pause in enumerate((*self.backoff, None), 1):
                 for url in tuple(pending):
                     failure = self._attempt(session, url, part, max_bytes, expect)
                     if failure is None:
-                        return None
+                        return {}, rounds
                     failures[url] = failure
                     if not failure.again:
                         pending.remove(url)
@@ -152,7 +155,7 @@ class Http:
                 if pause > LONGEST_PAUSE:
                     break
                 self.sleep(pause)
-        return failures
+        return failures, rounds
 
     def _attempt(
         self, session: requests.Session, url: str, part: _Partial, max_bytes: int, expect: Expect
@@ -163,24 +166,37 @@ class Http:
 
         try:
             offset = part.offset(url)
-            response = self._open(session, url, {"Range": f"bytes={offset}-", "If-Range": part.validator} if offset else {})
+            response = self._open(
+                session, url, {"Range": f"bytes={offset}-", "If-Range": part.validator} if offset else {}
+            )
             if isinstance(response, _Failure):
                 return response
             with response:
-                return _refused(response, url, expect) or _receive(response, url, part, offset, max_bytes, expect) or _judge(part.path, expect)
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+                return (
+                    _refused(response, url, expect)
+                    or _receive(response, url, part, offset, max_bytes, expect)
+                    or _judge(part.path, expect)
+                )
+        except (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+        ):
             return _Failure("is not a URL that can be fetched", ADVICE[404])
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
-    def _open(self, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response | _Failure:
-        """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials of its own host only."""
+    def _open(
+        self, session: requests.Session, url: str, headers: dict[str, str]
+    ) -> requests.Response | _Failure:
+        """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
+        of its own host only."""
         at = url
         for _ in range(MOST_REDIRECTS):
             response = session.get(
-                _bare(at),
+                bare(at),
                 headers=headers,
-                auth=_Header(authorization(at, url, self.token, self.location, os.environ.get("GITHUB_TOKEN", ""))),
+                auth=_Header(self._authorization(at, url)),
                 allow_redirects=False,
                 stream=True,
                 timeout=(CONNECT_TIMEOUT, self.timeout),
@@ -188,11 +204,20 @@ class Http:
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            target = urljoin(_bare(at), response.headers["Location"])
+            target = urljoin(bare(at), response.headers["Location"])
             if urlsplit(at).scheme == "https" and urlsplit(target).scheme != "https":
                 return _Failure(f"redirects from https to {without_credentials(target)}", ADVICE_CONTENT)
             at = target
         return _Failure(f"redirects more than {MOST_REDIRECTS} times", ADVICE_CONTENT)
+
+    def _authorization(self, url: str, asked: str) -> str:
+        from requests.utils import get_netrc_auth
+
+        ours = authorization(url, asked, self.token, self.location, os.environ.get("GITHUB_TOKEN", ""))
+        if ours:
+            return ours
+        filed = get_netrc_auth(bare(url))
+        return basic(*filed) if filed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,47 +232,6 @@ class _Header:
         return request
 
 
-def authorization(url: str, asked: str, token: str, location: str, github_token: str) -> str:
-    """The Authorization header for one hop, or ''.
-
-    :param url: what is about to be asked
-    :param asked: the address at the start of the redirects, whose user and password belong to its own origin
-    """
-    hop = urlsplit(url)
-    if token and _same_origin(hop, urlsplit(location or GITHUB)):
-        return f"Bearer {token}"
-    first = urlsplit(asked)
-    if first.username is not None and _same_origin(hop, first):
-        return _basic(unquote(first.username), unquote(first.password or ""))
-    if github_token and hop.scheme == "https" and hop.hostname in GITHUB_HOSTS and hop.port in (None, 443):
-        return f"Bearer {github_token}"
-    from requests.utils import get_netrc_auth
-
-    filed = get_netrc_auth(_bare(url))
-    return _basic(*filed) if filed else ""
-
-
-def _basic(user: str, password: str) -> str:
-    from base64 import b64encode
-
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-
-
-def _same_origin(one: SplitResult, other: SplitResult) -> bool:
-    """Same scheme, host and port; or the same host, moved from http to https on their usual ports."""
-
-    def ported(url: SplitResult) -> tuple[str, int]:
-        return url.scheme, url.port or (443 if url.scheme == "https" else 80)
-
-    same = ported(one) == ported(other) or (ported(one), ported(other)) == (("https", 443), ("http", 80))
-    return one.hostname == other.hostname and same
-
-
-def _bare(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 @contextlib.contextmanager
 def _session() -> Iterator[requests.Session]:
     try:
@@ -255,15 +239,16 @@ def _session() -> Iterator[requests.Session]:
         from requests.adapters import HTTPAdapter
     except ImportError:
         raise TransportError(
-            "Downloading needs the Python package 'requests' on the controller, which is not installed: install it, or name a local "
-            "folder or archive as the source."
+            "Downloading needs the Python package 'requests' on the controller, which is not installed: "
+            "install it, or name a local folder or archive as the source."
         ) from None
 
     class SystemTrust(HTTPAdapter):
         """Trusts the system's certificate authorities beside certifi's, as Ansible's own modules do."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, **options, ssl_context=ssl.create_default_context())  # type: ignore[no-untyped-call]
+            options["ssl_context"] = ssl.create_default_context()
+            super().init_poolmanager(*args, **options)
 
     with requests.Session() as session:
         session.mount("https://", SystemTrust())
@@ -275,10 +260,17 @@ def _session() -> Iterator[requests.Session]:
 def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure | None:
     status = response.status_code
     if status in (200, 206):
-        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml"):
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in (
+            "text/html",
+            "application/xhtml+xml",
+        ):
             return _page(expect)
         return None
-    advice = ADVICE_GITHUB if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS else ADVICE.get(status, ADVICE_SERVER)
+    advice = (
+        ADVICE_GITHUB
+        if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
+        else ADVICE.get(status, ADVICE_SERVER)
+    )
     return _Failure(
         f"answered {status} {response.reason or ''}".rstrip(),
         advice,
@@ -308,13 +300,19 @@ def _retry_after(text: str) -> float:
 def _receive(
     response: requests.Response, url: str, part: _Partial, offset: int, max_bytes: int, expect: Expect
 ) -> _Failure | None:
-    if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+    if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
+        f"bytes {offset}-"
+    ):
         part.validator = ""
-        return _Failure("sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True)
+        return _Failure(
+            "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
+        )
     start = offset if response.status_code == 206 else 0
     part.url, part.validator = url, _validator(response.headers)
     length = response.headers.get("Content-Length", "")
-    too_large = _Failure(f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True)
+    too_large = _Failure(
+        f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True
+    )
     if length.isdigit() and start + int(length) > max_bytes:
         return too_large
     received = start
@@ -329,7 +327,9 @@ def _receive(
         _write(out, b"")
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers and received - start < int(length):
-        return _Failure(f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True)
+        return _Failure(
+            f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True
+        )
     return None
 
 
@@ -353,8 +353,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TransportError(
-            f"The download can't be written to {path.parent} ({error.strerror}): make room there, or have the cache elsewhere with "
-            "STANDALONE_PYTHON_CACHE."
+            f"The download can't be written to {path.parent} ({error.strerror}): make room there, or have "
+            "the cache elsewhere with STANDALONE_PYTHON_CACHE."
         ) from None
 
 
@@ -370,12 +370,15 @@ def _judge(path: Path, expect: Expect) -> _Failure | None:
     return None
 
 
-def _error(name: str, failures: Mapping[str, _Failure], attempts: int) -> StandalonePythonError:
-    said = "; ".join(
-        f"{without_credentials(url)} {failure.said}{f' (tried {attempts} times)' if failure.again and not failure.pause else ''}"
-        for url, failure in failures.items()
-    )
-    last = next((failure for failure in reversed(failures.values()) if not failure.absent), None) or next(reversed(failures.values()))
+def _error(name: str, failures: Mapping[str, _Failure], rounds: int) -> StandalonePythonError:
+    def sentence(url: str, failure: _Failure) -> str:
+        asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
+        tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""
+        return f"{without_credentials(url)} {failure.said}{asks}{tried}"
+
+    said = "; ".join(sentence(url, failure) for url, failure in failures.items())
+    # An address that has nothing is advice only where no other one had trouble.
+    last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):
         kind: type[StandalonePythonError] = ContentError
     else:
@@ -400,19 +403,33 @@ def _final(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException, timeout: float) -> str:
-    """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a query."""
+    """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a
+    query."""
     import requests
     import urllib3
 
     causes = list(_causes(error))
-    via = "could not be reached through the proxy: " if any(isinstance(c, requests.exceptions.ProxyError) for c in causes) else ""
+    via = (
+        "could not be reached through the proxy: "
+        if any(isinstance(c, requests.exceptions.ProxyError) for c in causes)
+        else ""
+    )
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"{via}has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names further authorities)"
+            return (
+                f"{via}has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE "
+                "names further authorities)"
+            )
         if isinstance(cause, socket.gaierror):
             return f"{via}could not be reached: the host name can't be resolved"
-        if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ConnectTimeoutError, TimeoutError)):
-            wait = CONNECT_TIMEOUT if any(isinstance(c, requests.exceptions.ConnectTimeout) for c in causes) else timeout
+        if isinstance(
+            cause, (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ConnectTimeoutError, TimeoutError)
+        ):
+            wait = (
+                CONNECT_TIMEOUT
+                if any(isinstance(c, requests.exceptions.ConnectTimeout) for c in causes)
+                else timeout
+            )
             return f"{via}did not answer within {wait:g} seconds"
         if isinstance(cause, (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
             return f"{via}broke off in the middle"

@@ -10,8 +10,10 @@ shell's greetings) is ignored. No I/O. What can't be read is an error, never a h
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .catalogue import Build, parse_name
 from .errors import AgentError, ObservationError
@@ -200,11 +202,16 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
     for key, value in block:
         values.setdefault(key, []).append(value)
     name = values["build"][0]
-    receipt = parse_receipt("\n".join(values.get("receipt", ())))
-    build = receipt.build if receipt else parse_name(name)
-    if build is None:
+    named = parse_name(name)
+    if named is None:
         return None
-    return Installed(name, build, receipt, _fault(values, receipt), tuple(values.get("extra", ())))
+    receipt = parse_receipt("\n".join(values.get("receipt", ())))
+    if receipt and receipt.build.name != name:
+        # A copy of another build, or one that somebody renamed: its paths are wrong.
+        receipt = None
+    return Installed(
+        name, receipt.build if receipt else named, receipt, _fault(values, receipt), tuple(values.get("extra", ()))
+    )
 
 
 def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
@@ -217,7 +224,10 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"it does not start: {said or 'exit code ' + values['start'][0]}"
     if said != f"Python {receipt.build.version}":
         return f"it says that it is {said!r}"
-    found = int(values.get("modules", ["0"])[0])
+    counted = values.get("modules", [""])[0]
+    if not re.fullmatch("[0-9]{1,9}", counted):
+        raise ObservationError(f"the host's answer can't be read: modules={counted} is no number")
+    found = int(counted)
     if found < receipt.modules:
         return f"{receipt.modules - found} of {receipt.modules} standard library modules are missing"
     if values.get("verify") == ["unable"]:
@@ -236,25 +246,28 @@ def parse_receipt(text: str) -> Receipt | None:
     """A receipt's JSON text as a :class:`Receipt`; None where it is not a whole receipt of ours."""
     try:
         data = json.loads(text)
+        said = {name: _typed(data[name], kind) for kind, names in _RECEIPT.items() for name in names}
         return Receipt(
-            build=Build(
-                version=Version.parse(data["version"]),
-                release=data["release"],
-                triple=data["triple"],
-                options=data["options"],
-                flavor=data["flavor"],
-                filename=data["filename"],
-                sha256=data["sha256"],
-            ),
-            url=data["url"],
-            finish=Finish(**{name: data[name] for name in Finish.__dataclass_fields__}),
-            executable=data["executable"],
-            modules=int(data["modules"]),
-            files_sha256=data["files_sha256"],
-            installed_at=data["installed_at"],
+            build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
+            finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
+            **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+_BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
+_RECEIPT: Mapping[type, tuple[str, ...]] = {
+    str: (*_BUILD, "url", "executable", "files_sha256", "installed_at", "owner", "group", "mode"),
+    bool: ("externally_managed", "compile_bytecode", "patch_sysconfig"),
+    int: ("modules",),
+}
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(value)
+    return value
 
 
 def _failure(text: str) -> AgentError:
@@ -266,7 +279,7 @@ def _failure(text: str) -> AgentError:
     code = " ".join(values.get("failure", ()))
     detail = " ".join(" ".join(values.get("detail", ())).split())
     what = FAILURES.get(code, "{detail}").format(detail=detail, first=detail.split(" ")[0], last=detail.rpartition(" ")[2])
-    if "No space left on device" in detail:
+    if "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
         what = f"the disk is full ({detail}): make room on it and run again"
     elif "Read-only file system" in detail:
         what = f"the file system is read-only ({detail}): choose another root, or mount it writable"

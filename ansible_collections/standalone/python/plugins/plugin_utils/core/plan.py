@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
-from .catalogue import Build
+from .catalogue import Build, parse_name
 from .declaration import Desired, Wanted
 from .errors import AgentError, DeclarationError
 from .observed import Finish, Installed, Observed, Receipt
@@ -122,7 +123,7 @@ class Plan:
 class _Choice:
     wanted: Wanted
     build: Build
-    step: Install | None
+    did: str
     why: str
 
     @property
@@ -131,7 +132,9 @@ class _Choice:
         return (self.wanted.default, self.build.version, self.build.release)
 
 
+_LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
 _LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
+_EXECUTABLE = re.compile(r"bin/python[0-9.]*")
 _NOW = "~"  # later than any time in a receipt
 _LETTERS = {"freethreaded": "t", "debug": "d"}
 
@@ -162,14 +165,15 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     if observed.root_state in ("unreadable", "notfolder"):
         reason = {"unreadable": "can't be read by this user", "notfolder": "is not a folder"}[observed.root_state]
         raise AgentError(f"the root {observed.root} {reason}: choose another root or become a user who may", step="observe")
+    resolve = cache(resolve)
     gone = _absent(desired, observed)
-    choices = [_choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"]
+    choices = _choices(desired, observed, resolve, frozenset(gone))
     winners = _winners(choices)
     gone |= _replaced(desired, observed, choices, gone)
     links = _links(desired, observed, winners)
     steps: list[Step] = [
         *_clearing(observed),
-        *{choice.step.build.name: choice.step for choice in choices if choice.step}.values(),
+        *_installs(choices),
         *_set_links(links, observed),
         *_unlinks(desired, observed, links, winners, gone),
         *(Remove(name, why) for name, why in sorted(gone.items())),
@@ -207,46 +211,110 @@ def _current(observed: Observed, line: str) -> str:
     return name if any(installed.name == name for installed in observed.installed) else ""
 
 
+def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> list[_Choice]:
+    """What each declared request that is not absent comes to, in the order of the declaration."""
+    choices = [
+        _choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"
+    ]
+    # What one request brings may serve another as well, and would on the next run: choose again until nothing changes.
+    for _ in range(len(choices)):
+        view = _with_choices(choices, desired, observed)
+        again = [_choose_again(choice, choices, desired, observed, view, resolve, gone) for choice in choices]
+        if again == choices:
+            break
+        choices = again
+    winners = _winners(choices)
+    return [_named(choice, winners, observed) if choice.did == "install" else choice for choice in choices]
+
+
 def _choose(
-    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: Mapping[str, str]
+    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]
 ) -> _Choice:
-    request = wanted.request
-    able = [i for i in observed.installed if i.name not in gone and _satisfies(i.build, request)]
-    able.sort(
-        key=lambda i: (i.name == _current(observed, line_of(i.build)), not i.fault, *_age(i.build)), reverse=True
-    )
-    if wanted.state == "present" and able:
-        return _kept(wanted, able[0], desired, resolve, f"{able[0].build.version} is installed")
-    best = resolve(request)
-    newest = max(able, key=lambda i: (*_age(i.build), not i.fault), default=None)
-    if newest and _age(newest.build) >= _age(best):
-        return _kept(wanted, newest, desired, resolve, f"{newest.build.version} of {newest.build.release} is the newest")
-    if best.name in gone:
-        raise DeclarationError(f"{request.text} asks for {best.name}, of which it is said that {gone[best.name]}: choose one")
-    did, why = _novelty(request, best, observed)
-    return _Choice(wanted, best, Install(best, did, why), why)
-
-
-def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve, why: str) -> _Choice:
-    """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
-    changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
-    if installed.fault or changed:
-        did, why = ("repair", installed.fault) if installed.fault else ("reinstall", changed)
-        build = installed.build
-        if installed.receipt is None:
-            exact = f"{build.version}+{build.release}"
-            build = resolve(
-                replace(
-                    wanted.request,
-                    text=exact,
-                    version=str(build.version),
-                    release=build.release,
-                    flavor=build.flavor,
-                    level=build.level,
-                )
+    serving = _serving(wanted, observed, resolve, gone)
+    if serving:
+        return _kept(wanted, serving, desired, resolve)
+    best = resolve(wanted.request)
+    for other in desired.builds:
+        if other.state == "absent" and _satisfies(best, other.request):
+            raise DeclarationError(
+                f"{wanted.request.text} asks for {best.name}, and {other.request.text} is declared absent, which it is: choose one"
             )
-        return _Choice(wanted, build, Install(build, did, why), why)
-    return _Choice(wanted, installed.build, None, why)
+    return _Choice(wanted, best, "install", f"nothing installed satisfies {wanted.request.text}")
+
+
+def _choose_again(
+    choice: _Choice,
+    choices: list[_Choice],
+    desired: Desired,
+    observed: Observed,
+    view: Observed,
+    resolve: Resolve,
+    gone: frozenset[str],
+) -> _Choice:
+    """The choice of a host that has what all requests chose so far, ``view``."""
+    serving = _serving(choice.wanted, view, resolve, gone)
+    if serving is None or serving.name == choice.build.name:
+        return choice
+    for other in choices:
+        if other.build.name == serving.name:
+            return replace(other, wanted=choice.wanted)
+    there = next(installed for installed in observed.installed if installed.name == serving.name)
+    return _kept(choice.wanted, there, desired, resolve)
+
+
+def _serving(wanted: Wanted, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> Installed | None:
+    """The installed build that is enough for a request, sound or not; None where another one is needed."""
+
+    def current(installed: Installed) -> bool:
+        return installed.name == _current(observed, line_of(installed.build))
+
+    able = [i for i in observed.installed if i.name not in gone and _satisfies(i.build, wanted.request)]
+    if wanted.state == "present":
+        return max(able, key=lambda i: (current(i), not i.fault, *_age(i.build), i.name), default=None)
+    best = resolve(wanted.request)
+    new = [i for i in able if _recency(i.build) >= _recency(best)]
+    return max(
+        new, key=lambda i: (*_recency(i.build), not i.fault, current(i), i.name == best.name, i.name), default=None
+    )
+
+
+def _recency(build: Build) -> tuple[Version, str, str]:
+    """What ``latest`` compares. Of a request for any CPU level, builds that differ in nothing else differ in that."""
+    return (build.version, build.release, build.level)
+
+
+def _with_choices(choices: list[_Choice], desired: Desired, observed: Observed) -> Observed:
+    links = [SetLink(f"{observed.root}/{line}", choice.build.name) for line, choice in _winners(choices).items()]
+    return predict(Plan((*_installs(choices), *links), ()), observed, desired)
+
+
+def _installs(choices: list[_Choice]) -> tuple[Install, ...]:
+    steps: dict[str, Install] = {}
+    for choice in choices:
+        if choice.did != "none":
+            steps.setdefault(choice.build.name, Install(choice.build, choice.did, choice.why))
+    return tuple(steps.values())
+
+
+def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve) -> _Choice:
+    """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
+    build = installed.build
+    changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
+    if not installed.fault and not changed:
+        newest = f"{build.version} of {build.release} is the newest"
+        return _Choice(wanted, build, "none", newest if wanted.state == "latest" else f"{build.version} is installed")
+    if installed.receipt is None:
+        build = resolve(
+            replace(
+                wanted.request,
+                text=f"{build.version}+{build.release}",
+                version=str(build.version),
+                release=build.release,
+                flavor=build.flavor,
+                level=build.level,
+            )
+        )
+    return _Choice(wanted, build, *(("repair", installed.fault) if installed.fault else ("reinstall", changed)))
 
 
 def _otherwise(wanted: Finish, was: Finish) -> str:
@@ -261,17 +329,20 @@ def _otherwise(wanted: Finish, was: Finish) -> str:
     return ""
 
 
-def _novelty(request: Request, build: Build, observed: Observed) -> tuple[str, str]:
+def _named(choice: _Choice, winners: Mapping[str, _Choice], observed: Observed) -> _Choice:
     """Whether a build that comes is an install, an upgrade or a downgrade, and why it comes."""
-    current = _current(observed, line_of(build))
-    before = next((i.build for i in observed.installed if i.name == current), None)
-    if before is None:
-        return "install", f"nothing installed satisfies {request.text}"
+    request, build, line = choice.wanted.request, choice.build, line_of(choice.build)
+    able = [i.build for i in observed.installed if _satisfies(i.build, request)]
+    current = _current(observed, line)
+    before = next((i.build for i in observed.installed if i.name == current), max(able, key=_age, default=None))
+    if before is None or winners[line].build.name != build.name:
+        return choice
     if _age(build) < _age(before):
-        return "downgrade", f"{request.text} asks for it, {before.version} of {before.release} was in use"
+        why = f"{request.text} asks for it, {before.version} of {before.release} was in use"
+        return replace(choice, did="downgrade", why=why)
     if _age(build) == _age(before):
-        return "install", f"{request.text} asks for it, {before.name} was in use"
-    return "upgrade", f"it is newer than {before.version} of {before.release}"
+        return replace(choice, why=f"{request.text} asks for it, {before.name} was in use")
+    return replace(choice, did="upgrade", why=f"it is newer than {before.version} of {before.release}")
 
 
 def _winners(choices: list[_Choice]) -> dict[str, _Choice]:
@@ -301,7 +372,7 @@ def _replaced(
     for line, builds in lines.items():
         current = _current(observed, line)
         builds.sort(
-            key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build)), reverse=True
+            key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build), i.name), reverse=True
         )
         for installed in builds[desired.keep :]:
             removed[installed.name] = f"it was replaced, and keep is {desired.keep}"
@@ -320,12 +391,19 @@ def _links(desired: Desired, observed: Observed, winners: Mapping[str, _Choice])
 
 def _ours(path: str, target: str, observed: Observed) -> str:
     """The line or build that a link of ours leads to; empty where the link isn't ours."""
+    folder, _, name = path.rpartition("/")
     inside = target.removeprefix(f"{observed.root}/")
-    if path.startswith(f"{observed.root}/cpython-"):
-        return inside if inside.startswith("cpython-") and "/" not in inside else ""
-    if inside == target or not _LINK_NAME.fullmatch(path.rpartition("/")[2]):
-        return ""
-    return inside.partition("/")[0]
+    if folder == observed.root and _LINE.fullmatch(name):
+        return inside if parse_name(inside) else ""
+    head, _, rest = inside.partition("/")
+    ours = (
+        inside != target
+        and folder == observed.bin_dir
+        and _LINK_NAME.fullmatch(name)
+        and _EXECUTABLE.fullmatch(rest)
+        and (_LINE.fullmatch(head) or parse_name(head))
+    )
+    return head if ours else ""
 
 
 def _set_links(links: Mapping[str, str], observed: Observed) -> Iterator[SetLink]:
@@ -362,7 +440,8 @@ def _unlinks(
 
 
 def _clearing(observed: Observed) -> Iterator[Clear]:
-    if observed.lock_state in ("alive", "elsewhere"):
+    # Where somebody else is at work, or only somebody else could, it is theirs to clear.
+    if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable":
         return
     paths = observed.leftovers + ((f"{observed.root}/.lock",) if observed.lock else ())
     if paths:
@@ -380,7 +459,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
                     "move it away, choose another bin_dir or links, or use force: true",
                     step="plan",
                 )
-        if isinstance(step, Install) and f"{observed.root}/{step.build.name}" in observed.occupied and not desired.force:
+        place = f"{observed.root}/{step.build.name}" if isinstance(step, Install) else ""
+        if isinstance(step, Install) and (place in observed.occupied or place in observed.links) and not desired.force:
             raise AgentError(
                 f"{step.build.name} belongs into {observed.root}, where something of that name is that is not ours: "
                 "move it away, choose another root, or use force: true",
@@ -392,14 +472,22 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             "become a user who may, or choose another root",
             step="plan",
         )
+    barred = {
+        "unwritable": "can't be written by this user",
+        "unreadable": "can't be read by this user",
+        "notfolder": "is not a folder",
+    }
     for step in steps:
-        if isinstance(step, (SetLink, Unlink)) and step.path.startswith(f"{observed.bin_dir}/"):
-            if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
-                raise AgentError(
-                    f"{step}: {observed.bin_dir} is {observed.bin_dir_state} for this user: become a user who may write there, "
-                    "choose another bin_dir, or use links: []",
-                    step="plan",
-                )
+        if (
+            isinstance(step, (SetLink, Unlink))
+            and step.path.startswith(f"{observed.bin_dir}/")
+            and observed.bin_dir_state in barred
+        ):
+            raise AgentError(
+                f"the folder for links {observed.bin_dir} {barred[observed.bin_dir_state]}, and it has to be changed ({step}): "
+                "become a user who may, choose another bin_dir, or use links: []",
+                step="plan",
+            )
 
 
 def _outcome(
@@ -408,11 +496,11 @@ def _outcome(
     line = line_of(choice.build)
     prefix = f"{observed.root}/{choice.build.name}"
     stable = f"{observed.root}/{line}"
-    wins = winners[line].build == choice.build
+    wins = winners[line].build.name == choice.build.name
     mine = {path for path, target in links.items() if target.startswith(f"{stable}/")} if wins else set()
     relinked = [step for step in steps if isinstance(step, SetLink) and (step.path in mine or (wins and step.path == stable))]
-    did, why = (choice.step.did, choice.why) if choice.step else ("none", choice.why)
-    if not choice.step and relinked:
+    did, why = choice.did, choice.why
+    if did == "none" and relinked:
         did, why = "relink", "; ".join(map(str, relinked))
     return Outcome(
         wanted=choice.wanted,
@@ -441,6 +529,7 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
                 receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
                 installed[build.name] = Installed(build.name, build, receipt)
                 occupied.discard(f"{observed.root}/{build.name}")
+                links.pop(f"{observed.root}/{build.name}", None)
             case SetLink(path, to):
                 links[path] = to
                 occupied.discard(path)

@@ -20,7 +20,8 @@ from .declaration import Desired
 from .errors import DeclarationError
 from .plan import Install, Plan, Remove, SetLink, Unlink
 
-AGENTS = Path(__file__).with_name("agents")
+_AGENTS = Path(__file__).with_name("agents")
+_FACTS = "#%% facts\n"
 TOOL = "standalone-python 0.1.0"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -51,11 +52,23 @@ class Pulled:
 Delivery = Pushed | Pulled
 
 
-@cache
-def _agent(name: str) -> str:
+def _agent(text: str) -> str:
     """An agent's text without the lines that are comments only: they are for who reads the file."""
-    lines = (AGENTS / name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#")) + "\n"
+    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+
+
+# Read when this module is: Ansible imports it once, before it forks a worker for each host.
+_OBSERVE, _HOST_FACTS = map(_agent, (_AGENTS / "observe.sh").read_text(encoding="utf-8").split(_FACTS))
+
+
+@cache
+def _apply() -> str:
+    return _agent((_AGENTS / "apply.sh").read_text(encoding="utf-8"))
+
+
+@cache
+def _finisher() -> str:
+    return (_AGENTS / "finish.py").read_text(encoding="utf-8")
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -84,7 +97,7 @@ def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str]
     :param facts: also what kind of host it is, which costs the host a few programs more
     """
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
-    return f"{head}{_agent('observe.sh')}observe </dev/null\n"
+    return f"{head}{_OBSERVE}{_HOST_FACTS if facts else ''}observe </dev/null\n"
 
 
 def application(
@@ -106,18 +119,13 @@ def application(
     return (
         _exports(environment)
         + _assignments(settings)
-        + _agent("observe.sh")
-        + _agent("apply.sh")
+        + _OBSERVE
+        + _apply()
         + _function("finisher", [f"cat <<'END OF finish.py'\n{_finisher()}END OF finish.py"] if plan.installs else [])
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(plan))
         + "apply </dev/null\n"
     )
-
-
-@cache
-def _finisher() -> str:
-    return (AGENTS / "finish.py").read_text(encoding="utf-8")
 
 
 def _function(name: str, lines: Iterator[str] | list[str]) -> str:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a user asks for: text such as ``3.13t`` or ``>=3.12,<3.14``, read into a :class:`Request`.
 
-Knows versions, variants, CPU levels and flavors by name, never which of them exist: that is the catalogue's. No I/O.
-``packaging`` is imported only where a request has operators.
+Knows versions, variants, CPU levels and flavors by name, never which of them exist: that is the catalogue's.
+No I/O. ``packaging`` is imported only where a request has operators.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VARIANTS = (
 LEVELS = ("", "v2", "v3", "v4", "auto")
 FLAVORS = ("install_only_stripped", "install_only", "full")  # in order of preference
 
-FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+freethreaded, 3.13+debug, 3.13.1+20250115 or 3.16-dev"
+FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+debug, 3.13+v3, 3.13.1+20250115 or 3.16-dev"
 
 # The letters that CPython itself puts after a version: `python3.13t`, `python3.13d`, `python3.13td`.
 _SUFFIXES = {"": "", "t": "freethreaded", "d": "debug", "td": "freethreaded+debug"}
@@ -112,8 +112,8 @@ def _version(text: str) -> Version:
 class Request:
     """What is asked for. Empty text means that nothing was said.
 
-    :ivar text: as the user wrote it, for messages; :func:`parse_request` of it gives the same request
-    :ivar version: ``''``, ``3``, ``3.13``, ``3.13.1``, ``3.16.0a2``, or a PEP 440 specifier set without spaces
+    :ivar text: as the user wrote it, on one line, for messages; :func:`parse_request` of it gives the same request
+    :ivar version: ``''``, ``3``, ``3.13``, ``3.13.1``, ``3.16.0a2``, or PEP 440 specifiers without spaces
     :ivar variant: one of :data:`VARIANTS`; nothing said means the plain build, not any
     :ivar level: one of :data:`LEVELS`, of the CPU; it is the target's business
     :ivar release: the tag of a release, 8 digits
@@ -150,7 +150,7 @@ class Request:
         return _matches(self.version, found) and (self.prereleases or not found.is_prerelease)
 
     def admits_minor(self, minor: str) -> bool:
-        """False where no version of the minor line (``3.13``) can satisfy the request; True where one could."""
+        """False where no version of the minor line (``3.13``) can satisfy the request, True where one may."""
         if _has_operator(self.version):
             return all(_reaches(specifier, minor) for specifier in _specifiers(self.version))
         wanted = self.version.split(".")[:2] if self.version else []
@@ -160,17 +160,18 @@ class Request:
 def parse_request(text: str) -> Request:
     """Read a request; :data:`FORMS` has examples.
 
-    Pre-releases are wanted by ``-dev``, an exact pre-release, or a specifier that names one (``!=`` does not count).
+    Pre-releases are wanted by ``-dev``, an exact pre-release, or a specifier (but ``!=``) that names one.
 
     :raises DeclarationError: it can't be read; the message says what was read and which forms exist
     """
-    stripped = text.strip()
+    stripped = " ".join(text.split())
     if not stripped:
         raise DeclarationError(f"the request is empty: write a version such as {FORMS}")
     other = _OTHERS.match(stripped)
     if other is not None:
         raise DeclarationError(
-            f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: write a version such as {FORMS}"
+            f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: "
+            f"write a version such as {FORMS}"
         )
     head, *parts = (part.strip() for part in stripped.split("+"))
     prefix = _PREFIX.match(head)
@@ -185,9 +186,9 @@ def parse_request(text: str) -> Request:
 
 
 def with_parts(request: Request, *, variant: str = "", flavor: str = "", release: str = "") -> Request:
-    """Add what stands beside a request in a mapping; ``variant`` may name a CPU level too (``v3``, ``freethreaded+auto``).
+    """Add what stands beside a request in a mapping; empty text means that nothing was said.
 
-    Empty text means that nothing was said. The new request's ``text`` says all of it.
+    ``variant`` may name a CPU level too (``v3``, ``debug+auto``). The new request's ``text`` says it all.
 
     :raises DeclarationError: unreadable, or it contradicts what the request itself says; both are named
     """
@@ -245,19 +246,20 @@ def _without_operators(text: str, head: str, named: bool) -> Request:
 
 def _with_operators(text: str, head: str) -> Request:
     from packaging.specifiers import InvalidSpecifier
+    from packaging.specifiers import Specifier as OneSpecifier
     from packaging.version import Version as AnyVersion
 
-    compact = "".join(head.split())
     try:
-        specifiers = tuple(_specifiers(compact))
+        specifiers = [OneSpecifier(part) for part in head.split(",")]
     except InvalidSpecifier:
         raise _unreadable(text, f"{head!r} is no set of version specifiers (PEP 440)") from None
-    if not specifiers or any(specifier.operator == "===" for specifier in specifiers):
-        raise _unreadable(text, f"{head!r} is no set of version specifiers that compare")
+    if any(specifier.operator == "===" for specifier in specifiers):
+        raise _unreadable(text, "=== compares text and no versions")
     prereleases = any(
         specifier.operator != "!=" and AnyVersion(specifier.version.removesuffix(".*")).is_prerelease
         for specifier in specifiers
     )
+    compact = ",".join(f"{specifier.operator}{specifier.version}" for specifier in specifiers)
     return Request(text, compact, prereleases=prereleases)
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where builds come from: the option ``source`` as a value, and the addresses that follow from it.
 
-Pure text. Nothing here opens an address or looks into a folder; the one question to the file system, whether a path is a folder, is
-asked through a parameter.
+Pure text. Nothing here opens an address or looks into a folder; the one question to the file system, whether
+a path is a folder, is asked through a parameter.
 
 Upstream's layout is every source's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``.
 """
@@ -48,8 +48,10 @@ class Named(Protocol):
 class Source:
     """Where builds come from.
 
-    :param location: '' for upstream; a URL without a slash at its end, credentials included; a path as it was written
-    :param checksum: of a single archive: 64 lower-case hexadecimal digits, or '' where a SHA256SUMS file beside it has to know
+    :param location: '' for upstream; a URL without a slash at its end, credentials included; a path as it was
+        written
+    :param checksum: of a single archive: 64 lower-case hexadecimal digits, or '' where a SHA256SUMS file
+        beside it has to know
     """
 
     kind: Kind
@@ -69,15 +71,16 @@ UPSTREAM = Source("upstream")
 def parse_source(text: str, checksum: str = "", is_dir: Callable[[str], bool] = os.path.isdir) -> Source:
     """Read the option ``source``; the checksum belongs to a single archive and to nothing else.
 
-    :raises DeclarationError: neither upstream, nor a URL, a folder or an archive; or a checksum that is none or has no archive
+    :raises DeclarationError: neither upstream, nor a URL, a folder or an archive; or a checksum that is none
+        or has no archive
     """
     text = text.strip()
     digest = parse_checksum(checksum)
     kind, location = _kind(text, is_dir)
     if digest and kind != "archive":
         raise DeclarationError(
-            f"A checksum was given for the source {without_credentials(text) or 'upstream'}, but only a single local archive has one: "
-            "leave it out, or name the archive itself as the source."
+            f"A checksum was given for the source {without_credentials(text) or 'upstream'}, but only a "
+            "single local archive has one: leave it out, or name the archive itself as the source."
         )
     return Source(kind, location, digest)
 
@@ -86,23 +89,32 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
     if text in ("", "upstream"):
         return "upstream", ""
     if _SCHEME.match(text):
-        return "url", _web_address(text)
+        return "url", parse_url(text, "source")
     if is_dir(os.path.expanduser(text)):
         return "folder", text
     if text.endswith(ARCHIVE_ENDINGS):
         return "archive", text
     raise DeclarationError(
-        f"The source {text!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the controller, nor a .tar.gz or "
-        ".tar.zst archive: check the path."
+        f"The source {text!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
+        "controller, nor a .tar.gz or .tar.zst archive: check the path."
     )
 
 
-def _web_address(text: str) -> str:
+def parse_url(text: str, option: str) -> str:
+    """An http(s) URL, without a slash at its end and without a fragment.
+
+    :raises DeclarationError: it is none; the message names the option
+    """
     parts = _split(text)
-    if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", text):
+    if (
+        parts is None
+        or parts.scheme.lower() not in ("http", "https")
+        or not parts.hostname
+        or re.search(r"[\s\x00-\x1f]", text)
+    ):
         raise DeclarationError(
-            f"The source {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or https://HOST/PATH, or the path "
-            "of a folder on the controller."
+            f"The {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
+            "https://HOST/PATH, or the path of a folder on the controller."
         )
     return urlunsplit(parts._replace(path=parts.path.rstrip("/"), fragment=""))
 
@@ -117,17 +129,22 @@ def parse_checksum(text: str) -> str:
         return ""
     found = _CHECKSUM.fullmatch(text)
     if found is None:
-        raise DeclarationError(f"The checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' before them.")
+        raise DeclarationError(
+            f"The checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' "
+            "before them."
+        )
     return found[1].lower()
 
 
 def urls(source: Source, build: Named) -> tuple[str, ...]:
-    """Where the archive of a build is, in order of trial: URLs, or the one path for a folder or an archive."""
+    """Where the archive of a build is, in order of trial: URLs, or the one path for a folder or an
+    archive."""
     return _addresses(source, build.release, build.filename)
 
 
 def sums_urls(source: Source, tag: str) -> tuple[str, ...]:
-    """Where the SHA256SUMS of a release is, in order of trial; for a single archive the path beside it, whatever the release."""
+    """Where the SHA256SUMS of a release is, in order of trial; for a single archive the path beside it,
+    whatever the release."""
     if source.kind == "archive":
         return (os.path.join(os.path.dirname(source.location), SUMS),)
     return _addresses(source, tag, SUMS)
@@ -147,11 +164,14 @@ def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
 def _below(base: str, tag: str, name: str) -> str:
     # A query, such as a mirror's access key, stays behind the path.
     parts = urlsplit(base)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(tag, safe='')}/{quote(name, safe='')}"))
+    return urlunsplit(
+        parts._replace(path=f"{parts.path.rstrip('/')}/{quote(tag, safe='')}/{quote(name, safe='')}")
+    )
 
 
 def without_credentials(url: str) -> str:
-    """A URL as people may see it: without user, password, query and fragment, each of which can hold a secret. A path stays as it is."""
+    """A URL as people may see it: without user, password, query and fragment, each of which can hold a
+    secret. A path stays as it is."""
     if not _SCHEME.match(url):
         return url
     parts = _split(url)

@@ -46,10 +46,9 @@ class Supply:
 
     @cached_property
     def store(self) -> Store:
-        from .fetch import Http
         from .store import Store
 
-        return Store(fetch=Http(token=self._desired.token))
+        return Store(token=self._desired.token)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host is, and which target triples can run there, best first.
 
-Turns what an agent observed (:func:`from_facts`) or a triple (:func:`parse_triple`) into a :class:`Target`. Never looks at the
-machine it runs on. No I/O.
+Turns what an agent observed (:func:`from_facts`) or a triple (:func:`parse_triple`) into a :class:`Target`.
+Never looks at the machine it runs on. No I/O.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SYSTEMS = {
 }
 OS_NAMES = {"linux": "linux", "darwin": "macOS", "windows": "Windows"}
 
-# uname -m (UTS_MACHINE in the Linux kernel's arch/*/Makefile, hw.machine on macOS) and Windows' PROCESSOR_ARCHITECTURE -> arch as in
-# target triples. Those without builds today are here too, so that they get "no build" and not "can't be read".
+# uname -m (UTS_MACHINE in the Linux kernel's arch/*/Makefile, hw.machine on macOS), PROCESSOR_ARCHITECTURE of
+# Windows -> arch as in target triples. Some have no builds: they are here to get that for an answer.
 MACHINES = {
     "x86_64": "x86_64",
     "amd64": "x86_64",
@@ -60,13 +60,13 @@ LIBCS = {
     ("glibc", "armv7", "soft"): "gnueabi",
 }
 
-# The oldest glibc that runs python-build-standalone's Linux builds ("Running Distributions" in its documentation).
+# The oldest glibc that runs Linux builds (python-build-standalone's documentation, "Running Distributions").
 MINIMUM_GLIBC = {"riscv64": (2, 28)}
 MINIMUM_GLIBC_ELSEWHERE = (2, 17)
 
-# What each x86-64 level adds: x86-64 psABI, table "Micro-Architecture Levels" (gitlab.com/x86-psABIs/x86-64-ABI, low-level-sys-info.tex).
-# Names as in Linux' /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h), where SSE3 is pni and LZCNT is abm; OSXSAVE is not shown
-# there, but the kernel hides avx where it isn't set.
+# What each x86-64 level adds: the table "Micro-Architecture Levels" of the psABI (low-level-sys-info.tex in
+# gitlab.com/x86-psABIs/x86-64-ABI). Names as in Linux' /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h),
+# where SSE3 is pni and LZCNT is abm; OSXSAVE is not shown there, but the kernel hides avx without it.
 LEVEL_FLAGS: tuple[tuple[int, frozenset[str]], ...] = (
     (2, frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"})),
     (3, frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})),
@@ -95,8 +95,8 @@ class Target:
     """A kind of host.
 
     :ivar os: ``linux``, ``darwin`` or ``windows``
-    :ivar arch: as in target triples: ``x86_64``, ``aarch64``, ``i686``, ``armv7``, ``ppc64le``, ``s390x``, ``riscv64``, ...
-    :ivar libc: on Linux ``gnu``, ``gnueabihf``, ``gnueabi`` or ``musl``, empty where it is neither glibc nor musl; else empty
+    :ivar arch: as in target triples: ``x86_64``, ``aarch64``, ``i686``, ``armv7``, ``ppc64le``, ...
+    :ivar libc: on Linux ``gnu``, ``gnueabihf``, ``gnueabi``, ``musl``, or empty for any other; else empty
     :ivar libc_version: (major, minor), None where unknown
     :ivar level: the x86-64 level of its CPU, 1 to 4; 1 on other architectures
     """
@@ -127,14 +127,17 @@ class Target:
 
 
 def from_facts(facts: Mapping[str, str]) -> Target:
-    """Read the facts that an agent printed: ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi``, ``cpu_flags``.
+    """Read the facts that an agent printed.
+
+    They are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``; others are ignored.
 
     :raises ObservationError: a name that is missing or unknown
     """
     system = SYSTEMS.get(facts.get("os", "").lower())
     if system is None:
         raise ObservationError(
-            f"the host says that its system is {facts.get('os', '')!r}; there are builds for Linux, macOS and Windows only"
+            f"the host says that its system is {facts.get('os', '')!r}: "
+            "there are builds for Linux, macOS and Windows only"
         )
     machine = facts.get("arch", "")
     arch = MACHINES.get(machine.lower())
@@ -168,8 +171,8 @@ def parse_triple(text: str) -> Target:
     match = _TRIPLE.fullmatch(text)
     if match is None or (match["level"] and match["arch"] != "x86_64"):
         raise DeclarationError(
-            f"{text!r} is no target triple: write one like x86_64-unknown-linux-gnu, aarch64-unknown-linux-musl, "
-            "aarch64-apple-darwin or x86_64-pc-windows-msvc"
+            f"{text!r} is no target triple: write one like x86_64-unknown-linux-gnu, "
+            "aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
         )
     system = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
     libc = match["libc"] or ""
@@ -209,7 +212,8 @@ def level_misfit(target: Target, level: str) -> str:
     if target.arch != "x86_64":
         return f"CPU levels exist for x86_64 only, leave {level} out"
     if int(level[1:]) > target.level:
-        return f"its CPU has level v{target.level}, ask for auto (the highest that the CPU has) or leave {level} out"
+        highest = f"the host's CPU has level v{target.level}"
+        return f"{highest}, ask for auto (the highest that it has) or leave {level} out"
     return ""
 
 

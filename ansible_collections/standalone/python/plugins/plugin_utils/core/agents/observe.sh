@@ -122,6 +122,43 @@ lock_state() { # TEXT (pid:started:boot:host) -> alive, dead or elsewhere
   fi
 }
 
+observe() {
+  echo '== standalone-python observation 1 =='
+  case $root in '~'*) root=$HOME${root#?} ;; esac
+  case $bin_dir in '~'*) bin_dir=$HOME${bin_dir#?} ;; esac
+  say root "$root"
+  say bin_dir "$bin_dir"
+  place root "$root"
+  place bin_dir "$bin_dir"
+  set --
+  if [ -h "$root/.lock" ]; then
+    holder=$(lock_holder)
+    [ -z "$holder" ] || printf 'lock=%s\nlock_state=%s\n' "$holder" "$(lock_state "$holder")"
+  fi
+  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
+    if [ -e "$p" ] || [ -h "$p" ]; then say leftover "$p"; fi
+  done
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -d "$p/.standalone-python" ]; then examine "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  for p in "$bin_dir"/python*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  [ $# -eq 0 ] || say ls "$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)"
+  [ "$facts" != yes ] || host_facts
+  echo '== standalone-python observation end =='
+}
+
+# Below: what kind of host it is. The renderer leaves it out where facts=no.
+#%% facts
+
 glibc_version() { # FILE-OF-LIBC -> 2.36
   case ${1##*/} in
     libc-2.*.so) v=${1##*/libc-} && printf '%s' "${v%.so}" && return ;;
@@ -226,38 +263,4 @@ host_facts() {
     read -r _
     read -r _ _ _ free _ && echo "free_kb=$free"
   }
-}
-
-observe() {
-  echo '== standalone-python observation 1 =='
-  case $root in '~'*) root=$HOME${root#?} ;; esac
-  case $bin_dir in '~'*) bin_dir=$HOME${bin_dir#?} ;; esac
-  say root "$root"
-  say bin_dir "$bin_dir"
-  place root "$root"
-  place bin_dir "$bin_dir"
-  set --
-  if [ -h "$root/.lock" ]; then
-    holder=$(lock_holder)
-    [ -z "$holder" ] || printf 'lock=%s\nlock_state=%s\n' "$holder" "$(lock_state "$holder")"
-  fi
-  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
-    if [ -e "$p" ] || [ -h "$p" ]; then say leftover "$p"; fi
-  done
-  for p in "$root"/cpython-*; do
-    case $p in *"$nl"*) continue ;; esac
-    if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -d "$p/.standalone-python" ]; then examine "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
-    fi
-  done
-  for p in "$bin_dir"/python*; do
-    case $p in *"$nl"*) continue ;; esac
-    if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
-    fi
-  done
-  [ $# -eq 0 ] || say ls "$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)"
-  [ "$facts" != yes ] || host_facts
-  echo '== standalone-python observation end =='
 }

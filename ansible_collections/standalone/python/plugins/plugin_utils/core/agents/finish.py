@@ -1,0 +1,821 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finisher: a build that was just unpacked finishes its own installation, the same way on every system.
+
+    <staging>/python/bin/python3 -I -B finish.py tree=<staging>/python final=<root>/<name> name=<name> ...
+
+It checks that this interpreter is whole and runs from `tree`, makes the build-time paths that upstream
+captured true for `final`, sets permissions, leaves the list of files and the receipt, and returns when all is
+on disk. It never touches anything outside `tree`, never follows a link to change what it leads to, and never
+uses the network.
+
+Standard library only, Python 3.8 and later. What is imported is kept small on purpose: a fresh tree has no
+bytecode, so every module costs its compilation: ``dataclasses`` alone more than all the work done here.
+
+On standard output: ``key=value`` lines. Exit 0 after ``finished=ok``; exit 3 after ``failure=CODE`` and
+``detail=ONE LINE``, where CODE is one of `CODES`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import IO, Any
+
+CODES = (
+    "arguments",  # a key is missing, unknown or unreadable
+    "prefix",  # this interpreter runs from elsewhere than `tree`
+    "version",  # it reports another version than promised
+    "module",  # a module that the build has can't be imported
+    "content",  # a file of the list is not there
+    "patch",  # sysconfig data that can't be understood
+    "permission",
+    "space",
+    "io",
+)
+PLACES = ("tree", "final")
+TEXTS = (
+    *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
+    *("owner", "group", "mode", "tool"),
+)
+SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig")
+# Module -> the extension it stands on: without that one the build lacks the module.
+MODULES = {
+    "ssl": "_ssl",
+    "sqlite3": "_sqlite3",
+    "ctypes": "_ctypes",
+    "zlib": "zlib",
+    "lzma": "_lzma",
+    "hashlib": "_hashlib",
+}
+FOLDER = ".standalone-python"
+LIST = FOLDER + "/files.sha256"
+RECEIPT = FOLDER + "/receipt.json"
+SCHEMA = 1
+MINOR = "%d.%d" % sys.version_info[:2]
+WINDOWS = os.name == "nt"
+
+EXTERNALLY_MANAGED = """\
+[externally-managed]
+Error=This Python is kept by standalone-python and may be replaced at any time: what is
+ installed into it would be lost, and would reach every user of this host.
+
+ Make a virtual environment and install there:
+
+     python3 -m venv PATH
+     PATH/bin/pip install PACKAGE
+
+ Or use a tool that does so for you, such as pipx. To lift this for every build,
+ declare externally_managed: false; for one command, pass --break-system-packages.
+"""
+
+
+class Failure(Exception):
+    """The build can't be finished: a code of `CODES` and one sentence for the user."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Job:
+    """What was asked: the keys of the command line, texts as they came, switches as bool."""
+
+    __slots__ = ("switches", "texts")
+
+    def __init__(self, texts: Mapping[str, str], switches: Mapping[str, bool]) -> None:
+        self.texts = texts
+        self.switches = switches
+
+    def __getitem__(self, key: str) -> str:
+        return self.texts[key]
+
+
+def parse_arguments(arguments: Iterable[str]) -> Job:
+    """``key=value`` words -> Job. All keys but owner, group, mode, options and url must have a value."""
+    given = dict(word.partition("=")[::2] for word in arguments)
+    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES})
+    if unknown:
+        raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
+    for key in SWITCHES:
+        if given.get(key) not in ("0", "1"):
+            raise Failure("arguments", "%s must be 0 or 1, not %r" % (key, given.get(key, "")))
+    for key in ("tree", "final", "name", "version"):
+        if not given.get(key):
+            raise Failure("arguments", "%s=... is missing" % key)
+    parse_mode(given.get("mode", ""))
+    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS)}
+    return Job(texts, {key: given[key] == "1" for key in SWITCHES})
+
+
+def parse_mode(text: str) -> int:
+    """Octal text -> mode of folders and executables; set-uid, set-gid and sticky bits are refused."""
+    try:
+        mode = int(text or "0755", 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise Failure("arguments", "mode must be octal from 0000 to 0777, such as 0755, not %r" % text)
+    return mode
+
+
+# Is this interpreter whole?
+
+
+def check_interpreter(tree: str, version: str) -> None:
+    """A CPython whose library is missing falls back, silently, to the folder it was built for."""
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        found = getattr(sys, name)
+        if os.path.realpath(found) != tree:
+            raise Failure("prefix", "the interpreter of %s runs with sys.%s %s" % (tree, name, found))
+    if not os.path.realpath(os.__file__ or "").startswith(tree + os.sep):
+        raise Failure("prefix", "the interpreter of %s uses the library %s" % (tree, os.__file__))
+    reported = sys.version.split()[0]
+    if reported != version:
+        raise Failure("version", "promised was %s, but the interpreter reports %s" % (version, reported))
+
+
+def missing_modules(carried: Callable[[str], bool]) -> list[str]:
+    """Those of `MODULES` that this build lacks; any other that can't be imported is a failure."""
+    missing = []
+    for name, extension in sorted(MODULES.items()):
+        try:
+            __import__(name)
+        except Exception as error:
+            lacking = isinstance(error, ModuleNotFoundError) and error.name in (name, extension)
+            if not lacking or carried(extension):
+                raise Failure("module", "import %s: %s: %s" % (name, type(error).__name__, error)) from error
+            missing.append(name)
+    return missing
+
+
+def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    """Starts `work` in a process of its own; call the result for what `work` gave or raised.
+
+    Half of this program's time is the compilation of the modules to be checked, which needs nothing else.
+    """
+    if not hasattr(os, "fork"):
+        return work
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text = "ok\n" + "\n".join(work())
+        except Failure as failure:
+            text = "%s\n%s" % (failure.code, " ".join(str(failure).split()))
+        except BaseException as error:
+            text = "io\n%s: %s" % (type(error).__name__, " ".join(str(error).split()))
+        os.write(writing, text.encode("utf-8", "backslashreplace"))
+        os._exit(0)
+    os.close(writing)
+
+    def result() -> list[str]:
+        with open(reading, encoding="utf-8") as pipe:
+            code, *lines = pipe.read().split("\n")
+        status = os.waitpid(child, 0)[1]
+        if code == "ok":
+            return [line for line in lines if line]
+        if not code:
+            raise Failure("module", "the interpreter died (wait status %d) while importing modules" % status)
+        raise Failure(code, "".join(lines))
+
+    return result
+
+
+def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
+    """Whether the build has, or should have by its list, the extension module."""
+    if extension in sys.builtin_module_names:
+        return True
+    folder = (
+        os.path.join(os.path.dirname(os.path.dirname(library)), "DLLs")
+        if WINDOWS
+        else library + "/lib-dynload"
+    )
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    here = any(name.startswith(extension + ".") for name in names)
+    return here or any(re.search(r"(lib-dynload|DLLs)/%s\." % extension, path) for path in listed)
+
+
+# Paths of the build machine
+#
+# Upstream builds with clang and --prefix=/install, in /build, with compilers and static libraries in /tools (on
+# macOS in a temporary folder that holds the two), and records all of it. Source: its page on quirks, and
+# reports to it and to the two projects that patch it after unpacking, uv and sysconfigpatcher.
+
+PREFIX = re.compile(r"(?:^|(?<=[\s'\"=,:;(!])|(?<=-[LIF]))/install(?=[/\s'\",:;)]|$)")
+_BUILD = r"(?:(?:/private)?/var/folders/[^/\s]+/[^/\s]+/T/[^/\s]+)?/(?:build|tools)(?=[/\s'\",:]|$)"
+FOREIGN_FLAG = re.compile(
+    r"(?:^|(?<=\s))(?:"
+    r"-isysroot(?:\s+|=)\S+"  # the SDK of the build machine; the host's compiler finds its own
+    r"|-(?:[ILF]|isystem|iquote|idirafter)\s+" + _BUILD + r"\S*"
+    r"|-[^\s/]*" + _BUILD + r"\S*"
+    r"|(?:DY)?LD_LIBRARY_PATH=" + _BUILD + r"\S*"
+    r"|-fdebug-default-version=\S+"  # only clang 9 and later knows it
+    r")(?:\s+|$)"
+)
+FOREIGN_PATH = re.compile(r"^" + _BUILD + r"\S*$")
+FOREIGN_TOOL = re.compile(r"^" + _BUILD + r"\S*/bin/([\w.+-]+)(?=\s|$)")
+COMPILER = re.compile(r"^(?:\S*/)?(?:[\w.]+-)*(?:clang|gcc|g|c|cc)(?:\+\+)?(?:-[\d.]+)?(?=\s|$)")
+CC, CXX = "cc", "c++"
+COMPILERS = {
+    "CC": CC,
+    "MAINCC": CC,
+    "LINKCC": CC,
+    "LDSHARED": CC,
+    "BLDSHARED": CC,
+    "CXX": CXX,
+    "LDCXXSHARED": CXX,
+}
+TOOLS = {
+    "AR": "ar",
+    "RANLIB": "ranlib",
+    "NM": "nm",
+    "STRIP": "strip",
+    "READELF": "readelf",
+    "OBJCOPY": "objcopy",
+}
+NAMED = (*COMPILERS, *TOOLS)
+# The record of how it was configured is history: only the prefix is made true in it.
+RECORDS = frozenset(["CONFIG_ARGS"])
+
+
+def patch_prefix(text: str, prefix: str) -> str:
+    return PREFIX.sub(lambda match: prefix, text)
+
+
+def patch_value(name: str, value: str, prefix: str) -> str:
+    """A variable of the build as it must be on a host where the build lies in `prefix`."""
+    if "/" not in value and "-fdebug" not in value and name not in COMPILERS:
+        return value  # most of them: a thousand values take 1 ms this way, and 10 through the patterns
+    if name in RECORDS:
+        return patch_prefix(value, prefix)
+    if name in COMPILERS:
+        value = COMPILER.sub(COMPILERS[name], value)
+    elif name in TOOLS:
+        value = re.sub(r"^(?:\S*/)?(?:[\w.]+-)*%s(?=\s|$)" % TOOLS[name], TOOLS[name], value)
+    else:
+        value = FOREIGN_TOOL.sub(r"\1", value)
+    if FOREIGN_PATH.match(value):
+        return ""
+    kept = FOREIGN_FLAG.sub("", value)
+    return patch_prefix(kept if kept == value else kept.rstrip(), prefix)
+
+
+def literal(node: Any) -> object:
+    """The value of a literal's syntax tree, as far as sysconfig data has any: texts and numbers."""
+    kind = type(node).__name__
+    if kind == "Constant":
+        return node.value
+    if kind == "UnaryOp" and type(node.op).__name__ == "USub":
+        number = literal(node.operand)
+        if isinstance(number, (int, float)):
+            return -number
+    raise Failure("patch", "sysconfig data has a %s in line %s" % (kind, getattr(node, "lineno", "?")))
+
+
+def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
+    """Of a ``_sysconfigdata_*.py``, the text before the dict ``build_time_vars`` and that dict; nothing is run."""
+    import _ast  # ast itself compiles for longer than all of this takes
+
+    try:
+        module: Any = compile(text, "_sysconfigdata.py", "exec", _ast.PyCF_ONLY_AST)
+    except (SyntaxError, ValueError) as error:
+        raise Failure("patch", "sysconfig data can't be parsed: %s" % error) from error
+    for statement in module.body:
+        if (
+            type(statement).__name__ == "Assign"
+            and getattr(statement.targets[0], "id", "") == "build_time_vars"
+            and type(statement.value).__name__ == "Dict"
+        ):
+            keys = [str(literal(key)) for key in statement.value.keys]
+            values = [literal(value) for value in statement.value.values]
+            head = "".join(line + "\n" for line in text.splitlines()[: statement.lineno - 1])
+            return head, dict(zip(keys, values))
+    raise Failure("patch", "sysconfig data has no dict build_time_vars")
+
+
+def patched(variables: Mapping[str, object], prefix: str) -> dict[str, object]:
+    return {
+        name: patch_value(name, value, prefix) if isinstance(value, str) else value
+        for name, value in variables.items()
+    }
+
+
+def patch_sysconfig_text(text: str, prefix: str) -> str:
+    """``_sysconfigdata_*.py`` with true values, one a line, sorted; patching it again changes nothing."""
+    head, variables = parse_sysconfig(text)
+    lines = ["    %r: %r,\n" % item for item in sorted(patched(variables, prefix).items())]
+    return head + "build_time_vars = {\n" + "".join(lines) + "}\n"
+
+
+def patch_json_text(text: str, prefix: str) -> str:
+    """``_sysconfig_vars_*.json`` or ``build-details.json`` (Python 3.14 and later) with true values."""
+    import json
+
+    def walk(name: str, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: walk(key, inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(name, inner) for inner in value]
+        return patch_value(name, value, prefix) if isinstance(value, str) else value
+
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise Failure("patch", "sysconfig data can't be parsed: %s" % error) from error
+    return json.dumps(walk("", content), indent=2, sort_keys=True) + "\n"
+
+
+ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.]*)([ \t]*[=:][ \t]*)([^=\s].*)$")
+
+
+def patch_lines_text(text: str, prefix: str) -> str:
+    """A Makefile or a pkg-config file with true values in its assignments, and the prefix true everywhere."""
+
+    def line_of(line: str) -> str:
+        if "/" not in line and not line.startswith(NAMED):
+            return line
+        match = ASSIGNMENT.match(line)
+        if not match:
+            return patch_prefix(line, prefix)
+        return match[1] + match[2] + patch_value(match[1], match[3], prefix)
+
+    return "\n".join(map(line_of, text.split("\n")))
+
+
+def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
+    """The files that hold paths of the build machine, each with the function that makes it true."""
+    for name in sorted(os.listdir(library)):
+        path = library + "/" + name
+        if name.startswith("_sysconfigdata_") and name.endswith(".py"):
+            yield path, patch_sysconfig_text
+        elif name == "build-details.json" or (name.startswith("_sysconfig_vars_") and name.endswith(".json")):
+            yield path, patch_json_text
+        elif name.startswith("config-"):
+            for file, patch in (("Makefile", patch_lines_text), ("python-config.py", patch_prefix)):
+                if os.path.isfile(path + "/" + file):
+                    yield path + "/" + file, patch
+    folder = os.path.dirname(library) + "/pkgconfig"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if name.endswith(".pc"):
+            yield folder + "/" + name, patch_lines_text
+
+
+def write(path: str, text: str) -> None:
+    """Replaces `path` by a new file, so that a hard link elsewhere in the tree keeps its content."""
+    fresh = path + ".new"
+    with open(fresh, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        file.write(text)
+    if os.path.lexists(path):
+        os.chmod(fresh, stat.S_IMODE(os.lstat(path).st_mode))
+    os.replace(fresh, path)
+
+
+def patch_tree(library: str, prefix: str) -> list[str]:
+    """Makes the tree's files true for `prefix`; the paths that changed or, bytecode of such, were removed."""
+    changed = []
+    for path, patch in patches(library):
+        if os.path.islink(path):
+            continue
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            text = file.read()
+        fresh = patch(text, prefix)
+        if fresh == text:
+            continue
+        write(path, fresh)
+        changed.append(path)
+        cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]
+        for name in os.listdir(cache) if path.endswith(".py") and os.path.isdir(cache) else ():
+            if name.startswith(stem):
+                os.remove(cache + "/" + name)
+                changed.append(cache + "/" + name)
+    return changed
+
+
+# Bytecode
+#
+# Byte for byte the same on every run: the order of a set's elements follows the hash seed, and which
+# constants marshal shares follows what a process imported and compiled before. So each of SHARES fixed parts
+# has its own process, whose seed is 0, and none writes before all have imported what they need from source.
+
+SHARES = 4
+# -I would ignore the seed as well; without it a module beside this file, or in the current folder, could be
+# taken for one of the standard library.
+BOOT = (
+    "import sys; del sys.path[0]; __file__ = sys.argv[1]; file = open(__file__, encoding='utf-8'); "
+    "exec(compile(file.read(), __file__, 'exec'))"
+)
+
+
+def sources(library: str) -> list[str]:
+    """All modules below the standard library's folder, in a fixed order."""
+    found = []
+    for folder, folders, files in os.walk(library):
+        folders.sort()
+        found += [os.path.join(folder, name) for name in sorted(files) if name.endswith(".py")]
+    return found
+
+
+def compile_share(tree: str, final: str, library: str, share: int) -> None:
+    """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
+    import importlib.util
+    import py_compile
+
+    paths = sources(library)[share::SHARES]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for path in paths:
+        try:
+            py_compile.compile(
+                path,
+                cfile=importlib.util.cache_from_source(path, optimization=""),
+                dfile=os.path.join(final, os.path.relpath(path, tree)),
+                doraise=True,
+                optimize=0,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+        except py_compile.PyCompileError:
+            continue
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - it was asked for
+    return stream
+
+
+def compile_tree(tree: str, final: str, library: str) -> None:
+    from subprocess import PIPE, Popen
+
+    passed = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
+    environment = {key: os.environ[key] for key in passed if key in os.environ}
+    environment["PYTHONHASHSEED"] = "0"
+    command = [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", BOOT, os.path.abspath(__file__)]
+    parts = [["compile", tree, final, library, str(share)] for share in range(SHARES)]
+    running = [Popen(command + part, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE) for part in parts]
+    for process in running:
+        _pipe(process.stdout).readline()
+    for process in running:
+        _pipe(process.stdin).close()
+    said = [_pipe(process.stderr).read().decode(errors="replace").strip() for process in running]
+    for process in running:
+        process.wait()
+    for process, text in zip(running, said):
+        if process.returncode:
+            code = next((c for number, c in ERRORS.items() if "[Errno %d]" % number in text), "io")
+            raise Failure(code, "bytecode could not be written: %s" % text.rpartition("\n")[2])
+
+
+# The tree's files
+
+
+class Walked:
+    """What one walk found: paths relative to the tree, with ``/``; of links, where they lead."""
+
+    __slots__ = ("files", "links")
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.links: dict[str, str] = {}
+
+
+class Access:
+    """Who owns everything (-1: left alone) and what may be done: `mode` for folders and executables, the same
+    without execution for other files."""
+
+    __slots__ = ("group", "mode", "owner")
+
+    def __init__(self, mode: int, owner: int, group: int) -> None:
+        self.mode, self.owner, self.group = mode, owner, group
+
+    def settle(self, path: str, status: os.stat_result) -> None:
+        """Makes it so where it differs. A link has an owner but no mode of its own, and is not followed."""
+        owned = self.owner in (-1, status.st_uid) and self.group in (-1, status.st_gid)
+        if not owned:
+            os.chown(path, self.owner, self.group, follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFLNK:
+            return
+        wanted = self.mode if kind == stat.S_IFDIR or status.st_mode & 0o111 else self.mode & ~0o111
+        if stat.S_IMODE(status.st_mode) != wanted:
+            os.chmod(path, wanted)
+
+
+def walk(tree: str, access: Access) -> Walked:
+    """Settles everything in `tree` but `FOLDER`, in one walk; what it found.
+
+    :raises Failure: ``content`` for what is neither file, folder nor link
+    """
+    walked = Walked()
+
+    def visit(folder: str, relative: str) -> None:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = relative + entry.name
+                if path == FOLDER:
+                    continue
+                if entry.is_symlink():
+                    walked.links[path] = os.readlink(entry.path).replace(os.sep, "/")
+                elif entry.is_dir(follow_symlinks=False):
+                    # What is inside comes first: a mode that forbids searching must not stop the walk.
+                    visit(entry.path, path + "/")
+                elif entry.is_file(follow_symlinks=False):
+                    walked.files.append(path)
+                else:
+                    raise Failure("content", "%s is neither a file, a folder nor a link" % path)
+                if not WINDOWS:
+                    access.settle(entry.path, entry.stat(follow_symlinks=False))
+
+    visit(tree, "")
+    return walked
+
+
+def identity(text: str, module: str, function: str, field: str) -> int:
+    """The number of a user or group given by name or number; -1 for none given."""
+    if not text or WINDOWS:
+        return -1
+    if text.isdigit():
+        return int(text)
+    try:
+        return int(getattr(getattr(__import__(module), function)(text), field))
+    except (KeyError, ImportError):
+        kind = "user" if module == "pwd" else "group"
+        raise Failure("permission", "there is no %s %s on this host" % (kind, text)) from None
+
+
+def leading_to(links: Mapping[str, str], changed: set[str]) -> set[str]:
+    """The links that lead to one of `changed`, through other links too."""
+    aims = {
+        link: os.path.normpath(os.path.join(os.path.dirname(link), aim)).replace(os.sep, "/")
+        for link, aim in links.items()
+    }
+    found = set(changed)
+    while True:
+        more = {link for link, aim in aims.items() if aim in found and link not in found}
+        if not more:
+            return found - changed
+        found |= more
+
+
+def parse_list(text: str) -> dict[str, str]:
+    """``HEX  path`` lines -> path: HEX."""
+    lines = text.split("\n")[:-1]
+    bad = [number for number, line in enumerate(lines, 1) if line[64:66] != "  " or not line[66:]]
+    if bad or (text and not text.endswith("\n")):
+        raise Failure("content", "line %d of %s can't be read" % ((bad or [len(lines) + 1])[0], LIST))
+    return {line[66:]: line[:64] for line in lines}
+
+
+def format_list(entries: Mapping[str, str]) -> str:
+    return "".join("%s  %s\n" % (entries[path], path) for path in sorted(entries))
+
+
+def digest_of(path: str) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, str]:
+    """Path -> sha256 of its content: for files, and for links that lead to a file inside the tree."""
+    found = {path: digest_of(os.path.join(tree, path)) for path in files}
+    for path in links:
+        real = os.path.realpath(os.path.join(tree, path))
+        if real.startswith(tree + os.sep) and os.path.isfile(real):
+            aim = os.path.relpath(real, tree).replace(os.sep, "/")
+            found[path] = found.get(aim) or digest_of(real)
+    return found
+
+
+def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: set[str]) -> dict[str, str]:
+    """The list as it is now: entries of what `changed` (or was removed) renewed, the others as they came.
+
+    :raises Failure: ``content`` for a listed file that is not there
+    """
+    here = {*walked.files, *walked.links}
+    lost = sorted(entries.keys() - here - changed)
+    # Where names that differ only in case are one file, the walk saw one, with the content of the last.
+    merged = [path for path in lost if os.path.lexists(os.path.join(tree, path))]
+    gone = [path for path in lost if path not in merged]
+    if gone:
+        more = " and %d more" % (len(gone) - 1) if len(gone) > 1 else ""
+        raise Failure("content", "%s%s of the build's list is not there" % (gone[0], more))
+    if merged:
+        folded = {path.casefold() for path in merged}
+        changed = changed | {path for path in here if path.casefold() in folded}
+    changed = changed | leading_to(walked.links, changed)
+    kept = {path: digest for path, digest in entries.items() if path in here and path not in changed}
+    fresh = digests(tree, changed.intersection(walked.files), changed.intersection(walked.links))
+    return {**kept, **fresh}
+
+
+def count_modules(tree: str) -> int:
+    """What a shell on the host counts with lib/python3.X*/*.py, .../*/__init__.py and .../lib-dynload/*."""
+
+    def names(folder: str) -> list[str]:
+        return [n for n in os.listdir(folder) if n[0] != "."] if os.path.isdir(folder) else []
+
+    if WINDOWS:
+        libraries, extensions = [tree + "/Lib"], [tree + "/DLLs"]
+    else:
+        libraries = [tree + "/lib/" + n for n in names(tree + "/lib") if n.startswith("python" + MINOR)]
+        extensions = [library + "/lib-dynload" for library in libraries]
+    count = sum(len(names(folder)) for folder in extensions)
+    for library in libraries:
+        for name in names(library):
+            is_package = "." not in name and os.path.lexists(library + "/" + name + "/__init__.py")
+            count += name.endswith(".py") or is_package
+    return count
+
+
+def executable_of(tree: str) -> str:
+    """The interpreter, relative to the tree."""
+    flags = getattr(sys, "abiflags", "")
+    names = ["bin/python" + MINOR, "bin/python" + MINOR + flags, "bin/python3", "python.exe"]
+    for name in names:
+        if os.path.exists(os.path.join(tree, name)):
+            return name
+    raise Failure("content", "the build has none of %s" % ", ".join(names))
+
+
+# Receipt and disk
+
+
+def json_text(value: object) -> str:
+    """A text, number, bool or list of them as json.dumps writes it; importing that one costs 15 ms."""
+    if isinstance(value, str):
+        escaped = re.sub(r'[\\"]', r"\\\g<0>", value).encode("utf-16-be", "surrogatepass")
+        units = [escaped[at] << 8 | escaped[at + 1] for at in range(0, len(escaped), 2)]
+        short = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+        return '"%s"' % "".join(
+            chr(unit) if 32 <= unit < 127 else short.get(unit, "\\u%04x" % unit) for unit in units
+        )
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    return str(value)
+
+
+def receipt_text(fields: Mapping[str, object]) -> str:
+    """A JSON object, sorted, one key a line: an agent without a JSON parser reads it line by line."""
+    lines = ",\n".join(" %s: %s" % (json_text(key), json_text(fields[key])) for key in sorted(fields))
+    return "{\n%s\n}\n" % lines
+
+
+def installed_at(environment: Mapping[str, str]) -> str:
+    """UTC in ISO 8601, to the second; SOURCE_DATE_EPOCH (reproducible-builds.org) is honoured."""
+    epoch = environment.get("SOURCE_DATE_EPOCH", "")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch) if epoch.isdigit() else None))
+
+
+def synchronise(tree: str, receipt: str) -> None:
+    """Everything of the tree is on disk when this returns, as far as the system offers that."""
+    if WINDOWS:
+        with open(receipt, "r+b") as file:
+            os.fsync(file.fileno())
+        return
+    folder = os.open(tree, os.O_RDONLY)
+    try:
+        if not sync_file_system(folder):
+            os.sync()
+    finally:
+        os.close(folder)
+    if sys.platform == "darwin":
+        import fcntl
+
+        with open(receipt, "rb") as file:
+            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+
+
+def sync_file_system(descriptor: int) -> bool:
+    """syncfs(2), where the C library has it and this build has ctypes; an error of the disk is raised."""
+    try:
+        import ctypes
+
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (ImportError, OSError, AttributeError):
+        return False
+    if syncfs(descriptor) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def finish(job: Job) -> dict[str, object]:
+    """Does it all; what to print.
+
+    :raises Failure: with what a user must know
+    :raises OSError: the disk said no
+    """
+    tree, final = os.path.realpath(job["tree"]), job["final"]
+    check_interpreter(tree, job["version"])
+    library = os.path.dirname(os.path.realpath(os.__file__))
+    access = Access(
+        parse_mode(job["mode"]),
+        identity(job["owner"], "pwd", "getpwnam", "pw_uid"),
+        identity(job["group"], "grp", "getgrnam", "gr_gid"),
+    )
+
+    list_path = os.path.join(tree, LIST)
+    delivered = os.path.isfile(list_path)
+    entries = {}
+    if delivered:
+        with open(list_path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            entries = parse_list(file.read())
+    modules = beside(lambda: missing_modules(lambda extension: carries(extension, library, entries)))
+
+    changed = patch_tree(library, final) if job.switches["patch_sysconfig"] and not WINDOWS else []
+    if job.switches["externally_managed"]:
+        changed.append(library + "/EXTERNALLY-MANAGED")
+        write(changed[-1], EXTERNALLY_MANAGED)
+    if job.switches["compile_bytecode"]:
+        compile_tree(tree, final, library)
+    walked = walk(tree, access)
+    renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
+    if job.switches["compile_bytecode"]:
+        renewed.update(path for path in walked.files if path.endswith(".pyc"))
+    if delivered:
+        entries = reconcile(tree, entries, walked, renewed)
+    else:
+        entries = digests(tree, walked.files, walked.links)
+
+    missing = modules()
+    os.makedirs(os.path.join(tree, FOLDER), exist_ok=True)
+    write(list_path, format_list(entries))
+    said: dict[str, object] = {
+        "executable": executable_of(tree),
+        "modules": count_modules(tree),
+        "files": len(entries),
+    }
+    fields = dict({key: job[key] for key in TEXTS}, **job.switches, **said)
+    fields.update(
+        schema=SCHEMA,
+        implementation=sys.implementation.name,
+        files_sha256=digest_of(list_path),
+        installed_at=installed_at(os.environ),
+        missing=missing,
+    )
+    receipt = os.path.join(tree, RECEIPT)
+    write(receipt, receipt_text(fields))
+    for path in (list_path, receipt, os.path.join(tree, FOLDER), tree) if not WINDOWS else ():
+        access.settle(path, os.lstat(path))
+    synchronise(tree, receipt)
+    return dict(finished="ok", **said)
+
+
+ERRORS = {
+    errno.ENOSPC: "space",
+    getattr(errno, "EDQUOT", -1): "space",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.EROFS: "permission",
+}
+
+
+def report(code: str, detail: str) -> int:
+    print("failure=%s" % code)
+    print("detail=%s" % " ".join(detail.split()))
+    return 3
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["compile"]:
+        tree, final, library, share = arguments[1:]
+        compile_share(tree, final, library, int(share))
+        return 0
+    try:
+        said = finish(parse_arguments(arguments))
+    except Failure as failure:
+        return report(failure.code, str(failure))
+    except OSError as error:
+        return report(
+            ERRORS.get(error.errno or 0, "io"), "%s: %s" % (error.strerror or error, error.filename or "")
+        )
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        return report("io", "unexpected %s: %s" % (type(error).__name__, error))
+    for key, value in said.items():
+        print("%s=%s" % (key, value))
+    return 0
+
+
+if __name__ == "__main__":
+    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace")
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A folder that several processes keep files in: whose it is, who works in it, and files that are whole or
+not there.
+
+Knows nothing of what the files are (``store`` does), and never touches one outside the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import TransportError
+
+APPLICATION = "standalone-python"
+ROOT_VARIABLE = "STANDALONE_PYTHON_CACHE"
+
+# Seconds: how long one waits for another's work, and after which time a temporary file in a folder nobody
+# works in is left over.
+LOCK_WAIT = 1800.0
+LEFT_OVER_AFTER = 86400.0
+
+TEMPORARY = ".part"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# A file system without locks: everything is written under a name of its own and renamed, so only work can be
+# done twice.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+
+
+def default_root() -> Path:
+    """What the environment names, else the place for caches of the user who runs this."""
+    named = os.environ.get(ROOT_VARIABLE, "")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path(APPLICATION, appauthor=False)
+
+
+@contextlib.contextmanager
+def usable(root: Path) -> Iterator[None]:
+    """The root, there and the user's own; an error of the file system becomes the sentence for it."""
+    instead = f"name a folder of your own with {ROOT_VARIABLE}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            root.mkdir(mode=0o700, parents=True)
+        owner = root.stat().st_uid
+        if hasattr(os, "geteuid") and owner != os.geteuid():
+            raise TransportError(
+                f"The cache {root} belongs to {_user(owner)} and not to {_user(os.geteuid())}, who is using "
+                f"it: {instead}."
+            )
+        yield
+    except OSError as error:
+        do = "make room there, or " if error.errno in _FULL else ""
+        raise TransportError(
+            f"The cache {root} can't be used ({what_failed(error)}): {do}{instead}."
+        ) from None
+
+
+def younger(path: Path, age: float | None) -> bool:
+    """Whether a file is there and was written less than so many seconds ago; None: whenever."""
+    try:
+        return time.time() - path.stat().st_mtime < (float("inf") if age is None else age)
+    except FileNotFoundError:
+        return False
+
+
+class Sink:
+    """A file being written, hashed and counted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return self.file.write(data)
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Sink]:
+    """A file that is at ``path`` when all of it is on the disk, and not at all where anything goes wrong."""
+    part = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with part.open("wb") as file:
+            yield Sink(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """No other process works in the folder meanwhile; False where the file system has no locks to say so."""
+    import filelock
+
+    lock = filelock.FileLock(folder / "lock", timeout=LOCK_WAIT)
+    locked = False
+    try:
+        lock.acquire()
+        locked = True
+    except filelock.Timeout:
+        raise TransportError(
+            f"Another process has been working in {folder} for {LOCK_WAIT / 60:.0f} minutes: wait for it, or "
+            "end it, and run again."
+        ) from None
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield locked
+    finally:
+        lock.release()
+
+
+def clear(folder: Path, *, sure: bool) -> None:
+    """Remove the temporary files that killed runs have left; where it is not sure that nobody works in the
+    folder, only those that are a day old."""
+    for path in folder.glob(f"*{TEMPORARY}"):
+        if sure or not younger(path, LEFT_OVER_AFTER):
+            path.unlink(missing_ok=True)
+
+
+def what_failed(error: OSError) -> str:
+    """The system's words for an error, without the path that people have read already."""
+    return error.strerror or type(error).__name__
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"the user {uid}"

@@ -1,0 +1,408 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's cache: archives that agree with their checksums, and what hosts unpack, made of them once
+for a whole fleet.
+
+Never trusts a file for being there: an archive is hashed before it is read, and a payload counts only while
+it is the very file that was recorded (size, times, inode) or has the recorded hash. Never shows a file under
+its name before it is complete.
+
+    <root>/builds/<build's name>-<start of the archive's sha256>/
+        <file name>        the archive, where it was downloaded; one in a local folder is read where it is
+        payload.tar.zst    what a host unpacks, or payload.tar.gz; and about it payload.tar.zst.json
+        lock               held by the one process that works in the folder
+    <root>/texts/          SHA256SUMS files and catalogues, by a hash of their addresses
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+from .cache import alone, clear, default_root, usable, what_failed, written, younger
+from .credentials import bare
+from .errors import ContentError, StandalonePythonError, TransportError
+from .source import SUMS, Source, parse_url, sums_urls, urls, without_credentials
+
+if TYPE_CHECKING:
+    from .catalogue import Build, Catalogue
+    from .fetch import Fetch
+
+Compression = Literal["zst", "gz"]
+
+# Well above any that upstream has made.
+LARGEST_ARCHIVE = 1 << 30
+LARGEST_TEXT = 64 << 20
+
+# Seconds for which a fleet's workers share one copy of a text.
+TEXT_AGE = 300.0
+
+# Of how payloads are made: a payload made in another way is made anew.
+RECIPE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A tar for a host: one tree ``python/``, whose first member is the list of its files (see ``archive``).
+
+    :param sha256: of the file at ``path``, 64 hexadecimal digits
+    :param size: of that file, in bytes
+    :param unpacked: bytes on a file system with blocks of 4 KiB
+    :param files: files and links in it, without the list
+    """
+
+    path: Path
+    sha256: str
+    compression: Compression
+    size: int
+    unpacked: int
+    files: int
+
+
+class Store:
+    """The cache below ``root``; by default the user's own cache folder, or what STANDALONE_PYTHON_CACHE
+    names.
+
+    :param fetch: what downloads; HTTP where it is not given
+    :param token: for the source's own host, where ``fetch`` is not given
+    """
+
+    def __init__(self, root: Path | None = None, fetch: Fetch | None = None, *, token: str = "") -> None:
+        self.root = root or default_root()
+        self._fetcher = fetch
+        self._token = token
+
+    def payload(self, build: Build, source: Source, *, zstd: bool) -> Payload:
+        """What a host unpacks to get a build; ``zstd`` says whether it can read zstd.
+
+        :raises ContentError: the archive is not the one that the checksum names, or must not be unpacked
+        :raises TransportError: the archive can't be had, or the cache not be written
+        """
+        compression = _compression(zstd)
+        digest = self.sha256(build, source)
+        with usable(self.root):
+            folder = self.root / "builds" / f"{build.name}-{digest[:12]}"
+            ready = _recorded(folder, compression, digest)
+            if ready is not None:
+                return ready
+            folder.mkdir(parents=True, exist_ok=True)
+            with alone(folder) as locked:
+                clear(folder, sure=locked)
+                return _recorded(folder, compression, digest, rehash=True) or self._make(
+                    folder, build, source, digest, compression
+                )
+
+    def sha256(self, build: Build, source: Source) -> str:
+        """The SHA-256 that a build's archive must have, as 64 hexadecimal digits.
+
+        :raises ContentError: neither the catalogue nor the source's SHA256SUMS knows it
+        """
+        if source.kind == "archive":
+            return source.checksum or self._beside(source)
+        if build.sha256:
+            return build.sha256
+        from .fetch import NotThereError
+
+        where = without_credentials(sums_urls(source, build.release)[-1])
+        try:
+            known = parse_sums(self._sums(source, build.release))
+            if build.filename not in known:
+                known = parse_sums(self._sums(source, build.release, age=TEXT_AGE))
+        except NotThereError:
+            raise _unknown(build, f"there is no {where}") from None
+        if build.filename not in known:
+            raise _unknown(build, f"{where} does not list it")
+        return known[build.filename]
+
+    def catalogue(self, source: Source, catalogue: str = "") -> Catalogue:
+        """The builds to choose from.
+
+        :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what a
+            folder that is the source holds, else the bundled catalogue. An archive that is the source is
+            the only one.
+        :raises ContentError: it can't be read as a catalogue
+        :raises TransportError: it can't be had, and no copy is kept
+        """
+        from .catalogue import bundled, from_rows
+
+        if source.kind == "archive":
+            return self._catalogue_of_archive(source)
+        if catalogue in ("", "bundled"):
+            return _catalogue_of_folder(source.location) if source.kind == "folder" else bundled()
+        if "://" in catalogue:
+            address = parse_url(catalogue, "catalogue")
+            with usable(self.root):
+                text, kept = self._text((address,), source, age=TEXT_AGE)
+            return from_rows(f"the catalogue {without_credentials(address)}{kept}", text)
+        if _local(catalogue).is_dir():
+            return _catalogue_of_folder(catalogue)
+        return from_rows(f"the catalogue {catalogue}", _read_text(_local(catalogue), "catalogue"))
+
+    def _catalogue_of_archive(self, source: Source) -> Catalogue:
+        from .catalogue import from_rows, parse_filename
+
+        name = os.path.basename(source.location)
+        try:
+            build = parse_filename(name)
+        except (StandalonePythonError, ValueError):
+            raise ContentError(
+                f"The archive {source.location} has a name that does not say which build it is: give it the "
+                "name that python-build-standalone gave it, such as "
+                "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz."
+            ) from None
+        return from_rows(
+            f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n"
+        )
+
+    def _beside(self, source: Source) -> str:
+        name = os.path.basename(source.location)
+        beside = _local(sums_urls(source, "")[0])
+        digest = parse_sums(_read_text(beside, SUMS)).get(name) if beside.exists() else None
+        if digest is None:
+            found = "does not list it" if beside.exists() else "is not there"
+            raise ContentError(
+                f"The checksum of the archive {source.location} is not known: none was given, and {beside} "
+                f"{found}; give the archive's checksum (sha256:HEX), or put upstream's {SUMS} beside it."
+            )
+        return digest
+
+    def _sums(self, source: Source, tag: str, age: float | None = None) -> str:
+        """A release's SHA256SUMS; one that was kept, unless it is older than ``age`` seconds."""
+        addresses = sums_urls(source, tag)
+        if source.kind == "folder":
+            return _read_text(_local(addresses[0]), SUMS)
+        with usable(self.root):
+            return self._text(addresses, source, age)[0]
+
+    def _text(self, addresses: tuple[str, ...], source: Source, age: float | None) -> tuple[str, str]:
+        """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
+        although it is older."""
+        from .fetch import NotThereError
+
+        folder = self.root / "texts"
+        key = hashlib.sha256(bare(addresses[0]).encode()).hexdigest()[:24]
+        path = folder / key
+        if younger(path, age):
+            return _read_text(path, "cache"), ""
+        folder.mkdir(parents=True, exist_ok=True)
+        remark = ""
+        with alone(folder) as locked:
+            clear(folder, sure=locked)
+            if not younger(path, age):
+                try:
+                    self._fetch(source).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
+                except NotThereError:
+                    raise
+                except TransportError:
+                    if not path.exists():
+                        raise
+                    day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
+                    remark = f" (as of {day}; it can't be reached now)"
+            return _read_text(path, "cache"), remark
+
+    def _fetch(self, source: Source) -> Fetch:
+        from .fetch import Http
+
+        if self._fetcher is None:
+            return Http(self._token, source.location)
+        if isinstance(self._fetcher, Http) and not self._fetcher.location:
+            return replace(self._fetcher, location=source.location)
+        return self._fetcher
+
+    def _make(
+        self, folder: Path, build: Build, source: Source, digest: str, compression: Compression
+    ) -> Payload:
+        from . import archive
+
+        for other in (self.root / "builds").iterdir():
+            clear(other, sure=False)
+        if build.filename.endswith(".tar.zst"):
+            archive.require_zstandard()
+        original = self._original(folder, build, source, digest)
+        inspection = archive.inspect(original, archive.tree_of(build.flavor))
+        if inspection.sha256 != digest:
+            raise _differs(original, digest, inspection.sha256)
+        path = folder / f"payload.tar.{compression}"
+        with written(path) as out:
+            archive.pack(original, inspection, cast(BinaryIO, out), compression)
+        payload = Payload(
+            path, out.digest.hexdigest(), compression, out.size, inspection.unpacked, inspection.files
+        )
+        _record(payload, digest)
+        return payload
+
+    def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
+        """A build's archive, verified."""
+        if source.kind in ("folder", "archive"):
+            path = _local(urls(source, build)[0])
+            if path.name != build.filename:
+                raise ContentError(
+                    f"The source is the archive {path.name}, and {build.filename} was asked for: name that one."
+                )
+            if not path.is_file():
+                raise TransportError(
+                    f"The archive {path} is not there: put it there, or choose another source."
+                )
+            _verify(path, digest)
+            return path
+        path = folder / build.filename
+        if path.exists():
+            with contextlib.suppress(ContentError):
+                _verify(path, digest)
+                return path
+            path.unlink()
+        self._fetch(source).fetch(urls(source, build), path, max_bytes=LARGEST_ARCHIVE, expect="archive")
+        try:
+            _verify(path, digest)
+        except ContentError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """File name -> SHA-256 of a SHA256SUMS file; lines that are none are passed over."""
+    return {entry[1]: entry[0] for entry in map(_sum, text.splitlines()) if entry is not None}
+
+
+def _sum(line: str) -> tuple[str, str] | None:
+    """Checksum and file name of a line ``HEX  name`` or ``HEX *name``."""
+    digest, _, name = line.strip().partition(" ")
+    if len(digest) != 64 or digest.strip("0123456789abcdefABCDEF"):
+        return None
+    return digest.lower(), name[1:].removeprefix("./")
+
+
+def _compression(zstd: bool) -> Compression:
+    return "zst" if zstd and importlib.util.find_spec("zstandard") else "gz"
+
+
+def _catalogue_of_folder(location: str) -> Catalogue:
+    """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
+    from .catalogue import from_rows, rows_from_sums
+
+    folder = _local(location)
+    rows: list[str] = []
+    listed = there = 0
+    try:
+        # Newest release first; other folders are none of ours.
+        releases = sorted(folder.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
+        for sums in releases:
+            lines = _read_text(sums, SUMS).splitlines()
+            present = set(os.listdir(sums.parent))
+            # A line that can't be read stays, for the catalogue to complain of.
+            kept = [line for line in lines if (_sum(line) or ("", line))[1] in present or not _sum(line)]
+            listed, there = listed + len(lines), there + len(kept)
+            rows.append(rows_from_sums(sums.parent.name, "\n".join(kept)))
+    except OSError as error:
+        raise TransportError(
+            f"The folder {location} can't be read ({what_failed(error)}): check its permissions."
+        ) from None
+    if not releases:
+        raise ContentError(
+            f"The folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
+            f"releases are, TAG/FILE with TAG/{SUMS}."
+        )
+    lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
+    return from_rows(f"the folder {location}{lacking}", "".join(rows))
+
+
+def _local(path: str) -> Path:
+    return Path(path).expanduser()
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise ContentError(
+                f"The {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file."
+            )
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TransportError(
+            f"The {what} {path} can't be read ({what_failed(error)}): check the path and its permissions."
+        ) from None
+    except UnicodeDecodeError:
+        raise ContentError(f"The {what} {path} is not text: check that it is the right file.") from None
+
+
+def _verify(path: Path, digest: str) -> None:
+    from .archive import checksum
+
+    try:
+        found = checksum(path)
+    except OSError as error:
+        raise TransportError(
+            f"The archive {path} can't be read ({what_failed(error)}): check its permissions and its disk."
+        ) from None
+    if found != digest:
+        raise _differs(path, digest, found)
+
+
+def _differs(path: Path, digest: str, found: str) -> ContentError:
+    return ContentError(
+        f"The archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and is "
+        f"{found}; get it again, or correct the checksum if it is the checksum that is wrong."
+    )
+
+
+def _unknown(build: Build, why: str) -> ContentError:
+    return ContentError(
+        f"The checksum of {build.filename} is not known: the catalogue has none and {why}; download the file, "
+        "and give it as the source together with its checksum."
+    )
+
+
+def _about(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _stamp(path: Path) -> list[int]:
+    """What changes when a file is written to, even by someone who sets its modification time back."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _record(payload: Payload, original: str) -> None:
+    about = {
+        "recipe": RECIPE,
+        "original": original,
+        "stamp": _stamp(payload.path),
+        "sha256": payload.sha256,
+        "unpacked": payload.unpacked,
+        "files": payload.files,
+    }
+    with written(_about(payload.path)) as out:
+        out.write(json.dumps(about).encode())
+
+
+def _recorded(
+    folder: Path, compression: Compression, original: str, *, rehash: bool = False
+) -> Payload | None:
+    """The payload that is there, if it is what was recorded; ``rehash`` lets its hash speak where its times
+    don't agree."""
+    path = folder / f"payload.tar.{compression}"
+    try:
+        about: dict[str, Any] = json.loads(_about(path).read_bytes())
+        stamp = _stamp(path)
+        payload = Payload(path, about["sha256"], compression, stamp[0], about["unpacked"], about["files"])
+        same = about["stamp"] == stamp
+        if (about["recipe"], about["original"]) != (RECIPE, original):
+            return None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    if not same and rehash:
+        from .archive import checksum
+
+        same = checksum(path) == payload.sha256
+        if same:
+            _record(payload, original)
+    return payload if same else None

@@ -1,0 +1,75 @@
+"""Performs the cases of the table through a front end, on several hosts at once, and holds each step against what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .cases import Case, Place, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a front end says of one declaration on one host.
+
+    :ivar plan: lines; what it would do or has done
+    :ivar error: its sentence where it failed, else empty
+    """
+
+    changed: bool
+    plan: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    predicted: Answer
+    done: Answer
+    again: Answer
+
+
+class FrontEnd(Protocol):
+    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+        """Predict, do and do again; on every host, by its name."""
+
+
+def perform(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source: str) -> None:
+    for number, step in enumerate(case.steps, 1):
+        for place in places.values():
+            if step.first:
+                step.first(place)
+        root = next(iter(places.values())).root
+        answers = front_end({"source": source, "root": root, **step.declared})
+        assert set(answers) == set(places)
+        for host, place in places.items():
+            where = f"{case.name}, step {number}, {host}"
+            hold(step, answers[host], place, where)
+
+
+def hold(step: Step, answers: Answers, place: Place, where: str) -> None:
+    if step.says:
+        for answer in (answers.predicted, answers.done, answers.again):
+            assert step.says in answer.error, f"{where}: {answer}"
+    else:
+        assert not answers.done.error, f"{where}: {answers.done.error}"
+        assert answers.predicted == answers.done, f"{where}: predicted otherwise than done"
+        assert (answers.again.changed, answers.again.plan) == (False, ()), f"{where}: {answers.again} the second time"
+        verbs = [" ".join(line.replace(":", " ").split()[:2]) for line in answers.done.plan]
+        done = tuple(_short(verb) for verb in verbs if not verb.startswith(("link ", "remove the")))
+        assert done == step.does, f"{where}: {answers.done.plan}"
+        assert answers.done.changed == bool(answers.done.plan), where
+    if step.builds is not None:
+        assert place.builds() == sorted(step.builds), where
+    if step.links is not None:
+        assert place.links() == step.links, where
+    if step.then:
+        step.then(place)
+    assert not (place.here / ".staging").exists(), where
+    assert not (place.here / ".lock").is_symlink(), where
+
+
+def _short(verb: str) -> str:
+    """``install cpython-3.13.0+20250115-…`` as ``install 3.13.0+20250115``."""
+    word, _, name = verb.partition(" ")
+    return f"{word} {name.split('-')[1]}" if name.startswith("cpython-") else word

@@ -1,0 +1,227 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the store share: small archives laid out like a build's, and a server that misbehaves as told.
+
+The archives hold text where a build has programs: nothing in them can be started.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import zstandard
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename
+
+TAG = "20250115"
+NAME = f"cpython-3.13.1+{TAG}-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+FULL_NAME = f"cpython-3.13.1+{TAG}-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst"
+
+LONG = "/".join(["lib", "python3.13", *(f"a-folder-with-a-long-name-{n}" for n in range(6)), "module.py"])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A member to be written, good or bad."""
+
+    name: str
+    content: bytes = b""
+    kind: bytes = tarfile.REGTYPE
+    link: str = ""
+    mode: int = 0o644
+    pax: dict[str, str] = field(default_factory=dict)
+
+
+def folder(name: str) -> Entry:
+    return Entry(name, kind=tarfile.DIRTYPE, mode=0o755)
+
+
+def symlink(name: str, target: str) -> Entry:
+    return Entry(name, kind=tarfile.SYMTYPE, link=target, mode=0o777)
+
+
+def hardlink(name: str, target: str) -> Entry:
+    return Entry(name, kind=tarfile.LNKTYPE, link=target)
+
+
+def tree(top: str = "python") -> list[Entry]:
+    """Files and links of every kind that a build has."""
+    return [
+        folder(top),
+        folder(f"{top}/bin"),
+        Entry(f"{top}/bin/python3.13", b"the interpreter\n" * 1000, mode=0o755),
+        symlink(f"{top}/bin/python3", "python3.13"),
+        symlink(f"{top}/bin/python", "python3"),
+        hardlink(f"{top}/bin/pip3.13", f"{top}/bin/python3.13"),
+        folder(f"{top}/lib"),
+        Entry(f"{top}/lib/python3.13/os.py", b"import abc\n"),
+        Entry(f"{top}/lib/python3.13/empty.py"),
+        Entry(f"{top}/lib/python3.13/script (dev).tmpl", b"spaces\n"),
+        Entry(f"{top}/lib/python3.13/gr\u00fc\u00dfe.txt", b"not ASCII\n"),
+        Entry(f"{top}/{LONG}", b"long\n"),
+        symlink(f"{top}/lib/current", "python3.13"),
+        symlink(f"{top}/lib/os.py", "current/os.py"),
+        symlink(f"{top}/lib/dangling", "nothing/here"),
+        symlink(f"{top}/lib/loop", "loop"),
+        Entry(f"{top}/share/terminfo/x/xterm", b"\x1a\x01" * 50),
+        symlink(f"{top}/share/terminfo/v", "../terminfo/x"),
+        symlink(f"{top}/share/terminfo/link-to-\u00fc", "../../lib/python3.13/gr\u00fc\u00dfe.txt"),
+    ]
+
+
+LISTED = {
+    "bin/pip3.13",
+    "bin/python",
+    "bin/python3",
+    "bin/python3.13",
+    "lib/os.py",
+    "lib/python3.13/empty.py",
+    "lib/python3.13/gr\u00fc\u00dfe.txt",
+    "lib/python3.13/os.py",
+    "lib/python3.13/script (dev).tmpl",
+    "share/terminfo/link-to-\u00fc",
+    "share/terminfo/x/xterm",
+    LONG,
+}
+
+
+def tar(entries: Iterable[Entry], form: int = tarfile.GNU_FORMAT) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for entry in entries:
+            info = tarfile.TarInfo(entry.name)
+            info.type, info.linkname, info.mode = entry.kind, entry.link, entry.mode
+            info.size, info.mtime, info.pax_headers = len(entry.content), 1_700_000_000, dict(entry.pax)
+            archive.addfile(info, io.BytesIO(entry.content))
+    return out.getvalue()
+
+
+def gz(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def zst(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(data)
+
+
+def small() -> bytes:
+    return gz(tar(tree()))
+
+
+def full() -> bytes:
+    """As a full archive is laid out: more than what is installed."""
+    return zst(
+        tar(
+            [
+                folder("python"),
+                Entry("python/PYTHON.json", b"{}"),
+                Entry("python/build/core.o", b"object" * 500),
+                symlink("python/build/out", "/build/out"),
+                *tree("python/install"),
+                Entry("python/licenses/LICENSE.txt", b"free\n"),
+            ]
+        )
+    )
+
+
+def build(name: str, archive: bytes | None) -> Build:
+    digest = None if archive is None else hashlib.sha256(archive).hexdigest()
+    return replace(parse_filename(name), sha256=digest)
+
+
+def lay_out(root: Path, name: str, archive: bytes) -> None:
+    """A folder of releases, as upstream's."""
+    release = root / TAG
+    release.mkdir(parents=True, exist_ok=True)
+    (release / name).write_bytes(archive)
+    with (release / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(archive).hexdigest()}  {name}\n")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server does with one request.
+
+    :param cut: hang up after so many bytes of the body
+    :param ranges: serve the part that is asked for, if the condition agrees
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    ranges: bool = False
+    tag: str = '"one"'
+    length: bool = True
+
+
+@dataclass
+class Server:
+    """Answers by path: the first answer to the first request, and so on; the last one again and again."""
+
+    answers: dict[str, Sequence[Answer]]
+    port: int = 0
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def url(self, path: str, host: str = "127.0.0.1", user: str = "") -> str:
+        return f"http://{user}{host}:{self.port}{path}"
+
+    def count(self, path: str) -> int:
+        return sum(1 for asked, _ in self.asked if asked == path)
+
+
+@contextmanager
+def serve(answers: dict[str, Sequence[Answer]]) -> Iterator[Server]:
+    server = Server(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            known = server.answers.get(path, [Answer(404, b"no")])
+            answer = known[min(server.count(path), len(known) - 1)]
+            server.asked.append((path, {key.lower(): value for key, value in self.headers.items()}))
+            body, status = answer.body, answer.status
+            headers = dict(answer.headers)
+            if answer.ranges:
+                headers["ETag"] = answer.tag
+                if "Range" in self.headers and self.headers["If-Range"] == answer.tag:
+                    start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+                    headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+                    body, status = body[start:], 206
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            if answer.length:
+                self.send_header("Content-Length", str(len(body)))
+            else:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            self.end_headers()
+            self.wfile.write(body if answer.cut is None else body[: answer.cut])
+            if answer.cut is not None:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        server.port = listening.server_address[1]
+        thread = Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
