@@ -195,15 +195,12 @@ def play(source: str, places: Sequence[Place], *, again: bool) -> None:
     }
     ansible = Path(sys.executable).with_name("ansible-playbook")
     environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(PROJECT),
-        "ANSIBLE_CONFIG": os.devnull,
-        "ANSIBLE_HOME": str(DEMO / "ansible"),
-        "ANSIBLE_INVENTORY": "localhost,",
-        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_CONFIG": str(PROJECT / "demo/ansible.cfg"),
         "STANDALONE_PYTHON_CACHE": str(DEMO / "cache"),
     }
+    arguments = ["--inventory", "localhost,", "--diff", "--extra-vars", json.dumps(variables)]
     played = subprocess.run(
-        [ansible, "--diff", "--extra-vars", json.dumps(variables), PROJECT / "demo/playbook.yml"],
+        [ansible, *arguments, PROJECT / "demo/playbook.yml"],
         env=os.environ | environment,
         check=False,
     )

@@ -36,8 +36,8 @@ _SETTING = re.compile(r"^(?P<section>[\w:-]+)\.(?P<name>[\w-]+)='(?P<value>.*)'$
 
 # What pip says while ansible-test makes its environments.
 _NOISE = re.compile(
-    r"Looking in|Processing|Collecting|Requirement already|Installing|Using cached|Successfully|WARNING: Location|"
-    r"\s+(Downloading|Using cached|━)"
+    r"Looking in|Processing|Collecting|Requirement already|Installing|Using cached|Successfully|"
+    r"WARNING: Location|\s+(Downloading|Using cached|━)"
 )
 
 

@@ -136,13 +136,16 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
         ),
         (
             "===3.13.1",
-            f"the request '===3.13.1' can't be read, === compares text and no versions: write one like {FORMS}",
+            (
+                "the request '===3.13.1' can't be read, === compares text and no versions: "
+                f"write one like {FORMS}"
+            ),
         ),
         (
             "3.13+nogil",
             (
-                "the request '3.13+nogil' can't be read, 'nogil' is unknown: what it may say is freethreaded, "
-                "debug, static; v2, v3, v4, auto; a release of 8 digits such as 20250115; "
+                "the request '3.13+nogil' can't be read, 'nogil' is unknown: what it may say is "
+                "freethreaded, debug, static; v2, v3, v4, auto; a release of 8 digits such as 20250115; "
                 "install_only_stripped, install_only, full"
             ),
         ),
@@ -248,14 +251,17 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
         (
             "3.13+v3",
             {"variant": "auto"},
-            "the request '3.13+v3' says level 'v3', but beside it stands variant: 'auto': say it in one place",
+            (
+                "the request '3.13+v3' says level 'v3', but beside it stands variant: 'auto': "
+                "say it in one place"
+            ),
         ),
         (
             "3.13+20250115",
             {"release": "20261021"},
             (
-                "the request '3.13+20250115' says release '20250115', but beside it stands release: '20261021': "
-                "say it in one place"
+                "the request '3.13+20250115' says release '20250115', but beside it stands "
+                "release: '20261021': say it in one place"
             ),
         ),
         (

@@ -1,7 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the store share: small archives laid out like a build's, and a server that misbehaves as told.
+"""What the tests of the store share: small archives laid out like a build's, and a server that misbehaves as
+told.
 
 The archives hold text where a build has programs: nothing in them can be started.
 """
@@ -12,6 +13,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -153,6 +155,7 @@ class Answer:
     """What the server does with one request.
 
     :param cut: hang up after so many bytes of the body
+    :param stall: seconds to keep the connection after that
     :param ranges: serve the part that is asked for, if the condition agrees
     """
 
@@ -160,6 +163,7 @@ class Answer:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
+    stall: float = 0.0
     ranges: bool = False
     tag: str = '"one"'
     length: bool = True
@@ -211,9 +215,11 @@ def serve(answers: dict[str, Sequence[Answer]]) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body if answer.cut is None else body[: answer.cut])
             if answer.cut is not None:
+                self.wfile.flush()
+                time.sleep(answer.stall)
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:

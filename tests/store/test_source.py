@@ -37,7 +37,10 @@ def source(text: str, checksum: str = "") -> Source:
         ("", UPSTREAM),
         ("upstream", UPSTREAM),
         (" https://mirror.example/pbs/ ", Source("url", "https://mirror.example/pbs")),
-        ("http://u:p@mirror.example:8080/pbs?key=1#x", Source("url", "http://u:p@mirror.example:8080/pbs?key=1")),
+        (
+            "http://u:p@mirror.example:8080/pbs?key=1#x",
+            Source("url", "http://u:p@mirror.example:8080/pbs?key=1"),
+        ),
         ("/srv/builds", Source("folder", "/srv/builds")),
         (f"/tmp/{NAME}", Source("archive", f"/tmp/{NAME}")),
     ],
@@ -74,7 +77,10 @@ def test_refused(text: str, checksum: str, said: str) -> None:
 def test_urls() -> None:
     assert urls(UPSTREAM, BUILD) == (f"{GITHUB}/{TAG}/{QUOTED}",)
     assert sums_urls(UPSTREAM, "20260302") == (f"{GITHUB}/20260302/SHA256SUMS",)
-    assert sums_urls(UPSTREAM, "20260303") == (f"{MIRROR}/20260303/SHA256SUMS", f"{GITHUB}/20260303/SHA256SUMS")
+    assert sums_urls(UPSTREAM, "20260303") == (
+        f"{MIRROR}/20260303/SHA256SUMS",
+        f"{GITHUB}/20260303/SHA256SUMS",
+    )
     mirror = source("https://mirror.example/pbs/?key=1")
     assert urls(mirror, BUILD) == (f"https://mirror.example/pbs/{TAG}/{QUOTED}?key=1",)
     assert urls(source("/srv/builds"), BUILD) == (f"/srv/builds/{TAG}/{NAME}",)

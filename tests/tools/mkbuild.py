@@ -200,6 +200,24 @@ def probe(python: str | Path) -> Origin:
     return Origin(**d)
 
 
+def available() -> dict[str, Path]:
+    """Minor version -> a CPython 3.8 to 3.13 of this machine that starts: pyenv's first, then PATH's."""
+    root = os.environ.get("PYENV_ROOT") or (run("pyenv", "root").strip() if shutil.which("pyenv") else "")
+    found: dict[str, Path] = {}
+    for minor in (f"3.{number}" for number in range(8, 14)):
+        candidates = (
+            sorted(Path(root).glob(f"versions/{minor}.*/bin/python{minor}"), reverse=True) if root else []
+        )
+        named = shutil.which(f"python{minor}")
+        for path in [*candidates, *([Path(named)] if named else [])]:
+            command = [str(path), "-I", "-c", "import sys; print(sys.implementation.name)"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.stdout.strip() == "cpython":
+                found[minor] = path
+                break
+    return found
+
+
 def archive_name(version: str, tag: str, triple: str, options: str, flavor: str) -> str:
     return "-".join(filter(None, (f"cpython-{version}+{tag}", triple, options, flavor))) + EXTENSIONS[flavor]
 

@@ -34,7 +34,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 # Each program that making or running a host takes -> the Debian package that brings it: one that packages.txt
 # lists, or that no Debian is without.
-_PROGRAMS: Mapping[str, str] = {
+PROGRAMS: Mapping[str, str] = {
     "apt-get": "apt",
     "chroot": "coreutils",
     "debootstrap": "debootstrap",
@@ -75,7 +75,7 @@ def unavailable() -> str:
         return f"needs Linux: test hosts are made of its namespaces, and this is {sys.platform}"
     if os.geteuid() != 0:
         return f"needs root: test hosts mount file systems, and this is user {os.geteuid()}"
-    missing = sorted({package for name, package in _PROGRAMS.items() if program(name) == name})
+    missing = sorted({package for name, package in PROGRAMS.items() if program(name) == name})
     if missing:
         listed = HERE / "packages.txt"
         return (

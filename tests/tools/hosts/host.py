@@ -92,7 +92,7 @@ class Host:
 
     @property
     def entry(self) -> tuple[str, ...]:
-        """The words that, put before a command, make it run inside the host: for Popen, and what goes on."""
+        """Put before a command, these words make it run inside the host as ``exec`` does: for Popen."""
         namespaces = (f"--target={self.pid}", "--mount", "--pid", "--uts")
         return (program("nsenter"), *namespaces, f"--root={self.root}", f"--wd={self.root}")
 

@@ -26,7 +26,8 @@ class ConnectionHost:
         action = self._action
         become = action._connection.become
         if action._connection.has_pipelining and not getattr(become, "require_tty", False):
-            answer = action._low_level_execute_command("exec sh -s", in_data=script.encode())
+            # No executable, as with ansible.builtin.raw: one shell less to start.
+            answer = action._low_level_execute_command("exec sh -s", in_data=script.encode(), executable=False)
         else:
             # No standard input there. A file keeps a token off the command line, as standard input does.
             path = self._path("script.sh")

@@ -69,7 +69,7 @@ class Inspection:
 
     :param sha256: of the archive
     :param listing: the list of files: lines ``HEX  path``, path relative to the tree, sorted by path as bytes
-    :param unpacked: bytes that the tree, the list included, takes on a file system with blocks of 4 KiB
+    :param unpacked: about the bytes that the tree and the list take on a file system with blocks of 4 KiB
     :param files: files and links in the tree, without the list
     :param portable: every host's tar sees in the archive what was checked
     """

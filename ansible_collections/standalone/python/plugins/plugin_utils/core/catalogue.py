@@ -319,9 +319,8 @@ def _lines(text: str, triples: Iterable[str]) -> list[str]:
     wanted = set(triples)
     spellings = [*wanted, *(platform for platform, triple in PLATFORMS.items() if triple in wanted)]
     needles = [needle for needle in (f"-{spelling}-" for spelling in spellings) if needle in text]
-    if not needles:
-        return []
-    return [line for line in text.splitlines() if any(needle in line for needle in needles)]
+    lines = text.splitlines() if needles else []
+    return [line for needle in needles for line in lines if needle in line]
 
 
 def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | None:
@@ -402,11 +401,11 @@ def _relaxed(
 
 
 def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -> list[Build]:
-    """The nearest versions below and above that exist for the triples, in that variant or plain."""
+    """The nearest versions below and above for the triples; plain or pre-releases if there is no other."""
     loose = replace(request, version="", release="", flavor="")
     mine = [build for build in known if _best([build], loose, wanted)]
-    if not mine and request.variant:
-        return _neighbours(known, replace(request, variant=""), wanted)
+    if not mine and (request.variant or not request.prereleases):
+        return _neighbours(known, replace(request, variant="", prereleases=not request.variant), wanted)
     numbers = _numbers(request.version)
 
     def place(build: Build) -> tuple[int, ...]:

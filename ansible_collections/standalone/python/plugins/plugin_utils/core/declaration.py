@@ -191,7 +191,7 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
         else:
             # A request may have commas in it.
             single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
-            value = [value] if single else _converted(name, spec["type"], value)
+            value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))
         choices = spec.get("choices")
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if choices and item not in choices:
@@ -200,7 +200,7 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
     return values
 
 
-def _converted(name: str, kind: str, value: Any) -> Any:
+def _converted(name: str, kind: str, value: Any, *, secret: bool = False) -> Any:
     text = value.strip() if isinstance(value, str) else value
     truth = isinstance(value, bool)
     match kind:
@@ -216,7 +216,8 @@ def _converted(name: str, kind: str, value: Any) -> Any:
             return list(value)
         case "list" if isinstance(value, str):
             return [item for part in value.split(",") if (item := part.strip())]
-    raise DeclarationError(f"{name} is {value!r}: give a {_KINDS[kind]}")
+    shown = "something else" if secret else repr(value)
+    raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
 
 
 def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:
@@ -238,7 +239,7 @@ def _text(version: Any) -> str:
     if isinstance(version, float):
         text = repr(version)
         major, _, minor = text.partition(".")
-        if len(minor) == 1 and int(minor) < 7:
+        if len(minor) == 1 and 0 < int(minor) < 7:
             raise DeclarationError(
                 f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: write '{major}.{minor}0' in quotes"
             )
@@ -249,11 +250,12 @@ def _text(version: Any) -> str:
 
 
 def _folder(option: str, value: str) -> str:
-    path = value.rstrip("/")
-    absolute = path.startswith(("/", "~/"))
-    if not absolute or ".." in path.split("/") or any(ord(character) < 32 for character in path) or " -> " in path:
+    head, *rest = value.split("/")
+    names = [name for name in rest if name not in ("", ".")]
+    unclear = ".." in names or " -> " in value or any(ord(character) < 32 for character in value)
+    if head not in ("", "~") or not names or unclear:
         raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
-    return re.sub("/{2,}", "/", path)
+    return "/".join((head, *names))
 
 
 def _account(option: str, value: str | None) -> str:

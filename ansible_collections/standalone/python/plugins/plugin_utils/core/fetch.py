@@ -177,12 +177,9 @@ class Http:
                     or _receive(response, url, part, offset, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
-        except (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-        ):
-            return _Failure("is not a URL that can be fetched", ADVICE[404])
+        # ValueError is what requests and urllib say of an address, the server's redirects included.
+        except ValueError:
+            return _Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
@@ -213,7 +210,9 @@ class Http:
     def _authorization(self, url: str, asked: str) -> str:
         from requests.utils import get_netrc_auth
 
-        ours = authorization(url, asked, self.token, self.location, os.environ.get("GITHUB_TOKEN", ""))
+        # A token read from a file often brings the end of its line along.
+        github = os.environ.get("GITHUB_TOKEN", "").strip()
+        ours = authorization(url, asked, self.token.strip(), self.location, github)
         if ours:
             return ours
         filed = get_netrc_auth(bare(url))
@@ -409,31 +408,25 @@ def _reason(error: BaseException, timeout: float) -> str:
     import urllib3
 
     causes = list(_causes(error))
-    via = (
-        "could not be reached through the proxy: "
-        if any(isinstance(c, requests.exceptions.ProxyError) for c in causes)
-        else ""
-    )
-    for cause in causes:
+    proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
+    unreached = "could not be reached through the proxy" if proxy else "could not be reached"
+    # A subclass of the time-out, but what it says is that there is no connection.
+    waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
+    for cause in waited:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"{via}has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE "
-                "names further authorities)"
+                f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names "
+                "further authorities)"
             )
         if isinstance(cause, socket.gaierror):
-            return f"{via}could not be reached: the host name can't be resolved"
-        if isinstance(
-            cause, (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ConnectTimeoutError, TimeoutError)
-        ):
-            wait = (
-                CONNECT_TIMEOUT
-                if any(isinstance(c, requests.exceptions.ConnectTimeout) for c in causes)
-                else timeout
-            )
-            return f"{via}did not answer within {wait:g} seconds"
+            return f"{unreached}: the host name can't be resolved"
+        if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):
+            return f"{unreached}: no connection within {CONNECT_TIMEOUT:g} seconds"
+        if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+            return f"did not answer within {timeout:g} seconds"
         if isinstance(cause, (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
-            return f"{via}broke off in the middle"
-    for cause in causes:
+            return "broke off in the middle"
+    for cause in waited:
         if isinstance(cause, OSError) and cause.strerror and cause.errno:
-            return f"{via}could not be reached: {cause.strerror}"
-    return f"{via}closed the connection without an answer"
+            return f"{unreached}: {cause.strerror}"
+    return "closed the connection without an answer"

@@ -205,6 +205,8 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
     named = parse_name(name)
     if named is None:
         return None
+    if len(values.get("modules", ())) != 1 or not re.fullmatch("[0-9]{1,9}", values["modules"][0]):
+        raise ObservationError(f"the host's answer can't be read: what it says of {name} is not whole")
     receipt = parse_receipt("\n".join(values.get("receipt", ())))
     if receipt and receipt.build.name != name:
         # A copy of another build, or one that somebody renamed: its paths are wrong.
@@ -224,12 +226,9 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"it does not start: {said or 'exit code ' + values['start'][0]}"
     if said != f"Python {receipt.build.version}":
         return f"it says that it is {said!r}"
-    counted = values.get("modules", [""])[0]
-    if not re.fullmatch("[0-9]{1,9}", counted):
-        raise ObservationError(f"the host's answer can't be read: modules={counted} is no number")
-    found = int(counted)
+    found = int(values["modules"][0])
     if found < receipt.modules:
-        return f"{receipt.modules - found} of {receipt.modules} standard library modules are missing"
+        return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
     if values.get("verify") == ["unable"]:
         raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
     damaged = values.get("damaged", [])

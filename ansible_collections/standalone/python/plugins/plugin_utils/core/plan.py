@@ -134,7 +134,7 @@ class _Choice:
 
 _LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
 _LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
-_EXECUTABLE = re.compile(r"bin/python[0-9.]*")
+_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*")
 _NOW = "~"  # later than any time in a receipt
 _LETTERS = {"freethreaded": "t", "debug": "d"}
 
@@ -454,9 +454,10 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             foreign = step.was and not _ours(step.path, step.was, observed)
             if foreign or step.path in observed.occupied:
                 there = f"leads to {step.was}" if foreign else "is a file or folder"
+                another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
                 raise AgentError(
                     f"a link to {step.to} belongs at {step.path}, which {there} and is not ours: "
-                    "move it away, choose another bin_dir or links, or use force: true",
+                    f"move it away, choose another {another}, or use force: true",
                     step="plan",
                 )
         place = f"{observed.root}/{step.build.name}" if isinstance(step, Install) else ""

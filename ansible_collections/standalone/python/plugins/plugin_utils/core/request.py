@@ -112,7 +112,7 @@ def _version(text: str) -> Version:
 class Request:
     """What is asked for. Empty text means that nothing was said.
 
-    :ivar text: as the user wrote it, on one line, for messages; :func:`parse_request` of it gives the same request
+    :ivar text: as the user wrote it, on one line; :func:`parse_request` of it gives the same request
     :ivar version: ``''``, ``3``, ``3.13``, ``3.13.1``, ``3.16.0a2``, or PEP 440 specifiers without spaces
     :ivar variant: one of :data:`VARIANTS`; nothing said means the plain build, not any
     :ivar level: one of :data:`LEVELS`, of the CPU; it is the target's business

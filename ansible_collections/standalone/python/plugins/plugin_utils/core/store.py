@@ -55,7 +55,7 @@ class Payload:
 
     :param sha256: of the file at ``path``, 64 hexadecimal digits
     :param size: of that file, in bytes
-    :param unpacked: bytes on a file system with blocks of 4 KiB
+    :param unpacked: about the bytes that it takes on a file system with blocks of 4 KiB
     :param files: files and links in it, without the list
     """
 
@@ -245,7 +245,7 @@ class Store:
             path = _local(urls(source, build)[0])
             if path.name != build.filename:
                 raise ContentError(
-                    f"The source is the archive {path.name}, and {build.filename} was asked for: name that one."
+                    f"The source is the archive {path.name}, and {build.filename} was asked for: name it."
                 )
             if not path.is_file():
                 raise TransportError(
@@ -349,15 +349,15 @@ def _verify(path: Path, digest: str) -> None:
 
 def _differs(path: Path, digest: str, found: str) -> ContentError:
     return ContentError(
-        f"The archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and is "
-        f"{found}; get it again, or correct the checksum if it is the checksum that is wrong."
+        f"The archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and "
+        f"is {found}; get it again, or correct the checksum if it is the checksum that is wrong."
     )
 
 
 def _unknown(build: Build, why: str) -> ContentError:
     return ContentError(
-        f"The checksum of {build.filename} is not known: the catalogue has none and {why}; download the file, "
-        "and give it as the source together with its checksum."
+        f"The checksum of {build.filename} is not known: the catalogue has none and {why}; download the "
+        "file, and give it as the source together with its checksum."
     )
 
 

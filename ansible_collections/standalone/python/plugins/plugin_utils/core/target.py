@@ -129,7 +129,7 @@ class Target:
 def from_facts(facts: Mapping[str, str]) -> Target:
     """Read the facts that an agent printed.
 
-    They are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``; others are ignored.
+    They are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``.
 
     :raises ObservationError: a name that is missing or unknown
     """

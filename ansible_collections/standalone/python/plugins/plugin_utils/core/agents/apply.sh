@@ -10,29 +10,50 @@
 
 staging=
 locked=
-made_root=
+made_below=
 committing=
 
-fail() { # CODE [DETAIL]: says what went wrong and leaves the host as it was
-  trap - EXIT HUP INT TERM
+fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
+  leave
   echo '== standalone-python failure 1 =='
   echo "step=$step"
   echo "failure=$1"
   echo "committing=${committing:-no}"
   [ -z "${2-}" ] || say detail "$2"
   echo '== standalone-python failure end =='
-  leave
   exit 1
 }
 
-leave() {
+leave() { # once begun it is not interrupted
+  trap - EXIT
+  trap '' HUP INT TERM
+  # What still runs in the background may write into what is removed here.
+  wait
   [ -z "$locked" ] || {
     restore
-    [ -z "$staging" ] || rm -rf "$staging"
+    [ -z "$staging" ] || discard "$staging"
     rm -f "$root/.lock"
-    [ -z "$made_root" ] || rmdir "$root" 2>/dev/null
   }
   locked=
+  made=$root
+  while [ -n "$made_below" ] && [ "${made:-/}" != "$made_below" ]; do
+    [ ! -d "$made" ] || rmdir "$made" 2>/dev/null || break
+    made=${made%/*}
+  done
+}
+
+discard() { # FOLDER: also where a killed run's tar is still busy in it, or a folder in it can't be written
+  rm -rf "$1" 2>/dev/null || {
+    sleep 1
+    chmod -R u+rwx "$1" 2>/dev/null
+    rm -rf "$1"
+  }
+}
+
+# A disk may be so full that the message about it found no room in its file.
+fail_if_full() { # [DETAIL]
+  free=$(free_kb "$root")
+  [ -z "$free" ] || [ "$free" -ge 100 ] || fail space "$free kB are free below $root${1:+; $1}"
 }
 
 try() { # CODE COMMAND...: runs it; what it prints to standard error is the detail of a failure
@@ -45,50 +66,68 @@ try() { # CODE COMMAND...: runs it; what it prints to standard error is the deta
 lock() {
   me="$$:$(started $$):$(boot):$(uname -n)"
   waited=0
-  until ln -s "$me" "$root/.lock" 2>/dev/null; do
-    [ -w "$root" ] || fail unwritable "$(ln -s "$me" "$root/.lock" 2>&1)"
-    [ -h "$root/.lock" ] || [ ! -e "$root/.lock" ] || fail lock "$root/.lock is not a lock"
+  refused=0
+  while :; do
+    # Into a folder of that name ln would go.
+    [ ! -d "$root/.lock" ] || fail lock "$root/.lock is not a lock"
+    said=$(ln -s "$me" "$root/.lock" 2>&1) && break
     holder=$(lock_holder)
-    if [ -z "$holder" ]; then
-      # Gone again, unless links can't be made here at all.
-      [ "$waited" -lt "$lock_timeout" ] || fail unwritable "$(ln -s "$me" "$root/.lock" 2>&1)"
-    elif [ "$(lock_state "$holder")" = dead ]; then
-      break_lock "$holder"
-      continue
+    if [ -n "$holder" ]; then
+      [ -h "$root/.lock" ] || [ ! -e "$root/.lock" ] || fail lock "$root/.lock is not a lock"
+      if [ "$(lock_state "$holder")" = dead ]; then
+        break_lock "$holder"
+        continue
+      fi
+      [ "$waited" -lt "$lock_timeout" ] || fail locked "$holder"
+      rest_a_second
+    else
+      # Gone again; with the root, where the run that made it failed; or a link can't be made here at all.
+      refused=$((refused + 1))
+      [ "$refused" -lt 4 ] || fail unwritable "$said"
+      make_root
     fi
-    [ "$waited" -lt "$lock_timeout" ] || fail locked "$holder"
-    sleep 1
-    waited=$((waited + 1))
   done
   locked=yes
 }
 
+rest_a_second() {
+  sleep 1
+  waited=$((waited + 1))
+}
+
 # Only who made the claim may break the lock that the claim names, and only while it is still that one: a run that saw the same
-# dead holder a moment later can't remove the lock of the run that has come since.
+# dead holder a moment later can't remove the lock of the run that has come since. Where the claimer died too, its claim stays
+# for who gets the lock (clear_leftovers), and the next claim has another name, which again only one can make.
 break_lock() { # HOLDER
-  claim="$root/.lock-broken-$(printf '%s' "$1" | tr -c 'A-Za-z0-9' _)"
-  if mkdir "$claim" 2>/dev/null; then
-    [ "$(lock_holder)" != "$1" ] || rm -f "$root/.lock"
-    rmdir "$claim"
-  else
-    sleep 1
-    waited=$((waited + 1))
-    [ "$waited" -le "$lock_timeout" ] || rmdir "$claim" 2>/dev/null
-  fi
+  claim=$root/.lock-broken-$(printf '%s' "$1" | tr -c 'A-Za-z0-9' _)
+  patience=10
+  until said=$(mkdir "$claim" 2>&1); do
+    [ "$(lock_holder)" = "$1" ] || return 0
+    [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$said"
+    rest_a_second
+    patience=$((patience - 1))
+    [ $patience -gt 0 ] || {
+      claim=${claim}_
+      patience=10
+    }
+  done
+  [ "$(lock_holder)" != "$1" ] || rm -f "$root/.lock"
+  rmdir "$claim" 2>/dev/null
 }
 
 restore() { # a build whose exchange was not completed goes back to its place
   for old in "$root"/.staging/*/old; do
-    [ -e "$old" ] || continue
+    [ -e "$old" ] || [ -h "$old" ] || continue
     back=${old%/old}
     back=$root/${back##*/}
-    [ -e "$back" ] || mv "$old" "$back"
+    [ -e "$back" ] || [ -h "$back" ] || mv "$old" "$back" || return
   done
 }
 
 clear_leftovers() {
   try io restore
-  try io rm -rf "$root/.staging"
+  [ ! -e "$root/.staging" ] || try io discard "$root/.staging"
+  for claim in "$root"/.lock-broken-*; do rmdir "$claim" 2>/dev/null; done
   try io rm -f "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"
 }
 
@@ -101,12 +140,8 @@ begin() { # NAME: an empty place for a build that is being made
 }
 
 space() { # KILOBYTES NEEDED
-  free=$(df -Pk "$staging" 2>/dev/null | {
-    read -r _
-    read -r _ _ _ free _ && printf '%s' "$free"
-  })
-  case $free in '' | *[!0-9]*) return 0 ;; esac
-  [ "$free" -ge "$1" ] || fail space "$1 $free"
+  free=$(free_kb "$staging")
+  [ -z "$free" ] || [ "$free" -ge "$1" ] || fail space "$1 $free"
 }
 
 unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
@@ -115,24 +150,29 @@ unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
-  { "$packer" -dcq "$1" || : >"$here/broken"; } 2>"$here/err" | tar -xof - -C "$here" ${2:+"$2"} 2>>"$here/err" &&
+  { "$packer" -dcq "$1" 2>>"$here/err" || : >"$here/broken"; } | tar -xof - -C "$here" ${2:+"$2"} 2>>"$here/err" &&
     [ ! -e "$here/broken" ]
 }
 
-# The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees.
+# The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
+# disk may be full.
 unpack_checked() { # FILE SHA256 FORM [MEMBER]
   step="unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  sha256 "$1" >"$here/sum" 2>/dev/null &
-  hasher=$!
-  unpacked=yes
-  unpack "$1" "$3" "${4-}" || unpacked=no
-  wait "$hasher"
-  read -r found _ <"$here/sum" || found=
+  unpack "$1" "$3" "${4-}" &
+  unpacker=$!
+  found=$(sha256 "$1" 2>/dev/null)
+  wait "$unpacker"
+  unpacked=$?
+  found=${found%% *}
   [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
-  [ $unpacked = yes ] || fail unpack "$(cat "$here/err")"
+  [ $unpacked = 0 ] || {
+    said=$(cat "$here/err")
+    fail_if_full "$said"
+    fail unpack "$said"
+  }
 }
 
 pushed() { # FILE SHA256 FORM KILOBYTES: an archive that the controller sent, holding one tree, python/
@@ -141,24 +181,38 @@ pushed() { # FILE SHA256 FORM KILOBYTES: an archive that the controller sent, ho
   rm -f "$1" 2>/dev/null
 }
 
-download() { # URL FILE; the token, where there is one, goes by a file or standard input and never by a command line
+download() { # URL FILE; the token and what credentials the URL has never stand on a command line, which other users can read
   if have curl; then
-    {
-      printf 'url = "%s"\noutput = "%s"\n' "$(quoted "$1")" "$(quoted "$2")"
-      [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$(quoted "$token")"
-    } | curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 -K - 2>"$here/err"
-  elif have wget; then
-    if [ -n "$token" ]; then
-      case $(wget --version 2>&1) in *GNU\ Wget*) ;; *) fail tokenwget ;; esac
-      (umask 077 && printf 'header = Authorization: Bearer %s\n' "$token" >"$here/wgetrc")
-    fi
-    WGETRC=$here/wgetrc wget -q -T 60 -O "$2" "$1" 2>"$here/err"
-  else
+    header=
+    [ -z "$token" ] || header="header = \"Authorization: Bearer $(quoted "$token")\""
+    curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 -K - 2>"$here/err" <<END
+url = "$(quoted "$1")"
+output = "$(quoted "$2")"
+$header
+END
+  elif ! have wget; then
     fail nodownload
+  elif gnu_wget; then
+    (umask 077 && cat >"$here/wgetrc") <<END
+${token:+header = Authorization: Bearer }$token
+END
+    WGETRC=$here/wgetrc wget -nv -T 60 -O "$2" -i - 2>"$here/err" <<END
+$1
+END
+  else
+    case $1 in *://*@*) fail tokenwget ;; esac
+    [ -z "$token" ] || fail tokenwget
+    wget -q -T 60 -O "$2" "$1" 2>"$here/err"
   fi
 }
 
-quoted() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
+gnu_wget() { case $(wget --version 2>&1) in *GNU\ Wget*) ;; *) return 1 ;; esac; }
+
+quoted() {
+  sed 's/[\\"]/\\&/g' <<END
+$1
+END
+}
 
 pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
   sum=$1
@@ -179,13 +233,15 @@ pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
       return
     fi
     errors="$errors${errors:+; }${url##*://*@}: $(cat "$here/err" 2>/dev/null)"
+    fail_if_full "$errors"
   done
   fail download "$errors"
 }
 
 finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
   step="finishing $name"
-  [ -x "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
+  # Not -x: where programs may not be started from this disk, the attempt says so.
+  [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
   "$here/python/bin/python3" -I -B "$staging/finish.py" "tree=$here/python" "final=$root/$name" "name=$name" "$@" \
     >"$here/out" 2>"$here/err"
   code=$?
@@ -198,7 +254,11 @@ finish() { # key=value...: the interpreter finishes its own installation, and sh
         detail=*) detail=${line#detail=} ;;
       esac
     done <"$here/out"
-    [ -n "$reported" ] || { reported=start && detail=$(cat "$here/err" "$here/out"); }
+    [ -n "$reported" ] || {
+      reported=start
+      detail=$(cat "$here/err" "$here/out")
+      fail_if_full "$detail"
+    }
     fail "$reported" "${detail:-it ended with exit code $code and said nothing}"
   fi
 }
@@ -252,30 +312,30 @@ settle() { # NAME: the build gets its name; one that has it is exchanged
 
 remove() { # NAME: out of its place first, so that no half of it is ever found there
   step="removing $1"
+  # The run that had the lock before may have done it.
+  [ -e "$root/$1" ] || return 0
   try io mkdir -p "$staging/$1"
   try io mv "$root/$1" "$staging/$1/removed"
 }
 
 make_root() {
   [ ! -d "$root" ] || return 0
-  try unwritable mkdir -p "$root"
-  made_root=yes
-  [ -z "$mode" ] || try permission chmod "$mode" "$root"
+  made_below=$(existing "$root")
+  try unwritable mkdir -p ${mode:+-m "$mode"} "$root"
   [ -z "$owner$group" ] || try permission chown "$owner${group:+:$group}" "$root"
 }
 
 apply() {
   umask 022
-  case $root in '~'*) root=$HOME${root#?} ;; esac
-  case $bin_dir in '~'*) bin_dir=$HOME${bin_dir#?} ;; esac
-  step="making $root"
-  make_root
-  step="locking $root"
-  lock
+  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
   trap leave EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+  step="making $root"
+  make_root
+  step="locking $root"
+  lock
   staging=$root/.staging
   step="clearing what an earlier run left"
   clear_leftovers
@@ -285,9 +345,9 @@ apply() {
   prepare
   committing=yes
   commit
-  made_root=
+  made_below=
   step="clearing the staging folder"
   leave
-  trap - EXIT HUP INT TERM
+  trap - HUP INT TERM
   observe
 }

@@ -169,13 +169,13 @@ def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
     child = os.fork()
     if child == 0:
         try:
-            text = "ok\n" + "\n".join(work())
-        except Failure as failure:
-            text = "%s\n%s" % (failure.code, " ".join(str(failure).split()))
-        except BaseException as error:
-            text = "io\n%s: %s" % (type(error).__name__, " ".join(str(error).split()))
-        os.write(writing, text.encode("utf-8", "backslashreplace"))
-        os._exit(0)
+            try:
+                text = "ok\n" + "\n".join(work())
+            except Failure as failure:
+                text = "%s\n%s" % (failure.code, " ".join(str(failure).split()))
+            os.write(writing, text.encode("utf-8", "backslashreplace"))
+        finally:
+            os._exit(0)
     os.close(writing)
 
     def result() -> list[str]:
@@ -207,8 +207,8 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
 
 # Paths of the build machine
 #
-# Upstream builds with clang and --prefix=/install, in /build, with compilers and static libraries in /tools (on
-# macOS in a temporary folder that holds the two), and records all of it. Source: its page on quirks, and
+# Upstream builds with clang and --prefix=/install, in /build, with compilers and static libraries in /tools
+# (on macOS in a temporary folder that holds the two), and records all of it. Source: its page on quirks, and
 # reports to it and to the two projects that patch it after unpacking, uv and sysconfigpatcher.
 
 PREFIX = re.compile(r"(?:^|(?<=[\s'\"=,:;(!])|(?<=-[LIF]))/install(?=[/\s'\",:;)]|$)")
@@ -283,7 +283,7 @@ def literal(node: Any) -> object:
 
 
 def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
-    """Of a ``_sysconfigdata_*.py``, the text before the dict ``build_time_vars`` and that dict; nothing is run."""
+    """Of a ``_sysconfigdata_*.py``, the text before ``build_time_vars`` and that dict; nothing is run."""
     import _ast  # ast itself compiles for longer than all of this takes
 
     try:
@@ -296,10 +296,10 @@ def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
             and getattr(statement.targets[0], "id", "") == "build_time_vars"
             and type(statement.value).__name__ == "Dict"
         ):
-            keys = [str(literal(key)) for key in statement.value.keys]
-            values = [literal(value) for value in statement.value.values]
+            values = statement.value.values
+            found = {str(literal(key)): literal(values[at]) for at, key in enumerate(statement.value.keys)}
             head = "".join(line + "\n" for line in text.splitlines()[: statement.lineno - 1])
-            return head, dict(zip(keys, values))
+            return head, found
     raise Failure("patch", "sysconfig data has no dict build_time_vars")
 
 
@@ -411,7 +411,7 @@ SHARES = 4
 # -I would ignore the seed as well; without it a module beside this file, or in the current folder, could be
 # taken for one of the standard library.
 BOOT = (
-    "import sys; del sys.path[0]; __file__ = sys.argv[1]; file = open(__file__, encoding='utf-8'); "
+    "import sys; del sys.path[0], sys.argv[0]; __file__ = sys.argv[0]; file = open(__file__, encoding='utf-8'); "
     "exec(compile(file.read(), __file__, 'exec'))"
 )
 
@@ -465,13 +465,10 @@ def compile_tree(tree: str, final: str, library: str) -> None:
         _pipe(process.stdout).readline()
     for process in running:
         _pipe(process.stdin).close()
-    said = [_pipe(process.stderr).read().decode(errors="replace").strip() for process in running]
-    for process in running:
-        process.wait()
-    for process, text in zip(running, said):
-        if process.returncode:
-            code = next((c for number, c in ERRORS.items() if "[Errno %d]" % number in text), "io")
-            raise Failure(code, "bytecode could not be written: %s" % text.rpartition("\n")[2])
+    said = [(_pipe(process.stderr).read().decode(errors="replace"), process.wait()) for process in running]
+    for text in (text.strip() for text, status in said if status):
+        code = next((c for number, c in ERRORS.items() if "[Errno %d]" % number in text), "io")
+        raise Failure(code, "bytecode could not be written: %s" % text.rpartition("\n")[2])
 
 
 # The tree's files
@@ -622,22 +619,16 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
 
 
 def count_modules(tree: str) -> int:
-    """What a shell on the host counts with lib/python3.X*/*.py, .../*/__init__.py and .../lib-dynload/*."""
+    """How many entries the standard library's folder and lib-dynload have, as observe.sh counts them with a glob."""
 
-    def names(folder: str) -> list[str]:
-        return [n for n in os.listdir(folder) if n[0] != "."] if os.path.isdir(folder) else []
+    def count(folder: str) -> int:
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return sum(name[0] != "." and name != "__pycache__" for name in names)
 
     if WINDOWS:
-        libraries, extensions = [tree + "/Lib"], [tree + "/DLLs"]
-    else:
-        libraries = [tree + "/lib/" + n for n in names(tree + "/lib") if n.startswith("python" + MINOR)]
-        extensions = [library + "/lib-dynload" for library in libraries]
-    count = sum(len(names(folder)) for folder in extensions)
-    for library in libraries:
-        for name in names(library):
-            is_package = "." not in name and os.path.lexists(library + "/" + name + "/__init__.py")
-            count += name.endswith(".py") or is_package
-    return count
+        return count(tree + "/Lib") + count(tree + "/DLLs")
+    libraries = [tree + "/lib/" + name for name in os.listdir(tree + "/lib") if name.startswith("python3.")]
+    return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
 
 def executable_of(tree: str) -> str:

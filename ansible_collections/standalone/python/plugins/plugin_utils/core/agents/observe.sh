@@ -21,6 +21,17 @@ say() { # KEY TEXT: a line of KEY for every line of TEXT
   done
 }
 
+# ~ is the home of who runs this; without HOME (a bare chroot, cron) it is what the system's accounts say.
+at_home() { # PATH -> absolute, if it begins with ~
+  case $1 in
+    '~'*)
+      home=${HOME-}
+      [ -n "$home" ] || eval "home=~$(id -un)"
+      printf '%s' "${home%/}${1#?}" ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
 existing() { # PATH -> itself or the nearest folder above it that exists
   near=$1
   while [ -n "$near" ] && [ ! -e "$near" ]; do near=${near%/*}; done
@@ -49,6 +60,24 @@ sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever compu
   fi
 }
 
+free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
+  df -Pk "$1" 2>/dev/null | {
+    read -r _
+    IFS= read -r line || return 0
+    # A device's name may have spaces: what is wanted stands before the only column with a percent sign and a path.
+    set -f
+    # shellcheck disable=SC2086 # split into words on purpose
+    set -- ${line%%"% /"*}
+    [ $# -lt 3 ] || shift $(($# - 2))
+    case $1 in *[!0-9]*) ;; *) printf '%s' "$1" ;; esac
+  }
+}
+
+entries() { # what a pattern matched: how many that is, in entries; a pattern that matched nothing is its own only word
+  entries=$#
+  [ $# -gt 1 ] || [ -e "$1" ] || entries=0
+}
+
 examine() { # BUILD-FOLDER: receipt, start, standard library
   printf 'build=%s\n' "${1##*/}"
   if [ -r "$1/.standalone-python/receipt.json" ]; then
@@ -61,12 +90,16 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     echo "start=$?"
     say says "$says"
   fi
-  count=0
-  for f in "$1"/lib/python3.*/*.py "$1"/lib/python3.*/*/__init__.py "$1"/lib/python3.*/lib-dynload/*; do
-    [ -f "$f" ] && count=$((count + 1))
+  [ "$verify" != full ] || compare "$1"
+  # Two folders are listed and no file is looked at: that much costs nothing, and a standard library that lost a part shows.
+  entries "$1"/lib/python3.*/*
+  count=$entries
+  entries "$1"/lib/python3.*/lib-dynload/*
+  count=$((count + entries))
+  for p in "$1"/lib/python3.*/__pycache__; do
+    [ ! -d "$p" ] || count=$((count - 1))
   done
   echo "modules=$count"
-  [ "$verify" != full ] || compare "$1"
 }
 
 compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
@@ -86,7 +119,7 @@ compare() ( # BUILD-FOLDER: every file against the list, and what the standard l
 )
 
 lock_holder() { # -> the text of the lock, empty where nobody holds it
-  held=$(LC_ALL=C ls -ld "$root/.lock" 2>/dev/null) || return 0
+  held=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$root/.lock" 2>/dev/null) || return 0
   printf '%s' "${held##* -> }"
 }
 
@@ -116,16 +149,25 @@ lock_state() { # TEXT (pid:started:boot:host) -> alive, dead or elsewhere
   lock_host=${rest#*:}
   if [ "$lock_host" != "$(uname -n)" ]; then echo elsewhere
   elif [ "$lock_boot" != "$(boot)" ]; then echo dead
-  elif [ -d "/proc/$lock_pid" ] || kill -0 "$lock_pid" 2>/dev/null; then
-    if [ "$lock_start" = "$(started "$lock_pid")" ]; then echo alive; else echo dead; fi
+  elif running "$lock_pid"; then
+    # A start that can't be read (no /proc, or one that hides other users' processes) proves nothing.
+    now=$(started "$lock_pid")
+    if [ -z "$now" ] || [ -z "$lock_start" ] || [ "$lock_start" = "$now" ]; then echo alive; else echo dead; fi
   else echo dead
   fi
 }
 
+running() { # PID: also where it is another user's, whom this one may not send a signal
+  [ ! -d "/proc/$1" ] || return 0
+  case $(LC_ALL=C && export LC_ALL && kill -0 "$1" 2>&1) in
+    '' | *ermitted* | *ermission*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
 observe() {
   echo '== standalone-python observation 1 =='
-  case $root in '~'*) root=$HOME${root#?} ;; esac
-  case $bin_dir in '~'*) bin_dir=$HOME${bin_dir#?} ;; esac
+  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
   say root "$root"
   say bin_dir "$bin_dir"
   place root "$root"
@@ -135,7 +177,7 @@ observe() {
     holder=$(lock_holder)
     [ -z "$holder" ] || printf 'lock=%s\nlock_state=%s\n' "$holder" "$(lock_state "$holder")"
   fi
-  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
+  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link" "$root"/.lock-broken-*; do
     if [ -e "$p" ] || [ -h "$p" ]; then say leftover "$p"; fi
   done
   for p in "$root"/cpython-*; do
@@ -177,7 +219,7 @@ linked_libc() { # what this very shell is linked to: the file of its C library o
   [ -r /proc/self/maps ] || return 0
   while read -r _ _ _ _ _ file; do
     case $file in
-      */ld-musl-*) printf '%s' "$file" && return ;;
+      */ld-musl-* | *musl*/libc.so | /lib/libc.so | /usr/lib/libc.so) printf '%s' "$file" && return ;;
       */libc.so.6 | */libc-2.*.so) printf '%s' "$file" && return ;;
     esac
   done </proc/self/maps
@@ -212,7 +254,7 @@ linux_facts() {
   libc=$(linked_libc)
   loader=$(loaders)
   case $libc in
-    */ld-musl-*) echo libc=musl ;;
+    */ld-musl-* | */libc.so) echo libc=musl ;;
     ?*) printf 'libc=glibc\nlibc_version=%s\n' "$(glibc_version "$libc")" ;;
     *)
       case " $loader" in
@@ -259,8 +301,6 @@ host_facts() {
   echo "tools=${tools# }"
   # A wget that is busybox's has no way to keep a token off its command line.
   have curl || case $(wget --version 2>&1) in *GNU\ Wget*) echo wget=gnu ;; esac
-  df -Pk "$(existing "$root")" 2>/dev/null | {
-    read -r _
-    read -r _ _ _ free _ && echo "free_kb=$free"
-  }
+  free=$(free_kb "$(existing "$root")")
+  [ -z "$free" ] || echo "free_kb=$free"
 }

@@ -1,0 +1,50 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-in builds for all tests, packed from this machine's interpreters and shared by every worker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from tests.tools import mkbuild
+
+Builds = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def builds() -> Builds:
+    """``builds("3.13", tag="20250317", version="3.13.4", ...)``: the path of a packed archive.
+
+    Keywords are those of `mkbuild.pack`; the test is skipped where there is no CPython of that minor version.
+    Its folder is ``FOLDER/TAG``, with a SHA256SUMS of that archive alone. Kept from one session to the next,
+    under a name made of the packer's text, the interpreter and the keywords, in a folder that only this user
+    can write to.
+    """
+    cache = Path(tempfile.gettempdir()) / f"standalone-python-builds-{os.getuid()}"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    if cache.stat().st_uid != os.getuid() or cache.is_symlink():
+        raise RuntimeError(f"{cache} belongs to someone else: remove it")
+    interpreters = mkbuild.available()
+
+    def build(minor: str, *, tag: str = "20250115", **keywords: Any) -> Path:
+        if minor not in interpreters:
+            pytest.skip(f"needs CPython {minor}: there is none on this machine")
+        python = interpreters[minor]
+        keywords.setdefault("compress_level", 1)
+        changed = os.stat(python).st_mtime_ns
+        key = (Path(mkbuild.__file__).read_text(), str(python), changed, tag, sorted(keywords.items()))
+        folder = cache / hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        with FileLock(f"{folder}.lock"):
+            found = [p for p in folder.glob(f"{tag}/cpython-*") if (folder / tag / "SHA256SUMS").is_file()]
+            return found[0] if found else mkbuild.pack(python, tag, folder, **keywords)
+
+    return build

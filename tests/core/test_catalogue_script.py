@@ -1,0 +1,315 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script that makes and refreshes the catalogue's data, against an upstream on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "catalogue.py"
+
+A = "cpython-3.13.1+20250115-aarch64-apple-darwin-install_only.tar.gz"
+B = "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only.tar.gz"
+C = "cpython-3.12.9+20250205-aarch64-apple-darwin-install_only.tar.gz"
+OLD = "cpython-3.9.0-x86_64-apple-darwin-pgo+lto-20201020T0626.tar.zst"
+
+
+def load_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("catalogue_script", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = script
+    spec.loader.exec_module(script)
+    return script
+
+
+script = load_script()
+
+
+class Upstream:
+    """What GitHub has: releases with the digests of their files, and their SHA256SUMS."""
+
+    def __init__(self) -> None:
+        self.releases: list[dict[str, Any]] = []
+        self.sums: dict[str, str] = {}
+        self.status = 200
+        self.page = 1
+        self.requests: list[tuple[str, dict[str, str], int]] = []
+        self.url = ""
+
+    def release(
+        self,
+        tag: str,
+        files: dict[str, str],
+        sums: dict[str, str] | None = None,
+        *,
+        draft: bool = False,
+    ) -> None:
+        assets = [{"name": name, "digest": digest or None, "size": 1} for name, digest in files.items()]
+        if sums is not None:
+            self.sums[tag] = "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items())
+            url = f"{self.url}/download/{tag}/SHA256SUMS"
+            assets.append({"name": "SHA256SUMS", "digest": None, "browser_download_url": url})
+        self.releases.append({"tag_name": tag, "draft": draft, "assets": assets})
+
+    def answer(self, path: str) -> tuple[bytes, str]:
+        if path.startswith("/download/"):
+            return self.sums[path.split("/")[2]].encode(), ""
+        number = int(path.partition("&page=")[2] or 1)
+        first = (number - 1) * self.page
+        more = first + self.page < len(self.releases)
+        following = f'<{self.url}/releases?per_page=10&page={number + 1}>; rel="next"' if more else ""
+        return json.dumps(self.releases[first : first + self.page]).encode(), following
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    here = Upstream()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, following = here.answer(self.path)
+            etag = f'"{hash(body)}"'
+            status = 304 if here.status == 200 and self.headers.get("If-None-Match") == etag else here.status
+            here.requests.append((self.path, dict(self.headers), status))
+            self.send_response(status)
+            self.send_header("ETag", etag)
+            if status == 403:
+                self.send_header("X-RateLimit-Remaining", "0")
+            if following:
+                self.send_header("Link", following)
+            self.send_header("Content-Length", str(0 if status == 304 else len(body)))
+            self.end_headers()
+            if status != 304:
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    here.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield here
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    rows = tmp_path / "releases.tsv"
+    rows.write_text(f"tag\tfilename\tsha256\n20201020\t{OLD}\t-\n20250115\t{A}\t-\n")
+    assert script.main(["--data", str(folder), "from-tsv", str(rows)]) == 0
+    return folder
+
+
+def refresh(upstream: Upstream, data: Path, *options: str) -> int:
+    arguments = [
+        "--data",
+        str(data),
+        "refresh",
+        "--api",
+        f"{upstream.url}/releases",
+        "--kept",
+        str(data.parent / "kept"),
+    ]
+    return int(script.main([*arguments, *options]))
+
+
+def content(data: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in data.iterdir()}
+
+
+def test_a_refresh_adds_rows_and_fills_in_checksums(upstream: Upstream, data: Path) -> None:
+    upstream.release("20250205", {C: f"sha256:{'c' * 64}", f"{C}.sha256": f"sha256:{'0' * 64}"})
+    upstream.release(
+        "20250115", {A: "", B: f"sha256:{'b' * 64}"}, {A: "a" * 64, B: "b" * 64, "PYTHON.json": "0" * 64}
+    )
+    upstream.release("20250301", {C: f"sha256:{'d' * 64}"}, draft=True)
+    upstream.release("latest", {C: f"sha256:{'d' * 64}"})
+    assert refresh(upstream, data) == 0
+    assert content(data) == {
+        "3.9.tsv": f"20201020\t{OLD}\t-\n",
+        "3.12.tsv": f"20250205\t{C}\t{'c' * 64}\n",
+        "3.13.tsv": f"20250115\t{A}\t{'a' * 64}\n20250115\t{B}\t{'b' * 64}\n",
+    }
+
+
+def test_a_second_refresh_asks_on_condition_and_changes_nothing(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.release("20250205", {C: ""}, {C: "c" * 64})
+    upstream.release("20250115", {A: ""}, {A: "a" * 64})
+    assert refresh(upstream, data) == 0
+    before = content(data)
+    upstream.requests.clear()
+    capsys.readouterr()
+    assert refresh(upstream, data) == 0
+    assert content(data) == before
+    assert [(path, status) for path, _, status in upstream.requests] == [
+        ("/releases?per_page=10", 304),
+        ("/download/20250205/SHA256SUMS", 304),
+        ("/releases?per_page=10&page=2", 304),
+        ("/download/20250115/SHA256SUMS", 304),
+    ]
+    assert capsys.readouterr().out == (
+        "2 releases read: 0 builds added, 0 checksums filled in; 0 files changed: none\n"
+    )
+
+
+def test_since_passes_over_older_releases_wherever_they_are(upstream: Upstream, data: Path) -> None:
+    upstream.release("20250115", {A: ""}, {A: "a" * 64})
+    upstream.release("20250205", {C: ""}, {C: "c" * 64})
+    before = content(data)
+    assert refresh(upstream, data, "--since", "20250201") == 0
+    assert content(data) == before | {"3.12.tsv": f"20250205\t{C}\t{'c' * 64}\n"}
+
+
+def test_a_row_that_upstream_no_longer_has_stays(upstream: Upstream, data: Path) -> None:
+    before = content(data)
+    upstream.release("20250115", {}, {})
+    assert refresh(upstream, data) == 0
+    assert content(data) == before
+
+
+def test_a_checksum_that_changes_is_an_error_that_names_both(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.release("20250115", {A: f"sha256:{'a' * 64}"})
+    assert refresh(upstream, data) == 0
+    before = content(data)
+    upstream.releases.clear()
+    upstream.release("20250205", {C: f"sha256:{'c' * 64}"})
+    upstream.release("20250115", {A: f"sha256:{'e' * 64}"})
+    assert refresh(upstream, data) == 1
+    assert content(data) == before
+    assert capsys.readouterr().err == (
+        f"catalogue.py: the sha256 of {A} in release 20250115 was {'a' * 64} and is {'e' * 64} "
+        "by release 20250115 of today: find out which is right before anything is written\n"
+    )
+
+
+def test_digest_and_checksum_must_agree(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.release("20250115", {A: f"sha256:{'a' * 64}"}, {A: "e" * 64})
+    before = content(data)
+    assert refresh(upstream, data) == 1
+    assert content(data) == before
+    assert f"was {'a' * 64} and is {'e' * 64} by SHA256SUMS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "answers 403, GitHub's limit is used up: set GITHUB_TOKEN, or wait for an hour"),
+        (500, "answers 500: try again later, or see whether it has moved"),
+    ],
+)
+def test_refusals(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str], status: int, words: str
+) -> None:
+    upstream.status = status
+    before = content(data)
+    assert refresh(upstream, data) == 1
+    assert capsys.readouterr().err == f"catalogue.py: {upstream.url}/releases?per_page=10 {words}\n"
+    assert content(data) == before
+
+
+def test_an_answer_that_is_no_list_of_releases(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.releases.append({"message": "hello"})
+    assert refresh(upstream, data) == 1
+    assert 'answers with no list of releases, but b\'[{"message": "hello"}]\'' in capsys.readouterr().err
+
+
+def test_an_upstream_that_is_not_there(
+    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--data",
+        str(data),
+        "refresh",
+        "--api",
+        "http://127.0.0.1:9/releases",
+        "--kept",
+        str(data / "kept"),
+    ]
+    assert script.main(options) == 1
+    assert "http://127.0.0.1:9/releases?per_page=10 can't be had: " in capsys.readouterr().err
+
+
+def test_the_token_goes_to_github_only(
+    upstream: Upstream, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    upstream.release("20250115", {A: ""}, {A: "a" * 64})
+    assert refresh(upstream, data) == 0
+    assert upstream.requests
+    assert not any("Authorization" in headers for _, headers, _ in upstream.requests)
+
+    kept = script.Kept(tmp_path / "kept2", "secret")
+    sent: list[dict[str, str]] = []
+
+    def get(url: str, headers: dict[str, str], **_: object) -> None:
+        sent.append(headers)
+        raise ContentError("enough")
+
+    monkeypatch.setattr(kept._session, "get", get)
+    for url in (script.API, "http://api.github.com/x", "https://api.github.com.example/x"):
+        with pytest.raises(ContentError):
+            kept(url)
+    assert [headers.get("Authorization") for headers in sent] == ["Bearer secret", None, None]
+
+
+def test_making_it_anew_drops_what_the_rows_do_not_have(data: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "other.tsv"
+    rows.write_text(f"20250205\t{C}\t-\n")
+    assert script.main(["--data", str(data), "from-tsv", str(rows)]) == 0
+    assert content(data) == {"3.12.tsv": f"20250205\t{C}\t-\n"}
+
+
+def test_rows_that_contradict_each_other(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "other.tsv"
+    rows.write_text(f"20250205\t{C}\t{'a' * 64}\n20250205\t{C}\t{'b' * 64}\n")
+    before = content(data)
+    assert script.main(["--data", str(data), "from-tsv", str(rows)]) == 1
+    assert f"was {'a' * 64} and is {'b' * 64}" in capsys.readouterr().err
+    assert content(data) == before
+
+
+def test_the_bundled_data_is_what_the_script_would_write(tmp_path: Path) -> None:
+    bundled = Path(catalogue.DATA)
+    rows = tmp_path / "releases.tsv"
+    rows.write_text(
+        "".join(sorted(line for text in content(bundled).values() for line in text.splitlines(True)))
+    )
+    assert script.main(["--data", str(tmp_path / "data"), "from-tsv", str(rows)]) == 0
+    assert content(tmp_path / "data") == content(bundled)
+
+
+def test_it_runs_as_a_program() -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True)
+    assert "from-tsv" in done.stdout
+    assert "refresh" in done.stdout

@@ -1,0 +1,405 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user writes -> a declaration, or the whole sentence that says what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+    INFO_OPTIONS,
+    OPTIONS,
+    Desired,
+    Wanted,
+    declare,
+    observing,
+    parse_wanted,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import FORMS, parse_request, with_parts
+
+FOLDER = "give an absolute path below /, or one that begins with ~/"
+MODE = "give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"
+ACCOUNT = "give the name or the number of an account"
+TRUTH = "give a truth value, true or false"
+KEYS = "version, variant, flavor, release, default, state"
+
+
+def refused(options: dict[str, Any]) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        declare(options)
+    return str(caught.value)
+
+
+def build(element: Any) -> Wanted:
+    return declare({"builds": [element]}).builds[0]
+
+
+def refused_build(element: Any) -> str:
+    return refused({"builds": [element]})
+
+
+def test_the_least_that_can_be_said() -> None:
+    assert declare({"builds": ["3.13"]}) == Desired(builds=(Wanted(parse_request("3.13")),))
+    # What the class gives by itself is what the options' table gives.
+    assert declare({"builds": []}) == Desired(builds=())
+
+
+def test_none_is_what_was_not_said() -> None:
+    assert declare(dict.fromkeys(OPTIONS) | {"builds": ["3.13"]}) == declare({"builds": ["3.13"]})
+
+
+def test_everything_said() -> None:
+    assert declare(
+        {
+            "builds": [{"version": "3.13", "variant": "freethreaded", "default": True}, {"version": 3, "state": "absent"}],
+            "state": "latest",
+            "exclusive": True,
+            "keep": 0,
+            "root": "/srv/python",
+            "bin_dir": "/srv/bin",
+            "owner": "app",
+            "group": "1000",
+            "mode": "0750",
+            "links": ["versioned"],
+            "force": True,
+            "delivery": "pull",
+            "source": "https://mirror.example/pbs",
+            "checksum": "ab",
+            "token": "secret",
+            "catalogue": "/srv/builds.tsv",
+            "verify": "full",
+            "externally_managed": False,
+            "compile_bytecode": True,
+            "patch_sysconfig": False,
+            "lock_timeout": 0,
+        }
+    ) == Desired(
+        builds=(
+            Wanted(with_parts(parse_request("3.13"), variant="freethreaded"), "latest", True),
+            Wanted(parse_request("3"), "absent"),
+        ),
+        exclusive=True,
+        keep=0,
+        root="/srv/python",
+        bin_dir="/srv/bin",
+        links=frozenset({"versioned"}),
+        force=True,
+        delivery="pull",
+        source="https://mirror.example/pbs",
+        checksum="ab",
+        token="secret",
+        catalogue="/srv/builds.tsv",
+        verify="full",
+        finish=Finish(
+            externally_managed=False,
+            compile_bytecode=True,
+            patch_sysconfig=False,
+            owner="app",
+            group="1000",
+            mode="0750",
+        ),
+        lock_timeout=0,
+    )
+
+
+def test_a_token_is_in_no_message() -> None:
+    assert "secret" not in repr(declare({"builds": [], "token": "secret"}))
+
+
+def test_info_only_observes() -> None:
+    assert observing({"root": "~/python"}) == Desired(builds=(), root="~/python", bin_dir="~/python/bin")
+    with pytest.raises(DeclarationError) as caught:
+        observing({"builds": ["3.13"]})
+    assert str(caught.value) == "builds is no option: the options are root, bin_dir, verify"
+    assert set(INFO_OPTIONS) <= set(OPTIONS)
+
+
+# Requests, as YAML gives them.
+
+
+@pytest.mark.parametrize(
+    ("written", "request_text"),
+    [
+        ("3.13", "3.13"),
+        ("'3.13'", "3.13"),
+        ("3", "3"),
+        ("3.9", "3.9"),
+        ("3.11", "3.11"),
+        ("3.13.1", "3.13.1"),
+        ("'>=3.12,<3.14'", ">=3.12,<3.14"),
+        ("3.13t", "3.13t"),
+        ("3.13.1+20250115", "3.13.1+20250115"),
+        ("{version: 3.13}", "3.13"),
+        ("{version: '3.13', release: 20250115}", "3.13+20250115"),
+        ("{version: '3.13', variant: debug, flavor: full}", "3.13+debug+full"),
+        ("{version: '3.13', variant: v3}", "3.13+v3"),
+        ("{version: '3.13', variant: null, flavor: '', release: null, state: null, default: null}", "3.13"),
+    ],
+)
+def test_requests_as_yaml_gives_them(written: str, request_text: str) -> None:
+    assert build(yaml.safe_load(written)) == Wanted(parse_request(request_text))
+
+
+@pytest.mark.parametrize("written", ["3.10", "{version: 3.10}"])
+def test_the_yaml_trap(written: str) -> None:
+    assert refused_build(yaml.safe_load(written)) == (
+        "the version is the number 3.1, as YAML reads 3.10 without quotes: write '3.10' in quotes"
+    )
+
+
+@pytest.mark.parametrize(("number", "meant"), [(3.2, "3.20"), (3.6, "3.60")])
+def test_the_yaml_trap_for_years_to_come(number: float, meant: str) -> None:
+    assert f"write '{meant}' in quotes" in refused_build(number)
+
+
+@pytest.mark.parametrize("number", [3.0, 3.7, 3.8, 3.9, 3.14])
+def test_numbers_that_are_no_trap(number: float) -> None:
+    assert build(number).request.version == str(number)
+
+
+@pytest.mark.parametrize("element", [True, None, ["3.13"], b"3.13", object])
+def test_no_request_at_all(element: Any) -> None:
+    assert refused_build(element) == (
+        f"{element!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("element", "sentence"),
+    [
+        ("", f"the request is empty: write a version such as {FORMS}"),
+        ("latest", f"the request 'latest' can't be read, 'latest' is no version: write one like {FORMS}"),
+        (
+            "pypy3.10",
+            f"the request 'pypy3.10' asks for pypy, but there are builds of CPython only: write a version such as {FORMS}",
+        ),
+        (float("nan"), f"the request 'nan' can't be read, 'nan' is no version: write one like {FORMS}"),
+        ({}, "the build {} has no version: give one, such as version: '3.13'"),
+        ({"version": None}, "the build {'version': None} has no version: give one, such as version: '3.13'"),
+        (
+            {"version": "3.13", "varient": "debug"},
+            "the build {'version': '3.13', 'varient': 'debug'} has the key varient, which means nothing: "
+            f"the keys are {KEYS}",
+        ),
+        (
+            {"version": "3.13", "flavor": "stripped"},
+            "the flavor 'stripped' of 3.13 is none of install_only_stripped, install_only, full",
+        ),
+        ({"version": "3.13", "state": "gone"}, "the state 'gone' of 3.13 is none of present, latest, absent"),
+        ({"version": "3.13", "default": "maybe"}, "default of 3.13 is 'maybe': give a truth value, true or false"),
+        ({"version": "3.13", "default": 2}, "default of 3.13 is 2: give a truth value, true or false"),
+        (
+            {"version": "3.13", "default": True, "state": "absent"},
+            "3.13 is declared both default and absent: choose one",
+        ),
+        (
+            {"version": "3.13t", "variant": "debug"},
+            "the request '3.13t' says variant 'freethreaded', but beside it stands variant: 'debug': say it in one place",
+        ),
+        (
+            {"version": "3.13+20250115", "release": 20250205},
+            "the request '3.13+20250115' says release '20250115', but beside it stands release: '20250205': "
+            "say it in one place",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_build(element: Any, sentence: str) -> None:
+    assert refused_build(element) == sentence
+
+
+@pytest.mark.parametrize("said", [True, "true", "True", "yes", "on"])
+def test_default(said: Any) -> None:
+    assert build({"version": "3.13", "default": said}).default
+
+
+@pytest.mark.parametrize("said", [False, None, "false", "No", "off", ""])
+def test_no_default(said: Any) -> None:
+    assert not build({"version": "3.13", "default": said}).default
+
+
+def test_a_default_where_everything_is_absent() -> None:
+    options = {"builds": [{"version": "3.13", "default": True}], "state": "absent"}
+    assert refused(options) == "3.13 is declared both default and absent: choose one"
+
+
+def test_two_defaults() -> None:
+    elements = [{"version": "3.12", "default": True}, {"version": "3.13", "default": True}]
+    assert refused({"builds": elements}) == (
+        "3.12 and 3.13 are all marked default: only one build can have python3 and python"
+    )
+
+
+def test_said_twice_is_said_once() -> None:
+    twice = declare({"builds": ["3.13", {"version": "3.13"}, {"version": "3.13", "state": "present"}, " 3.13 "]})
+    assert twice.builds == (Wanted(parse_request("3.13")),)
+
+
+def test_two_states_of_one_request() -> None:
+    elements = ["3.13", {"version": "3.13", "state": "absent"}]
+    assert refused({"builds": elements}) == "3.13 is declared both present and absent: choose one"
+
+
+def test_one_build_alone_is_a_list_of_one() -> None:
+    for alone in ("3.13", 3.13, {"version": "3.13"}):
+        assert declare({"builds": alone}).builds == (Wanted(parse_request("3.13")),)
+    assert declare({"builds": ">=3.12,<3.14"}).builds == (Wanted(parse_request(">=3.12,<3.14")),)
+
+
+# Every other option.
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("builds", None, "builds is missing: give it"),
+        ("state", "gone", "state is 'gone': give one of present, latest, absent"),
+        ("exclusive", "perhaps", f"exclusive is 'perhaps': {TRUTH}"),
+        ("keep", -1, "keep is -1: give the number of replaced builds that stay, 0 or more"),
+        ("keep", "many", "keep is 'many': give a whole number"),
+        ("keep", True, "keep is True: give a whole number"),
+        ("keep", 1.5, "keep is 1.5: give a whole number"),
+        ("root", ["/opt"], "root is ['/opt']: give a text"),
+        ("owner", "a:b", f"owner is 'a:b': {ACCOUNT}"),
+        ("owner", "-R", f"owner is '-R': {ACCOUNT}"),
+        ("group", "staff; rm -rf /", f"group is 'staff; rm -rf /': {ACCOUNT}"),
+        ("mode", "rwxr-xr-x", f"mode is 'rwxr-xr-x': {MODE}"),
+        ("links", ["all"], "links is 'all': give one of versioned, default"),
+        ("links", {"versioned": True}, "links is {'versioned': True}: give a list"),
+        ("force", 2, f"force is 2: {TRUTH}"),
+        ("delivery", "carry", "delivery is 'carry': give one of push, pull"),
+        ("source", {}, "source is {}: give a text"),
+        ("checksum", [], "checksum is []: give a text"),
+        ("catalogue", False, "catalogue is False: give a text"),
+        ("verify", "some", "verify is 'some': give one of quick, full"),
+        ("externally_managed", "x", f"externally_managed is 'x': {TRUTH}"),
+        ("compile_bytecode", [], f"compile_bytecode is []: {TRUTH}"),
+        ("patch_sysconfig", {}, f"patch_sysconfig is {{}}: {TRUTH}"),
+        ("lock_timeout", -5, "lock_timeout is -5: give seconds, 0 or more"),
+        ("lock_timeout", "1m", "lock_timeout is '1m': give a whole number"),
+    ],
+)
+def test_what_is_wrong_with_an_option(option: str, value: Any, sentence: str) -> None:
+    assert refused({"builds": ["3.13"], option: value}) == sentence
+
+
+def test_every_option_is_refused_when_it_can_not_be_read() -> None:
+    for option, spec in OPTIONS.items():
+        if spec["type"] != "raw":
+            assert refused({"builds": ["3.13"], option: object()}).startswith(f"{option} is ")
+
+
+def test_a_token_that_can_not_be_read_is_not_shown() -> None:
+    assert refused({"builds": [], "token": ["secret"]}) == "token is something else: give a text"
+
+
+def test_no_such_option() -> None:
+    assert refused({"builds": ["3.13"], "version": "3.13", "path": "/"}) == (
+        f"path, version is no option: the options are {', '.join(OPTIONS)}"
+    )
+
+
+@pytest.mark.parametrize("option", ["root", "bin_dir"])
+@pytest.mark.parametrize(
+    "value",
+    ["/", "//", "/.", "/./", "x", "./x", "x/y", "~", "~/", "~/.", "~app/python", "/a/../b", "/a/..", "~/..", "/a\nb", "/a\tb"]
+    + ["/a -> b", " /a", "$HOME/python", "C:\\python"],
+)
+def test_no_folder(option: str, value: str) -> None:
+    assert refused({"builds": [], option: value}) == f"{option} is {value!r}: {FOLDER}"
+
+
+def test_an_empty_root_is_none() -> None:
+    assert refused({"builds": [], "root": ""}) == f"root is '': {FOLDER}"
+
+
+@pytest.mark.parametrize(
+    ("root", "bin_dir", "folders"),
+    [
+        ("/opt/python", None, ("/opt/python", "/usr/local/bin")),
+        ("/opt/python/", "", ("/opt/python", "/usr/local/bin")),
+        ("//opt/./python//", None, ("/opt/python", "/usr/local/bin")),
+        ("/srv/python", None, ("/srv/python", "/srv/python/bin")),
+        ("~/x", None, ("~/x", "~/x/bin")),
+        ("~/x/", "~/.local/bin/", ("~/x", "~/.local/bin")),
+        ("/srv/my python/…", "/usr/bin", ("/srv/my python/…", "/usr/bin")),
+        ("/a/..b/...", None, ("/a/..b/...", "/a/..b/.../bin")),
+    ],
+)
+def test_folders(root: str, bin_dir: str | None, folders: tuple[str, str]) -> None:
+    desired = declare({"builds": [], "root": root, "bin_dir": bin_dir})
+    assert (desired.root, desired.bin_dir) == folders
+
+
+@pytest.mark.parametrize("value", ["0755", "755", "0o755", 493, yaml.safe_load("0755"), yaml.safe_load("'0755'")])
+def test_modes_that_mean_0755(value: Any) -> None:
+    assert declare({"builds": [], "mode": value}).finish.mode == "0755"
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"), [(None, ""), ("", ""), ("0700", "0700"), (0o750, "0750"), ("777", "0777"), ("0711", "0711")]
+)
+def test_modes(value: Any, mode: str) -> None:
+    assert declare({"builds": [], "mode": value}).finish.mode == mode
+
+
+@pytest.mark.parametrize("value", [755, 0, "0", "0644", "0500", "493", "4755", "02755", "-755", True, 7.55, "u=rwx", [], "0x1ed"])
+def test_no_modes(value: Any) -> None:
+    assert refused({"builds": [], "mode": value}) == f"mode is {value!r}: {MODE}"
+
+
+@pytest.mark.parametrize("account", ["app", "1000", "svc-python", "host$", "first.last", "user@domain", 1000])
+def test_accounts(account: Any) -> None:
+    finish = declare({"builds": [], "owner": account, "group": account}).finish
+    assert (finish.owner, finish.group) == (str(account), str(account))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "read"),
+    [
+        ("exclusive", "yes", True),
+        ("exclusive", "False", False),
+        ("exclusive", 0, False),
+        ("keep", "3", 3),
+        ("keep", " 3 ", 3),
+        ("links", "versioned, default", frozenset({"versioned", "default"})),
+        ("links", "", frozenset()),
+        ("links", ("default",), frozenset({"default"})),
+    ],
+)
+def test_texts_that_templates_give(option: str, value: Any, read: Any) -> None:
+    assert getattr(declare({"builds": [], option: value}), option) == read
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["3.13", "/x", "0755"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS.split(", ")), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*OPTIONS, "other"]), anything, max_size=5))
+def test_whatever_is_written_is_read_or_refused(options: dict[str, Any]) -> None:
+    try:
+        desired = declare(options)
+    except DeclarationError as error:
+        assert "\n" not in str(error)
+    else:
+        # What was read means the same when it is written out and read again.
+        assert declare(options) == desired
+
+
+@given(anything)
+def test_whatever_is_an_element_is_read_or_refused(element: Any) -> None:
+    try:
+        wanted = parse_wanted(element)
+    except DeclarationError:
+        return
+    assert parse_request(wanted.request.text) == wanted.request

@@ -1,0 +1,499 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an agent prints -> a host. ``observations/`` has what ``observe.sh`` really printed about real builds.
+
+Above all: what can't be read is an error, and never a host on which nothing is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import observed as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    AgentError,
+    ObservationError,
+    StandalonePythonError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+    BEGIN,
+    END,
+    FAILURE_BEGIN,
+    FAILURE_END,
+    FAILURES,
+    Finish,
+    Installed,
+    Observed,
+    parse,
+    parse_receipt,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.target import from_facts
+
+RECORDED = {path.stem: path.read_text(encoding="utf-8") for path in Path(__file__).with_name("observations").glob("*.txt")}
+AGENTS = Path(str(module.__file__)).with_name("agents")
+B312 = "cpython-3.12.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
+B313 = "cpython-3.13.0+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
+WHOLE = RECORDED["sound"]
+NO_RECEIPT = "its receipt is missing or can't be read"
+
+
+def refused(text: str) -> str:
+    with pytest.raises(ObservationError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def changed(old: str, new: str, text: str = WHOLE) -> Observed:
+    assert old in text
+    return parse(text.replace(old, new, 1))
+
+
+def fault(old: str, new: str, name: str = B312) -> str:
+    return next(build.fault for build in changed(old, new).installed if build.name == name)
+
+
+# What was recorded.
+
+
+def test_a_host_without_anything() -> None:
+    host = parse(RECORDED["empty"])
+    assert (host.root, host.bin_dir, host.root_state, host.bin_dir_state) == (
+        "/opt/python",
+        "/usr/local/bin",
+        "absent",
+        "writable",
+    )
+    assert (host.installed, host.links, host.occupied, host.leftovers, host.lock) == ((), {}, frozenset(), (), "")
+    assert host.tools >= {"tar", "gzip", "zstd", "sha256sum"}
+    assert host.free_kb == 12341208
+    assert str(from_facts(host.facts)) == "x86_64 linux, glibc 2.36"
+    assert from_facts(host.facts).level == 3
+
+
+def test_sound_builds() -> None:
+    host = parse(WHOLE)
+    assert [(build.name, build.fault, build.build.name) for build in host.installed] == [(B312, "", B312), (B313, "", B313)]
+    assert host.links == {
+        "/opt/python/cpython-3.12": B312,
+        "/opt/python/cpython-3.13": B313,
+        "/usr/local/bin/python3.11": "/usr/bin/python3.11",
+        "/usr/local/bin/python3.12": "/opt/python/cpython-3.12/bin/python3.12",
+        "/usr/local/bin/python3.13": "/opt/python/cpython-3.13/bin/python3.13",
+    }
+    assert host.occupied == {"/usr/local/bin/python3-config"}
+    receipt = host.installed[0].receipt
+    assert receipt is not None
+    assert receipt.finish == Finish()
+    assert (receipt.executable, receipt.modules) == ("bin/python3.12", 263)
+    assert receipt.build.filename == f"{B312}.tar.gz"
+    assert receipt.installed_at == "2026-11-23T12:57:31Z" == host.installed[0].installed_at
+
+
+def test_verify_full() -> None:
+    first, second = parse(RECORDED["verify-full"]).installed
+    assert first.fault == "its files differ from what was installed: lib/python3.12/os.py"
+    assert first.extra == ("lib/python3.12/sitecustomize.py",)
+    assert (second.fault, second.extra) == ("", ())
+
+
+def test_broken_builds_and_what_a_killed_run_left() -> None:
+    host = parse(RECORDED["broken"])
+    assert [(build.name, bool(build.fault)) for build in host.installed] == [(B312, True), (B313, True)]
+    assert host.installed[1].fault == "its executable is missing"
+    assert (host.lock, host.lock_state, host.leftovers) == ("4711:1:b:h", "elsewhere", ("/opt/python/.staging",))
+    # A folder with a receipt's folder in it, but with a name that no build of ours has.
+    assert host.occupied == {"/opt/python/cpython-custom", "/opt/python/cpython-3.9", "/usr/local/bin/python3-config"}
+    assert host.links["/usr/local/bin/python3.11"] == "/nowhere/größe -> x"
+
+
+def test_paths_with_other_letters_and_spaces() -> None:
+    host = parse(RECORDED["unicode"])
+    assert host.root == "/opt/größe πython"
+    assert host.links == {
+        "/opt/größe πython/bin/python3": "/opt/größe πython/cpython-3.13/bin/python3",
+        "/opt/größe πython/cpython-3.13": B312,
+    }
+    assert [build.fault for build in host.installed] == [""]
+
+
+# What a terminal, a login shell or a bad connection makes of it.
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_carriage_returns(name: str) -> None:
+    assert parse(RECORDED[name].replace("\n", "\r\n")) == parse(RECORDED[name])
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_stands_around_it_does_not_matter(name: str) -> None:
+    text = RECORDED[name]
+    around = f"Welcome to host!\nbuild=nothing\nroot=/\n\x1b[31m\n{text}\nlogout\nroot=/nowhere\n{END}\n"
+    assert parse(around) == parse(text)
+    assert parse(text.rstrip("\n")) == parse(text)
+
+
+def test_keys_of_agents_to_come_do_not_matter() -> None:
+    assert changed("root_state=", "colour=blue\nroot_state=") == parse(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", "nothing at all"),
+        (" \n\t\r\n", "nothing at all"),
+        ("Please login as the user \"admin\" rather than root.\n", 'Please login as the user "admin" rather than root.'),
+        ("sh: not found", "sh: not found"),
+        (f"{BEGIN}\n", BEGIN),
+        (f"{END}\n{BEGIN}\n", f"{END} {BEGIN}"),
+        (f"x{BEGIN}\n{END}\n", f"x{BEGIN} {END}"),
+    ],
+)
+def test_no_observation_at_all(text: str, shown: str) -> None:
+    assert refused(text) == (
+        f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
+        "see that its shell is a POSIX sh and that nothing ends it early"
+    )
+
+
+def test_a_long_answer_is_not_shown_whole() -> None:
+    assert len(refused("word " * 10_000)) < 600
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_truncation_is_an_error(name: str) -> None:
+    text = RECORDED[name]
+    for end in range(len(text.rstrip("\n"))):
+        with pytest.raises(ObservationError):
+            parse(text[:end])
+
+
+def test_nothing_between_the_sentinels() -> None:
+    assert refused(f"{BEGIN}\n{END}\n") == "the host's answer can't be read: it says nothing of 'root'"
+
+
+@pytest.mark.parametrize("key", ["root", "bin_dir", "root_state", "bin_dir_state"])
+def test_what_must_be_said(key: str) -> None:
+    text = re.sub(f"^{key}=.*\n", "", WHOLE, flags=re.MULTILINE)
+    assert refused(text) == f"the host's answer can't be read: it says nothing of {key!r}"
+
+
+def test_a_line_that_is_none() -> None:
+    text = WHOLE.replace("start=0", "sh: 12: not found\nstart=0", 1)
+    assert refused(text) == "the host's answer can't be read: 'sh: 12: not found' is no key=value line"
+
+
+def test_what_is_said_of_no_build() -> None:
+    text = WHOLE.replace(f"build={B312}\n", "", 1)
+    assert refused(text) == "the host's answer can't be read: receipt= stands before any build="
+
+
+@pytest.mark.parametrize("modules", ["", "modules=\n", "modules=many\n", "modules=-1\n", "modules=263\nmodules=263\n"])
+def test_a_build_that_is_not_told_whole(modules: str) -> None:
+    text = WHOLE.replace("modules=263\n", modules, 1)
+    assert refused(text) == f"the host's answer can't be read: what it says of {B312} is not whole"
+
+
+def test_two_builds_that_ran_together() -> None:
+    text = WHOLE.replace(f"build={B313}\n", "", 1)
+    assert refused(text) == f"the host's answer can't be read: what it says of {B312} is not whole"
+
+
+@pytest.mark.parametrize("line", ["", "total 0", "-rwxr-xr-x 1 root root 70 Nov 23 12:57 /opt/python/x", "lrwxrwxrwx /elsewhere/x -> y"])
+def test_a_listing_that_is_none(line: str) -> None:
+    text = WHOLE.replace(END, f"ls={line}\n{END}")
+    assert refused(text) == f"the host's answer can't be read: {line!r} is no line of ls -l on a link"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lrwxrwxrwx 1 root root 70 Nov 23 12:57 {} -> {}",
+        "lrwxrwxrwx    1 app      domain users        70 Nov 23  2025 {} -> {}",
+        "lrwxr-xr-x  1 root  wheel  70 23 Nov 12:57 {} -> {}",
+        "lrwxrwxrwx. 1 1000 1000 70 Nov 23 12:57 {} -> {}",
+        "l--------- 1 root root 0 Jan  1  1970 {} -> {}",
+    ],
+)
+def test_listings_of_many_systems(line: str) -> None:
+    text = WHOLE.replace(END, f"ls={line.format('/opt/python/cpython-3.14', B313)}\n{END}")
+    assert parse(text).links["/opt/python/cpython-3.14"] == B313
+
+
+def test_a_link_whose_target_looks_like_a_path_of_ours() -> None:
+    line = "lrwxrwxrwx 1 root root 9 Nov 23 12:57 /usr/local/bin/python -> /x /opt/python/y -> z"
+    assert parse(WHOLE.replace(END, f"ls={line}\n{END}")).links["/usr/local/bin/python"] == "/x /opt/python/y -> z"
+
+
+def test_free_space_that_is_not_known() -> None:
+    assert changed("free_kb=", "free_kb=?").free_kb is None
+    assert parse(RECORDED["verify-full"]).free_kb is None
+    assert parse(RECORDED["verify-full"]).tools == frozenset()
+
+
+# Faults.
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("start=0\nsays=Python 3.12.1\n", "", "its executable is missing"),
+        (
+            "start=0\nsays=Python 3.12.1\n",
+            "start=127\nsays=python3: error while loading shared libraries:\nsays=libpython3.12.so.1.0: not found\n",
+            "it does not start: python3: error while loading shared libraries: libpython3.12.so.1.0: not found",
+        ),
+        ("start=0\nsays=Python 3.12.1\n", "start=139\nsays=\n", "it does not start: exit code 139"),
+        ("start=0\nsays=Python 3.12.1\n", "start=0\nsays=Python 3.12.10\n", "it says that it is 'Python 3.12.10'"),
+        ("start=0\nsays=Python 3.12.1\n", "start=0\nsays=\n", "it says that it is ''"),
+        ("modules=263", "modules=0", "263 of 263 standard library modules are missing"),
+        ("modules=263", "modules=262", "1 of 263 standard library modules are missing"),
+        ("modules=263", "modules=264", ""),
+        ("modules=263", "damaged=lib/a.py\nmodules=263", "its files differ from what was installed: lib/a.py"),
+        (
+            "modules=263",
+            "".join(f"damaged={letter}\n" for letter in "abcde") + "modules=263",
+            "its files differ from what was installed: a, b, c and 2 more",
+        ),
+        ("modules=263", "list=0000  files\nmodules=263", "its list of files is not the one that was installed"),
+        ("modules=263", "list=\nmodules=263", "its list of files is not the one that was installed"),
+        ("receipt={\n", "", NO_RECEIPT),
+        ("receipt={\n", "receipt=\nreceipt={\n", ""),
+    ],
+)
+def test_faults(old: str, new: str, words: str) -> None:
+    assert fault(old, new) == words
+
+
+def test_a_build_without_a_receipt_is_still_a_build_of_ours() -> None:
+    host = parse(re.sub("^receipt=.*\n", "", WHOLE, flags=re.MULTILINE))
+    assert [(build.name, build.build.name, build.receipt, build.fault) for build in host.installed] == [
+        (B312, B312, None, NO_RECEIPT),
+        (B313, B313, None, NO_RECEIPT),
+    ]
+
+
+def test_a_build_under_another_builds_name() -> None:
+    # Somebody renamed a folder: its receipt speaks of a place where it isn't.
+    other = B312.replace("3.12.1", "3.12.9")
+    host = changed(f"build={B312}", f"build={other}")
+    assert [(build.name, build.build.name, build.receipt) for build in host.installed][0] == (other, other, None)
+
+
+def test_a_copy_of_a_build_is_not_ours() -> None:
+    host = changed(f"build={B312}", f"build={B312}.bak")
+    assert [build.name for build in host.installed] == [B313]
+    assert f"/opt/python/{B312}.bak" in host.occupied
+
+
+def test_full_verification_without_a_tool_for_it() -> None:
+    assert refused(WHOLE.replace("modules=263", "verify=unable\nmodules=263", 1)) == (
+        "verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick"
+    )
+
+
+# Receipts.
+
+
+def receipt_data() -> dict[str, Any]:
+    lines = re.findall("^receipt=(.*)$", WHOLE.partition(f"build={B313}")[0], flags=re.MULTILINE)
+    return dict(json.loads("\n".join(lines)))
+
+
+NEEDED = sorted({*module._BUILD, *Finish.__dataclass_fields__, "url", "executable", "modules", "files_sha256", "installed_at"})
+
+
+def test_a_receipt() -> None:
+    receipt = parse_receipt(json.dumps(receipt_data()))
+    assert receipt is not None
+    assert receipt.build.name == B312
+    assert parse_receipt(json.dumps(receipt_data() | {"more": [1]})) == receipt
+
+
+@pytest.mark.parametrize("key", NEEDED)
+@pytest.mark.parametrize("value", [None, [], {}, 1.5, ["x"], -1e400])
+def test_a_receipt_with_something_else_in_it_is_none(key: str, value: Any) -> None:
+    assert parse_receipt(json.dumps(receipt_data() | {key: value})) is None
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_a_receipt_that_lacks_something_is_none(key: str) -> None:
+    data = receipt_data()
+    del data[key]
+    assert parse_receipt(json.dumps(data)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{}", "{", "3", "\x00", "[" * 100_000, '{"a":' * 50_000, "Infinity", '"text"', "\ufeff{}"]
+)
+def test_no_receipts(text: str) -> None:
+    assert parse_receipt(text) is None
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=3))
+def test_whatever_a_receipt_says_is_read_or_none(value: Any) -> None:
+    for key in NEEDED:
+        receipt = parse_receipt(json.dumps(receipt_data() | {key: value}))
+        if receipt is not None:
+            assert type(value) is type(receipt_data()[key])
+
+
+# Failures.
+
+
+def failure(code: str, detail: str = "", committing: str = "no", step: str = "unpacking x") -> str:
+    lines = [f"step={step}", f"failure={code}", f"committing={committing}", *(f"detail={line}" for line in detail.split("\n"))]
+    return "\n".join(["banner", FAILURE_BEGIN, *lines, FAILURE_END, ""])
+
+
+def failed(*arguments: str) -> AgentError:
+    with pytest.raises(AgentError) as caught:
+        parse(failure(*arguments))
+    return caught.value
+
+
+def test_a_failure_is_a_sentence() -> None:
+    error = failed("checksum", "aaa bbb")
+    assert str(error) == (
+        "unpacking x failed: the archive on the host has the sha256 bbb, where aaa was expected: run again; the host is as it was"
+    )
+    assert (error.step, error.code, error.output) == ("unpacking x", 1, "aaa bbb")
+
+
+def test_a_failure_in_the_midst_of_the_change() -> None:
+    assert str(failed("io", "mv: no", "yes")).endswith("the host is between two states, run again to complete it")
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "words"),
+    [
+        ("space", "90000 1000", "the disk has 1000 kB free and 90000 kB are needed: make room on it and run again"),
+        (
+            "space",
+            "Disk quota exceeded: /opt/python/x",
+            "the disk is full (Disk quota exceeded: /opt/python/x): make room on it and run again",
+        ),
+        (
+            "unpack",
+            "tar: x: Cannot write:\nNo space left on device",
+            "the disk is full (tar: x: Cannot write: No space left on device): make room on it and run again",
+        ),
+        (
+            "unwritable",
+            "mkdir: /opt/python: Read-only file system",
+            "the file system is read-only (mkdir: /opt/python: Read-only file system): "
+            "choose another root, or mount it writable",
+        ),
+        (
+            "locked",
+            "1:2:b:h",
+            "another run holds the lock (1:2:b:h, as pid:started:boot:host): wait for it to end; "
+            "where that host is gone for good, remove the link .lock in the root",
+        ),
+        ("io", "{braces} stay {0}", "{braces} stay {0}"),
+        ("something new", "the detail", "the detail"),
+    ],
+)
+def test_failures(code: str, detail: str, words: str) -> None:
+    assert str(failed(code, detail)) == f"unpacking x failed: {words}; the host is as it was"
+
+
+def test_what_agents_name_as_a_failure_has_a_sentence() -> None:
+    shell = (AGENTS / "apply.sh").read_text(encoding="utf-8")
+    finisher = (AGENTS / "finish.py").read_text(encoding="utf-8")
+    codes = {code for code in re.findall(r"\b(?:fail|try) ([a-z]+)\b", shell)}
+    codes |= set(re.findall(r'Failure\(\s*"([a-z]+)"', finisher)) | set(re.findall(r'errno\.E[A-Z]+: "([a-z]+)"', finisher))
+    assert codes >= {"checksum", "locked", "module", "permission"}
+    # The finisher's own words are enough where its code has no sentence.
+    assert codes - set(FAILURES) <= {"arguments", "patch"}
+
+
+@pytest.mark.parametrize("code", sorted(FAILURES))
+@pytest.mark.parametrize("detail", ["", "one", "one two", "{detail}", "%s"])
+def test_every_failure_can_be_told(code: str, detail: str) -> None:
+    assert str(failed(code, detail)).startswith("unpacking x failed: ")
+
+
+def test_a_failure_that_is_cut_off() -> None:
+    assert refused(failure("io", "x").partition("committing")[0]).startswith("the host's answer can't be read: ")
+
+
+def test_a_failure_is_not_read_as_a_host() -> None:
+    with pytest.raises(AgentError):
+        parse(WHOLE + failure("io", "x"))
+
+
+# Anything at all.
+
+
+def block_lines(text: str) -> dict[str, list[str]]:
+    """The lines of each build, by its name."""
+    blocks: dict[str, list[str]] = {}
+    name = ""
+    for line in text.split("\n"):
+        key = line.partition("=")[0]
+        if key == "build":
+            name = line.partition("=")[2]
+        if key in ("build", "receipt", "start", "says", "modules", "damaged", "extra", "list"):
+            blocks.setdefault(name, []).append(line)
+    return blocks
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(sorted(RECORDED)), st.data())
+def test_lines_that_are_lost(name: str, data: st.DataObject) -> None:
+    lines = RECORDED[name].split("\n")
+    lost = data.draw(st.sets(st.integers(0, len(lines) - 1), min_size=1, max_size=6))
+    text = "\n".join(line for number, line in enumerate(lines) if number not in lost)
+    whole = parse(RECORDED[name])
+    try:
+        rest = parse(text)
+    except ObservationError:
+        return
+    assert (rest.root, rest.bin_dir, rest.root_state) == (whole.root, whole.bin_dir, whole.root_state)
+    assert rest.links.items() <= whole.links.items()
+    assert rest.occupied <= whole.occupied
+    assert set(rest.leftovers) <= set(whole.leftovers)
+    assert rest.facts.items() <= whole.facts.items()
+    before: dict[str, Installed] = {build.name: build for build in whole.installed}
+    told, tells = block_lines(RECORDED[name]), block_lines(text)
+    for build in rest.installed:
+        assert build.build.name == before[build.name].build.name
+        if told[build.name] == tells[build.name]:
+            assert build == before[build.name]
+        elif before[build.name].receipt and build.receipt:
+            assert build.receipt == before[build.name].receipt
+    # A build is lost only with a line that names it, and never because of what else is lost.
+    for build in whole.installed:
+        if f"build={build.name}" in text.split("\n"):
+            assert build.name in {other.name for other in rest.installed}
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(sorted(RECORDED)), st.data())
+def test_lines_that_are_garbled(name: str, data: st.DataObject) -> None:
+    lines = RECORDED[name].split("\n")
+    keys = st.sampled_from(sorted({line.partition("=")[0] for line in lines} | {FAILURE_BEGIN, "detail", "verify"}))
+    line = st.text(max_size=20) | st.builds(lambda key, value: f"{key}={value}", keys, st.text(max_size=20))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        lines[at : at + data.draw(st.integers(0, 1))] = [data.draw(line | st.sampled_from(lines))]
+    try:
+        host = parse("\n".join(lines))
+    except StandalonePythonError:
+        return
+    assert isinstance(host, Observed)
+    assert all(build.build.name == build.name for build in host.installed)
+
+
+@given(st.text())
+def test_any_text_is_no_observation(text: str) -> None:
+    with pytest.raises(ObservationError):
+        parse(text)

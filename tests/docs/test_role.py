@@ -1,0 +1,44 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role offers every option of the module, with the same form, and passes each one on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.standalone.python.plugins.modules import interpreters
+
+COLLECTION = Path(__file__).resolve().parents[2] / "ansible_collections/standalone/python"
+ROLE = COLLECTION / "roles/interpreters"
+OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load(interpreters.DOCUMENTATION)["options"]
+SPECIFIED: dict[str, dict[str, Any]] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())[
+    "argument_specs"
+]["main"]["options"]
+OWN = {"interpreters_use", "interpreters_gather_facts"}
+FORM = ("type", "elements", "choices", "required")
+
+
+def test_same_options_of_the_same_form() -> None:
+    module = {f"interpreters_{name}": {key: spec.get(key) for key in FORM} for name, spec in OPTIONS.items()}
+    role = {name: {key: option.get(key) for key in FORM} for name, option in SPECIFIED.items()}
+    assert {name: form for name, form in role.items() if name not in OWN} == module
+
+
+def test_defaults_are_the_modules_own() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    assert set(defaults) == OWN
+    assert {name for name, option in SPECIFIED.items() if "default" in option} == OWN
+
+
+def test_each_option_is_passed_on() -> None:
+    (task, *_) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    passed = task["standalone.python.interpreters"]
+    required = {name for name, option in OPTIONS.items() if option.get("required")}
+    assert passed == {
+        name: "{{ interpreters_" + name + ("" if name in required else " | default(omit)") + " }}"
+        for name in OPTIONS
+    }

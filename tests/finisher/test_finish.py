@@ -1,0 +1,559 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finisher, run by every interpreter from 3.8 to 3.13 that this machine has, on its own stand-in build."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
+
+from tests.tools import mkbuild
+
+MINORS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+NEWEST = "3.13"
+Builds = Callable[..., Path]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: stand-in builds")
+
+
+class Staged:
+    """An unpacked build in a staging folder, and what the finisher said about it."""
+
+    def __init__(self, archive: Path, root: Path, *, listed: bool = True) -> None:
+        self.root = root
+        self.name = archive.name[: -len(".tar.gz")]
+        self.version = self.name.split("-")[1].split("+")[0]
+        self.minor = ".".join(self.version.split(".")[:2])
+        self.tree = root / ".staging" / "python"
+        self.final = root / self.name
+        self.tree.parent.mkdir(parents=True)
+        with tarfile.open(archive) as tar:
+            tar.extractall(self.tree.parent, filter="tar")
+        if listed:
+            (self.tree / finish.FOLDER).mkdir()
+            (self.tree / finish.LIST).write_text(list_of(self.tree))
+
+    @property
+    def library(self) -> Path:
+        return self.tree / "lib" / f"python{self.minor}"
+
+    def run(self, python: str = "", env: dict[str, str] | None = None, **keys: str) -> dict[str, str]:
+        given = {
+            "tree": str(self.tree),
+            "final": str(self.final),
+            "name": self.name,
+            "version": self.version,
+            "release": "20250115",
+            "triple": "x86_64-unknown-linux-gnu",
+            "options": "",
+            "flavor": "install_only_stripped",
+            "filename": f"{self.name}.tar.gz",
+            "sha256": "0" * 64,
+            "url": "https://example.org/a%2Bb",
+            "externally_managed": "1",
+            "compile_bytecode": "0",
+            "patch_sysconfig": "1",
+            "owner": "",
+            "group": "",
+            "mode": "",
+            "tool": "standalone-python 0.1.0",
+            **keys,
+        }
+        command = [python or str(self.tree / "bin" / "python3"), "-I", "-B", finish.__file__]
+        words = [f"{key}={value}" for key, value in given.items()]
+        done = subprocess.run([*command, *words], capture_output=True, text=True, env=env, check=False)
+        said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+        assert (done.returncode, "finished" in said) in ((0, True), (3, False)), done
+        return {**said, "stderr": done.stderr}
+
+    def move(self) -> Path:
+        self.tree.rename(self.final)
+        return self.final
+
+
+def list_of(tree: Path) -> str:
+    """The list of files as the controller makes it, written independently of the finisher."""
+    lines = {}
+    for path in tree.rglob("*"):
+        relative = path.relative_to(tree).as_posix()
+        inside = path.resolve().is_relative_to(tree.resolve()) and path.is_file()
+        if inside and not relative.startswith(finish.FOLDER):
+            lines[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return "".join(f"{lines[path]}  {path}\n" for path in sorted(lines))
+
+
+def snapshot(tree: Path) -> dict[str, tuple[int, str]]:
+    """Path -> (mode, content or where a link leads) of everything in a tree."""
+    found = {}
+    for path in sorted(tree.rglob("*")):
+        status = path.lstat()
+        content = ""
+        if stat.S_ISLNK(status.st_mode):
+            content = os.readlink(path)
+        elif stat.S_ISREG(status.st_mode):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[path.relative_to(tree).as_posix()] = (status.st_mode, content)
+    return found
+
+
+def ask(python: Path, code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [python, "-I", "-B", "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(params=MINORS)
+def staged(request: pytest.FixtureRequest, builds: Builds, tmp_path: Path) -> Iterator[Staged]:
+    yield Staged(builds(request.param), tmp_path)
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture
+def newest(builds: Builds, tmp_path: Path) -> Iterator[Staged]:
+    yield Staged(builds(NEWEST), tmp_path)
+    shutil.rmtree(tmp_path)
+
+
+# Every interpreter
+
+
+def test_finishes_and_moves(staged: Staged) -> None:
+    said = staged.run()
+    assert said["finished"] == "ok", said
+    assert said["executable"] == f"bin/python{staged.minor}"
+    assert not (staged.library / "__pycache__").exists()
+    tree = staged.move()
+    python = tree / said["executable"]
+    places = json.loads(
+        ask(python, "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix]))")
+    )
+    assert places == [str(tree)] * 3
+
+    listing = (tree / finish.LIST).read_text()
+    assert listing == list_of(tree)
+    receipt = json.loads((tree / finish.RECEIPT).read_text())
+    assert receipt["files_sha256"] == hashlib.sha256(listing.encode()).hexdigest()
+    assert receipt["files"] == int(said["files"]) == listing.count("\n")
+    assert receipt["modules"] == int(said["modules"]) > 150
+    assert receipt["missing"] == []
+    assert (receipt["schema"], receipt["version"], receipt["implementation"]) == (
+        1,
+        staged.version,
+        "cpython",
+    )
+    assert receipt["url"] == "https://example.org/a%2Bb"
+    assert (receipt["externally_managed"], receipt["compile_bytecode"]) == (True, False)
+
+
+def test_sysconfig_is_true(staged: Staged) -> None:
+    staged.run()
+    python = staged.move() / "bin" / "python3"
+    variables = json.loads(
+        ask(python, "import json, sysconfig; print(json.dumps(sysconfig.get_config_vars()))")
+    )
+    assert variables["prefix"] == str(staged.final)
+    assert variables["LIBDIR"] == f"{staged.final}/lib"
+    assert variables["AR"] == "ar"
+    assert (variables["CC"].split()[0], variables["CXX"].split()[0]) == ("cc", "c++")
+    assert variables["LDSHARED"].startswith("cc -shared")
+    foreign = {
+        name: value
+        for name, value in variables.items()
+        if isinstance(value, str)
+        and name not in finish.RECORDS
+        and re.search(r"/tools/deps|(^|\s)/install", value)
+    }
+    assert not foreign
+    pc = (staged.final / "lib" / "pkgconfig" / f"python-{staged.minor}.pc").read_text()
+    assert f"\nprefix={staged.final}\n" in pc
+    makefile = next((staged.final / "lib" / f"python{staged.minor}").glob("config-*/Makefile")).read_text()
+    assert f"{staged.final}" in makefile
+    assert "/tools/llvm" not in makefile
+
+
+EXTENSION = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *none) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "deep", "", -1, methods};
+PyMODINIT_FUNC PyInit_deep(void) { return PyModule_Create(&module); }
+"""
+
+BUILD = """
+import os, shlex, subprocess, sys, sysconfig
+value, folder = sysconfig.get_config_var, sys.argv[1]
+includes = ["-I" + sysconfig.get_path(name) for name in ("include", "platinclude")]
+cc = shlex.split(value("CC")) + shlex.split(value("CFLAGS")) + shlex.split(value("CCSHARED"))
+subprocess.run(cc + includes + ["-c", "deep.c", "-o", "deep.o"], check=True, cwd=folder)
+ld = shlex.split(value("LDSHARED")) + shlex.split(value("LDFLAGS"))
+subprocess.run(ld + ["deep.o", "-o", "deep" + value("EXT_SUFFIX")], check=True, cwd=folder)
+sys.path.insert(0, folder)
+import deep
+print(deep.answer(), sysconfig.get_path("include"))
+"""
+
+
+def test_builds_a_c_extension(staged: Staged, tmp_path: Path) -> None:
+    staged.run()
+    python = staged.move() / "bin" / "python3"
+    (tmp_path / "deep.c").write_text(EXTENSION)
+    said = ask(python, BUILD, str(tmp_path)).splitlines()[-1]
+    assert said == f"42 {staged.final}/include/python{staged.minor}"
+
+
+def test_whole_list_where_none_was_delivered(builds: Builds, tmp_path: Path) -> None:
+    staged = Staged(builds(NEWEST), tmp_path, listed=False)
+    assert staged.run()["finished"] == "ok"
+    assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+
+
+def test_pip_refuses_and_a_virtual_environment_does_not(newest: Staged) -> None:
+    newest.run()
+    tree = newest.move()
+    pip = [tree / "bin" / "pip3", "install", "--no-index", "--dry-run", "nothing-of-that-name"]
+    refused = subprocess.run(pip, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "externally-managed-environment" in refused.stderr
+    assert "standalone-python" in refused.stderr
+    subprocess.run([tree / "bin" / "python3", "-m", "venv", newest.root / "venv"], check=True)
+    pip[0] = newest.root / "venv" / "bin" / "pip"
+    allowed = subprocess.run(pip, capture_output=True, text=True, check=False)
+    assert "externally-managed" not in allowed.stderr
+    assert "No matching distribution" in allowed.stderr
+
+
+def test_switched_off(newest: Staged) -> None:
+    before = snapshot(newest.library)
+    assert newest.run(externally_managed="0", patch_sysconfig="0")["finished"] == "ok"
+    assert snapshot(newest.library) == before
+
+
+@pytest.mark.parametrize("minor", ["3.8", "3.13"])
+def test_reproducible(minor: str, builds: Builds, tmp_path: Path) -> None:
+    env = {"SOURCE_DATE_EPOCH": "1736899200", "PATH": os.environ["PATH"]}
+    seen = []
+    for number in (1, 2):
+        staged = Staged(builds(minor), tmp_path / str(number))
+        said = staged.run(env=env, compile_bytecode="1", final="/opt/python/same")
+        assert said["finished"] == "ok", said
+        assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+        seen.append(snapshot(staged.tree))
+    assert seen[0] == seen[1]
+    assert json.loads((staged.tree / finish.RECEIPT).read_text())["installed_at"] == "2025-01-15T00:00:00Z"
+    compiled = list(staged.tree.rglob("*.pyc"))
+    assert len(compiled) > 500
+    # PEP 552: flags 1 is a hash that is not checked against the source.
+    assert {path.read_bytes()[4:8] for path in compiled} == {b"\1\0\0\0"}
+    path = ask(staged.tree / "bin" / "python3", "import json; print(json.loads.__code__.co_filename)")
+    assert path == f"/opt/python/same/lib/python{minor}/json/__init__.py"
+
+
+def test_modes_and_owner(newest: Staged, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    outside.chmod(0o600)
+    (newest.tree / "share" / "leads-out").symlink_to(outside)
+    readme, folder = newest.library / "this.py", newest.tree / "include"
+    readme.chmod(0o4777 if os.geteuid() == 0 else 0o777)
+    folder.chmod(0o700)
+    keys = {"owner": "1", "group": "1"} if os.geteuid() == 0 else {}
+    assert newest.run(mode="0750", **keys)["finished"] == "ok"
+    modes = {p: stat.S_IMODE(p.lstat().st_mode) for p in newest.tree.rglob("*") if not p.is_symlink()}
+    assert set(modes.values()) == {0o750, 0o640}
+    assert modes[folder] == modes[newest.tree / "bin" / f"python{NEWEST}"] == modes[readme] == 0o750
+    assert modes[newest.tree / finish.RECEIPT] == 0o640
+    assert stat.S_IMODE(newest.tree.stat().st_mode) == 0o750
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o600
+    if keys:
+        assert {(p.lstat().st_uid, p.lstat().st_gid) for p in [newest.tree, *newest.tree.rglob("*")]} == {
+            (1, 1)
+        }
+        assert outside.stat().st_uid == 0
+
+
+def test_counts_as_a_shell_does(newest: Staged) -> None:
+    said = newest.run()
+    script = (
+        "set -- lib/python3.13*/*.py lib/python3.13*/*/__init__.py lib/python3.13*/lib-dynload/*; echo $#"
+    )
+    counted = subprocess.run(
+        ["sh", "-c", script], cwd=newest.tree, capture_output=True, text=True, check=True
+    )
+    assert said["modules"] == counted.stdout.strip()
+
+
+def test_receipt_is_json_and_one_key_a_line(newest: Staged) -> None:
+    tool = 'odd "tool" \\ with tab\t and \u00e9\U0001f40d'
+    newest.run(tool=tool)
+    text = (newest.tree / finish.RECEIPT).read_text()
+    receipt = json.loads(text)
+    assert receipt["tool"] == tool
+    assert text == json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+
+
+def test_a_second_run_changes_nothing(newest: Staged) -> None:
+    env = {"SOURCE_DATE_EPOCH": "1736899200"}
+    newest.run(env=env)
+    before = snapshot(newest.tree)
+    assert newest.run(env=env)["finished"] == "ok"
+    assert snapshot(newest.tree) == before
+
+
+# What goes wrong
+
+
+def test_wrong_version(newest: Staged) -> None:
+    said = newest.run(version="3.13.99")
+    assert said["failure"] == "version"
+    assert "3.13.99" in said["detail"]
+    assert newest.version in said["detail"]
+    assert not (newest.tree / finish.RECEIPT).exists()
+
+
+def test_interpreter_of_another_prefix(newest: Staged) -> None:
+    said = newest.run(python=str(mkbuild.available()[NEWEST]))
+    assert said["failure"] == "prefix"
+    assert str(newest.tree) in said["detail"]
+
+
+def test_without_its_library_it_falls_back_and_is_caught(newest: Staged) -> None:
+    """A copy of the interpreter as it was built: without a library beside it, it takes the one it was built with."""
+    shutil.rmtree(newest.library)
+    python = newest.tree / "bin" / f"python{NEWEST}"
+    shutil.copy(os.path.realpath(mkbuild.available()[NEWEST]), python)
+    said = newest.run()
+    assert said["failure"] == "prefix", said
+    assert str(newest.tree) in said["detail"]
+
+
+def test_a_build_has_nothing_to_fall_back_to(newest: Staged) -> None:
+    shutil.rmtree(newest.library)
+    python = newest.tree / "bin" / "python3"
+    done = subprocess.run([python, "-I", "-c", ""], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "/install" in done.stderr
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_module_that_is_gone(builds: Builds, tmp_path: Path, listed: bool) -> None:
+    staged = Staged(builds(NEWEST), tmp_path, listed=listed)
+    (staged.library / "ssl.py").unlink()
+    said = staged.run()
+    assert said["failure"] == ("content" if listed else "module"), said
+    assert "ssl" in said["detail"]
+    assert "\n" not in said["detail"]
+
+
+def test_extension_that_does_not_load(builds: Builds, tmp_path: Path) -> None:
+    staged = Staged(builds(NEWEST), tmp_path, listed=False)
+    next(staged.library.glob("lib-dynload/_sqlite3.*")).write_bytes(b"not a library")
+    said = staged.run()
+    assert said["failure"] == "module"
+    assert "import sqlite3" in said["detail"]
+
+
+def test_module_that_the_build_lacks_is_noted(builds: Builds, tmp_path: Path) -> None:
+    staged = Staged(builds(NEWEST), tmp_path, listed=False)
+    next(staged.library.glob("lib-dynload/_lzma.*")).unlink()
+    assert staged.run()["finished"] == "ok"
+    assert json.loads((staged.tree / finish.RECEIPT).read_text())["missing"] == ["lzma"]
+
+
+def test_listed_file_that_is_gone(newest: Staged) -> None:
+    (newest.library / "wave.py").unlink()
+    said = newest.run()
+    assert said["failure"] == "content"
+    assert f"lib/python{NEWEST}/wave.py" in said["detail"]
+
+
+def test_sysconfig_data_that_is_no_literal(newest: Staged) -> None:
+    path = next(newest.library.glob("_sysconfigdata_*.py"))
+    path.write_text("import os\nbuild_time_vars = {'prefix': os.getcwd()}\n")
+    said = newest.run()
+    assert said["failure"] == "patch"
+    assert "Call" in said["detail"]
+
+
+def test_disk_full(newest: Staged) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a small file system")
+    script = 'mount -t tmpfs -o size=4k tmpfs "$1" || exit 99; shift; exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(newest.tree / finish.FOLDER)]
+    command += [str(newest.tree / "bin" / "python3"), "-I", "-B", finish.__file__, f"tree={newest.tree}"]
+    command += ["final=/x", "name=x", f"version={newest.version}", *(f"{key}=0" for key in finish.SWITCHES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 3):
+        pytest.skip("needs namespaces: mounts a small file system")
+    assert done.stdout.startswith("failure=space\n"), done
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        ({"mode": "4755"}, "4755"),
+        ({"mode": "rwx"}, "rwx"),
+        ({"externally_managed": "yes"}, "externally_managed"),
+        ({"name": ""}, "name"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_arguments(newest: Staged, keys: dict[str, str], part: str) -> None:
+    said = newest.run(**keys)
+    assert said["failure"] == "arguments"
+    assert part in said["detail"]
+
+
+def test_unknown_owner(newest: Staged) -> None:
+    said = newest.run(owner="nobody-of-that-name")
+    assert said["failure"] == "permission"
+    assert "nobody-of-that-name" in said["detail"]
+
+
+# The pure parts
+
+PREFIX = "/opt/python/cpython-3.13"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("prefix", "/install", PREFIX),
+        ("LIBDIR", "/install/lib", f"{PREFIX}/lib"),
+        ("INSTALL", "/usr/bin/install -c", "/usr/bin/install -c"),
+        ("DESTDIRS", "/install /install/lib", f"{PREFIX} {PREFIX}/lib"),
+        ("OTHER", "/installed /opt/install/x", "/installed /opt/install/x"),
+        ("CC", "clang -pthread", "cc -pthread"),
+        ("CC", "/tools/clang-linux64/bin/clang -pthread", "cc -pthread"),
+        ("CC", "/usr/bin/aarch64-linux-gnu-gcc -pthread", "cc -pthread"),
+        ("CC", "musl-clang", "cc"),
+        ("CC", "clang-18", "cc"),
+        ("CC", "cc", "cc"),
+        ("CXX", "clang++ -pthread", "c++ -pthread"),
+        ("CXX", "/usr/bin/x86_64-linux-gnu-g++", "c++"),
+        ("LDSHARED", "clang -pthread -shared -L/tools/deps/lib", "cc -pthread -shared"),
+        ("LDCXXSHARED", "clang++ -pthread -shared", "c++ -pthread -shared"),
+        ("LINKCC", "clang -pthread", "cc -pthread"),
+        ("AR", "/tools/clang-linux64/bin/llvm-ar", "ar"),
+        ("AR", "ar", "ar"),
+        ("RANLIB", "/tools/llvm/bin/llvm-ranlib", "ranlib"),
+        ("LLVM_PROFDATA", "/tools/llvm/bin/llvm-profdata", "llvm-profdata"),
+        ("CFLAGS", "-O3 -I/tools/deps/include -I/tools/deps/include/ncursesw -fPIC", "-O3 -fPIC"),
+        ("CFLAGS", "-I. -I/tools/deps/include", "-I."),
+        (
+            "CFLAGS",
+            "-arch arm64 -isysroot /Applications/Xcode.app/SDKs/MacOSX14.sdk -fPIC",
+            "-arch arm64 -fPIC",
+        ),
+        ("CFLAGS", "-I/var/folders/24/8k48/T/tmp5g80mkyj/tools/deps/include -O2", "-O2"),
+        ("CFLAGS", "-fdebug-default-version=4 -O2", "-O2"),
+        ("CFLAGS", "-I/home/me/tools/include -I/opt/build/x", "-I/home/me/tools/include -I/opt/build/x"),
+        ("LDFLAGS", "-L/tools/deps/lib -Wl,-rpath,/tools/deps/lib", ""),
+        ("LDFLAGS", "-Wl,-rpath,/install/lib", f"-Wl,-rpath,{PREFIX}/lib"),
+        ("RUNSHARED", "LD_LIBRARY_PATH=/build/Python-3.13.1", ""),
+        ("TESTRUNNER", "LD_LIBRARY_PATH=/build/Python-3.13.1 ./python -E -m test", "./python -E -m test"),
+        ("abs_srcdir", "/build/Python-3.13.1", ""),
+        (
+            "CONFIG_ARGS",
+            "'--prefix=/install' 'LDFLAGS=-L/tools/x'",
+            f"'--prefix={PREFIX}' 'LDFLAGS=-L/tools/x'",
+        ),
+    ],
+)
+def test_patch_value(name: str, value: str, wanted: str) -> None:
+    assert finish.patch_value(name, value, PREFIX) == wanted
+    assert finish.patch_value(name, wanted, PREFIX) == wanted
+
+
+def test_patch_value_takes_a_prefix_literally() -> None:
+    assert finish.patch_value("LIBDIR", "/install/lib", r"/a\1\g<0>") == r"/a\1\g<0>/lib"
+
+
+SYSCONFIG = """# system configuration
+build_time_vars = {'AR': '/tools/llvm/bin/llvm-ar',
+ 'CC': 'clang '
+       '-pthread',
+ 'NEGATIVE': -1,
+ 'SIZEOF': 8,
+ 'prefix': '/install'}
+"""
+
+
+def test_patch_sysconfig_text() -> None:
+    text = finish.patch_sysconfig_text(SYSCONFIG, PREFIX)
+    assert text.splitlines()[:3] == ["# system configuration", "build_time_vars = {", "    'AR': 'ar',"]
+    values = ast.literal_eval(text.partition(" = ")[2])
+    assert values == {"AR": "ar", "CC": "cc -pthread", "NEGATIVE": -1, "SIZEOF": 8, "prefix": PREFIX}
+    assert finish.patch_sysconfig_text(text, PREFIX) == text
+
+
+@pytest.mark.parametrize("text", ["", "x = {}\n", "build_time_vars = {'a': f()}\n", "build_time_vars = {"])
+def test_sysconfig_that_is_none(text: str) -> None:
+    with pytest.raises(finish.Failure) as caught:
+        finish.patch_sysconfig_text(text, PREFIX)
+    assert caught.value.code == "patch"
+
+
+def test_patch_json_text() -> None:
+    text = json.dumps({"prefix": "/install", "CC": "clang", "n": 1, "c_api": {"headers": "/install/include"}})
+    assert json.loads(finish.patch_json_text(text, PREFIX)) == {
+        "prefix": PREFIX,
+        "CC": "cc",
+        "n": 1,
+        "c_api": {"headers": f"{PREFIX}/include"},
+    }
+
+
+def test_patch_lines_text() -> None:
+    text = (
+        "prefix=/install\nLibs.private: -L/tools/deps/lib -ldl\nCC=\t\tclang\n\tcp x /install/bin\n# clang\n"
+    )
+    wanted = f"prefix={PREFIX}\nLibs.private: -ldl\nCC=\t\tcc\n\tcp x {PREFIX}/bin\n# clang\n"
+    assert finish.patch_lines_text(text, PREFIX) == wanted
+
+
+def test_leading_to_follows_links_of_links() -> None:
+    links = {"a/one": "../b/file", "two": "a/one", "three": "elsewhere", "loop": "loop"}
+    assert finish.leading_to(links, {"b/file"}) == {"a/one", "two"}
+
+
+def test_file_system_that_ignores_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "eterm").write_text("last")
+    walked = finish.Walked()
+    walked.files = ["eterm"]
+    monkeypatch.setattr(os.path, "lexists", lambda path: os.path.basename(path).lower() == "eterm")
+    entries = finish.reconcile(str(tmp_path), {"Eterm": "0" * 64, "eterm": "1" * 64}, walked, set())
+    assert entries == {"eterm": hashlib.sha256(b"last").hexdigest()}
+
+
+@pytest.mark.parametrize("text", ["abc\n", f"{'0' * 64} x\n", f"{'0' * 64}  x"])
+def test_list_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(finish.Failure):
+        finish.parse_list(text)
+
+
+def test_list_reads_back() -> None:
+    entries = {"a b": "0" * 64, "ä\u2028x": "1" * 64}
+    assert finish.parse_list(finish.format_list(entries)) == entries
+
+
+def test_imports_nothing_heavy() -> None:
+    """What the top of the file imports is compiled on each host that has just unpacked a build."""
+    tree = ast.parse(Path(finish.__file__).read_text())
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    assert names == {"errno", "os", "re", "stat", "sys", "time"}

@@ -1,0 +1,419 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What archives are taken, what becomes of them, and what is refused before anything is sent to a host."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, tarstream
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    ContentError,
+    TransportError,
+)
+from tests.store.support import (
+    LISTED,
+    LONG,
+    Entry,
+    folder,
+    full,
+    gz,
+    hardlink,
+    small,
+    symlink,
+    tar,
+    tree,
+    zst,
+)
+
+GOOD = Entry("python/bin/python3.13", b"x", mode=0o755)
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def names(listing: bytes) -> list[str]:
+    return [line[66:] for line in listing.decode().splitlines()]
+
+
+def packed(path: Path, compression: archive.Compression, top: str = "python") -> bytes:
+    out = io.BytesIO()
+    archive.pack(path, archive.inspect(path, top), out, compression)
+    return out.getvalue()
+
+
+def members(data: bytes, compression: str) -> dict[str, tarfile.TarInfo]:
+    plain = subprocess.run(
+        ["gzip" if compression == "gz" else "zstd", "-dc"], input=data, capture_output=True, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(plain)) as opened:
+        return {info.name: info for info in opened.getmembers()}
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_inspect(tmp_path: Path, form: int) -> None:
+    data = gz(tar(tree(), form))
+    found = archive.inspect(write(tmp_path / "a.tar.gz", data))
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert set(names(found.listing)) == LISTED
+    assert names(found.listing) == sorted(LISTED, key=str.encode)
+    assert found.files == 16
+    assert found.unpacked >= 16000 + 4096
+    # What busybox does not read is in the long name of a pax archive.
+    assert found.portable == (form == tarfile.GNU_FORMAT)
+
+
+def test_full_archive(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tar.zst", full())
+    found = archive.inspect(path, archive.tree_of("full"))
+    assert set(names(found.listing)) == LISTED
+    for compression in ("gz", "zst"):
+        there = members(packed(path, compression, "python/install"), compression)
+        assert list(there)[:4] == [
+            "python/.standalone-python/files.sha256",
+            "python",
+            "python/bin",
+            "python/bin/python3.13",
+        ]
+        assert not [
+            name for name in there if "install" in name or "build" in name or name.endswith("PYTHON.json")
+        ]
+        assert there["python/bin/pip3.13"].linkname == "python/bin/python3.13"
+
+
+def test_normalised(tmp_path: Path) -> None:
+    entries = [
+        Entry("python/a", b"x", mode=0o600),
+        Entry("python/b", b"x", mode=0o710),
+        Entry("python/d", kind=tarfile.DIRTYPE, mode=0o1700),
+        symlink("python/l", "a"),
+    ]
+    there = members(packed(write(tmp_path / "a", gz(tar(entries))), "zst"), "zst")
+    assert {name: info.mode for name, info in there.items()} == {
+        "python/.standalone-python/files.sha256": 0o644,
+        "python/a": 0o644,
+        "python/b": 0o755,
+        "python/d": 0o755,
+        "python/l": 0o777,
+    }
+    assert {(info.uid, info.gid, info.uname, info.gname) for info in there.values()} == {(0, 0, "", "")}
+    assert there["python/a"].mtime == 1_700_000_000
+
+
+def test_gzip_is_prepended_to_where_every_tar_can_read_it(tmp_path: Path) -> None:
+    data = small()
+    assert packed(write(tmp_path / "a", data), "gz").endswith(data)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [GOOD, Entry("python/attributes", pax={"SCHILY.xattr.security.capability": "x"})],
+        [GOOD, Entry("python/named", pax={"path": "python/other"})],
+    ],
+)
+def test_gzip_is_made_anew_where_they_can_not(tmp_path: Path, entries: list[Entry]) -> None:
+    data = gz(tar(entries, tarfile.PAX_FORMAT))
+    made = packed(write(tmp_path / "a", data), "gz")
+    assert not made.endswith(data)
+    assert not [info for info in members(made, "gz").values() if info.pax_headers]
+
+
+@pytest.mark.parametrize("compression", ["gz", "zst"])
+@pytest.mark.parametrize("data", [small(), full()], ids=["install_only", "full"])
+def test_deterministic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: archive.Compression, data: bytes
+) -> None:
+    top = "python/install" if data == full() else "python"
+    path = write(tmp_path / "a", data)
+    first = packed(path, compression, top)
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(archive, "CHUNK", 1000)
+    monkeypatch.setattr(tarstream, "CHUNK", 1000)
+    assert packed(path, compression, top) == first
+
+
+HOSTILE = {
+    "absolute": ([Entry("/etc/passwd")], "/etc/passwd.*absolute"),
+    "climbs": ([Entry("python/../../etc/passwd")], "passwd.*climbs"),
+    "climbs at the end": ([folder("python/..")], "python/...*climbs"),
+    "outside": ([Entry("pythonx/a")], "pythonx/a.*outside python/"),
+    "outside, alone": ([Entry("README")], "README.*outside python/"),
+    "dot": ([Entry("./python/a")], "./python/a.*'.' in it"),
+    "empty part": ([Entry("python//a")], "python//a.*empty parts"),
+    "newline": ([Entry("python/a\nb")], r"python/a\\nb.*control character"),
+    "escape": ([Entry("python/\x1b[31m")], r"\\x1b.*control character"),
+    "backslash": ([Entry("python/..\\..\\a")], "backslash"),
+    "not UTF-8": ([Entry("python/\udcff")], r"\\udcff.*not UTF-8"),
+    "long part": ([Entry(f"python/{'a' * 300}")], "aaa.*too long"),
+    "absolute link": ([symlink("python/a", "/etc/passwd")], "python/a.*absolute path /etc/passwd"),
+    "leaving link": ([symlink("python/bin/a", "../../etc")], "python/bin/a.*leaves the tree"),
+    "link that leaves through a link": (
+        [symlink("python/a/b/up", "../.."), symlink("python/c", "a/b/up/../..")],
+        "python/c.*leaves the tree",
+    ),
+    "empty link": ([symlink("python/a", "")], "python/a.*leaves the tree"),
+    "link with a line break": ([symlink("python/a", "b\nc")], "python/a.*control character"),
+    "leaving hard link": ([hardlink("python/a", "/etc/shadow")], "python/a.*hard link to '/etc/shadow'"),
+    "climbing hard link": ([hardlink("python/a", "python/../b")], "python/a.*hard link"),
+    "hard link to what comes later": (
+        [hardlink("python/a", "python/b"), Entry("python/b")],
+        "python/a.*hard link",
+    ),
+    "hard link to a link": (
+        [symlink("python/a", "b"), hardlink("python/c", "python/a")],
+        "python/c.*hard link",
+    ),
+    "character device": ([Entry("python/a", kind=tarfile.CHRTYPE)], "python/a.*character device"),
+    "block device": ([Entry("python/a", kind=tarfile.BLKTYPE)], "python/a.*block device"),
+    "pipe": ([Entry("python/a", kind=tarfile.FIFOTYPE)], "python/a.*named pipe"),
+    "contiguous": ([Entry("python/a", kind=tarfile.CONTTYPE)], "python/a.*contiguous"),
+    "sparse": ([Entry("python/a", kind=tarfile.GNUTYPE_SPARSE)], "python/a.*sparse"),
+    "unknown type": ([Entry("python/a", kind=b"V")], "python/a.*type b'V'"),
+    "set-uid": ([Entry("python/a", mode=0o4755)], "python/a.*set-uid"),
+    "set-gid folder": ([Entry("python/a", kind=tarfile.DIRTYPE, mode=0o2755)], "python/a.*set-gid"),
+    "twice": ([Entry("python/a"), Entry("python/a")], "python/a.*twice"),
+    "folder twice": ([folder("python/a"), folder("python/a")], "python/a.*twice"),
+    "file in place of a folder": ([Entry("python/a/b"), Entry("python/a")], "python/a.*as a folder"),
+    "link in place of a folder": ([Entry("python/a/b"), symlink("python/a", "c")], "python/a.*as a folder"),
+    "below a link": (
+        [folder("python/d"), symlink("python/a", "d"), Entry("python/a/b")],
+        "python/a/b.*is a link",
+    ),
+    "below a file": ([Entry("python/a"), Entry("python/a/b")], "python/a/b.*is a file"),
+    "the tree is a link": ([symlink("python", "lib"), GOOD], "'python'"),
+    "the tree is a file": ([Entry("python"), GOOD], "'python'"),
+    "receipt": ([Entry("python/.standalone-python/receipt.json")], "receipt.json.*kept for the receipt"),
+    "no tree": ([folder("python")], "no files below python/"),
+    "nothing": ([], "no files below python/"),
+}
+
+
+@pytest.mark.parametrize("pack", [gz, zst])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_refused(tmp_path: Path, kind: str, pack: object) -> None:
+    entries, said = HOSTILE[kind]
+    path = write(tmp_path / "a", (gz if pack is gz else zst)(tar(entries)))
+    with pytest.raises(ContentError, match=said):
+        archive.inspect(path)
+
+
+PAX = {
+    "path": ({"path": "python/../../a"}, "python/../../a.*climbs"),
+    "link": ({"linkpath": "/etc"}, "absolute path /etc"),
+    "size": ({"size": "5"}, "'size'"),
+    "sparse": ({"GNU.sparse.major": "1"}, "GNU.sparse.major"),
+}
+
+
+@pytest.mark.parametrize("kind", PAX)
+def test_refused_pax(tmp_path: Path, kind: str) -> None:
+    pax, said = PAX[kind]
+    info = tarfile.TarInfo("python/a")
+    info.type, info.linkname = tarfile.SYMTYPE, "b"
+    header = info._create_pax_generic_header(pax, tarfile.XHDTYPE, "utf-8")  # type: ignore[attr-defined]
+    path = write(tmp_path / "a", gz(header + info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)))
+    with pytest.raises(ContentError, match=said):
+        archive.inspect(path)
+
+
+def test_refused_global_name(tmp_path: Path) -> None:
+    header = tarfile.TarInfo._create_pax_generic_header(  # type: ignore[attr-defined]
+        {"path": "python/b"}, tarfile.XGLTYPE, "utf-8"
+    )
+    path = write(tmp_path / "a", gz(header + tar([GOOD])))
+    with pytest.raises(ContentError, match="one name for all"):
+        archive.inspect(path)
+
+
+def checked(header: bytearray) -> bytes:
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def test_what_readers_take_differently(tmp_path: Path) -> None:
+    good = tar([GOOD])
+    end = good.index(bytes(1024), 1024)
+    hidden = tar([Entry("python/hidden")])
+    old, mixed = bytearray(good[:512]), bytearray(good[:512])
+    old[257:265] = bytes(8)
+    mixed[345:352] = b"../../x"
+    slash = bytearray(tar([folder("python/a")])[:512])
+    slash[156:157] = b"0"
+    sized = bytearray(tar([folder("python/a")])[:512])
+    sized[124:136] = b"00000001000\0"
+    longer = tarfile.TarInfo("python/a")._create_gnu_long_header  # type: ignore[attr-defined]
+    twice = 2 * longer("python/b", tarfile.GNUTYPE_LONGNAME, "utf-8", "strict")
+    for data, said in [
+        (good[:end] + bytes(512) + hidden, "goes on after its end"),
+        (good[:end] + bytes(1024) + hidden, "goes on after its end"),
+        (checked(old) + good[512:], "dialect"),
+        (checked(mixed) + good[512:], "dialect"),
+        (checked(slash) + bytes(1024), "can be read as a file and as something else"),
+        (checked(sized) + bytes(2048), "can be read as a folder and as something else"),
+        (twice + good, "names a member twice"),
+        (twice[: len(twice) // 2] + bytes(1024), "a name for a member that does not come"),
+        (good[:148] + b"0000000" + good[155:], "broken header"),
+        (good[:end], "ends in the middle"),
+        (good[: end + 512], "ends in the middle"),
+        (good[:700], "ends in the middle"),
+    ]:
+        with pytest.raises(ContentError, match=said):
+            archive.inspect(write(tmp_path / "a", gz(data)))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (small()[:-200], "can't be unpacked|ends in the middle"),
+        (small() + b"garbage", "can't be unpacked"),
+        (full()[:-200], "can't be unpacked|ends in the middle"),
+        (full() + b"garbage", "can't be unpacked"),
+        (small()[:200] + b"garbage" + small()[207:], "can't be unpacked"),
+        (b"neither", "neither gzip nor zstd"),
+        (b"", "neither gzip nor zstd"),
+    ],
+)
+def test_broken(tmp_path: Path, data: bytes, said: str) -> None:
+    top = "python/install" if data.startswith(full()[:4]) else "python"
+    with pytest.raises(ContentError, match=said):
+        archive.inspect(write(tmp_path / "a", data), top)
+
+
+def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zeros = write(tmp_path / "zeros", gz(tar([GOOD, Entry("python/zeros", bytes(5_000_000))])))
+    with pytest.raises(ContentError, match="more than 100 times its size"):
+        archive.inspect(zeros)
+    after = write(tmp_path / "after", gz(tar([GOOD]) + bytes(5_000_000)))
+    with pytest.raises(ContentError, match="more than 100 times its size"):
+        archive.inspect(after)
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
+    name = write(tmp_path / "name", gz(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(ContentError, match="has a header of 1073741824 bytes"):
+        archive.inspect(name)
+    huge = tarfile.TarInfo("python/huge")
+    huge.size = 5 << 30
+    with pytest.raises(ContentError, match="'python/huge'"):
+        archive.inspect(write(tmp_path / "huge", gz(huge.tobuf(tarfile.GNU_FORMAT))))
+    monkeypatch.setattr(tarstream, "MOST_MEMBERS", 5)
+    with pytest.raises(ContentError, match="more than 5 members"):
+        archive.inspect(write(tmp_path / "many", small()))
+    monkeypatch.setattr(tarstream, "MOST_MEMBERS", 100)
+    monkeypatch.setattr(tarstream, "MOST_UNPACKED", 20_000)
+    with pytest.raises(ContentError, match="unpacks to more than"):
+        archive.inspect(write(tmp_path / "large", small()))
+
+
+def test_window_is_bounded(tmp_path: Path) -> None:
+    import zstandard
+
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=28, write_content_size=0)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    data = compressor.compress(tar(tree())) + compressor.flush()
+    with pytest.raises(ContentError, match="too much memory"):
+        archive.inspect(write(tmp_path / "a", data))
+
+
+def test_changed_between_the_passes(tmp_path: Path) -> None:
+    for compression in ("gz", "zst"):
+        path = write(tmp_path / "a", small())
+        found = archive.inspect(path)
+        write(path, gz(tar([GOOD])))
+        with pytest.raises(ContentError, match="changed while"):
+            archive.pack(path, found, io.BytesIO(), compression)
+
+
+def test_without_zstandard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(TransportError, match="'zstandard' is not installed on the controller: install it"):
+        archive.inspect(write(tmp_path / "a", full()), "python/install")
+    assert archive.inspect(write(tmp_path / "b", small())).files == 16
+
+
+PARTS = st.sampled_from(
+    ["python", "a", "b", "..", ".", "", "/", "C:", "~", "a\\b", "\0", "\n", "\u00fc", "\udc80", "..."]
+)
+NAMES = (
+    st.lists(PARTS, max_size=6).map("/".join)
+    | st.text(max_size=30)
+    | st.text(max_size=30).map("python/{}".format)
+)
+
+
+@given(NAMES)
+def test_a_name_that_passes_stays_inside(name: str) -> None:
+    if archive.check_name(name):
+        return
+    assert os.path.normpath(os.path.join("/root", name)) == f"/root/{name}"
+    assert name == "python" or name.startswith("python/")
+    assert len(f"{name}\n".splitlines()) == 1
+
+
+PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
+TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", "..", ".", ""]), max_size=5).map("/".join)
+MEMBERS = st.one_of(
+    PATHS.map(lambda path: Entry(f"python/{path}", b"x")),
+    PATHS.map(lambda path: folder(f"python/{path}")),
+    st.tuples(PATHS, TARGETS).map(lambda pair: symlink(f"python/{pair[0]}", pair[1])),
+    st.tuples(PATHS, PATHS).map(lambda pair: hardlink(f"python/{pair[0]}", f"python/{pair[1]}")),
+)
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
+@given(st.lists(MEMBERS, min_size=1, max_size=5))
+def test_what_passes_unpacks_inside(entries: list[Entry]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name).resolve()
+        data = tar([Entry("python/z", b"z"), *entries])
+        try:
+            found = archive.inspect(write(top / "a.tar.gz", gz(data)))
+        except ContentError:
+            return
+        out = top / "deep" / "out"
+        out.mkdir(parents=True)
+        with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+            opened.extractall(out, filter="fully_trusted")
+        assert sorted(os.listdir(top)) == ["a.tar.gz", "deep"]
+        assert os.listdir(top / "deep") == ["out"]
+        assert os.listdir(out) == ["python"]
+        tree = out / "python"
+        listed = set()
+        for path in tree.rglob("*"):
+            # A loop has no end that could be outside.
+            real = os.path.realpath(path)
+            assert real == str(tree) or real.startswith(f"{tree}/")
+            if path.is_file():
+                listed.add(str(path.relative_to(tree)))
+        # rglob may or may not walk through a linked folder; what is listed is never below one.
+        assert {
+            path for path in listed if not any((tree / up).is_symlink() for up in Path(path).parents)
+        } == set(names(found.listing))
+
+
+def test_long_names_are_read_by_every_tar(tmp_path: Path) -> None:
+    made = packed(write(tmp_path / "a", gz(tar(tree(), tarfile.PAX_FORMAT))), "gz")
+    path = write(tmp_path / "made.tar.gz", made)
+    for number, command in enumerate((["tar"], ["bsdtar"], ["busybox", "tar"])):
+        out = tmp_path / str(number)
+        out.mkdir()
+        subprocess.run([*command, "-xzf", str(path)], cwd=out, check=True)
+        assert (out / "python" / LONG).read_bytes() == b"long\n"

@@ -1,0 +1,397 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Downloads from a real server on this machine, on its good and its bad days."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from email.utils import formatdate
+from pathlib import Path
+from time import time
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.credentials import authorization
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    ContentError,
+    StandalonePythonError,
+    TransportError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http, NotThereError
+from tests.store.support import Answer, Server, gz, serve
+
+ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)
+GOOD = Answer(body=ARCHIVE)
+SECRET = "s3cr3t-t0ken"
+
+
+def http(token: str = "", location: str = "", timeout: float = 5.0) -> tuple[Http, list[float]]:
+    pauses: list[float] = []
+    return Http(token, location, backoff=(0.5, 1.0, 2.0), timeout=timeout, sleep=pauses.append), pauses
+
+
+def get(to: Path, server: Server, *paths: str, max_bytes: int = 1 << 23) -> list[float]:
+    fetch, pauses = http()
+    fetch.fetch([server.url(path) for path in paths], to, max_bytes=max_bytes, expect="archive")
+    return pauses
+
+
+@pytest.fixture
+def to(tmp_path: Path) -> Path:
+    return tmp_path / "build.tar.gz"
+
+
+def left(to: Path) -> list[str]:
+    return [path.name for path in to.parent.iterdir()]
+
+
+def test_good(to: Path) -> None:
+    with serve({"/a": [GOOD]}) as server:
+        assert get(to, server, "/a") == []
+    assert to.read_bytes() == ARCHIVE
+    assert left(to) == [to.name]
+
+
+@pytest.mark.parametrize("status", [403, 408, 425, 429, 500, 502, 503, 504])
+def test_not_now_then_well(to: Path, status: int) -> None:
+    with serve({"/a": [Answer(status), Answer(status), GOOD]}) as server:
+        assert get(to, server, "/a") == [0.5, 1.0]
+    assert to.read_bytes() == ARCHIVE
+
+
+@pytest.mark.parametrize(("asks", "waited"), [("7", 7.0), ("0", 0.5), ("nonsense", 0.5)])
+def test_retry_after(to: Path, asks: str, waited: float) -> None:
+    with serve({"/a": [Answer(429, headers={"Retry-After": asks}), GOOD]}) as server:
+        assert get(to, server, "/a") == [waited]
+
+
+def test_retry_after_a_date(to: Path) -> None:
+    asks = formatdate(time() + 50, usegmt=True)
+    with serve({"/a": [Answer(429, headers={"Retry-After": asks}), GOOD]}) as server:
+        (pause,) = get(to, server, "/a")
+    assert 20 < pause <= 50
+
+
+def test_retry_after_too_long(to: Path) -> None:
+    answer = Answer(429, headers={"Retry-After": "3600"})
+    with (
+        serve({"/a": [answer]}) as server,
+        pytest.raises(TransportError, match=r"429.*asks to wait 3600 seconds"),
+    ):
+        get(to, server, "/a")
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (403, TransportError, "answered 403 Forbidden .tried 4 times.; check that the token"),
+        (429, TransportError, "answered 429 Too Many Requests .tried 4 times.; try again later"),
+        (503, TransportError, "answered 503 Service Unavailable .tried 4 times.; try again later"),
+        (401, TransportError, "answered 401 Unauthorized; check that the token or the password"),
+        (404, NotThereError, "answered 404 Not Found; check the source"),
+    ],
+)
+def test_never(to: Path, status: int, kind: type[Exception], said: str) -> None:
+    with serve({"/a": [Answer(status, b"sorry")]}) as server, pytest.raises(kind, match=said) as caught:
+        get(to, server, "/a")
+    assert server.url("/a") in str(caught.value)
+    assert "build.tar.gz could not be fetched" in str(caught.value)
+    assert left(to) == []
+
+
+def test_next_address(to: Path) -> None:
+    with serve({"/b": [GOOD]}) as server:
+        assert get(to, server, "/a", "/b") == []
+    assert to.read_bytes() == ARCHIVE
+
+
+def test_next_address_after_a_page(to: Path) -> None:
+    page = Answer(body=b"<html>log in</html>", headers={"Content-Type": "text/html; charset=utf-8"})
+    with serve({"/a": [page], "/b": [GOOD]}) as server:
+        get(to, server, "/a", "/b")
+    assert to.read_bytes() == ARCHIVE
+
+
+def test_all_addresses_are_named(to: Path) -> None:
+    with serve({"/b": [Answer(503)]}) as server, pytest.raises(TransportError) as caught:
+        get(to, server, "/a", "/b")
+    assert "/a answered 404" in str(caught.value)
+    assert "/b answered 503" in str(caught.value)
+    assert server.count("/a") == 1
+    assert server.count("/b") == 4
+
+
+def test_resumes(to: Path) -> None:
+    broken = Answer(body=ARCHIVE, cut=2_000_000, ranges=True)
+    with serve({"/a": [broken, Answer(body=ARCHIVE, ranges=True)]}) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+    # What was in flight when the connection broke may be lost.
+    start = int(server.asked[1][1]["range"].removeprefix("bytes=").rstrip("-"))
+    assert 1_500_000 <= start <= 2_000_000
+
+
+def test_does_not_resume_another_file(to: Path) -> None:
+    other = ARCHIVE[:100] + bytes(len(ARCHIVE) - 100)
+    with serve(
+        {
+            "/a": [
+                Answer(body=other, cut=2_000_000, ranges=True, tag='"old"'),
+                Answer(body=ARCHIVE, ranges=True, tag='"new"'),
+            ]
+        }
+    ) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+
+
+@pytest.mark.parametrize("tag", ["", 'W/"weak"'])
+def test_starts_anew_where_nothing_says_that_the_file_is_the_same(to: Path, tag: str) -> None:
+    headers = {"ETag": tag} if tag else {}
+    with serve({"/a": [Answer(body=ARCHIVE, cut=2_000_000, headers=headers), GOOD]}) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+    assert "range" not in server.asked[1][1]
+
+
+def test_wrong_part(to: Path) -> None:
+    wrong = Answer(206, ARCHIVE[5:], headers={"Content-Range": f"bytes 5-{len(ARCHIVE) - 1}/{len(ARCHIVE)}"})
+    with serve({"/a": [Answer(body=ARCHIVE, cut=2_000_000, ranges=True), wrong, GOOD]}) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+
+
+def test_always_truncated(to: Path) -> None:
+    with (
+        serve({"/a": [Answer(body=ARCHIVE, cut=1000)]}) as server,
+        pytest.raises(TransportError, match="broke off"),
+    ):
+        get(to, server, "/a")
+    assert left(to) == []
+
+
+def test_hangs_up_at_once(to: Path) -> None:
+    import socket
+    from threading import Thread
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            for _ in range(4):
+                listening.accept()[0].close()
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(TransportError, match="tried 4 times"):
+            http()[0].fetch(
+                [f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive"
+            )
+        thread.join()
+
+
+def test_never_answers(to: Path) -> None:
+    import socket
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        pytest.raises(TransportError, match=r"0.05 seconds"),
+    ):
+        http(timeout=0.05)[0].fetch(
+            [f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive"
+        )
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(body=b"<html>", headers={"Content-Type": "text/html"}), "HTML page where an archive"),
+        (Answer(body=b"\n <!DOCTYPE html><p>"), "HTML page where an archive"),
+        (Answer(body=b"not an archive"), "neither gzip nor zstd"),
+        (Answer(body=b""), "sent nothing"),
+        (Answer(body=gz(b"x") + bytes(1000)), "more than the 900 bytes"),
+        (Answer(body=gz(b"x") + bytes(1000), length=False), "more than the 900 bytes"),
+    ],
+)
+def test_not_what_was_promised(to: Path, answer: Answer, said: str) -> None:
+    with serve({"/a": [answer]}) as server, pytest.raises(ContentError, match=said):
+        get(to, server, "/a", max_bytes=900)
+    assert len(server.asked) == 1
+    assert left(to) == []
+
+
+def test_archive_with_a_content_encoding_stays_packed(to: Path) -> None:
+    with serve({"/a": [Answer(body=ARCHIVE, headers={"Content-Encoding": "gzip"})]}) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+
+
+def test_text_with_a_content_encoding_is_unpacked(to: Path) -> None:
+    with serve({"/a": [Answer(body=gz(b"text"), headers={"Content-Encoding": "gzip"})]}) as server:
+        http()[0].fetch([server.url("/a")], to, max_bytes=900, expect="text")
+    assert to.read_bytes() == b"text"
+
+
+def test_no_network(to: Path) -> None:
+    fetch, pauses = http()
+    with pytest.raises(
+        TransportError, match=r"http://nowhere\.invalid/a could not be reached: the host name can't be"
+    ):
+        fetch.fetch(["http://nowhere.invalid/a"], to, max_bytes=100, expect="archive")
+    assert pauses == [0.5, 1.0, 2.0]
+
+
+def test_nobody_listens(to: Path) -> None:
+    with pytest.raises(TransportError, match="could not be reached: Connection refused"):
+        http()[0].fetch(["http://127.0.0.1:9/a"], to, max_bytes=100, expect="archive")
+
+
+def test_proxy_with_a_password(to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("http_proxy", f"http://user:{SECRET}@127.0.0.1:9")
+    with pytest.raises(TransportError, match="through the proxy: Connection refused") as caught:
+        http()[0].fetch(["http://mirror.invalid/a"], to, max_bytes=100, expect="archive")
+    assert SECRET not in everything(caught.value)
+
+
+def test_full_disk(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:
+    with (
+        serve({"/a": [GOOD]}) as server,
+        full_disk(500_000),
+        pytest.raises(TransportError, match="can't be written"),
+    ):
+        get(to, server, "/a")
+    assert left(to) == []
+    assert len(server.asked) == 1
+
+
+def test_keeps_what_is_there_when_it_fails(to: Path) -> None:
+    to.write_bytes(b"kept")
+    with serve({}) as server, pytest.raises(TransportError):
+        get(to, server, "/a")
+    assert to.read_bytes() == b"kept"
+
+
+def everything(error: BaseException | None) -> str:
+    """An exception as any logger could show it, with all that hangs on it."""
+    said = ""
+    while error is not None:
+        said += "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+        error = error.__context__
+    return said
+
+
+def test_token_for_the_source(to: Path) -> None:
+    with serve({"/a": [GOOD]}) as server:
+        fetch, _ = http(SECRET, server.url("/"))
+        fetch.fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
+        assert server.asked[0][1]["authorization"] == f"Bearer {SECRET}"
+        fetch.fetch([server.url("/a", host="localhost")], to, max_bytes=1 << 23, expect="archive")
+        assert "authorization" not in server.asked[1][1]
+        assert SECRET not in repr(fetch)
+
+
+@pytest.mark.parametrize("user", ["", f"user:{SECRET}@"])
+def test_credentials_stay_behind_at_a_redirect(to: Path, user: str) -> None:
+    with serve({"/b": [GOOD]}) as server:
+        server.answers["/a"] = [Answer(302, headers={"Location": server.url("/b", host="localhost")})]
+        fetch, _ = http("" if user else SECRET, server.url("/"))
+        fetch.fetch([server.url("/a", user=user)], to, max_bytes=1 << 23, expect="archive")
+    basic = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+    assert [asked.get("authorization") for _, asked in server.asked] == [
+        basic if user else f"Bearer {SECRET}",
+        None,
+    ]
+    assert to.read_bytes() == ARCHIVE
+
+
+def test_redirect_on_the_same_host_keeps_the_token(to: Path) -> None:
+    with serve({"/a": [Answer(307, headers={"Location": "/b"})], "/b": [GOOD]}) as server:
+        http(SECRET, server.url("/"))[0].fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
+    assert [asked.get("authorization") for _, asked in server.asked] == 2 * [f"Bearer {SECRET}"]
+
+
+def test_endless_redirects(to: Path) -> None:
+    answer = Answer(301, headers={"Location": "/a"})
+    with serve({"/a": [answer]}) as server, pytest.raises(TransportError, match="more than 10 times"):
+        get(to, server, "/a")
+
+
+def test_netrc_is_for_its_host(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login user password {SECRET}\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serve({"/a": [GOOD]}) as server:
+        get(to, server, "/a")
+        http()[0].fetch([server.url("/a", host="localhost")], to, max_bytes=1 << 23, expect="archive")
+        http("token", server.url("/"))[0].fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
+    basic = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+    assert [asked.get("authorization") for _, asked in server.asked] == [basic, None, "Bearer token"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "location", "expected"),
+    [
+        ("https://github.com/x", "https://github.com/x", "https://mirror.example", "Bearer github"),
+        ("https://api.github.com/x", "https://github.com/x", "https://mirror.example", "Bearer github"),
+        ("https://github.com/x", "https://github.com/x", "", "Bearer own"),
+        ("http://github.com/x", "http://github.com/x", "https://mirror.example", ""),
+        ("https://github.com:444/x", "https://github.com:444/x", "https://mirror.example", ""),
+        ("https://github.com.example/x", "https://github.com.example/x", "", ""),
+        ("https://objects.githubusercontent.com/x", "https://github.com/x", "", ""),
+        ("https://releases.astral.sh/x", "https://releases.astral.sh/x", "", ""),
+        ("https://mirror.example/x", "https://mirror.example/x", "https://mirror.example/", "Bearer own"),
+        ("https://mirror.example:443/x", "http://mirror.example/x", "http://mirror.example/", "Bearer own"),
+        ("http://mirror.example/x", "https://mirror.example/x", "https://mirror.example/", ""),
+        ("https://mirror.example:8443/x", "https://mirror.example/x", "https://mirror.example/", ""),
+        ("https://mirror.example@evil.example/x", "https://evil.example/x", "https://mirror.example/", ""),
+    ],
+)
+def test_authorization(url: str, asked: str, location: str, expected: str) -> None:
+    assert authorization(url, asked, "own", location, "github") == expected
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Answer(403)],
+        [Answer(body=ARCHIVE, cut=1000)],
+        [Answer(body=b"<html>")],
+        [Answer(302, headers={"Location": "http://127.0.0.1:9/a?key=" + SECRET})],
+        [Answer(302, headers={"Location": f"http://user:{SECRET}@[broken/"})],
+        [Answer(302, headers={"Location": "gopher://nowhere/"})],
+    ],
+)
+def test_secrets_are_in_no_error(to: Path, answers: list[Answer], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serve({"/a": answers}) as server:
+        fetch, _ = http(SECRET, server.url("/"))
+        with pytest.raises(StandalonePythonError) as caught:
+            fetch.fetch([server.url("/a", user=f"user:{SECRET}@")], to, max_bytes=1 << 23, expect="archive")
+    assert SECRET not in everything(caught.value)
+    assert server.url("/a") in str(caught.value)
+    assert SECRET not in "\n".join(
+        record.getMessage() for record in caplog.records if "key=" not in record.getMessage()
+    )
+    assert left(to) == []
+
+
+def test_https_does_not_become_http(to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import requests
+
+    def answer(self: requests.Session, url: str, **options: object) -> requests.Response:
+        response = requests.Response()
+        response.status_code = 302
+        response.headers["Location"] = "http://mirror.example/b"
+        response.raw = io.BytesIO()
+        return response
+
+    monkeypatch.setattr(requests.Session, "get", answer)
+    with pytest.raises(TransportError, match=r"redirects from https to http://mirror.example/b"):
+        http()[0].fetch(["https://mirror.example/a"], to, max_bytes=100, expect="archive")

@@ -1,0 +1,584 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache: one download for many, nothing poisoned, payloads that every tar unpacks."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import cache, store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    ContentError,
+    TransportError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
+from ansible_collections.standalone.python.plugins.plugin_utils.core.source import (
+    UPSTREAM,
+    Source,
+    parse_source,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+from tests.store.support import (
+    FULL_NAME,
+    LISTED,
+    NAME,
+    TAG,
+    Answer,
+    Entry,
+    Server,
+    build,
+    full,
+    gz,
+    lay_out,
+    serve,
+    small,
+    tar,
+    tree,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = small()
+BUILD = build(NAME, SMALL)
+PATH = f"/pbs/{TAG}/{NAME.replace('+', '%2B')}"
+SUMS_PATH = f"/pbs/{TAG}/SHA256SUMS"
+SUMS = f"{BUILD.sha256}  {NAME}\n".encode()
+WITH_NOISE = gz(tar([*tree(), Entry("python/lib/noise", os.urandom(1 << 20))]))
+
+# What one worker of a front end does.
+WORKER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.source import Source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+root, url, name, sha256 = sys.argv[1:]
+build = replace(parse_filename(name), sha256=sha256)
+payload = Store(Path(root)).payload(build, Source("url", url), zstd=True)
+print(payload.sha256, payload.size, payload.files)
+"""
+
+# One that finds everything in place, and what it had to import for that.
+READER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.source import Source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+build = replace(parse_filename(sys.argv[2]), sha256=sys.argv[3])
+print(Store(Path(sys.argv[1])).payload(build, Source("upstream"), zstd=True).sha256)
+heavy = {"requests", "zstandard", "filelock", "platformdirs", "tarfile", "ssl"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def worker(root: Path, server: Server) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(root), server.url("/pbs"), NAME, str(BUILD.sha256)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def quick(root: Path) -> Store:
+    return Store(root, Http(backoff=(0.0,), timeout=5.0))
+
+
+def mirror(server: Server) -> Source:
+    return Source("url", server.url("/pbs"))
+
+
+def releases(tmp_path: Path, name: str = NAME, archive: bytes = SMALL) -> Source:
+    lay_out(tmp_path / "releases", name, archive)
+    return parse_source(str(tmp_path / "releases"))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def left_over(root: Path) -> list[Path]:
+    return list(root.rglob("*.part"))
+
+
+UNPACK: dict[str, list[Sequence[str]]] = {
+    "gz": [
+        ["tar", "-xzf"],
+        ["bsdtar", "-xzf"],
+        ["busybox", "tar", "-xzf"],
+        ["sh", "-c", 'gzip -dc "$0" | tar -xf -'],
+    ],
+    "zst": [["sh", "-c", f'zstd -dc "$0" | {tool} -xf -'] for tool in ("tar", "bsdtar", "busybox tar")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "archive"), [(NAME, SMALL), (FULL_NAME, full())], ids=["install_only", "full"]
+)
+@pytest.mark.parametrize("zstd", [False, True])
+def test_every_tar_unpacks_a_payload(
+    tmp_path: Path, root: Path, name: str, archive: bytes, zstd: bool
+) -> None:
+    payload = Store(root).payload(build(name, archive), releases(tmp_path, name, archive), zstd=zstd)
+    assert payload.compression == ("zst" if zstd else "gz")
+    assert (payload.size, payload.sha256) == (payload.path.stat().st_size, sha256(payload.path))
+    for number, command in enumerate(UNPACK[payload.compression]):
+        out = tmp_path / f"out-{number}"
+        out.mkdir()
+        done = subprocess.run(
+            [*command, str(payload.path)], cwd=out, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert os.listdir(out) == ["python"]
+        top = out / "python"
+        check = subprocess.run(
+            ["sha256sum", "-c", "--quiet", "--strict", ".standalone-python/files.sha256"],
+            cwd=top,
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
+        listing = (top / ".standalone-python/files.sha256").read_text(encoding="utf-8")
+        assert {line[66:] for line in listing.splitlines()} == LISTED
+        assert os.access(top / "bin/python3.13", os.X_OK)
+        assert os.readlink(top / "bin/python") == "python3"
+        assert sum(not path.is_dir() or path.is_symlink() for path in walk(top)) == payload.files + 1
+
+
+def walk(top: Path) -> list[Path]:
+    return [Path(at, name) for at, folders, files in os.walk(top) for name in (*folders, *files)]
+
+
+def test_same_input_same_bytes(tmp_path: Path) -> None:
+    source = releases(tmp_path)
+    for zstd in (False, True):
+        first = Store(tmp_path / "one").payload(BUILD, source, zstd=zstd)
+        second = Store(tmp_path / "two").payload(BUILD, source, zstd=zstd)
+        assert first.path.read_bytes() == second.path.read_bytes()
+        assert replace(first, path=second.path) == second
+
+
+def test_one_download_for_concurrent_processes(root: Path) -> None:
+    with serve({PATH: [Answer(body=SMALL)]}) as server:
+        workers = [worker(root, server) for _ in range(8)]
+        said = [process.communicate() for process in workers]
+        assert [process.returncode for process in workers] == 8 * [0], said
+        assert server.count(PATH) == 1
+    assert len({out for out, _ in said}) == 1
+    assert left_over(root) == []
+
+
+def test_one_download_for_both_forms(root: Path) -> None:
+    with serve({PATH: [Answer(body=SMALL)]}) as server:
+        made = [quick(root).payload(BUILD, mirror(server), zstd=zstd) for zstd in (True, False, True)]
+        assert server.count(PATH) == 1
+    assert made[0] == made[2]
+    assert [payload.compression for payload in made] == ["zst", "gz", "zst"]
+    # What is there needs no server.
+    assert quick(root).payload(BUILD, mirror(server), zstd=True) == made[0]
+
+
+def test_killed_while_downloading(root: Path) -> None:
+    stalls = Answer(body=SMALL, cut=500, stall=20.0)
+    with serve({PATH: [stalls, Answer(body=SMALL)]}) as server:
+        process = worker(root, server)
+        wait_for(lambda: bool(left_over(root)))
+        process.kill()
+        process.communicate()
+        assert left_over(root)
+        quick(root).payload(BUILD, mirror(server), zstd=True)
+    assert left_over(root) == []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_old_temporary_files_elsewhere_are_cleared(tmp_path: Path, root: Path) -> None:
+    other = root / "builds" / "other"
+    other.mkdir(parents=True)
+    old, new = other / "a.1.part", other / "b.2.part"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (1, 1))
+    Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+    assert left_over(root) == [new]
+
+
+def spoil(path: Path) -> None:
+    """Change a byte, as a broken disk does, and hide it from those who look at the time only."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_spoiled_cache_heals(root: Path) -> None:
+    with serve({PATH: [Answer(body=SMALL)]}) as server:
+        first = quick(root).payload(BUILD, mirror(server), zstd=True)
+        spoil(first.path)
+        assert quick(root).payload(BUILD, mirror(server), zstd=True) == first
+        assert sha256(first.path) == first.sha256
+        assert server.count(PATH) == 1
+        spoil(first.path)
+        spoil(first.path.parent / NAME)
+        assert quick(root).payload(BUILD, mirror(server), zstd=True) == first
+        assert sha256(first.path) == first.sha256
+        assert server.count(PATH) == 2
+        for name in (f"{first.path.name}.json", first.path.name):
+            (first.path.parent / name).unlink()
+            assert quick(root).payload(BUILD, mirror(server), zstd=True) == first
+        for junk in ("", "{}", "[]", '{"recipe": 1}', "null", "\0"):
+            (first.path.parent / f"{first.path.name}.json").write_text(junk)
+            assert quick(root).payload(BUILD, mirror(server), zstd=True) == first
+        assert server.count(PATH) == 2
+
+
+def test_moved_cache_is_used(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = releases(tmp_path)
+    first = Store(root).payload(BUILD, source, zstd=True)
+    os.utime(first.path, (1, 1))
+    monkeypatch.setattr(Store, "_make", None)
+    assert Store(root).payload(BUILD, source, zstd=True) == first
+    about = json.loads(first.path.with_name(f"{first.path.name}.json").read_text())
+    assert about["stamp"][1] == 10**9
+
+
+def test_recipe_changed(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = releases(tmp_path)
+    first = Store(root).payload(BUILD, source, zstd=True)
+    first.path.with_name(f"{first.path.name}.json").write_text("{}")
+    monkeypatch.setattr(store, "RECIPE", 2)
+    assert Store(root).payload(BUILD, source, zstd=True) == first
+
+
+def test_checksum_differs(tmp_path: Path, root: Path) -> None:
+    wrong = replace(BUILD, sha256="0" * 64)
+    with serve({PATH: [Answer(body=SMALL)]}) as server:
+        for source in (mirror(server), releases(tmp_path)):
+            with pytest.raises(ContentError) as caught:
+                quick(root).payload(wrong, source, zstd=True)
+            assert "0" * 64 in str(caught.value)
+            assert str(BUILD.sha256) in str(caught.value)
+            assert NAME in str(caught.value)
+    assert not [path for path in root.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+def test_hostile_archive_leaves_no_payload(tmp_path: Path, root: Path) -> None:
+    archive = gz(tar([*tree(), Entry("python/../../evil")]))
+    with pytest.raises(ContentError, match="evil"):
+        Store(root).payload(build(NAME, archive), releases(tmp_path, NAME, archive), zstd=True)
+    assert not list(root.rglob("payload*"))
+
+
+def test_page_instead_of_an_archive(root: Path) -> None:
+    with (
+        serve({PATH: [Answer(body=b"<html>log in")]}) as server,
+        pytest.raises(ContentError, match="HTML page"),
+    ):
+        quick(root).payload(BUILD, mirror(server), zstd=True)
+
+
+def test_nothing_cached_and_no_network(root: Path) -> None:
+    with pytest.raises(TransportError, match="Connection refused"):
+        quick(root).payload(BUILD, Source("url", "http://127.0.0.1:9/pbs"), zstd=True)
+    assert left_over(root) == []
+
+
+@pytest.mark.parametrize("zstd", [False, True])
+def test_full_disk_while_packing(
+    tmp_path: Path, root: Path, zstd: bool, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    source, noisy = releases(tmp_path, NAME, WITH_NOISE), build(NAME, WITH_NOISE)
+    with (
+        full_disk(300_000),
+        pytest.raises(TransportError, match="make room there, or name a folder of your own"),
+    ):
+        Store(root).payload(noisy, source, zstd=zstd)
+    assert not list(root.rglob("payload*"))
+    assert sha256(Store(root).payload(noisy, source, zstd=zstd).path)
+
+
+def test_cache_of_another_user(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = releases(tmp_path)
+    Store(root).payload(BUILD, source, zstd=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(
+        TransportError, match=r"belongs to the user .* and not to the user 54321.*STANDALONE_PYTHON_CACHE"
+    ):
+        Store(root).payload(BUILD, source, zstd=True)
+
+
+def test_cache_that_can_not_be_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "cache"):
+        with pytest.raises(TransportError, match=r"can't be used .Not a directory.*STANDALONE_PYTHON_CACHE"):
+            Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+
+
+def test_cache_that_can_not_be_written(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        # Root may write anywhere but where the kernel keeps its own.
+        root = Path("/proc/sys/cache")
+        said = "No such file or directory|Permission denied|not permitted"
+    else:
+        root = tmp_path / "cache"
+        root.mkdir(mode=0o500)
+        said = "Permission denied"
+    with pytest.raises(TransportError, match=f"can't be used .*({said}).*STANDALONE_PYTHON_CACHE"):
+        Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+
+
+def test_a_new_cache_is_private(tmp_path: Path, root: Path) -> None:
+    Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+    assert root.stat().st_mode & 0o777 == 0o700
+
+
+def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Store().root == tmp_path / "cache"
+    monkeypatch.setenv("STANDALONE_PYTHON_CACHE", "~/own")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert Store().root == Path("/home/someone/own")
+    monkeypatch.delenv("STANDALONE_PYTHON_CACHE")
+    assert Store().root.name == "standalone-python"
+
+
+def test_file_system_without_locks(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    import filelock
+
+    def acquire(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    folder = root / "builds" / f"{BUILD.name}-{str(BUILD.sha256)[:12]}"
+    folder.mkdir(parents=True)
+    # It may be another's work in progress.
+    (folder / "payload.tar.zst.1.part").write_bytes(b"")
+    assert Store(root).payload(BUILD, releases(tmp_path), zstd=True).files
+    assert len(left_over(root)) == 1
+
+
+def test_lock_held_for_too_long(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import filelock
+
+    monkeypatch.setattr(cache, "LOCK_WAIT", 0.1)
+    folder = root / "builds" / f"{BUILD.name}-{str(BUILD.sha256)[:12]}"
+    folder.mkdir(parents=True)
+    with (
+        filelock.FileLock(folder / "lock"),
+        pytest.raises(TransportError, match="Another process has been working"),
+    ):
+        Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+
+
+def test_without_zstandard(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = releases(tmp_path)
+    lay_out(tmp_path / "releases", FULL_NAME, full())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    assert Store(root).payload(BUILD, source, zstd=True).compression == "gz"
+    with pytest.raises(TransportError, match="'zstandard' is not installed"):
+        Store(root).payload(build(FULL_NAME, full()), source, zstd=True)
+
+
+def test_checksum_from_the_release(root: Path) -> None:
+    unknown = replace(BUILD, sha256=None)
+    with serve({SUMS_PATH: [Answer(body=SUMS)], PATH: [Answer(body=SMALL)]}) as server:
+        assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
+        assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
+        assert server.count(SUMS_PATH) == 1
+        assert quick(root).payload(unknown, mirror(server), zstd=True).files
+        assert quick(root).sha256(BUILD, mirror(server)) == BUILD.sha256
+        assert server.count(SUMS_PATH) == 1
+
+
+def test_release_that_grew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = replace(BUILD, sha256=None)
+    with serve({SUMS_PATH: [Answer(body=f"{'0' * 64}  other\n".encode()), Answer(body=SUMS)]}) as server:
+        with pytest.raises(ContentError, match=f"checksum of .* is not known.*{SUMS_PATH} does not list it"):
+            quick(root).sha256(unknown, mirror(server))
+        monkeypatch.setattr(store, "TEXT_AGE", 0.0)
+        assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
+
+
+def test_checksum_that_nobody_knows(root: Path) -> None:
+    unknown = replace(BUILD, sha256=None)
+    with (
+        serve({}) as server,
+        pytest.raises(ContentError, match=r"is not known.*there is no http.*SHA256SUMS"),
+    ):
+        quick(root).sha256(unknown, mirror(server))
+    with pytest.raises(TransportError, match="Connection refused"):
+        quick(root).sha256(unknown, Source("url", "http://127.0.0.1:9/pbs"))
+
+
+def archive_beside(tmp_path: Path, name: str = NAME) -> Path:
+    path = tmp_path / name
+    path.write_bytes(SMALL)
+    return path
+
+
+def only(found: object) -> Build:
+    (one,) = builds(found)  # type: ignore[arg-type]
+    return one
+
+
+def test_single_archive(tmp_path: Path, root: Path) -> None:
+    path = archive_beside(tmp_path)
+    source = parse_source(str(path), f"sha256:{BUILD.sha256}")
+    found = only(Store(root).catalogue(source, "bundled"))
+    assert found == BUILD
+    assert Store(root).payload(found, source, zstd=True).files == 16
+    assert not list(root.rglob("*.tar.gz"))
+    (tmp_path / "SHA256SUMS").write_bytes(SUMS)
+    assert only(Store(root).catalogue(parse_source(str(path)))) == BUILD
+
+
+def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
+    path = archive_beside(tmp_path)
+    with pytest.raises(
+        ContentError, match=r"none was given, and .*SHA256SUMS is not there; give the archive's checksum"
+    ):
+        Store(root).catalogue(parse_source(str(path)))
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}x\n")
+    with pytest.raises(ContentError, match="does not list it"):
+        Store(root).catalogue(parse_source(str(path)))
+    source = parse_source(str(path), "0" * 64)
+    with pytest.raises(ContentError, match=f"should be {'0' * 64} and is {BUILD.sha256}"):
+        Store(root).payload(only(Store(root).catalogue(source)), source, zstd=True)
+    with pytest.raises(ContentError, match="name that does not say which build"):
+        Store(root).catalogue(parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
+    with pytest.raises(
+        ContentError, match=f"is the archive {path.name.replace('+', '.')}, and .*full.tar.zst was asked"
+    ):
+        Store(root).payload(build(FULL_NAME, None), source, zstd=True)
+    gone = parse_source(str(tmp_path / "gone" / NAME), "0" * 64)
+    with pytest.raises(TransportError, match="is not there"):
+        Store(root).payload(only(Store(root).catalogue(gone)), gone, zstd=True)
+
+
+def test_folder_is_its_catalogue(tmp_path: Path, root: Path) -> None:
+    source = releases(tmp_path)
+    with (tmp_path / "releases" / TAG / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  {FULL_NAME}\n")
+    (tmp_path / "releases" / "notes").mkdir()
+    (tmp_path / "releases" / "notes" / "SHA256SUMS").write_text("nonsense")
+    for catalogue in ("", "bundled"):
+        found = Store(root).catalogue(source, catalogue)
+        assert only(found) == BUILD
+        assert found.name == f"the folder {source.location} (1 of 2 listed files are there)"
+    assert only(Store(root).catalogue(UPSTREAM, source.location)) == BUILD
+    assert Store(root).payload(BUILD, source, zstd=False).files == 16
+
+
+def test_folder_that_is_none(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(ContentError, match="has no TAG/SHA256SUMS"):
+        Store(root).catalogue(Source("folder", str(tmp_path)))
+    source = releases(tmp_path)
+    (tmp_path / "releases" / TAG / "SHA256SUMS").write_text("<html>")
+    with pytest.raises(ContentError, match="no checksum"):
+        Store(root).catalogue(source)
+    (tmp_path / "releases" / TAG / NAME).unlink()
+    with pytest.raises(TransportError, match=f"{TAG}.*is not there"):
+        Store(root).payload(BUILD, source, zstd=True)
+
+
+def test_catalogue_of_rows(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = f"{TAG}\t{NAME}\t{BUILD.sha256}\n"
+    (tmp_path / "rows.tsv").write_text(rows)
+    assert only(Store(root).catalogue(UPSTREAM, str(tmp_path / "rows.tsv"))) == BUILD
+    with pytest.raises(TransportError, match=r"catalogue .*none.tsv can't be read"):
+        Store(root).catalogue(UPSTREAM, str(tmp_path / "none.tsv"))
+    (tmp_path / "binary.tsv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ContentError, match="is not text"):
+        Store(root).catalogue(UPSTREAM, str(tmp_path / "binary.tsv"))
+    with serve({"/rows.tsv": [Answer(body=rows.encode()), Answer(503)]}) as server:
+        url = server.url("/rows.tsv", user="user:secret@")
+        for _ in range(3):
+            found = quick(root).catalogue(UPSTREAM, url)
+            assert only(found) == BUILD
+        assert server.count("/rows.tsv") == 1
+        assert found.name == f"the catalogue {server.url('/rows.tsv')}"
+        monkeypatch.setattr(store, "TEXT_AGE", 0.0)
+        kept = quick(root).catalogue(UPSTREAM, url)
+        assert only(kept) == BUILD
+        assert "can't be reached now" in kept.name
+    assert "secret" not in "".join(path.name + path.read_text() for path in root.rglob("*") if path.is_file())
+
+
+def test_catalogue_that_is_a_page(root: Path) -> None:
+    with (
+        serve({"/rows.tsv": [Answer(body=b"<!doctype html>")]}) as server,
+        pytest.raises(ContentError, match="HTML"),
+    ):
+        quick(root).catalogue(UPSTREAM, server.url("/rows.tsv"))
+
+
+def test_bundled_catalogue(root: Path) -> None:
+    assert (
+        Store(root).catalogue(UPSTREAM).name
+        == Store(root).catalogue(Source("url", "http://x"), "bundled").name
+    )
+    assert not root.exists()
+
+
+def test_token_goes_to_the_source_only(root: Path) -> None:
+    rows = f"{TAG}\t{NAME}\t{BUILD.sha256}\n".encode()
+    with serve({PATH: [Answer(body=SMALL)]}) as server, serve({"/rows.tsv": [Answer(body=rows)]}) as other:
+        for number, made in enumerate((Store(root, token="t0ken"), Store(root / "2", Http("t0ken")))):
+            found = only(made.catalogue(mirror(server), other.url("/rows.tsv")))
+            made.payload(found, mirror(server), zstd=True)
+            assert server.asked[number][1]["authorization"] == "Bearer t0ken"
+            assert "authorization" not in other.asked[number][1]
+    for path in root.rglob("*"):
+        assert not path.is_file() or b"t0ken" not in path.read_bytes()
+
+
+def test_what_is_there_needs_no_heavy_import(tmp_path: Path, root: Path) -> None:
+    source = releases(tmp_path)
+    made = Store(root).payload(BUILD, source, zstd=True)
+    command = [sys.executable, "-c", READER, str(root), NAME, str(BUILD.sha256)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{made.sha256}\n[]\n"
+
+
+def test_memory(tmp_path: Path, root: Path) -> None:
+    """A payload is made in less than 60 MB above the interpreter, download included."""
+    noise = os.urandom(8 << 20)
+    archive = gzip.compress(tar([*tree(), *(Entry(f"python/lib/noise-{n}", noise) for n in range(2))]), 1)
+    script = (
+        "import resource\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        + WORKER
+        + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    with serve({PATH: [Answer(body=archive)]}) as server:
+        digest = hashlib.sha256(archive).hexdigest()
+        command = [sys.executable, "-c", script, str(root), server.url("/pbs"), NAME, digest]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    factor = 1 / 1024 if sys.platform == "darwin" else 1
+    assert int(done.stdout.splitlines()[-1]) * factor < 60 * 1024

@@ -1,0 +1,115 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts and catalogues in a form that a person can write down, for the tests of plans. Never touches a real host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
+    Build,
+    Catalogue,
+    from_rows,
+    parse_filename,
+    parse_name,
+    resolve,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+    Finish,
+    Installed,
+    Observed,
+    Receipt,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.target import LEVEL_FLAGS, from_facts
+
+# A host with glibc and a CPU of level 3.
+FACTS = {
+    "os": "Linux",
+    "arch": "x86_64",
+    "libc": "glibc",
+    "libc_version": "2.36",
+    "cpu_flags": " ".join(sorted(LEVEL_FLAGS[0][1] | LEVEL_FLAGS[1][1])),
+    "tools": "tar gzip sha256sum",
+    "free_kb": "10000000",
+}
+
+
+def name_of(text: str, triple: str = "x86_64-unknown-linux-gnu") -> str:
+    """``3.13.1+20250115[+OPTIONS][ FLAVOR]`` -> the name of a build's folder; such a name is returned as it is."""
+    if text.startswith("cpython-"):
+        return text
+    words, _, flavor = text.partition(" ")
+    version, release, *options = words.split("+")
+    middle = "-".join(part for part in (triple, "+".join(options), flavor or "install_only_stripped") if part)
+    return f"cpython-{version}+{release}-{middle}"
+
+
+def build_of(text: str) -> Build:
+    build = parse_name(name_of(text))
+    assert build is not None, text
+    return build
+
+
+def installed_of(said: str | Mapping[str, Any]) -> Installed:
+    """A name, or a mapping with ``name`` and what is unusual: ``fault``, ``installed_at``, ``finish``, ``receipt: false``."""
+    if isinstance(said, str):
+        said = {"name": said}
+    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt"}
+    assert not unknown, unknown
+    build = build_of(said["name"])
+    receipt = Receipt(
+        build,
+        url="",
+        finish=Finish(**said.get("finish", {})),
+        executable="bin/python3",
+        modules=600,
+        files_sha256="0" * 64,
+        installed_at=said.get("installed_at", "2026-01-01T00:00:00Z"),
+    )
+    if not said.get("receipt", True):
+        return Installed(build.name, build, None, said.get("fault", "its receipt is missing or can't be read"))
+    return Installed(build.name, build, receipt, said.get("fault", ""))
+
+
+def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
+    """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
+    known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
+    assert not set(host) - known, set(host) - known
+    installed = tuple(map(installed_of, host.get("installed", ())))
+    home = "/home/app"
+    return Observed(
+        root=desired.root.replace("~", home, 1),
+        bin_dir=desired.bin_dir.replace("~", home, 1),
+        root_state=host.get("root_state", "writable" if installed else "absent"),
+        bin_dir_state=host.get("bin_dir_state", "writable"),
+        installed=tuple(sorted(installed, key=lambda build: build.name)),
+        links=dict(host.get("links", {})),
+        occupied=frozenset(host.get("occupied", ())),
+        leftovers=tuple(host.get("leftovers", ())),
+        lock=host.get("lock", ""),
+        lock_state=host.get("lock_state", ""),
+        facts=FACTS | dict(host.get("facts", {})),
+    )
+
+
+@lru_cache(maxsize=None)
+def catalogue_of(filenames: tuple[str, ...], name: str = "the catalogue") -> Catalogue:
+    rows = (f"{parse_filename(filename).release}\t{filename}\t-" for filename in filenames)
+    return from_rows(name, "\n".join(rows))
+
+
+def resolver(filenames: Iterable[str] | None, facts: Mapping[str, str] = FACTS) -> Callable[[Request], Build]:
+    """The real resolution in a small catalogue; without one, being asked at all is a failure of the test."""
+    if filenames is None:
+        return _refuse
+    catalogue = catalogue_of(tuple(filenames))
+    return lambda request: resolve(request, from_facts(facts), catalogue)
+
+
+def _refuse(request: Request) -> Build:
+    raise AssertionError(f"{request.text} was looked for, and what is installed is enough")
