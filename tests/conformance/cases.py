@@ -4,12 +4,13 @@ A step declares something and says what that comes to. Each step is done three t
 prediction has to be what is then done, and the second time nothing may change. What a step does to the host beforehand
 (``first``) it does behind the front end's back, on the files themselves.
 
-The builds are those of the fixture ``builds``: 3.12 and 3.13 in release OLD, the same 3.13 rebuilt in NEW, a later 3.13 in NEWER.
+The builds are those of the fixture ``source``: 3.12 and 3.13 in release OLD, the same 3.13 rebuilt in NEW, a later 3.13 in NEWER.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Case:
 
 
 OLD, NEW, NEWER = "20250115", "20250317", "20250409"
-V12, V13, V13LATER = "3.12.1", "3.13.0", "3.13.4"
+V12, V13, V13LATER = "3.12.1", "3.13.0", "3.13.4"  # as the stand-ins say that they are
 OLD13, NEW13, LATER13, OLD12 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}", f"{V12}+{OLD}"
 TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"
 
@@ -137,8 +138,6 @@ def _killed(place: Place) -> None:
 
 
 def _hostname(place: Place) -> str:
-    import os
-
     return (place.files / "etc/hostname").read_text().strip() if place.files != Path("/") else os.uname().nodename
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .cases import Case, Place, Step
+from tests.conformance.cases import Case, Place, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import pytest
 from tests.tools.hosts import Host
 from tests.tools.playbook import LOCALHOST, run_play
 
-from .cases import CASES, Case, Place
-from .driver import Answer, Answers, perform
+from tests.conformance.cases import CASES, Case, Place
+from tests.conformance.driver import Answer, Answers, perform
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -43,14 +43,14 @@ def front_end(inventory: str, place: str) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
-def test_over_ssh(case: Case, fleet: Mapping[str, Host], builds: Path, tmp_path: Path) -> None:
+def test_over_ssh(case: Case, fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
     hosts = [fleet[kind] for kind in WITH_GLIBC]
     root = str(tmp_path / "root")
     inventory = "".join(f"{host.inventory_line}\n" for host in hosts)
-    perform(case, front_end(inventory, root), {host.name: Place(host.root, root) for host in hosts}, str(builds))
+    perform(case, front_end(inventory, root), {host.name: Place(host.root, root) for host in hosts}, str(source))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
-def test_over_the_local_connection(case: Case, builds: Path, tmp_path: Path) -> None:
+def test_over_the_local_connection(case: Case, source: Path, tmp_path: Path) -> None:
     root = str(tmp_path / "root")
-    perform(case, front_end(LOCALHOST, root), {"localhost": Place(Path("/"), root)}, str(builds))
+    perform(case, front_end(LOCALHOST, root), {"localhost": Place(Path("/"), root)}, str(source))

@@ -253,8 +253,8 @@ def test_free_space_that_is_not_known() -> None:
         ("start=0\nsays=Python 3.12.1\n", "start=139\nsays=\n", "it does not start: exit code 139"),
         ("start=0\nsays=Python 3.12.1\n", "start=0\nsays=Python 3.12.10\n", "it says that it is 'Python 3.12.10'"),
         ("start=0\nsays=Python 3.12.1\n", "start=0\nsays=\n", "it says that it is ''"),
-        ("modules=263", "modules=0", "263 of 263 standard library modules are missing"),
-        ("modules=263", "modules=262", "1 of 263 standard library modules are missing"),
+        ("modules=263", "modules=0", "its standard library lacks 263 of 263 modules and packages"),
+        ("modules=263", "modules=262", "its standard library lacks 1 of 263 modules and packages"),
         ("modules=263", "modules=264", ""),
         ("modules=263", "damaged=lib/a.py\nmodules=263", "its files differ from what was installed: lib/a.py"),
         (

@@ -42,7 +42,7 @@ def source(text: str, checksum: str = "") -> Source:
             Source("url", "http://u:p@mirror.example:8080/pbs?key=1"),
         ),
         ("/srv/builds", Source("folder", "/srv/builds")),
-        (f"/tmp/{NAME}", Source("archive", f"/tmp/{NAME}")),
+        (f"/srv/{NAME}", Source("archive", f"/srv/{NAME}")),
     ],
 )
 def test_parse_source(text: str, expected: Source) -> None:
@@ -85,8 +85,8 @@ def test_urls() -> None:
     assert urls(mirror, BUILD) == (f"https://mirror.example/pbs/{TAG}/{QUOTED}?key=1",)
     assert urls(source("/srv/builds"), BUILD) == (f"/srv/builds/{TAG}/{NAME}",)
     assert sums_urls(source("/srv/builds"), TAG) == (f"/srv/builds/{TAG}/SHA256SUMS",)
-    assert urls(source(f"/tmp/{NAME}"), BUILD) == (f"/tmp/{NAME}",)
-    assert sums_urls(source(f"/tmp/{NAME}"), TAG) == ("/tmp/SHA256SUMS",)
+    assert urls(source(f"/srv/{NAME}"), BUILD) == (f"/srv/{NAME}",)
+    assert sums_urls(source(f"/srv/{NAME}"), TAG) == ("/srv/SHA256SUMS",)
 
 
 @pytest.mark.parametrize(

@@ -411,8 +411,8 @@ SHARES = 4
 # -I would ignore the seed as well; without it a module beside this file, or in the current folder, could be
 # taken for one of the standard library.
 BOOT = (
-    "import sys; del sys.path[0], sys.argv[0]; __file__ = sys.argv[0]; file = open(__file__, encoding='utf-8'); "
-    "exec(compile(file.read(), __file__, 'exec'))"
+    "import sys; del sys.path[0], sys.argv[0]; __file__ = sys.argv[0]; "
+    "exec(compile(open(__file__, encoding='utf-8').read(), __file__, 'exec'))"
 )
 
 
@@ -619,7 +619,7 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
 
 
 def count_modules(tree: str) -> int:
-    """How many entries the standard library's folder and lib-dynload have, as observe.sh counts them with a glob."""
+    """How many entries the standard library's folder and lib-dynload have, as observe.sh counts them."""
 
     def count(folder: str) -> int:
         names = os.listdir(folder) if os.path.isdir(folder) else []

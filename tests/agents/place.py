@@ -1,0 +1,148 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the agents are tried: a folder that stands for a host's disk, and the POSIX shells that run them there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
+from tests.agents import fakes
+
+# Every program that the agents may start, apart from those that fetch and unpack.
+TOOLS = (
+    "awk cat chmod chown df find getconf id ldd ln ls mkdir mv printf rm rmdir sed sleep sysctl tr uname".split()
+)
+UNPACKING = ("gzip", "sha256sum", "tar", "zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """:ivar tools: the program whose applets are the tools, where they belong to the shell"""
+
+    name: str
+    command: tuple[str, ...]
+    tools: str = ""
+
+
+SHELLS = (
+    Shell("dash", ("dash", "-s")),
+    Shell("bash", ("bash", "-s")),
+    Shell("bash-posix", ("bash", "--posix", "-s")),
+    Shell("busybox", ("busybox", "sh", "-s"), tools="busybox"),
+    Shell("mksh", ("mksh", "-s")),
+)
+
+
+def needed(*programs: str) -> None:
+    """Skips the test where a program is missing."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: it is not installed (tests/packages.txt names the package)")
+
+
+def link_tools(folder: Path, names: Iterable[str], replaced: Mapping[str, str] = {}, applets: str = "") -> Path:
+    """A folder for the PATH in which only these programs are; those in ``replaced`` are other ones of that name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    have: set[str] = set()
+    if applets:
+        listed = subprocess.run([applets, "--list"], capture_output=True, text=True, check=True)
+        have = set(listed.stdout.split())
+    for name in names:
+        found = shutil.which(replaced.get(name, applets if name in have else name))
+        if found:
+            (folder / name).symlink_to(found)
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A disk of its own. ``root`` and ``bin_dir`` are what is declared; ``~`` stands for ``disk``."""
+
+    disk: Path
+    root: str
+    bin_dir: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def text(self, template: str) -> str:
+        """Paths in texts of a case: {root}, {bin}, {disk}."""
+        at = {"{root}": self.root, "{bin}": self.bin_dir}
+        for name, path in at.items():
+            template = template.replace(name, str(self.disk) + path[1:] if path.startswith("~") else path)
+        return template.replace("{disk}", str(self.disk))
+
+    def path(self, template: str) -> Path:
+        return Path(self.text(template))
+
+    def run(self, shell: Shell, script: str, *, as_user: int | None = None, umask: int | None = None) -> Completed:
+        return finished(self.start(shell, script, as_user=as_user, umask=umask))
+
+    def start(
+        self, shell: Shell, script: str, *, as_user: int | None = None, umask: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A shell in a process group of its own, which has been given the script."""
+        environment = {"HOME": str(self.disk), "LC_ALL": "C.UTF-8", **self.environment}
+        environment.setdefault("PATH", os.environ["PATH"])
+        command: Sequence[str] = [shutil.which(shell.command[0]) or shell.command[0], *shell.command[1:]]
+        if as_user is not None:
+            command = ["setpriv", f"--reuid={as_user}", f"--regid={as_user}", "--clear-groups", *command]
+            command[0:1] = [shutil.which("setpriv") or "setpriv"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={name: value for name, value in environment.items() if value != "(unset)"},
+            cwd="/",
+            umask=-1 if umask is None else umask,
+            start_new_session=True,
+        )
+        assert process.stdin
+        try:
+            process.stdin.write(os.fsencode(script))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        process.stdin = None
+        return process
+
+    def tree(self, *, padding: int = 0) -> dict[str, str]:
+        """Everything on the disk: path -> what it is. A build is one thing; empty folders count only where they are ours."""
+        return tree(self.disk, padding=padding)
+
+
+def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Completed:
+    out, err = process.communicate(timeout=timeout)
+    return Completed(process.returncode, os.fsdecode(out), os.fsdecode(err))
+
+
+def tree(top: Path, *, padding: int = 0) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def visit(folder: Path) -> None:
+        for path in sorted(folder.iterdir()):
+            name = str(path.relative_to(top))
+            if path.is_symlink():
+                found[name] = f"-> {path.readlink()}"
+            elif path.is_dir():
+                mode = path.stat().st_mode & 0o777
+                if (path / ".standalone-python").is_dir() and path.parent.name != ".staging":
+                    found[name] = fakes.state_of(path, padding)
+                else:
+                    found[name] = "folder" if mode == 0o755 else f"folder {mode:o}"
+                    visit(path)
+            elif path.is_file():
+                found[name] = f"file {path.read_text(errors='replace')!r}"
+            else:
+                found[name] = "something else"
+
+    visit(top)
+    return found
