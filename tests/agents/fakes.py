@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename, parse_name
 
 RELEASE = "20250115"
 TRIPLE = "x86_64-unknown-linux-gnu"
@@ -178,6 +178,10 @@ def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", pa
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_build(folder: Path) -> bool:
+    return (folder / ".standalone-python").is_dir() and parse_name(folder.name) is not None
 
 
 def state_of(folder: Path, padding: int = 0) -> str:

@@ -19,7 +19,7 @@ from tests.agents import fakes
 
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
-    "awk cat chmod chown df find getconf id ldd ln ls mkdir mv printf rm rmdir sed sleep sysctl tr uname".split()
+    "awk cat chmod chown df find getconf id ldd ln ls mkdir mv printf readlink rm rmdir sed sleep sysctl tr uname".split()
 )
 UNPACKING = ("gzip", "sha256sum", "tar", "zstd")
 
@@ -134,7 +134,7 @@ def tree(top: Path, *, padding: int = 0) -> dict[str, str]:
                 found[name] = f"-> {path.readlink()}"
             elif path.is_dir():
                 mode = path.stat().st_mode & 0o777
-                if (path / ".standalone-python").is_dir() and path.parent.name != ".staging":
+                if fakes.is_build(path):
                     found[name] = fakes.state_of(path, padding)
                 else:
                     found[name] = "folder" if mode == 0o755 else f"folder {mode:o}"

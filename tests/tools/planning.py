@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +62,8 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
         said = {"name": said}
     unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt"}
     assert not unknown, unknown
-    build = build_of(said["name"])
+    named = build_of(said["name"])
+    build = replace(named, filename=named.filename or f"{named.name}.tar.zst", sha256="ab" * 32)
     receipt = Receipt(
         build,
         url="",
@@ -72,7 +74,7 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
         installed_at=said.get("installed_at", "2026-01-01T00:00:00Z"),
     )
     if not said.get("receipt", True):
-        return Installed(build.name, build, None, said.get("fault", "its receipt is missing or can't be read"))
+        return Installed(named.name, named, None, said.get("fault", "its receipt is missing or can't be read"))
     return Installed(build.name, build, receipt, said.get("fault", ""))
 
 

@@ -5,14 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.supply import Supply, is_local, lookup_build
-
 DOCUMENTATION = """
 name: build
 author: standalone-python contributors (@standalone-python)
@@ -78,6 +70,14 @@ _raw:
       description: Flavor of the build.
       type: str
 """
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..plugin_utils.core.errors import StandalonePythonError
+from ..plugin_utils.core.supply import Supply, is_local, lookup_build
 
 
 class LookupModule(LookupBase):

@@ -98,11 +98,11 @@ def ensure(
     except _FactsNeeded:
         observed = observe(host, desired, facts=True, environment=environment)
         planned = plan(desired, observed, _resolver(supply, observed))
-    if check or not planned:
-        return Result(planned, observed, predict(planned, observed, desired))
-    if planned.installs and not observed.facts:
+    if planned.installs and not observed.facts and not check:
         observed = observe(host, desired, facts=True, environment=environment)
         planned = plan(desired, observed, _resolver(supply, observed))
+    if check or not planned:
+        return Result(planned, observed, predict(planned, observed, desired))
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
     after = _read(host.run(render.application(desired, planned, deliveries, environment)))
     try:

@@ -175,13 +175,16 @@ def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) ->
 
 
 def _commit(plan: Plan) -> Iterator[str]:
+    # Of links that go, those through a stable link go before it: where a run ends in the middle, none leads to nothing.
+    unlinks = [step for step in plan.steps if isinstance(step, Unlink)]
+    unlinks.sort(key=lambda step: step.path.rpartition("/")[2].startswith("cpython-"), reverse=True)
     for step in plan.steps:
         match step:
             case Install(build):
                 yield _call("settle", build.name)
             case SetLink(path, to):
                 yield _call("link", path, to)
-            case Unlink(path):
-                yield _call("unlink", path)
+            case Unlink():
+                yield _call("unlink", unlinks.pop().path)
             case Remove(name):
                 yield _call("remove", name)

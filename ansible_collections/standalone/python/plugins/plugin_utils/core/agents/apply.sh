@@ -53,7 +53,7 @@ discard() { # FOLDER: also where a killed run's tar is still busy in it, or a fo
 # A disk may be so full that the message about it found no room in its file.
 fail_if_full() { # [DETAIL]
   free=$(free_kb "$root")
-  [ -z "$free" ] || [ "$free" -ge 100 ] || fail space "$free kB are free below $root${1:+; $1}"
+  [ -z "$free" ] || [ ${#free} -gt 2 ] || fail space "$free kB are free below $root${1:+; $1}"
 }
 
 try() { # CODE COMMAND...: runs it; what it prints to standard error is the detail of a failure
@@ -69,11 +69,12 @@ lock() {
   refused=0
   while :; do
     # Into a folder of that name ln would go.
-    [ ! -d "$root/.lock" ] || fail lock "$root/.lock is not a lock"
+    if [ -d "$root/.lock" ] || { [ -e "$root/.lock" ] && [ ! -h "$root/.lock" ]; }; then
+      fail lock "$root/.lock is not a lock"
+    fi
     said=$(ln -s "$me" "$root/.lock" 2>&1) && break
     holder=$(lock_holder)
     if [ -n "$holder" ]; then
-      [ -h "$root/.lock" ] || [ ! -e "$root/.lock" ] || fail lock "$root/.lock is not a lock"
       if [ "$(lock_state "$holder")" = dead ]; then
         break_lock "$holder"
         continue
@@ -126,7 +127,7 @@ restore() { # a build whose exchange was not completed goes back to its place
 
 clear_leftovers() {
   try io restore
-  [ ! -e "$root/.staging" ] || try io discard "$root/.staging"
+  try io discard "$root/.staging"
   for claim in "$root"/.lock-broken-*; do rmdir "$claim" 2>/dev/null; done
   try io rm -f "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"
 }
@@ -141,7 +142,8 @@ begin() { # NAME: an empty place for a build that is being made
 
 space() { # KILOBYTES NEEDED
   free=$(free_kb "$staging")
-  [ -z "$free" ] || [ "$free" -ge "$1" ] || fail space "$1 $free"
+  # By length first: mksh counts with 32 bits, and there are disks with more kilobytes.
+  [ -z "$free" ] || [ ${#free} -gt ${#1} ] || { [ ${#free} -eq ${#1} ] && [ "$free" -ge "$1" ]; } || fail space "$1 $free"
 }
 
 unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
@@ -150,7 +152,8 @@ unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
-  { "$packer" -dcq "$1" 2>>"$here/err" || : >"$here/broken"; } | tar -xof - -C "$here" ${2:+"$2"} 2>>"$here/err" &&
+  # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape.
+  { "$packer" -dcq "$1" 2>>"$here/err" || : >"$here/broken"; } | (cd "$here" && tar -xof - ${2:+"$2"}) 2>>"$here/err" &&
     [ ! -e "$here/broken" ]
 }
 
@@ -267,10 +270,10 @@ may_link() { # PATH: a link of ours, or nothing, must be there
   step="checking $1"
   if [ -h "$1" ]; then
     [ "$force" != yes ] || return 0
-    at=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$1")
-    case ${at##* -> } in
+    at=$(leads_to "$1")
+    case $at in
       "$root"/* | cpython-*) return ;;
-      *) fail foreign "$1 leads to ${at##* -> }" ;;
+      *) fail foreign "$1 leads to $at" ;;
     esac
   fi
   [ ! -e "$1" ] || { [ "$force" = yes ] && [ ! -d "$1" ]; } || fail foreign "$1"

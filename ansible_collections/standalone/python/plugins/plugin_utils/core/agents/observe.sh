@@ -119,8 +119,24 @@ compare() ( # BUILD-FOLDER: every file against the list, and what the standard l
 )
 
 lock_holder() { # -> the text of the lock, empty where nobody holds it
-  held=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$root/.lock" 2>/dev/null) || return 0
-  printf '%s' "${held##* -> }"
+  leads_to "$root/.lock" 2>/dev/null || :
+}
+
+leads_to() { # LINK -> where it leads
+  if have readlink; then readlink "$1"
+  else
+    listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$1") && printf '%s' "${listed#*"$1 -> "}"
+  fi
+}
+
+links() { # LINK...: all at once by ls, if it doesn't hide letters that aren't ASCII, as busybox' does
+  [ $# -gt 0 ] || return 0
+  listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)
+  case $listed in
+    *'?'*) have readlink || { say ls "$listed" && return; } ;;
+    *) say ls "$listed" && return ;;
+  esac
+  for p; do say ls "$(printf 'link %s -> ' "$p" && readlink "$p")"; done
 }
 
 started() { # PID -> when that process started, in the kernel's ticks; empty where the kernel doesn't say or it is gone
@@ -193,7 +209,7 @@ observe() {
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
   done
-  [ $# -eq 0 ] || say ls "$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)"
+  links "$@"
   [ "$facts" != yes ] || host_facts
   echo '== standalone-python observation end =='
 }

@@ -1,0 +1,580 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What agents promise, as one table: how a host's disk looks before, what the agent is told to do, what it says, how the disk
+looks afterwards.
+
+Nothing here knows a shell. In texts, {root}, {bin} and {disk} are the host's; builds are named as ``3.13.1`` or
+``3.13.1+20250317`` and are fakes (see fakes.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+# What is on the disk before
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    path: str
+    text: str = ""
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    path: str
+    mode: int = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    path: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A build as its finisher left it; with another receipt, or (None) none; at its place, or at ``path``."""
+
+    what: str
+    receipt: str | None = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Something of a build that was there is not any more."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """``alive``: its holder runs; ``dead``: it has ended; ``reused``: its number is another process's now; ``elsewhere``: it is on
+    another host; ``before``: it ran before this machine started anew."""
+
+    kind: Literal["alive", "dead", "reused", "elsewhere", "before"]
+
+
+Thing = File | Folder | Link | Built | Gone | Lock
+
+# What the agent is told to do
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A build comes. ``spoiled``: its archive has another checksum than it should, or is cut off, or has no interpreter."""
+
+    what: str
+    spoiled: Literal["", "checksum", "cut", "empty", "start", "reports"] = ""
+    need_kb: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SetTo:
+    path: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    what: str
+
+
+Step = Get | SetTo | Unset | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """
+    :ivar settings: of the declaration, where not the defaults; root and bin_dir are below the disk, or begin with ~/
+    :ivar steps: None for an observation
+    :ivar sees: parts of the observation (of the one before the end, where steps are carried out)
+    :ivar fails: the code of the failure, and a text in what the user is told
+    :ivar after: the disk, apart from what it was before (None for what is gone); a failure leaves it as it was
+    """
+
+    name: str
+    before: tuple[Thing, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    steps: tuple[Step, ...] | None = None
+    sees: Mapping[str, object] = field(default_factory=dict)
+    fails: tuple[str, str] = ("", "")
+    after: Mapping[str, str | None] = field(default_factory=dict)
+    user: Literal["", "other"] = ""
+    umask: int | None = None
+
+
+ONE = "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
+NEWER = "cpython-3.13.2+20250317-x86_64-unknown-linux-gnu-install_only_stripped"
+OTHER = "cpython-3.12.8+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
+STABLE, PYTHON = "{root}/cpython-3.13", "{bin}/python3.13"
+TO_PYTHON = "{root}/cpython-3.13/bin/python3.13"
+FINISHED = (Built("3.13.1"), Link(STABLE, ONE), Link(PYTHON, TO_PYTHON))
+INSTALL = (Get("3.13.1"), SetTo(STABLE, ONE), SetTo(PYTHON, TO_PYTHON))
+INSTALLED: Mapping[str, str | None] = {
+    "{root}": "folder",
+    f"{{root}}/{ONE}": "build 3.13.1",
+    "{bin}": "folder",
+    STABLE: f"-> {ONE}",
+    PYTHON: f"-> {TO_PYTHON}",
+}
+UPGRADE = (Get("3.13.2+20250317"), SetTo(STABLE, NEWER), SetTo(PYTHON, TO_PYTHON), Drop("3.13.1"))
+UPGRADED: Mapping[str, str | None] = {
+    f"{{root}}/{ONE}": None,
+    f"{{root}}/{NEWER}": "build 3.13.2+20250317",
+    STABLE: f"-> {NEWER}",
+}
+ODD_ROOTS = {
+    "spaces": "opt/py thon  s",
+    "quotes": """opt/it's a "root\"""",
+    "dollar": "opt/$HOME`id`$(id)",
+    "glob": "opt/[a-z]*?{a,b}",
+    "backslash": "opt/back\\slash\\n",
+    "unicode": "opt/Pythön-蛇-🐍",
+    "dash": "-rf/--help",
+    "equals": "opt/a=b;c&d|e#f!",
+    "tilde within": "opt/~/python",
+}
+
+
+def _builds(**faults: str) -> dict[str, str]:
+    return {name.replace("_", "."): fault for name, fault in faults.items()}
+
+
+OBSERVING: tuple[Case, ...] = (
+    Case("nothing there", sees={"root_state": "absent", "bin_dir_state": "absent", "builds": {}, "links": {}}),
+    Case("an empty root", (Folder("{root}"),), sees={"root_state": "writable", "builds": {}}),
+    Case("the root is a file", (File("{root}"),), sees={"root_state": "notfolder"}),
+    Case("the root is a link to a folder", (Folder("{disk}/real"), Link("{root}", "{disk}/real")), sees={"root_state": "writable"}),
+    Case("the root is a link to nothing", (Link("{root}", "nowhere"),), sees={"root_state": "notfolder"}),
+    Case("the root can't be read", (Folder("{root}", 0o711),), user="other", sees={"root_state": "unreadable"}),
+    Case("the root can't be written", (Folder("{root}"),), user="other", sees={"root_state": "unwritable"}),
+    Case("the root can't be made", user="other", sees={"root_state": "unwritable", "bin_dir_state": "unwritable"}),
+    Case("the root would be below a file", (File("{disk}/opt"),), sees={"root_state": "unwritable"}),
+    Case("the home stands for ~", FINISHED, {"root": "~/opt/python", "bin_dir": "~/bin"}, sees={"builds": {"3.13.1": ""}}),
+    Case(
+        "the home has a slash at its end",
+        FINISHED,
+        {"root": "~/opt/python", "HOME": "{disk}/"},
+        sees={"root": "{disk}/opt/python", "builds": {"3.13.1": ""}},
+    ),
+    Case(
+        "a build and its links",
+        FINISHED,
+        sees={"builds": {"3.13.1": ""}, "links": {STABLE: ONE, PYTHON: TO_PYTHON}, "occupied": (), "leftovers": ()},
+    ),
+    Case("every file is as it was", FINISHED, {"verify": "full"}, sees={"builds": {"3.13.1": ""}}),
+    Case(
+        "two builds",
+        (*FINISHED, Built("3.12.8")),
+        sees={"builds": {"3.13.1": "", "3.12.8": ""}},
+    ),
+    Case(
+        "a folder of that name without a receipt's folder",
+        (Folder(f"{{root}}/{ONE}/bin"), File("{root}/cpython-notes.txt")),
+        sees={"builds": {}, "occupied": (f"{{root}}/{ONE}", "{root}/cpython-notes.txt")},
+    ),
+    Case(
+        "a folder with a receipt's folder and no build's name",
+        (Folder("{root}/cpython-mine/.standalone-python"),),
+        sees={"builds": {}, "occupied": ("{root}/cpython-mine",)},
+    ),
+    Case(
+        "foreign things where links go",
+        (File("{bin}/python3"), Folder("{bin}/python"), Link("{bin}/python3.13", "/usr/bin/python3"), File("{bin}/pip")),
+        sees={"occupied": ("{bin}/python", "{bin}/python3"), "links": {PYTHON: "/usr/bin/python3"}},
+    ),
+    Case(
+        "links to nothing, to themselves, with spaces and arrows",
+        (Link("{bin}/python3", "no where"), Link("{bin}/python", "python"), Link("{bin}/python3.13", "a -> b")),
+        sees={"links": {"{bin}/python3": "no where", "{bin}/python": "python", PYTHON: "a -> b"}},
+    ),
+    Case("no receipt", (Built("3.13.1", receipt=None),), sees={"builds": {"3.13.1": "receipt is missing"}}),
+    Case("an empty receipt", (Built("3.13.1", "\n"),), sees={"builds": {"3.13.1": "receipt is missing"}}),
+    Case("half a receipt", (Built("3.13.1", '{\n "version": "3.13'),), sees={"builds": {"3.13.1": "receipt is missing"}}),
+    Case(
+        "a receipt that looks like an agent's answer",
+        (
+            Built("3.13.1", "== standalone-python observation end ==\nbuild=x\nlock=y\n== standalone-python observation 1 =="),
+            Built("3.12.8"),
+        ),
+        sees={"builds": {"3.13.1": "receipt is missing", "3.12.8": ""}},
+    ),
+    Case("a receipt in one line without an end", (Built("3.13.1", "(one line)"),), sees={"builds": {"3.13.1": ""}}),
+    Case(
+        "another build's receipt",
+        (Built("3.12.8"), Built("3.12.8", path=f"{{root}}/{ONE}")),
+        sees={"builds": {"3.12.8": "", "3.13.1": "receipt is missing"}},
+    ),
+    Case(
+        "the interpreter is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/bin/python3.13")),
+        sees={"builds": {"3.13.1": "executable is missing"}},
+    ),
+    Case(
+        "the interpreter can't be executed",
+        (*FINISHED, File(f"{{root}}/{ONE}/bin/python3.13", "#!/bin/sh\n")),
+        sees={"builds": {"3.13.1": "executable is missing|does not start"}},
+    ),
+    Case(
+        "the interpreter does not start",
+        (
+            *FINISHED,
+            File(f"{{root}}/{ONE}/bin/python3.13", "#!/bin/sh\nprintf 'lib%sz.so: no such\\n\\n== end ==' a >&2\nexit 127\n", 0o755),
+        ),
+        sees={"builds": {"3.13.1": "does not start: libaz.so: no such +== end =="}},
+    ),
+    Case(
+        "the interpreter says that it is another",
+        (*FINISHED, File(f"{{root}}/{ONE}/bin/python3.13", "#!/bin/sh\necho Python 3.13.0\n", 0o755)),
+        sees={"builds": {"3.13.1": "it says that it is 'Python 3.13.0'"}},
+    ),
+    Case(
+        "a module is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/lib/python3.13/os.py")),
+        sees={"builds": {"3.13.1": "1 of 5 "}},
+    ),
+    Case(
+        "the only extension module is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/lib/python3.13/lib-dynload/_json.so")),
+        sees={"builds": {"3.13.1": "1 of 5 "}},
+    ),
+    Case(
+        "the standard library is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/lib")),
+        sees={"builds": {"3.13.1": "5 of 5 "}},
+    ),
+    Case(
+        "bytecode makes no module more",
+        (
+            *FINISHED,
+            File(f"{{root}}/{ONE}/lib/python3.13/__pycache__/os.pyc"),
+            Gone(f"{{root}}/{ONE}/lib/python3.13/os.py"),
+        ),
+        sees={"builds": {"3.13.1": "1 of 5 "}},
+    ),
+    Case(
+        "a quick look opens no file",
+        (*FINISHED, File(f"{{root}}/{ONE}/lib/python3.13/os.py", "raise SystemExit")),
+        sees={"builds": {"3.13.1": ""}},
+    ),
+    Case(
+        "a changed file is found",
+        (*FINISHED, File(f"{{root}}/{ONE}/lib/python3.13/os.py", "raise SystemExit")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: lib/python3.13/os.py$"}},
+    ),
+    Case(
+        "a file with an odd name is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/share/it's \"odd\" $HOME.txt")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: share/it's \"odd\" \\$HOME.txt$"}},
+    ),
+    Case(
+        "a link leads elsewhere",
+        (*FINISHED, Link(f"{{root}}/{ONE}/bin/python", "../lib/python3.13/os.py")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: bin/python$"}},
+    ),
+    Case(
+        "files that were added are reported and are no fault",
+        (
+            *FINISHED,
+            File(f"{{root}}/{ONE}/lib/python3.13/sitecustomize.py"),
+            File(f"{{root}}/{ONE}/lib/python3.13/site-packages/mine.py"),
+        ),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": ""}, "extra": ("lib/python3.13/sitecustomize.py",)},
+    ),
+    Case(
+        "the list of files was changed",
+        (*FINISHED, File(f"{{root}}/{ONE}/.standalone-python/files.sha256")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "list of files|files differ"}},
+    ),
+    Case(
+        "the list of files is gone",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/.standalone-python/files.sha256")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: .standalone-python/files.sha256"}},
+    ),
+    Case(
+        "what a killed run left",
+        (
+            Folder("{root}/.staging/x/python"),
+            Link("{root}/.standalone-python-link", "x"),
+            Link("{bin}/.standalone-python-link", "x"),
+            Folder("{root}/.lock-broken-1_2"),
+        ),
+        sees={
+            "leftovers": (
+                "{root}/.staging",
+                "{root}/.standalone-python-link",
+                "{bin}/.standalone-python-link",
+                "{root}/.lock-broken-1_2",
+            )
+        },
+    ),
+    Case("somebody holds the lock", (Folder("{root}"), Lock("alive")), sees={"lock_state": "alive"}),
+    Case("a lock's holder is dead", (Folder("{root}"), Lock("dead")), sees={"lock_state": "dead"}),
+    Case("a lock's holder is dead, its number used again", (Folder("{root}"), Lock("reused")), sees={"lock_state": "dead"}),
+    Case("a lock from before the last start", (Folder("{root}"), Lock("before")), sees={"lock_state": "dead"}),
+    Case("a lock of another host", (Folder("{root}"), Lock("elsewhere")), sees={"lock_state": "elsewhere"}),
+    Case(
+        "another user holds the lock",
+        (Folder("{root}"), Lock("alive")),
+        user="other",
+        sees={"lock_state": "alive"},
+    ),
+    *(
+        Case(f"an odd root: {name}", FINISHED, {"root": root, "verify": "full"}, sees={"builds": {"3.13.1": ""}, "links": {
+            STABLE: ONE, PYTHON: TO_PYTHON}})
+        for name, root in ODD_ROOTS.items()
+    ),
+    Case(
+        "an odd folder for links",
+        FINISHED,
+        {"bin_dir": "opt/py thon/$b'i\"n"},
+        sees={"builds": {"3.13.1": ""}, "links": {STABLE: ONE, PYTHON: TO_PYTHON}},
+    ),
+    Case(
+        "names with newlines concern nobody",
+        (*FINISHED, Link("{bin}/python\nlock=x", "y"), Folder("{root}/cpython-\n== standalone-python observation end ==")),
+        sees={"builds": {"3.13.1": ""}, "links": {STABLE: ONE, PYTHON: TO_PYTHON}, "lock_state": "", "occupied": ()},
+    ),
+)
+
+APPLYING: tuple[Case, ...] = (
+    Case("install", steps=INSTALL, sees={"builds": {"3.13.1": ""}}, after={"{disk}/opt": "folder", **INSTALLED}),
+    Case(
+        "install below the home",
+        settings={"root": "~/opt/python", "bin_dir": "~/bin"},
+        steps=INSTALL,
+        after={"{disk}/opt": "folder", **INSTALLED},
+    ),
+    Case("umask 077", steps=INSTALL, umask=0o077, after={"{disk}/opt": "folder", **INSTALLED}),
+    Case("umask 002", steps=INSTALL, umask=0o002, after={"{disk}/opt": "folder", **INSTALLED}),
+    Case(
+        "the root's mode",
+        settings={"mode": "0750"},
+        steps=(Get("3.13.1"),),
+        after={"{disk}/opt": "folder", "{root}": "folder 750", f"{{root}}/{ONE}": "build 3.13.1 (mode 0750)"},
+    ),
+    Case(
+        "the root is there and keeps its mode",
+        (Folder("{root}", 0o711),),
+        settings={"mode": "0750"},
+        steps=(Get("3.13.1"),),
+        after={f"{{root}}/{ONE}": "build 3.13.1 (mode 0750)"},
+    ),
+    Case(
+        "how it is finished",
+        settings={"externally_managed": False, "compile_bytecode": True, "patch_sysconfig": False},
+        steps=(Get("3.13.1"),),
+        after={
+            "{disk}/opt": "folder",
+            "{root}": "folder",
+            f"{{root}}/{ONE}": "build 3.13.1 (compile_bytecode True, externally_managed False, patch_sysconfig False)",
+        },
+    ),
+    *(
+        Case(
+            f"install into an odd root: {name}",
+            settings={"root": root},
+            steps=INSTALL,
+            sees={"builds": {"3.13.1": ""}},
+            after={"(parents)": "folder", **INSTALLED},
+        )
+        for name, root in ODD_ROOTS.items()
+    ),
+    Case(
+        "upgrade in a root with letters that aren't ASCII",
+        FINISHED,
+        {"root": ODD_ROOTS["unicode"]},
+        steps=UPGRADE,
+        sees={"builds": {"3.13.2": ""}},
+        after=UPGRADED,
+    ),
+    Case("upgrade", FINISHED, steps=UPGRADE, sees={"builds": {"3.13.2": ""}}, after=UPGRADED),
+    Case(
+        "two builds at once",
+        steps=(Get("3.13.1"), Get("3.12.8"), SetTo(STABLE, ONE)),
+        sees={"builds": {"3.13.1": "", "3.12.8": ""}},
+        after={
+            "{disk}/opt": "folder",
+            "{root}": "folder",
+            f"{{root}}/{ONE}": "build 3.13.1",
+            f"{{root}}/{OTHER}": "build 3.12.8",
+            STABLE: f"-> {ONE}",
+        },
+    ),
+    Case(
+        "repair: the build is exchanged",
+        (*FINISHED, Gone(f"{{root}}/{ONE}/lib")),
+        steps=(Get("3.13.1"),),
+        sees={"builds": {"3.13.1": ""}},
+        after={f"{{root}}/{ONE}": "build 3.13.1"},
+    ),
+    Case(
+        "links only",
+        (Built("3.13.1"),),
+        steps=INSTALL[1:],
+        after={STABLE: f"-> {ONE}", PYTHON: f"-> {TO_PYTHON}", "{bin}": "folder"},
+    ),
+    Case(
+        "a link over a link to a folder",
+        (Built("3.13.1"), Built("3.13.2+20250317"), Link(STABLE, ONE)),
+        steps=(SetTo(STABLE, NEWER),),
+        after={STABLE: f"-> {NEWER}"},
+    ),
+    Case(
+        "absent",
+        FINISHED,
+        steps=(Unset(PYTHON), Unset(STABLE), Drop("3.13.1")),
+        sees={"builds": {}, "links": {}},
+        after={PYTHON: None, STABLE: None, f"{{root}}/{ONE}": None},
+    ),
+    Case("what the run before has removed", FINISHED, steps=(Unset("{bin}/python3"), Drop("3.12.8")), after={}),
+    Case(
+        "a foreign file where a link goes",
+        (File(PYTHON, "mine"),),
+        steps=INSTALL,
+        fails=("foreign", "is not ours"),
+    ),
+    Case(
+        "a foreign link where a link goes",
+        (Link(PYTHON, "/usr/bin/true"),),
+        steps=INSTALL,
+        fails=("foreign", "/usr/bin/true"),
+    ),
+    Case("a foreign folder where a link goes", (Folder(PYTHON),), steps=INSTALL, fails=("foreign", "is not ours")),
+    Case(
+        "a foreign folder where a link goes, with force",
+        (Folder(PYTHON),),
+        {"force": True},
+        steps=INSTALL,
+        fails=("foreign", "is not ours"),
+    ),
+    Case(
+        "foreign files and links, with force",
+        (File(PYTHON, "mine"), Folder("{root}"), Link("{root}/cpython-3.13", "/usr")),
+        {"force": True},
+        steps=INSTALL,
+        after=INSTALLED,
+    ),
+    Case(
+        "a foreign folder in a build's place, with force",
+        (File(f"{{root}}/{ONE}/mine"),),
+        {"force": True},
+        steps=INSTALL,
+        after={**INSTALLED, f"{{root}}/{ONE}/mine": None},
+    ),
+    Case("another checksum", FINISHED, steps=(Get("3.13.2+20250317", "checksum"), *UPGRADE[1:]), fails=("checksum", "sha256")),
+    Case("another checksum, nothing there", steps=(Get("3.13.1", "checksum"),), fails=("checksum", "sha256")),
+    Case("a cut-off archive", FINISHED, steps=(Get("3.13.2+20250317", "cut"),), fails=("unpack", "as it was")),
+    Case("an archive without an interpreter", FINISHED, steps=(Get("3.13.2+20250317", "empty"),), fails=("content", "bin/python3")),
+    Case(
+        "a build that does not start",
+        FINISHED,
+        steps=(Get("3.13.2+20250317", "start"), *UPGRADE[1:]),
+        fails=("start", "GLIBC_2.99' not found"),
+    ),
+    Case(
+        "what the finisher reports",
+        FINISHED,
+        steps=(Get("3.13.2+20250317", "reports"),),
+        fails=("module", "import ssl"),
+    ),
+    Case(
+        "the second of two builds fails",
+        steps=(Get("3.13.1"), Get("3.12.8", "checksum")),
+        fails=("checksum", "as it was"),
+    ),
+    Case("too little space", FINISHED, steps=(Get("3.13.2+20250317", need_kb=1 << 50),), fails=("space", "make room")),
+    Case("the root is a file", (File("{root}"),), steps=INSTALL, fails=("unwritable", "as it was")),
+    Case("not allowed to write", (Folder("{root}"),), steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),
+    Case("not allowed to make the root", steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),
+    Case(
+        "somebody holds the lock",
+        (*FINISHED, Lock("alive")),
+        {"lock_timeout": 0},
+        steps=UPGRADE,
+        fails=("locked", "another run holds the lock"),
+    ),
+    Case(
+        "another user holds the lock",
+        (Folder("{root}", 0o777), Lock("alive")),
+        {"lock_timeout": 0},
+        steps=INSTALL,
+        user="other",
+        fails=("locked", "another run holds the lock"),
+    ),
+    Case(
+        "a lock of another host is respected",
+        (*FINISHED, Lock("elsewhere")),
+        {"lock_timeout": 0},
+        steps=UPGRADE,
+        fails=("locked", "another run holds the lock"),
+    ),
+    *(
+        Case(
+            f"a lock whose holder is no more is broken: {kind}",
+            (*FINISHED, Lock(kind)),
+            {"lock_timeout": 0},
+            steps=UPGRADE,
+            sees={"lock_state": ""},
+            after={**UPGRADED, "{root}/.lock": None},
+        )
+        for kind in ("dead", "reused", "before")
+    ),
+    Case(
+        "a folder stands where the lock goes",
+        (*FINISHED, File("{root}/.lock/mine")),
+        steps=UPGRADE,
+        fails=("lock", "is not a lock"),
+    ),
+    Case(
+        "a file stands where the lock goes",
+        (*FINISHED, File("{root}/.lock", "mine")),
+        steps=UPGRADE,
+        fails=("lock", "is not a lock"),
+    ),
+    Case(
+        "what a killed run left is cleared",
+        (
+            *FINISHED,
+            File("{root}/.staging/x/python/file"),
+            Folder("{root}/.staging/y/python", 0o500),
+            Link("{root}/.standalone-python-link", "x"),
+            Link("{bin}/.standalone-python-link", "x"),
+            Folder("{root}/.lock-broken-1_2"),
+        ),
+        steps=(),
+        sees={"leftovers": (), "builds": {"3.13.1": ""}},
+        after={"(leftovers)": None},
+    ),
+    Case(
+        "an exchange that was not completed is undone",
+        (Built("3.13.1", path=f"{{root}}/.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.staging/{ONE}/python/half")),
+        steps=(),
+        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        after={"(leftovers)": None, f"{{root}}/{ONE}": "build 3.13.1"},
+    ),
+    Case(
+        "an exchange that was completed stays",
+        (*FINISHED, File(f"{{root}}/.staging/{ONE}/old/half")),
+        steps=(),
+        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        after={"(leftovers)": None},
+    ),
+)

@@ -1,0 +1,85 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host and a supply for ``ensure``, both on this machine: a shell on a folder, and fake builds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Payload
+from tests.agents import fakes
+from tests.agents.place import Place, Shell, finished
+
+
+@dataclass
+class LocalHost:
+    """``applying`` is the environment of the scripts that change something, beside the place's own."""
+
+    place: Place
+    shell: Shell
+    sent: Path
+    applying: Mapping[str, str] = field(default_factory=dict)
+    as_user: int | None = None
+    scripts: list[str] = field(default_factory=list)
+
+    def run(self, script: str) -> Completed:
+        self.scripts.append(script)
+        applies = script.endswith("apply </dev/null\n")
+        environment = {**self.place.environment, **(self.applying if applies else {})}
+        place = Place(self.place.disk, self.place.root, self.place.bin_dir, environment)
+        return finished(place.start(self.shell, script, as_user=self.as_user))
+
+    def upload(self, path: Path, name: str) -> str:
+        there = self.sent / f"{len(self.scripts)}-{name}"
+        shutil.copyfile(path, there)
+        return str(there)
+
+
+@dataclass
+class Archives:
+    """A supply of archives that are there already, fakes or not."""
+
+    known: dict[Build, Path]
+    unpacked: int = 0
+
+    def _path(self, build: Build) -> Path:
+        """By name: of an installed build the receipt knows less."""
+        return next(path for known, path in self.known.items() if known.name == build.name)
+
+    @classmethod
+    def of_fakes(cls, names: Iterable[str], folder: Path, *, padding: int = 0, form: str = "gz") -> Archives:
+        return cls({fakes.fake(n): fakes.archive(fakes.fake(n), folder, form, padding=padding) for n in names})
+
+    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+        able = [b for b in self.known if request.admits(b.version, b.variant, b.release)]
+        return max(able, key=lambda b: (b.version, b.release))
+
+    def payload(self, build: Build, *, zstd: bool) -> Payload:
+        path = self._path(build)
+        form: Literal["zst", "gz"] = "zst" if path.name.endswith(".zst") else "gz"
+        return Payload(path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1)
+
+    def urls(self, build: Build) -> tuple[str, ...]:
+        return ()
+
+    def sha256(self, build: Build) -> str:
+        return fakes.sha256(self._path(build))
+
+    def shown_url(self, build: Build) -> str:
+        return "https://example.org/archive.tar.gz"
+
+
+def make(host: LocalHost, archives: Archives, options: Mapping[str, Any]) -> Result:
+    place = host.place
+    desired = declare({"root": place.root, "bin_dir": place.bin_dir, **options})
+    return ensure.ensure(host, desired, archives)

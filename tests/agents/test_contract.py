@@ -1,0 +1,271 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agents for POSIX shells keep the contract that cases.py writes down, in every shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import render
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
+    Install,
+    Plan,
+    Remove,
+    SetLink,
+    Unlink,
+)
+from tests.agents import cases, fakes
+from tests.agents.cases import Case
+from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree
+
+OTHER = 65534
+NO_BUILD = "an archive that holds something else"
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
+def shell(request: pytest.FixtureRequest) -> Shell:
+    chosen = request.param
+    assert isinstance(chosen, Shell)
+    needed(chosen.command[0])
+    return chosen
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder that any user may look into, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def place_for(case: Case, shell: Shell, disk: Path, tools: Path) -> Place:
+    place = Place(disk, *(_below(disk, str(case.settings.get(k, d))) for k, d in (("root", "opt/python"), ("bin_dir", "bin"))))
+    if "HOME" in case.settings:
+        place.environment["HOME"] = place.text(str(case.settings["HOME"]))
+    if shell.tools:
+        place.environment["PATH"] = str(link_tools(tools, [*TOOLS, *UNPACKING], applets=shell.tools))
+    return place
+
+
+def _below(disk: Path, path: str) -> str:
+    return path if path.startswith("~") else f"{disk}/{path}"
+
+
+def declared(case: Case, place: Place) -> Desired:
+    own = {key: value for key, value in case.settings.items() if key not in ("root", "bin_dir", "HOME")}
+    return declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": 5, **own})
+
+
+def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
+    match thing:
+        case cases.Built(what, receipt, path):
+            build = fakes.fake(what)
+            folder = place.path(path or f"{{root}}/{build.name}")
+            if receipt == "(one line)":
+                receipt = json.dumps(fakes.receipt_of(build))
+            fakes.write(build, folder, receipt)
+        case cases.Lock(kind):
+            place.path("{root}/.lock").symlink_to(lock_text(kind, stack))
+        case cases.Gone(path):
+            gone = place.path(path)
+            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        case cases.File(path, text, mode):
+            file = place.path(path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            file.chmod(mode)
+        case cases.Folder(path, mode):
+            place.path(path).mkdir(parents=True)
+            place.path(path).chmod(mode)
+        case cases.Link(path, to):
+            link = place.path(path)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(place.text(to))
+
+
+def lock_text(kind: str, stack: ExitStack) -> str:
+    """The text of a lock as observe.sh reads it: pid:started:boot:host."""
+    process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
+    stack.callback(process.kill)
+    started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    host = os.uname().nodename
+    if kind == "dead":
+        process.kill()
+        process.wait()
+    if kind == "reused":
+        started = str(int(started) - 100)
+    if kind == "before":
+        boot = "00000000-0000-4000-8000-000000000000"
+    if kind == "elsewhere":
+        host = "another." + host
+    return f"{process.pid}:{started}:{boot}:{host}"
+
+
+def delivery(step: cases.Get, build: Build, folder: Path) -> render.Pushed:
+    """The archive as it was sent, spoiled where the case wants that."""
+    if step.spoiled in ("empty", "start", "reports"):
+        path = spoiled_archive(step.spoiled, build, folder)
+    else:
+        path = fakes.archive(build, folder)
+    sha256 = fakes.sha256(path)
+    if step.spoiled == "checksum":
+        sha256 = "0" * 64
+    if step.spoiled == "cut":
+        path.write_bytes(path.read_bytes()[:700])
+        sha256 = fakes.sha256(path)
+    path.chmod(0o644)
+    return render.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64)
+
+
+SPOILED: Mapping[str, str] = {
+    "start": "echo \"/lib/libc.so.6: version \\`GLIBC_2.99' not found\" >&2\nexit 127\n",
+    "reports": "echo 'failure=module'\necho 'detail=import ssl: no'\nexit 3\n",
+}
+
+
+def spoiled_archive(how: str, build: Build, folder: Path) -> Path:
+    """An archive whose interpreter does not start or is missing."""
+    top = folder / how / "python" / "bin"
+    top.mkdir(parents=True)
+    if how in SPOILED:
+        (top / "python3").write_text(f"#!/bin/sh\n{SPOILED[how]}")
+        (top / "python3").chmod(0o755)
+    path = folder / f"{how}.tar.gz"
+    subprocess.run(["tar", "-czf", path, "-C", folder / how, "python"], check=True)
+    return path
+
+
+def planned(case: Case, place: Place, folder: Path) -> tuple[Plan, dict[str, render.Delivery]]:
+    steps: list[Install | SetLink | Unlink | Remove] = []
+    deliveries: dict[str, render.Delivery] = {}
+    for step in case.steps or ():
+        match step:
+            case cases.Get(what):
+                build = fakes.fake(what)
+                steps.append(Install(build, "install", "the case says so"))
+                deliveries[build.name] = delivery(step, build, folder)
+            case cases.SetTo(path, to):
+                steps.append(SetLink(place.text(path), place.text(to)))
+            case cases.Unset(path):
+                steps.append(Unlink(place.text(path), ""))
+            case cases.Drop(what):
+                steps.append(Remove(fakes.fake(what).name, "the case says so"))
+    return Plan(tuple(steps), ()), deliveries
+
+
+def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
+    """The observation has what the case says of it."""
+    for key, expected in sees.items():
+        match key:
+            case "builds":
+                assert isinstance(expected, Mapping)
+                faults = {str(i.build.version): i.fault for i in observed.installed}
+                assert set(faults) == set(expected)
+                for version, fault in expected.items():
+                    assert re.search(fault, faults[version]) if fault else not faults[version], faults
+            case "links":
+                assert isinstance(expected, Mapping)
+                assert observed.links == {place.text(path): place.text(to) for path, to in expected.items()}
+            case "occupied" | "leftovers":
+                assert isinstance(expected, tuple)
+                assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))
+            case "extra":
+                assert expected == tuple(path for build in observed.installed for path in build.extra)
+            case _:
+                assert getattr(observed, key) == place.text(str(expected))
+
+
+def below(disk: Path, path: Path) -> str:
+    return str(path.relative_to(disk))
+
+
+def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[str, str]:
+    if case.fails[0]:
+        return dict(before)
+    expected = dict(before)
+    for path, what in case.after.items():
+        if path == "(parents)":
+            for parent in place.path("{root}").relative_to(place.disk).parents:
+                if str(parent) != ".":
+                    expected[str(parent)] = "folder"
+        elif path == "(leftovers)":
+            ours = (".staging", ".lock-broken", ".standalone-python-link")
+            expected = {name: is_ for name, is_ in expected.items() if not any(part in name for part in ours)}
+        elif what is None:
+            gone = below(place.disk, place.path(path))
+            expected = {k: v for k, v in expected.items() if k != gone and not k.startswith(f"{gone}/")}
+        else:
+            expected[below(place.disk, place.path(path))] = place.text(what)
+    return expected
+
+
+@pytest.mark.parametrize("case", cases.OBSERVING, ids=lambda case: case.name)
+def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    place = place_for(case, shell, disk, tmp_path / "tools")
+    desired = declared(case, place)
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+        before = tree(disk)
+        done = place.run(shell, render.observation(desired, facts=False), as_user=as_user(case, tmp_path))
+        hold(case.sees, parse(done.output), place)
+    assert done.code == 0
+    assert done.errors == ""
+    assert tree(disk) == before
+
+
+@pytest.mark.parametrize("case", cases.APPLYING, ids=lambda case: case.name)
+def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    place = place_for(case, shell, disk, tmp_path / "tools")
+    desired = declared(case, place)
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+        before = tree(disk)
+        sent = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sent-")))
+        sent.chmod(0o755)
+        script = render.application(desired, *planned(case, place, sent))
+        user = as_user(case, tmp_path)
+        done = place.run(shell, script, as_user=user, umask=case.umask)
+        if case.fails[0]:
+            with pytest.raises(AgentError) as error:
+                parse(done.output)
+            assert f"\nfailure={case.fails[0]}\n" in done.output
+            assert case.fails[0] in FAILURES
+            assert case.fails[1] in str(error.value)
+            assert "the host is as it was" in str(error.value)
+            assert done.code == 1
+        else:
+            hold(case.sees, parse(done.output), place)
+            assert done.code == 0
+    assert tree(disk) == expected_tree(case, place, before)
+
+
+def as_user(case: Case, tmp_path: Path) -> int | None:
+    if not case.user:
+        return None
+    if os.geteuid() != 0:
+        pytest.skip("needs root: to run as another user")
+    needed("setpriv")
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001 and folder.stat().st_uid == os.getuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+    return OTHER

@@ -1,0 +1,363 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe, plan, deliver, apply, observe: on a host that is only a value, and counts what it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, ensure, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    AgentError,
+    DeclarationError,
+    NoBuildError,
+    ObservationError,
+    StandalonePythonError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURE_BEGIN, FAILURE_END, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import Install, describe
+from tests.tools.memory_host import MemoryHost, MemorySupply, answer
+from tests.tools.planning import FACTS, installed_of, name_of, observed_of
+from tests.tools.random_hosts import BIN, ROOT, Situation, situations
+
+OLD, NEW = name_of("3.13.1+20250115"), name_of("3.13.2+20250317")
+LINKS = {f"{ROOT}/cpython-3.13": OLD, f"{BIN}/python3.13": f"{ROOT}/cpython-3.13/bin/python3.13"}
+IN_ORDER: dict[str, Any] = {"installed": [OLD], "links": LINKS}
+CATALOGUE = (f"{OLD}.tar.gz", f"{NEW}.tar.gz")
+
+
+def desired(**options: Any) -> Desired:
+    return declare({"builds": ["3.13"]} | options)
+
+
+def host(said: dict[str, Any] | None = None, **more: Any) -> MemoryHost:
+    return MemoryHost(observed_of(said or {}, desired()), **more)
+
+
+def untouched() -> MemorySupply:
+    """A supply that fails when a build is looked for in it."""
+    return MemorySupply(None)
+
+
+def test_the_memory_host_tells_what_the_parser_reads() -> None:
+    state = observed_of(IN_ORDER | {"occupied": [f"{BIN}/python"], "leftovers": [f"{ROOT}/.staging"]}, desired())
+    assert parse(answer(state, facts=True)) == state
+
+
+@settings(max_examples=50, deadline=None)
+@given(situations())
+def test_the_parser_reads_any_host_that_can_be_told(situation: Situation) -> None:
+    assert parse(answer(situation.observed, facts=True)) == situation.observed
+
+
+# What a host is asked.
+
+
+def test_nothing_to_do_is_one_question_without_facts() -> None:
+    there, supply = host(IN_ORDER), untouched()
+    result = ensure(there, desired(), supply)
+    assert (result.changed, there.asked, there.uploads, supply.asked) == (False, ["observe"], {}, [])
+    assert result.after == result.before
+    assert [outcome.did for outcome in result.plan.outcomes] == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "asked", "did"),
+    [
+        ({}, IN_ORDER, ["observe"], "none"),
+        ({"state": "latest"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
+         ["observe with facts"], "none"),
+        ({}, {}, ["observe", "observe with facts", "apply"], "install"),
+        ({"state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
+        ({}, {"installed": [OLD]}, ["observe", "apply"], "relink"),
+        (
+            {},
+            IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]},
+            ["observe", "observe with facts", "apply"],
+            "repair",
+        ),
+        (
+            {},
+            IN_ORDER | {"installed": [{"name": OLD, "receipt": False}]},
+            ["observe", "observe with facts", "apply"],
+            "repair",
+        ),
+        ({"compile_bytecode": True}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
+    ],
+)  # fmt: skip
+def test_a_host_is_asked_no_more_than_is_needed(
+    options: dict[str, Any], said: dict[str, Any], asked: list[str], did: str
+) -> None:
+    there = host(said)
+    result = ensure(there, desired(**options), MemorySupply(CATALOGUE))
+    assert there.asked == asked
+    assert [outcome.did for outcome in result.plan.outcomes] == [did]
+    assert result.changed == (did != "none")
+    assert len(there.uploads) == len(result.plan.installs)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"state": "absent"}, IN_ORDER),
+        ({"builds": [], "exclusive": True}, IN_ORDER),
+        ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.staging"]}),
+        ({"links": []}, IN_ORDER),
+    ],
+)
+def test_what_needs_no_build_needs_no_facts(options: dict[str, Any], said: dict[str, Any]) -> None:
+    there, supply = host(said), untouched()
+    assert ensure(there, desired(**options), supply).changed
+    assert (there.asked, supply.asked) == (["observe", "apply"], [])
+
+
+def test_only_observing() -> None:
+    there = host(IN_ORDER)
+    assert observe(there, desired()).facts == {}
+    assert observe(there, desired(), facts=True).facts == FACTS
+    assert there.asked == ["observe", "observe with facts"]
+
+
+def test_the_environment_is_in_every_script() -> None:
+    there = host()
+    ensure(there, desired(), MemorySupply(CATALOGUE), environment={"https_proxy": "http://proxy:3128"})
+    assert len(there.scripts) == 3
+    assert all(script.startswith("export https_proxy=http://proxy:3128\n") for script in there.scripts)
+
+
+def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() -> None:
+    there = host()
+    with pytest.raises(DeclarationError):
+        ensure(there, desired(), untouched(), environment={"a-b": "c"})
+    assert there.scripts == []
+
+
+# Check mode.
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "asked"),
+    [
+        ({}, {}, ["observe", "observe with facts"]),
+        ({"state": "latest"}, IN_ORDER, ["observe with facts"]),
+        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe"]),
+        ({"state": "absent"}, IN_ORDER, ["observe"]),
+    ],
+)
+def test_check_mode_only_looks(options: dict[str, Any], said: dict[str, Any], asked: list[str]) -> None:
+    there, supply = host(said), MemorySupply(CATALOGUE)
+    before = there.state
+    result = ensure(there, desired(**options), supply, check=True)
+    assert result.changed
+    assert (there.asked, there.uploads, there.state) == (asked, {}, before)
+    assert not [question for question in supply.asked if question.startswith("payload")]
+
+
+def seen(state: Observed) -> tuple[Any, ...]:
+    """What check mode promises of a host: everything but what only a finisher knows."""
+    return (
+        describe(state),
+        [(build.name, build.fault, build.finish) for build in state.installed],
+        dict(state.links),
+        state.occupied,
+        state.leftovers,
+        state.lock,
+        state.root_state,
+    )
+
+
+def attempt(there: MemoryHost, situation: Situation, *, check: bool) -> Result | str:
+    try:
+        return ensure(there, situation.desired, MemorySupply(situation.filenames), check=check)
+    except StandalonePythonError as error:
+        return str(error)
+
+
+@settings(max_examples=200, deadline=None)
+@given(situations())
+def test_what_check_mode_predicts_is_what_happens(situation: Situation) -> None:
+    there = MemoryHost(situation.observed)
+    predicted, ran = attempt(there, situation, check=True), attempt(there, situation, check=False)
+    if isinstance(predicted, str) or isinstance(ran, str):
+        event("error")
+        assert predicted == ran
+        assert there.state == situation.observed
+        return
+    event("change" if ran.changed else "no change")
+    assert [str(step) for step in predicted.plan.steps] == [str(step) for step in ran.plan.steps]
+    assert predicted.plan.outcomes == ran.plan.outcomes
+    assert seen(predicted.after) == seen(ran.after) == seen(there.state)
+    again = attempt(there, situation, check=False)
+    assert isinstance(again, Result)
+    assert not again.changed
+    assert again.after == again.before
+    assert [outcome.build.name for outcome in again.plan.outcomes] == [outcome.build.name for outcome in ran.plan.outcomes]
+
+
+# What happens on the way.
+
+
+@pytest.mark.parametrize(("tools", "form"), [("tar gzip zstd", "zst"), ("tar gzip", "gz"), ("", "gz")])
+def test_zstd_where_the_host_has_it(tools: str, form: str) -> None:
+    there, supply = host({"facts": {"tools": tools}}), MemorySupply(CATALOGUE)
+    ensure(there, desired(), supply)
+    assert supply.asked == ["resolve 3.13", f"payload {form}"]
+    assert list(there.uploads) == [f"/tmp/sent/{NEW}.tar.{form}"]
+
+
+def test_a_disk_that_is_too_small_is_found_before_anything_is_sent() -> None:
+    there = host({"facts": {"free_kb": "90000"}})
+    with pytest.raises(AgentError) as caught:
+        ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert str(caught.value) == (
+        f"{NEW} needs 107422 kB below {ROOT}, where 90000 kB are free: make room, or choose another root; "
+        "the host is as it was"
+    )
+    assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
+
+
+def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
+    assert ensure(host({"facts": {"free_kb": ""}}), desired(), MemorySupply(CATALOGUE)).changed
+
+
+def test_pull_sends_nothing() -> None:
+    there, supply = host(), MemorySupply(CATALOGUE)
+    ensure(there, desired(delivery="pull", token="s3cret"), supply)
+    assert there.uploads == {}
+    assert supply.asked == ["resolve 3.13"]
+    assert f"https://one.example/{NEW}.tar.gz" in there.scripts[-1].replace("'", "")
+    assert ["s3cret" in script for script in there.scripts] == [False, False, True]
+
+
+def test_pull_of_zstd_by_a_host_without_it() -> None:
+    full = f"{name_of('3.13.2+20250317+pgo+lto full')}.tar.zst"
+    there = host()
+    with pytest.raises(AgentError) as caught:
+        ensure(there, desired(builds=["3.13+full"], delivery="pull"), MemorySupply((full,)))
+    assert str(caught.value) == (
+        f"{full} is compressed with zstd, which the host doesn't have, and delivery is pull: install zstd on the host, "
+        "or use delivery: push, which sends it as gzip"
+    )
+    assert "apply" not in there.asked
+    with_zstd = host({"facts": {"tools": "tar zstd curl"}})
+    assert ensure(with_zstd, desired(builds=["3.13+full"], delivery="pull"), MemorySupply((full,))).changed
+
+
+def test_no_such_build() -> None:
+    there = host()
+    with pytest.raises(NoBuildError):
+        ensure(there, desired(builds=["3.13.9"]), MemorySupply(CATALOGUE))
+    assert "apply" not in there.asked
+
+
+# A host that does not do as it should.
+
+
+def failing(**more: Any) -> str:
+    with pytest.raises(StandalonePythonError) as caught:
+        ensure(host(**more), desired(), MemorySupply(CATALOGUE))
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+def test_the_agents_sentence_reaches_the_user() -> None:
+    lines = [FAILURE_BEGIN, "step=unpacking x", "failure=notar", "committing=no", FAILURE_END, ""]
+    assert failing(says={2: Completed(1, "\n".join(lines), "")}) == (
+        "AgentError: unpacking x failed: there is no tar on the host to unpack the archive with: install it; "
+        "the host is as it was"
+    )
+
+
+def test_an_observation_that_can_not_be_read() -> None:
+    for number in range(3):
+        assert failing(says={number: Completed(127, "", "sh: not found\n")}) == (
+            "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave "
+            "nothing at all; see that its shell is a POSIX sh and that nothing ends it early; "
+            "it also said (exit code 127): sh: not found"
+        )
+
+
+def test_an_observation_that_can_not_be_read_and_nothing_said() -> None:
+    assert failing(says={0: Completed(0, "Welcome!\n", " \n")}) == (
+        "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave Welcome!; "
+        "see that its shell is a POSIX sh and that nothing ends it early"
+    )
+
+
+def test_a_host_that_is_not_as_planned_afterwards() -> None:
+    def without_links(state: Observed) -> Observed:
+        return replace(state, links={f"{ROOT}/cpython-3.13": NEW})
+
+    assert failing(meddle=without_links) == (
+        "AgentError: the host is not as planned after the change: still to do is "
+        f"link {BIN}/python3.13 to {ROOT}/cpython-3.13/bin/python3.13; "
+        "something else changes it, or see what the host's shell printed with -vvv"
+    )
+
+
+def test_a_build_that_does_not_start_afterwards() -> None:
+    def broken(state: Observed) -> Observed:
+        return replace(state, installed=tuple(replace(build, fault="it does not start: no") for build in state.installed))
+
+    assert f"still to do is repair {NEW}: it does not start: no" in failing(meddle=broken)
+
+
+def test_a_build_that_was_not_removed() -> None:
+    there = host(IN_ORDER, meddle=lambda state: replace(state, installed=(*state.installed, installed_of(OLD))))
+    with pytest.raises(AgentError) as caught:
+        ensure(there, desired(state="latest", keep=0), MemorySupply(CATALOGUE))
+    assert f"still to do is remove {OLD}: it was replaced, and keep is 0" in str(caught.value)
+
+
+def test_a_build_that_is_gone_afterwards() -> None:
+    """Without facts nothing can be looked for any more: still an error of ours, with a sentence."""
+    there = host({"installed": [OLD]}, meddle=lambda state: replace(state, installed=()))
+    with pytest.raises(AgentError) as caught:
+        ensure(there, desired(), untouched())
+    assert str(caught.value) == (
+        "the host is not as planned after the change: a build that was there is gone; something else changes the host"
+    )
+
+
+def test_an_upload_that_fails_leaves_the_host_alone() -> None:
+    there = host()
+
+    def upload(path: Any, name: str) -> str:
+        raise ConnectionError("gone")
+
+    there.upload = upload  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert "apply" not in there.asked
+
+
+def test_somebody_else_did_it_between_two_looks() -> None:
+    """The first look finds nothing installed, the second, with facts, everything in order."""
+    there = host(IN_ORDER, says={0: Completed(0, answer(observed_of({}, desired()), facts=False), "")})
+    result = ensure(there, desired(), untouched())
+    assert (result.changed, there.asked) == (False, ["observe", "observe with facts"])
+
+
+def test_somebody_else_repaired_it_between_two_looks() -> None:
+    broken = observed_of(IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, desired())
+    there = host(IN_ORDER, says={0: Completed(0, answer(broken, facts=False), "")})
+    result = ensure(there, desired(), untouched())
+    assert (result.changed, there.asked) == (False, ["observe", "observe with facts"])
+
+
+def test_an_observation_error_is_no_empty_host() -> None:
+    with pytest.raises(ObservationError):
+        observe(host(says={0: Completed(0, "", "")}), desired())
+
+
+def test_several_builds_are_one_application() -> None:
+    there = host()
+    result = ensure(there, desired(builds=["3.13.1", "3.13.2"]), MemorySupply(CATALOGUE))
+    assert there.asked == ["observe", "observe with facts", "apply"]
+    assert len(there.uploads) == 2
+    assert [step.build.name for step in result.plan.steps if isinstance(step, Install)] == [OLD, NEW]

@@ -1,0 +1,320 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan -> the text of a script. What stands in that text is given to real shells, which must find in it what was meant."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import render
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
+    Clear,
+    Install,
+    Plan,
+    Remove,
+    SetLink,
+    Step,
+    Unlink,
+    plan,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version
+from tests.tools.planning import build_of, name_of, resolver
+from tests.tools.random_hosts import Situation, situations
+
+AGENTS = Path(str(render.__file__)).with_name("agents")
+SHELLS = {
+    name: command
+    for name, command in {
+        "sh": ["sh"],
+        "dash": ["dash"],
+        "bash": ["bash", "--posix"],
+        "busybox": ["busybox", "sh"],
+        "mksh": ["mksh"],
+    }.items()
+    if shutil.which(command[0])
+}
+shell = pytest.mark.parametrize("command", SHELLS.values(), ids=SHELLS.keys())
+BUILD = build_of("3.13.1+20250115")
+
+# Whatever a user can write: everything but what no shell's text can hold.
+anything = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | st.sampled_from(
+    ("", "'", "''", '"', "$HOME", "$(id)", "`id`", "\\", "\\'", "a b", " -> ", "\n", "a\nb", "*", "~", "#", "!", "-n", "é")
+)
+variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
+
+# Instead of the agents' own functions: how many words they were called with, and the words, each ended by what no word has in it.
+SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
+    f"{name}() {{ told {name} \"$@\"; }}\n"
+    for name in ("may_link", "begin", "pushed", "pulled", "finish", "settle", "link", "unlink", "remove")
+)
+
+
+def run(script: str, command: Sequence[str] = ("sh",)) -> list[list[str]]:
+    """What a script told, as lists of words."""
+    done = subprocess.run([*command, "-s"], input=script.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert not done.stderr, done.stderr.decode()
+    words = done.stdout.decode().split("\0")
+    assert words.pop() == ""
+    told: list[list[str]] = []
+    while words:
+        count = int(words.pop(0))
+        told.append([words.pop(0) for _ in range(count)])
+    return told
+
+
+def spied(script: str, *calls: str) -> str:
+    """The script with the agents' work taken out of it: only this plan's calls are left."""
+    body, end = script[: script.rindex("apply </dev/null\n")], script[script.rindex("apply </dev/null\n") :]
+    assert end == "apply </dev/null\n"
+    return body + SPY + "".join(f"{call}\n" for call in calls)
+
+
+def pushed(build: Build) -> render.Pushed:
+    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32)
+
+
+def calls(found: Plan) -> list[list[str]]:
+    """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
+    told = [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
+    for step in found.installs:
+        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234"], ["finish"]]
+    for any_step in found.steps:
+        match any_step:
+            case Install(build):
+                told.append(["settle", build.name])
+            case SetLink(path, to):
+                told.append(["link", path, to])
+            case Unlink(path):
+                told.append(["unlink", path])
+            case Remove(name):
+                told.append(["remove", name])
+    return told
+
+
+@settings(max_examples=60, deadline=None)
+@given(situations())
+def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
+    try:
+        found = plan(situation.desired, situation.observed, resolver(situation.filenames))
+    except StandalonePythonError:
+        return
+    deliveries = {step.build.name: pushed(step.build) for step in found.installs}
+    script = render.application(situation.desired, found, deliveries)
+    told = run(spied(script, "prepare", "commit"))
+    assert [words[:1] if words[0] == "finish" else words for words in told] == calls(found)
+
+
+@shell
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject) -> None:
+    draw = data.draw
+    texts = {name: draw(anything, label=name) for name in ("root", "bin_dir", "token", "owner", "path", "to", "name", "url", "file")}
+    environment = draw(st.dictionaries(variables, anything, max_size=3), label="environment")
+    desired = Desired(
+        builds=(),
+        root=texts["root"],
+        bin_dir=texts["bin_dir"],
+        token=texts["token"],
+        delivery="pull",
+        finish=Finish(owner=texts["owner"]),
+    )
+    build = Build(Version(3, 13, 1), "20250115", texts["name"], "", "full", texts["file"])
+    steps: tuple[Step, ...] = (
+        Clear((texts["path"],)),
+        Install(build, "install", texts["name"]),
+        SetLink(texts["path"], texts["to"], texts["name"]),
+        Unlink(texts["path"], texts["to"]),
+        Remove(texts["name"], "why"),
+    )
+    delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab")
+    script = render.application(desired, Plan(steps, ()), {build.name: delivery}, environment)
+    names = ["root", "bin_dir", "token", "owner", *environment]
+    told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
+    finishing = told.pop(3)
+    assert told == [
+        ["may_link", texts["path"]],
+        ["begin", build.name],
+        ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
+        ["settle", build.name],
+        ["link", texts["path"], texts["to"]],
+        ["unlink", texts["path"]],
+        ["remove", texts["name"]],
+        *([value] for value in (texts["root"], texts["bin_dir"], texts["token"], texts["owner"], *environment.values())),
+    ]
+    assert {f"triple={texts['name']}", f"url={texts['url']}", f"owner={texts['owner']}"} <= set(finishing)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(variables, anything, min_size=1, max_size=4))
+def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str, str]) -> None:
+    script = render.observation(Desired(builds=()), facts=False, environment=environment)
+    script = script[: script.rindex("observe </dev/null")] + "env -0\n"
+    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
+    assert {f"{name}={value}" for name, value in environment.items()} <= set(done.stdout.decode().split("\0"))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1A", "A-B", "A=B", "x;id", "É", "A\n"])
+def test_names_that_no_shell_takes(name: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        render.observation(Desired(builds=()), facts=False, environment={name: "x"})
+    assert str(caught.value) == f"the environment has the name {name!r}, which no shell takes: use letters, digits and _"
+
+
+def test_the_environment_can_not_set_what_the_agents_are_told() -> None:
+    environment = {"root": "/elsewhere", "facts": "yes", "verify": "full", "bin_dir": "/x"}
+    script = render.observation(Desired(builds=()), facts=False, environment=environment)
+    script = script[: script.rindex("observe </dev/null")] + SPY + 'told "$root" "$facts" "$verify" "$bin_dir"\n'
+    assert run(script) == [["/opt/python", "no", "quick", "/usr/local/bin"]]
+
+
+# What the finisher is told.
+
+
+def test_the_finishers_arguments() -> None:
+    finish = Finish(externally_managed=False, compile_bytecode=True, owner="app", group="staff", mode="0750")
+    steps = Plan((Install(BUILD, "install", "why"),), ())
+    script = render.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
+    assert run(spied(script, "prepare"))[-1] == [
+        "finish",
+        "version=3.13.1",
+        "release=20250115",
+        "triple=x86_64-unknown-linux-gnu",
+        "options=",
+        "flavor=install_only_stripped",
+        f"filename={BUILD.name}.tar.gz",
+        f"sha256={'cd' * 32}",
+        "url=https://mirror.example/x",
+        "externally_managed=0",
+        "compile_bytecode=1",
+        "patch_sysconfig=1",
+        "owner=app",
+        "group=staff",
+        "mode=0750",
+        f"tool={render.TOOL}",
+    ]
+
+
+@shell
+def test_the_finisher_arrives_whole(command: Sequence[str]) -> None:
+    script = render.application(
+        Desired(builds=()), Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)}
+    )
+    body = script[: script.rindex("apply </dev/null\n")]
+    done = subprocess.run([*command, "-s"], input=(body + "finisher\n").encode(), capture_output=True, check=True)
+    assert done.stdout == (AGENTS / "finish.py").read_bytes()
+
+
+def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
+    finisher = (AGENTS / "finish.py").read_text(encoding="utf-8").splitlines()[-1]
+    assert finisher not in render.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
+
+
+# Tokens.
+
+
+def application(desired: Desired) -> str:
+    delivery: render.Delivery = pushed(BUILD)
+    if desired.delivery == "pull":
+        delivery = render.Pulled(("https://mirror.example/x",), "gz", "python", "https://mirror.example/x", "ab")
+    return render.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: delivery})
+
+
+def test_a_token_is_for_pull_only() -> None:
+    pull, push = Desired(builds=(), token="s3cret", delivery="pull"), Desired(builds=(), token="s3cret")
+    assert "s3cret" not in application(push)
+    for desired in (pull, push):
+        assert "s3cret" not in render.observation(desired, facts=True)
+    # Once, as an assignment in the text of the script. Exported it would stand in the environment of every program.
+    assert re.findall(".*s3cret.*", application(pull)) == ["token=s3cret"]
+
+
+@pytest.mark.parametrize("program", ["curl", "wget"])
+def test_a_token_is_on_no_command_line(program: str, tmp_path: Path) -> None:
+    """The download as the agent really starts it, with a program that notes how it was called."""
+    for name in ("sed", "cat", "rm", "mkdir", "env"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    (tmp_path / program).write_text(
+        f'#!/bin/sh\n[ "$1" != --version ] || {{ echo GNU Wget 1.21; exit; }}\nprintf "%s\\n" "$0" "$@" >{tmp_path}/arguments\n'
+        f'env >{tmp_path}/environment\ncat >{tmp_path}/input; cp "$WGETRC" {tmp_path}/wgetrc 2>/dev/null; exit 0\n'
+    )
+    (tmp_path / program).chmod(0o755)
+    body = application(Desired(builds=(), token="s3cret", delivery="pull"))
+    body = body[: body.rindex("apply </dev/null\n")]
+    script = f"{body}here={tmp_path}\ndownload https://mirror.example/x {tmp_path}/archive\n"
+    subprocess.run(
+        ["/bin/sh", "-s"], input=script.encode(), env={"PATH": str(tmp_path)}, check=True, capture_output=True
+    )
+    arguments = (tmp_path / "arguments").read_text()
+    assert "mirror.example" in arguments + (tmp_path / "input").read_text()
+    assert "s3cret" not in arguments
+    assert "s3cret" not in (tmp_path / "environment").read_text()
+
+
+# What may stand in a script.
+
+WRITING = r"rm|rmdir|mv|ln|cp|mkdir|touch|tee|chmod|chown|chgrp|dd|install|mktemp|mkfifo|truncate|tar|unzip|restorecon|kill -[^0]"
+
+
+@pytest.mark.parametrize("facts", [True, False])
+def test_an_observation_has_no_writing_command(facts: bool) -> None:
+    script = render.observation(Desired(builds=()), facts=facts)
+    found = re.findall(rf"(?:^|[;&|(`{{]|\bthen|\bdo|\belse|\btry \w+)\s*((?:{WRITING})\s.*)", script, flags=re.MULTILINE)
+    assert found == []
+    # A comment at a line's end, and "->" in a pattern, are no redirection.
+    redirected = re.findall(r"(?<!-)>>?\s*(?!&)([^\s;)\"]+)", re.sub(r"\s# .*|'[^'\n]*'", "", script))
+    assert set(redirected) <= {"/dev/null"}
+
+
+def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
+    short, long = (render.observation(Desired(builds=()), facts=facts) for facts in (False, True))
+    assert len(short) < len(long)
+    for program in ("uname -s", "sysctl", "getconf", "/proc/cpuinfo"):
+        assert program in long
+        assert program not in short
+
+
+@shell
+@pytest.mark.parametrize("facts", [True, False])
+def test_every_shell_reads_it(command: Sequence[str], facts: bool) -> None:
+    steps = Plan((Install(BUILD, "install", "why"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
+    for script in (
+        render.observation(Desired(builds=()), facts=facts),
+        render.application(Desired(builds=()), steps, {BUILD.name: pushed(BUILD)}),
+        render.application(Desired(builds=()), Plan((Clear(("/x",)),), ()), {}),
+    ):
+        done = subprocess.run([*command, "-n"], input=script.encode(), capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@shell
+def test_taking_the_comments_out_changes_nothing(command: Sequence[str], tmp_path: Path) -> None:
+    """The agents as they are sent, and as they stand in their files, observe the same."""
+    root = tmp_path / "root"
+    build = root / name_of("3.13.1+20250115")
+    (build / ".standalone-python").mkdir(parents=True)
+    (root / "cpython-3.13").symlink_to(build.name)
+    desired = Desired(builds=(), root=str(root), bin_dir=str(tmp_path / "bin"))
+    settings = f"root={root}\nbin_dir={tmp_path}/bin\nverify=quick\nfacts=yes\n"
+    whole = settings + (AGENTS / "observe.sh").read_text(encoding="utf-8") + "observe </dev/null\n"
+    answers = [
+        re.sub("free_kb=.*", "", subprocess.run([*command, "-s"], input=script, text=True, capture_output=True, check=True).stdout)
+        for script in (whole, render.observation(desired, facts=True))
+    ]
+    assert answers[0] == answers[1]
+    assert f"build={build.name}" in answers[0]

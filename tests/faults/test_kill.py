@@ -1,0 +1,205 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Killed at every point: each program that a run starts is where it dies, before or after that program did its work.
+
+The PATH of the run leads to shims, which count; at the one whose turn it is, all processes of the run get SIGKILL. What must hold
+then: whatever link exists leads to a whole build; one more run makes what an undisturbed run makes; nothing foreign was touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from tests.agents import fakes
+from tests.agents.cases import NEWER, ONE
+from tests.agents.driver import Archives, LocalHost, make
+from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, needed, tree
+
+FINISHED = {"cpython-3.13": ONE, "../bin/python3.13": "{root}/cpython-3.13/bin/python3.13"}
+FOREIGN: Mapping[str, str] = {
+    "bin/pip": "mine",
+    "bin/python2": "mine",
+    "bin/.hidden": "mine",
+    "root/notes": "mine",
+    "root/cpython-notes": "mine",
+    "root/3.13/bin/python3": "mine",
+}
+
+# What a program that is started counts as; the last number is whose turn it is to die.
+COUNT = r"""
+n=1
+set -C
+until { true >"$SHIM_COUNT/$n"; } 2>/dev/null; do n=$((n + 1)); done
+set +C
+echo "${0##*/} $*" >>"$SHIM_COUNT/log"
+"""
+SHIM = f"""#!/bin/sh
+{COUNT}
+[ "$n" = "$SHIM_DIES" ] || exec @REAL@ "$@"
+[ "$SHIM_WHEN" = before ] || @REAL@ "$@"
+kill -9 0
+"""
+HOOK = f"""
+before_finish() {{
+  [ -n "${{SHIM_COUNT-}}" ] || return 0
+  {COUNT}
+  [ "$n.$SHIM_WHEN" != "$SHIM_DIES.before" ] || kill -9 0
+}}
+after_finish() {{ [ -z "${{SHIM_COUNT-}}" ] || [ "$n" != "$SHIM_DIES" ] || kill -9 0; }}
+"""
+
+
+def spoil(root: Path) -> None:
+    (root / ONE / "lib/python3.13/os.py").unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """
+    :ivar first: builds that are there before, with the links of the first
+    :ivar keeps: whether an interpreter must be reachable by its links all the time
+    :ivar exchanges: a build takes its own place; between the two renames it is nowhere
+    """
+
+    name: str
+    first: tuple[str, ...]
+    options: Mapping[str, Any]
+    keeps: bool = False
+    exchanges: bool = False
+    prepare: Callable[[Path], None] | None = None
+
+
+SCENARIOS = (
+    Scenario("first install", (), {"builds": [{"version": "3.13.1", "default": True}]}),
+    Scenario(
+        "upgrade and removal of the old build", ("3.13.1",), {"builds": ["3.13"], "state": "latest", "keep": 0}, keeps=True
+    ),
+    Scenario("repair", ("3.13.1",), {"builds": ["3.13.1"]}, exchanges=True, prepare=spoil),
+    Scenario("reinstall", ("3.13.1",), {"builds": ["3.13.1"], "externally_managed": False}, exchanges=True),
+    Scenario("absent", ("3.13.1", "3.12.8"), {"builds": ["3.13.1"], "state": "absent"}),
+    Scenario(
+        "two builds, one new and one repaired",
+        ("3.13.1",),
+        {"builds": ["3.13.1", {"version": "3.12.8", "default": True}]},
+        exchanges=True,
+        prepare=spoil,
+    ),
+)
+BUILDS = ("3.13.1", "3.13.2+20250317", "3.12.8")
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    return Archives.of_fakes(BUILDS, tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture(scope="module")
+def shims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the PATH in which every program is a shim."""
+    folder = tmp_path_factory.mktemp("shims")
+    for name in (*TOOLS, *UNPACKING):
+        if real := shutil.which(name):
+            (folder / name).write_text(SHIM.replace("@REAL@", real))
+            (folder / name).chmod(0o755)
+    (folder.parent / "hook").write_text(HOOK)
+    return folder
+
+
+def lay_out(disk: Path, scenario: Scenario) -> Place:
+    root, bin_dir = disk / "root", disk / "bin"
+    place = Place(disk, str(root), str(bin_dir))
+    disk.mkdir()
+    for path, text in FOREIGN.items():
+        (disk / path).parent.mkdir(parents=True, exist_ok=True)
+        (disk / path).write_text(text)
+    (bin_dir / "python3-config").symlink_to("/usr/bin/python3-config")
+    for what in scenario.first:
+        fakes.write(fakes.fake(what), root / fakes.fake(what).name)
+    if scenario.first:
+        for path, to in FINISHED.items():
+            (root / path).symlink_to(place.text(to))
+    if scenario.prepare:
+        scenario.prepare(root)
+    return place
+
+
+def run(place: Place, sent: Path, archives: Archives, scenario: Scenario, applying: Mapping[str, str]) -> bool:
+    """Whether it changed anything."""
+    host = LocalHost(place, SHELLS[0], sent, applying)
+    return make(host, archives, scenario.options).changed
+
+
+def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
+    """What must be true of the disk although the run died."""
+    root = Path(place.root)
+    for folder in (root, Path(place.bin_dir)):
+        for link in folder.glob("*python*"):
+            if not link.is_symlink() or link.name == "python3-config":
+                continue
+            if link.exists():
+                build = link.resolve() if folder == root else link.resolve().parents[1]
+                whole = fakes.state_of(build)
+                spoiled = scenario.prepare is not None and whole == "broken build: lib/python3.13/os.py"
+                assert spoiled or whole.startswith("build "), f"{where}: {link} leads to a {whole}"
+            else:
+                old = root / ".staging" / ONE / "old"
+                assert scenario.exchanges, f"{where}: {link} leads to nothing"
+                assert old.is_dir(), f"{where}: {link} leads to nothing"
+    if scenario.keeps:
+        said = subprocess.run([Path(place.bin_dir) / "python3.13", "-V"], capture_output=True, text=True, check=True)
+        assert said.stdout in ("Python 3.13.1\n", "Python 3.13.2\n"), where
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_killed_at_every_program(
+    scenario: Scenario, when: str, archives: Archives, shims: Path, tmp_path: Path
+) -> None:
+    needed("dash")
+    undisturbed = lay_out(tmp_path / "undisturbed", scenario)
+    before = tree(undisturbed.disk)
+    assert run(undisturbed, tmp_path, archives, scenario, {})
+    expected = _relative(tree(undisturbed.disk), undisturbed)
+    assert expected != before
+    dies = 0
+    while True:
+        dies += 1
+        place = lay_out(tmp_path / f"disk-{dies}", scenario)
+        counting = tmp_path / f"count-{dies}"
+        counting.mkdir()
+        applying = {
+            "PATH": str(shims),
+            "SHIM_COUNT": str(counting),
+            "SHIM_DIES": str(dies),
+            "SHIM_WHEN": when,
+            "FAKE_HOOK": str(shims.parent / "hook"),
+        }
+        try:
+            run(place, tmp_path, archives, scenario, applying)
+        except StandalonePythonError as error:
+            assert "can't be read" in str(error), error
+        log = (counting / "log").read_text().splitlines()
+        where = f"{scenario.name}, killed {when} its program number {dies}, {log[-1]}"
+        if not (counting / str(dies)).exists():
+            break
+        hold_after_death(place, scenario, where)
+        again = run(place, tmp_path, archives, scenario, {})
+        assert _relative(tree(place.disk), place) == expected, where
+        assert not run(place, tmp_path, archives, scenario, {}), where
+        del again
+        shutil.rmtree(place.disk)
+    assert dies > 10
+
+
+def _relative(found: Mapping[str, str], place: Place) -> dict[str, str]:
+    return {path: what.replace(str(place.disk), "{disk}") for path, what in found.items()}

@@ -1,0 +1,205 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that is only a value: it reads the calls in a script and does to its :class:`Observed` what the agents would do to a
+file system. It knows nothing of plans, so that what it has afterwards says whether script and prediction agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+    BEGIN,
+    END,
+    Finish,
+    Installed,
+    Observed,
+    Receipt,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request, Version
+from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Payload
+from tests.tools.planning import resolver
+
+NO_START = "it does not start: "
+
+
+def answer(observed: Observed, *, facts: bool) -> str:
+    """What ``observe.sh`` would print about a host."""
+    return "".join(f"{line}\n" for line in (BEGIN, *_lines(observed, facts), END))
+
+
+def _lines(observed: Observed, facts: bool) -> Iterator[str]:
+    for key in ("root", "bin_dir", "root_state", "bin_dir_state", "lock", "lock_state"):
+        if value := getattr(observed, key):
+            yield f"{key}={value}"
+    yield from (f"leftover={path}" for path in observed.leftovers)
+    for installed in observed.installed:
+        yield f"build={installed.name}"
+        if installed.receipt:
+            yield from (f"receipt={line}" for line in receipt_text(installed.receipt).split("\n"))
+        if installed.fault.startswith(NO_START):
+            yield from ("start=127", f"says={installed.fault.removeprefix(NO_START)}")
+        elif installed.fault != "its executable is missing":
+            yield from ("start=0", f"says=Python {installed.build.version}")
+        yield f"modules={installed.receipt.modules if installed.receipt else 0}"
+    yield from (f"occupied={path}" for path in sorted(observed.occupied))
+    yield from (f"ls=lrwxrwxrwx 1 root root 9 Nov 23 12:57 {path} -> {to}" for path, to in observed.links.items())
+    if facts:
+        yield from (f"{key}={value}" for key, value in observed.facts.items())
+
+
+def receipt_text(receipt: Receipt) -> str:
+    build = {key: value for key, value in asdict(receipt.build).items() if key != "version"}
+    more = {key: getattr(receipt, key) for key in ("url", "executable", "modules", "files_sha256", "installed_at")}
+    return json.dumps(build | asdict(receipt.finish) | more | {"version": str(receipt.build.version)}, indent=1)
+
+
+@dataclass
+class MemoryHost:
+    """
+    :ivar state: what it has; its facts are told only where a script asks for them
+    :ivar scripts: those it was given
+    :ivar meddle: what somebody else makes of its state while a plan is carried out
+    :ivar says: instead of an answer to the script of that number, counted from 0
+    """
+
+    state: Observed
+    scripts: list[str] = field(default_factory=list)
+    uploads: dict[str, Path] = field(default_factory=dict)
+    meddle: Callable[[Observed], Observed] = lambda state: state
+    says: Mapping[int, Completed] = field(default_factory=dict)
+
+    def run(self, script: str) -> Completed:
+        self.scripts.append(script)
+        if len(self.scripts) - 1 in self.says:
+            return self.says[len(self.scripts) - 1]
+        if script.endswith("\napply </dev/null\n"):
+            self.state = self.meddle(_applied(self.state, script, self.uploads))
+        else:
+            assert script.endswith("\nobserve </dev/null\n")
+        return Completed(0, answer(self.state, facts=bool(re.search("^facts=yes$", script, flags=re.MULTILINE))), "")
+
+    def upload(self, path: Path, name: str) -> str:
+        there = f"/tmp/sent/{name}"
+        assert there not in self.uploads
+        self.uploads[there] = path
+        return there
+
+    @property
+    def asked(self) -> list[str]:
+        """What it was given, in short: ``observe``, ``observe with facts`` or ``apply``."""
+        return [
+            "apply"
+            if script.endswith("\napply </dev/null\n")
+            else "observe with facts" if "\nfacts=yes\n" in script else "observe"
+            for script in self.scripts
+        ]
+
+
+def _calls(script: str, function: str) -> list[list[str]]:
+    match = re.search(rf"^{function}\(\) {{\n:\n(.*?)^}}$", script, flags=re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return [shlex.split(line) for line in match[1].splitlines()]
+
+
+def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Observed:
+    force = "\nforce=yes\n" in script
+    assert state.root_state in ("writable", "absent"), "a plan was made for a root that can't be written"
+    made: dict[str, Installed] = {}
+    name = ""
+    for function, *words in _calls(script, "prepare"):
+        match function, words:
+            case "may_link", [path]:
+                target = state.links.get(path, "")
+                ours = target.startswith((f"{state.root}/", "cpython-"))
+                assert force or (path not in state.occupied and (ours or not target)), f"{path} is foreign"
+            case "begin", [name]:
+                pass
+            case "pushed", [path, _sha256, form, need_kb]:
+                assert path in uploads
+                assert form in ("gz", "zst")
+                assert int(need_kb) > 0
+            case "pulled", [_sha256, _form, "python" | "python/install", *urls]:
+                assert urls
+            case "finish", values:
+                made[name] = _finished(dict(value.split("=", 1) for value in values))
+            case _:
+                raise AssertionError((function, words))
+    installed = {build.name: build for build in state.installed}
+    links, occupied = dict(state.links), set(state.occupied)
+    for function, *words in _calls(script, "commit"):
+        match function, words:
+            case "settle", [name]:
+                installed[name] = made.pop(name)
+                links.pop(f"{state.root}/{name}", None)
+                occupied.discard(f"{state.root}/{name}")
+            case "link", [path, to]:
+                links[path] = to
+                occupied.discard(path)
+            case "unlink", [path]:
+                del links[path]
+            case "remove", [name]:
+                del installed[name]
+            case _:
+                raise AssertionError((function, words))
+    assert not made
+    mine = state.lock_state in ("", "dead")
+    return replace(
+        state,
+        root_state="writable",
+        installed=tuple(installed[name] for name in sorted(installed)),
+        links=links,
+        occupied=frozenset(occupied),
+        leftovers=() if mine else state.leftovers,
+        lock="" if mine else state.lock,
+        lock_state="" if mine else state.lock_state,
+    )
+
+
+def _finished(said: Mapping[str, str]) -> Installed:
+    build = Build(
+        Version.parse(said["version"]),
+        **{key: said[key] for key in ("release", "triple", "options", "flavor", "filename", "sha256")},
+    )
+    finish = Finish(
+        **{key: said[key] == "1" for key in ("externally_managed", "compile_bytecode", "patch_sysconfig")},
+        **{key: said[key] for key in ("owner", "group", "mode")},
+    )
+    receipt = Receipt(build, said["url"], finish, "bin/python3", 600, "0" * 64, "2026-06-01T00:00:00Z")
+    return Installed(build.name, build, receipt)
+
+
+@dataclass
+class MemorySupply:
+    """Builds from a small catalogue; ``asked`` has what was asked of it."""
+
+    filenames: tuple[str, ...] | None
+    unpacked: int = 100_000_000
+    asked: list[str] = field(default_factory=list)
+
+    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+        self.asked.append(f"resolve {request.text}")
+        assert facts
+        return resolver(self.filenames, facts)(request)
+
+    def payload(self, build: Build, *, zstd: bool) -> Payload:
+        self.asked.append(f"payload {'zst' if zstd else 'gz'}")
+        form = "zst" if zstd else "gz"
+        return Payload(Path(f"/cache/{build.name}.{form}"), "ef" * 32, form, 25_000_000, self.unpacked, 3750)
+
+    def urls(self, build: Build) -> tuple[str, ...]:
+        return (f"https://one.example/{build.filename}", f"https://two.example/{build.filename}")
+
+    def sha256(self, build: Build) -> str:
+        return "cd" * 32
+
+    def shown_url(self, build: Build) -> str:
+        return f"https://one.example/{build.filename}"
