@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Golden files: what is declared and what a host has -> the plan, in words. One file a case, in ``plans/``.
 
-Above the marker a person writes: ``declared`` (options as a user gives them), ``host`` (see :func:`observed_of`) and ``catalogue``
-(the file names that exist; without it the plan must come out without looking for any build). Below it stands what comes of that. After
-a change that was meant, ``UPDATE_GOLDEN=1`` writes those parts anew, for review.
+Above the marker a person writes: ``declared`` (options as a user gives them), ``host`` (see :func:`observed_of`) and
+``catalogue`` (the file names that exist; without it the plan must come out without looking for any build). Below it stands what
+comes of that. After a change that was meant, ``UPDATE_GOLDEN=1`` writes those parts anew, for review.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from hypothesis import event, given, settings
@@ -161,10 +162,8 @@ def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situat
         asked.append(request)
         return known(request)
 
-    try:
+    with contextlib.suppress(StandalonePythonError):
         plan(situation.desired, situation.observed, resolve)
-    except StandalonePythonError:
-        pass
     for wanted in situation.desired.builds:
         able = [i for i in situation.observed.installed if admits(wanted.request, i.build)]
         sound = able and all(i.receipt and not i.fault for i in able)
@@ -179,7 +178,7 @@ def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situat
 @given(situations())
 def test_the_order_in_which_a_host_names_its_builds_does_not_matter(situation: Situation) -> None:
     observed = situation.observed
-    backwards = replace(observed, installed=observed.installed[::-1], links=dict(reversed(observed.links.items())))
+    backwards = replace(observed, installed=observed.installed[::-1], links=dict(reversed(list(observed.links.items()))))
     one, other = made(situation), made(replace(situation, observed=backwards))
     assert (one is None) == (other is None)
     if one is not None and other is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,13 @@ def spoil(root: Path) -> None:
     (root / ONE / "lib/python3.13/os.py").unlink()
 
 
+def killed_before(root: Path) -> None:
+    """A run was killed while it made something and held the lock."""
+    (root / ".staging" / NEWER / "python" / "lib").mkdir(parents=True)
+    host, boot = os.uname().nodename, Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (root / ".lock").symlink_to(f"4194305:1:{boot}:{host}")
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
@@ -94,6 +101,13 @@ SCENARIOS = (
         exchanges=True,
         prepare=spoil,
     ),
+    Scenario(
+        "upgrade after a run that was killed",
+        ("3.13.1",),
+        {"builds": ["3.13"], "state": "latest"},
+        keeps=True,
+        prepare=killed_before,
+    ),
 )
 BUILDS = ("3.13.1", "3.13.2+20250317", "3.12.8")
 
@@ -112,6 +126,11 @@ def shims(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).write_text(SHIM.replace("@REAL@", real))
             (folder / name).chmod(0o755)
     (folder.parent / "hook").write_text(HOOK)
+    # Who waits for somebody that died waits for seconds; here they are short.
+    quick = folder.parent / "quick"
+    quick.mkdir()
+    (quick / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
+    (quick / "sleep").chmod(0o755)
     return folder
 
 
@@ -149,7 +168,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
             if link.exists():
                 build = link.resolve() if folder == root else link.resolve().parents[1]
                 whole = fakes.state_of(build)
-                spoiled = scenario.prepare is not None and whole == "broken build: lib/python3.13/os.py"
+                spoiled = scenario.prepare is spoil and whole == "broken build: lib/python3.13/os.py"
                 assert spoiled or whole.startswith("build "), f"{where}: {link} leads to a {whole}"
             else:
                 old = root / ".staging" / ONE / "old"
@@ -193,10 +212,9 @@ def test_killed_at_every_program(
         if not (counting / str(dies)).exists():
             break
         hold_after_death(place, scenario, where)
-        again = run(place, tmp_path, archives, scenario, {})
+        run(place, tmp_path, archives, scenario, {"PATH": f"{shims.parent}/quick:{os.environ['PATH']}"})
         assert _relative(tree(place.disk), place) == expected, where
         assert not run(place, tmp_path, archives, scenario, {}), where
-        del again
         shutil.rmtree(place.disk)
     assert dies > 10
 

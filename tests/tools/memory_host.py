@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
@@ -170,8 +171,12 @@ def _finished(said: Mapping[str, str]) -> Installed:
         **{key: said[key] for key in ("release", "triple", "options", "flavor", "filename", "sha256")},
     )
     finish = Finish(
-        **{key: said[key] == "1" for key in ("externally_managed", "compile_bytecode", "patch_sysconfig")},
-        **{key: said[key] for key in ("owner", "group", "mode")},
+        said["externally_managed"] == "1",
+        said["compile_bytecode"] == "1",
+        said["patch_sysconfig"] == "1",
+        said["owner"],
+        said["group"],
+        said["mode"],
     )
     receipt = Receipt(build, said["url"], finish, "bin/python3", 600, "0" * 64, "2026-06-01T00:00:00Z")
     return Installed(build.name, build, receipt)
@@ -192,7 +197,7 @@ class MemorySupply:
 
     def payload(self, build: Build, *, zstd: bool) -> Payload:
         self.asked.append(f"payload {'zst' if zstd else 'gz'}")
-        form = "zst" if zstd else "gz"
+        form: Literal["zst", "gz"] = "zst" if zstd else "gz"
         return Payload(Path(f"/cache/{build.name}.{form}"), "ef" * 32, form, 25_000_000, self.unpacked, 3750)
 
     def urls(self, build: Build) -> tuple[str, ...]:

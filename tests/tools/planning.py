@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
@@ -99,7 +99,7 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def catalogue_of(filenames: tuple[str, ...], name: str = "the catalogue") -> Catalogue:
     rows = (f"{parse_filename(filename).release}\t{filename}\t-" for filename in filenames)
     return from_rows(name, "\n".join(rows))

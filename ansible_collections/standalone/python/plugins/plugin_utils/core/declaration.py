@@ -87,7 +87,7 @@ class Desired:
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
     verify: str = "quick"
-    finish: Finish = Finish()
+    finish: Finish = field(default_factory=Finish)
     lock_timeout: int = 60
 
 
@@ -241,7 +241,8 @@ def _text(version: Any) -> str:
         major, _, minor = text.partition(".")
         if len(minor) == 1 and 0 < int(minor) < 7:
             raise DeclarationError(
-                f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: write '{major}.{minor}0' in quotes"
+                f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: "
+                f"write '{major}.{minor}0' in quotes"
             )
         return text
     if isinstance(version, bool) or not isinstance(version, (str, int)):

@@ -151,8 +151,8 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
         form = "zst" if archive.endswith(".zst") else "gz"
         if form == "zst" and "zstd" not in observed.tools:
             raise AgentError(
-                f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: install zstd on the host, "
-                "or use delivery: push, which sends it as gzip",
+                f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: "
+                "install zstd on the host, or use delivery: push, which sends it as gzip",
                 step="plan",
             )
         member = "python/install" if build.flavor == "full" else "python"

@@ -8,8 +8,8 @@ A *line* is what one stable link stands for: a minor version and a variant, such
 link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
 
 The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, links change,
-links go, builds go. Nothing that isn't ours is ever taken for ours: not a folder without a receipt's folder in it, not a link that
-leads elsewhere.
+links go, builds go. Nothing that isn't ours is ever taken for ours: not a folder without a receipt's folder in it, not a link
+that leads elsewhere.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _choose(
     for other in desired.builds:
         if other.state == "absent" and _satisfies(best, other.request):
             raise DeclarationError(
-                f"{wanted.request.text} asks for {best.name}, and {other.request.text} is declared absent, which it is: choose one"
+                f"{wanted.request.text} asks for {best.name}, which {other.request.text}, declared absent, means too: choose one"
             )
     return _Choice(wanted, best, "install", f"nothing installed satisfies {wanted.request.text}")
 

@@ -1,0 +1,167 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the core is built, read from its imports: which room may lean on which, which may touch the world, and what the path that
+changes nothing may load.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import errors
+
+CORE = Path(str(errors.__file__)).parent
+PACKAGE = "ansible_collections.standalone.python.plugins.plugin_utils.core"
+REPOSITORY = CORE.parents[len(PACKAGE.split(".")) - 1]
+MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(CORE.glob("*.py"))}
+
+# Top to bottom. A room leans on those of its own floor and below, never in a circle.
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"cli"}),
+    frozenset({"ensure"}),
+    frozenset({"mirror", "render", "supply"}),
+    frozenset({"lock", "store", "plan"}),
+    frozenset({"catalogue", "observed", "declaration"}),
+    frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
+    frozenset({"errors"}),
+)
+
+# Who touches files or processes at all.
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "mirror", "lock", "cli"})
+# Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
+EXCEPTIONS = {
+    "catalogue": {"os", "open"},
+    "render": {"pathlib"},
+    "ensure": {"pathlib"},
+    "source": {"os"},
+}
+NETWORK = {"socket", "ssl", "http", "requests", "urllib3", "ftplib", "asyncio", "socketserver", "urllib.request"}
+WORLD = NETWORK | {
+    *("os", "pathlib", "io", "shutil", "tempfile", "glob", "fcntl", "mmap", "tarfile", "zipfile", "gzip", "lzma", "bz2"),
+    *("subprocess", "multiprocessing", "threading", "concurrent", "signal", "ctypes", "pwd", "grp", "platform", "importlib"),
+    *("filelock", "platformdirs", "zstandard", "time", "datetime", "random", "logging", "ansible"),
+}
+CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
+
+# What the path that finds everything in order loads, action plugin included.
+HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "plan", "render", "ensure", "supply")
+HEAVY = {
+    *("requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
+    *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Absolute imports anywhere in a module, whole names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(tree: ast.AST) -> Iterator[str]:
+    """Rooms of the core that a module imports, also late or for types only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, "a room of the core leans on nothing outside it"
+            yield from [node.module] if node.module else [alias.name for alias in node.names]
+
+
+def reaches(tree: ast.AST) -> set[str]:
+    """What a module uses to touch the world."""
+    found = set()
+    for name in imports(tree):
+        found |= {known for known in WORLD if name == known or name.startswith(f"{known}.")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+            found.add(node.func.id)
+    return found
+
+
+def floor(name: str) -> int:
+    return next(number for number, names in enumerate(FLOORS) if name in names)
+
+
+def test_every_room_has_a_floor() -> None:
+    assert set(MODULES) - set().union(*FLOORS) == set()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_arrow_goes_upward(name: str) -> None:
+    above = [other for other in rooms(MODULES[name]) if floor(other) < floor(name)]
+    assert above == []
+
+
+def test_no_rooms_lean_on_each_other_in_a_circle() -> None:
+    leans = {name: set(rooms(tree)) for name, tree in MODULES.items()}
+    while free := [name for name, others in leans.items() if not others & set(leans)]:
+        for name in free:
+            del leans[name]
+    assert leans == {}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - WORLDLY))
+def test_who_may_touch_files_and_processes(name: str) -> None:
+    assert reaches(MODULES[name]) - EXCEPTIONS.get(name, set()) == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"fetch"}))
+def test_only_fetch_touches_the_network(name: str) -> None:
+    assert reaches(MODULES[name]) & NETWORK == set()
+
+
+def test_pure_rooms_that_read_do_not_write() -> None:
+    writing = {"write_text", "write_bytes", "mkdir", "unlink", "rename", "touch", "symlink_to", "remove", "makedirs"}
+    for name in EXCEPTIONS:
+        attributes = {node.attr for node in ast.walk(MODULES[name]) if isinstance(node, ast.Attribute)}
+        assert attributes & writing == set(), name
+
+
+def test_these_tables_say_nothing_too_much() -> None:
+    """An exception that nobody needs any more goes."""
+    for name, allowed in EXCEPTIONS.items():
+        assert allowed <= reaches(MODULES[name]), name
+
+
+def run(program: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after a program; no site-packages, so that nothing hides behind them."""
+    text = f"import sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n{program}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def heavy(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] in HEAVY}
+
+
+def test_importing_the_hot_path_is_light() -> None:
+    loaded = run("".join(f"import {PACKAGE}.{name}\n" for name in HOT))
+    assert heavy(loaded - run("")) == set()
+    assert {name.removeprefix(f"{PACKAGE}.") for name in loaded if name.startswith(f"{PACKAGE}.")} == set(HOT)
+
+
+def test_walking_the_hot_path_is_light() -> None:
+    """A host in order, from options to result, with the action plugin's supply."""
+    answer = Path(__file__).with_name("observations") / "sound.txt"
+    loaded = run(
+        f"from {PACKAGE} import declaration, ensure, supply\n"
+        f"text = open({str(answer)!r}, encoding='utf-8').read()\n"
+        "class Host:\n"
+        "    def run(self, script):\n"
+        "        return ensure.Completed(0, text, '')\n"
+        "desired = declaration.declare({'builds': ['3.12', '3.13.0', '3.13+auto', '3.12.1+20250115']})\n"
+        "result = ensure.ensure(Host(), desired, supply.Supply(desired))\n"
+        "assert not result.changed and len(result.plan.outcomes) == 4\n"
+    )
+    assert heavy(loaded) == set()
+    assert f"{PACKAGE}.store" not in loaded
+    assert f"{PACKAGE}.source" not in loaded
