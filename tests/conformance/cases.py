@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -73,8 +75,6 @@ class Case:
     steps: tuple[Step, ...]
 
 
-OLD, NEW, NEWER = "20250115", "20250317", "20250409"
-V12, V13, V13LATER = "3.12.1", "3.13.0", "3.13.4"  # as the stand-ins say that they are
 OLD13, NEW13, LATER13, OLD12 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}", f"{V12}+{OLD}"
 TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"
 

@@ -30,6 +30,7 @@ FOLDER = "give an absolute path below /, or one that begins with ~/"
 MODE = "give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"
 ACCOUNT = "give the name or the number of an account"
 TRUTH = "give a truth value, true or false"
+RELEASE = "a release of 8 digits such as 20250115"
 KEYS = "version, variant, flavor, release, default, state"
 
 
@@ -206,7 +207,7 @@ def test_no_request_at_all(element: Any) -> None:
         ),
         (
             {"version": "3.13+20250115", "release": 2025},
-            "the option release: '2025' can't be read, '2025' is unknown: what it may say is a release of 8 digits such as 20250115",
+            f"the option release: '2025' can't be read, '2025' is unknown: what it may say is {RELEASE}",
         ),
     ],
 )

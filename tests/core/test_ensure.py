@@ -50,7 +50,7 @@ def test_the_memory_host_tells_what_the_parser_reads() -> None:
     assert parse(answer(state, facts=True)) == state
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(situations())
 def test_the_parser_reads_any_host_that_can_be_told(situation: Situation) -> None:
     assert parse(answer(situation.observed, facts=True)) == situation.observed
@@ -179,7 +179,7 @@ def attempt(there: MemoryHost, situation: Situation, *, check: bool) -> Result |
         return str(error)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(situations())
 def test_what_check_mode_predicts_is_what_happens(situation: Situation) -> None:
     there = MemoryHost(situation.observed)

@@ -105,7 +105,7 @@ def calls(found: Plan) -> list[list[str]]:
     return told
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations())
 def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
     try:
@@ -119,7 +119,7 @@ def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
 
 
 @shell
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject) -> None:
     draw = data.draw
@@ -160,7 +160,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     assert {f"triple={texts['name']}", f"url={texts['url']}", f"owner={texts['owner']}"} <= set(finishing)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(variables, anything, min_size=1, max_size=4))
 def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str, str]) -> None:
     script = render.observation(Desired(builds=()), facts=False, environment=environment)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+CACHE = Path(tempfile.gettempdir()) / f"standalone-python-cache-{os.getuid()}"
 LOCALHOST = "localhost ansible_connection=local ansible_python_interpreter=/nonexistent/python\n"
 
 
@@ -90,6 +91,7 @@ def run_play(
                 "ANSIBLE_HOME": str(there / "home"),
                 "ANSIBLE_ROLES_PATH": str(REPOSITORY / "roles"),
                 "RESULTS_FILE": str(there / "results"),
+                "STANDALONE_PYTHON_CACHE": str(CACHE),
                 **environment,
             },
         )

@@ -75,7 +75,7 @@ class _FactsNeeded(Exception):
     """The plan needs to know what kind of host it is for."""
 
 
-def observe(host: Host, desired: Desired, *, facts: bool = False, environment: Mapping[str, str] = {}) -> Observed:
+def observe(host: Host, desired: Desired, *, facts: bool = False, environment: Mapping[str, str] = render.NOTHING) -> Observed:
     """
     :raises ObservationError: the host's answer can't be read
     """
@@ -83,7 +83,7 @@ def observe(host: Host, desired: Desired, *, facts: bool = False, environment: M
 
 
 def ensure(
-    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = {}
+    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = render.NOTHING
 ) -> Result:
     """Make ``host`` as ``desired``, or with ``check`` say what that would change.
 

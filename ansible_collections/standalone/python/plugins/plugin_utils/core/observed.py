@@ -157,7 +157,7 @@ def parse(text: str) -> Observed:
             bin_dir=bin_dir,
             root_state=single["root_state"],
             bin_dir_state=single["bin_dir_state"],
-            installed=tuple(build for _, build in found if build),
+            installed=tuple(build for unused, build in found if build),
             links=links,
             occupied=frozenset(occupied).union(f"{root}/{name}" for name, build in found if not build),
             leftovers=tuple(leftovers),
@@ -264,7 +264,8 @@ _RECEIPT: Mapping[type, tuple[str, ...]] = {
 
 
 def _typed(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
+    # A bool is an int to isinstance, and no count of anything.
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise TypeError(value)
     return value
 
@@ -277,7 +278,7 @@ def _failure(text: str) -> AgentError:
     step = " ".join(values.get("step", ()))
     code = " ".join(values.get("failure", ()))
     detail = " ".join(" ".join(values.get("detail", ())).split())
-    what = FAILURES.get(code, "{detail}").format(detail=detail, first=detail.split(" ")[0], last=detail.rpartition(" ")[2])
+    what = FAILURES.get(code, "{detail}").format(detail=detail, first=detail.split(" ", 1)[0], last=detail.rpartition(" ")[2])
     if "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
         what = f"the disk is full ({detail}): make room on it and run again"
     elif "Read-only file system" in detail:

@@ -217,7 +217,7 @@ def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: froze
         _choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"
     ]
     # What one request brings may serve another as well, and would on the next run: choose again until nothing changes.
-    for _ in range(len(choices)):
+    for unused in choices:
         view = _with_choices(choices, desired, observed)
         again = [_choose_again(choice, choices, desired, observed, view, resolve, gone) for choice in choices]
         if again == choices:
@@ -332,9 +332,10 @@ def _otherwise(wanted: Finish, was: Finish) -> str:
 def _named(choice: _Choice, winners: Mapping[str, _Choice], observed: Observed) -> _Choice:
     """Whether a build that comes is an install, an upgrade or a downgrade, and why it comes."""
     request, build, line = choice.wanted.request, choice.build, line_of(choice.build)
-    able = [i.build for i in observed.installed if _satisfies(i.build, request)]
+    able = (i.build for i in observed.installed if _satisfies(i.build, request))
+    newest = max(able, key=lambda b: (*_age(b), b.name), default=None)
     current = _current(observed, line)
-    before = next((i.build for i in observed.installed if i.name == current), max(able, key=_age, default=None))
+    before = next((i.build for i in observed.installed if i.name == current), newest)
     if before is None or winners[line].build.name != build.name:
         return choice
     if _age(build) < _age(before):
@@ -391,11 +392,11 @@ def _links(desired: Desired, observed: Observed, winners: Mapping[str, _Choice])
 
 def _ours(path: str, target: str, observed: Observed) -> str:
     """The line or build that a link of ours leads to; empty where the link isn't ours."""
-    folder, _, name = path.rpartition("/")
+    folder, unused, name = path.rpartition("/")
     inside = target.removeprefix(f"{observed.root}/")
     if folder == observed.root and _LINE.fullmatch(name):
         return inside if parse_name(inside) else ""
-    head, _, rest = inside.partition("/")
+    head, unused, rest = inside.partition("/")
     ours = (
         inside != target
         and folder == observed.bin_dir
@@ -424,18 +425,15 @@ def _unlinks(
     installed = {build.name for build in observed.installed}
     left = (installed - set(gone)) | {choice.build.name for choice in winners.values()}
     ours = {path: inside for path, target in observed.links.items() if (inside := _ours(path, target, observed))}
-    lines = set(winners)
+    stable = {path: inside for path, inside in ours.items() if path.startswith(f"{observed.root}/cpython-")}
+    lines = set(winners) | {path.rpartition("/")[2] for path, inside in stable.items() if inside in left}
     for path, inside in ours.items():
-        if not path.startswith(f"{observed.root}/cpython-") or path in links:
-            continue
-        if inside in left:
-            lines.add(path.rpartition("/")[2])
-        else:
+        unwanted = inside in winners or desired.exclusive or inside not in lines | left
+        if path not in links and path not in stable and unwanted:
             yield Unlink(path, observed.links[path])
-    for path, inside in ours.items():
-        if path.startswith(f"{observed.root}/cpython-") or path in links:
-            continue
-        if inside in winners or desired.exclusive or inside not in lines | left:
+    # Last, because others lead through them: where a run ends in the middle, none of those leads to nothing.
+    for path, inside in stable.items():
+        if path not in links and inside not in left:
             yield Unlink(path, observed.links[path])
 
 

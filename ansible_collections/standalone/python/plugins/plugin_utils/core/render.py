@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 
 from .declaration import Desired
 from .errors import DeclarationError
@@ -23,6 +24,7 @@ from .plan import Install, Plan, Remove, SetLink, Unlink
 _AGENTS = Path(__file__).with_name("agents")
 _FACTS = "#%% facts\n"
 TOOL = "standalone-python 0.1.0"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,7 +93,7 @@ def _settings(desired: Desired, *, facts: bool) -> dict[str, str]:
     }
 
 
-def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str] = {}) -> str:
+def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str] = NOTHING) -> str:
     """The script that observes a host.
 
     :param facts: also what kind of host it is, which costs the host a few programs more
@@ -101,7 +103,7 @@ def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str]
 
 
 def application(
-    desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = {}
+    desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
 ) -> str:
     """The script that carries out ``plan`` and observes again.
 
@@ -175,16 +177,13 @@ def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) ->
 
 
 def _commit(plan: Plan) -> Iterator[str]:
-    # Of links that go, those through a stable link go before it: where a run ends in the middle, none leads to nothing.
-    unlinks = [step for step in plan.steps if isinstance(step, Unlink)]
-    unlinks.sort(key=lambda step: step.path.rpartition("/")[2].startswith("cpython-"), reverse=True)
     for step in plan.steps:
         match step:
             case Install(build):
                 yield _call("settle", build.name)
             case SetLink(path, to):
                 yield _call("link", path, to)
-            case Unlink():
-                yield _call("unlink", unlinks.pop().path)
+            case Unlink(path):
+                yield _call("unlink", path)
             case Remove(name):
                 yield _call("remove", name)

@@ -185,7 +185,6 @@ def without_credentials(url: str) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        return parts if parts.port != 0 else None
     except ValueError:
         return None
-    return parts

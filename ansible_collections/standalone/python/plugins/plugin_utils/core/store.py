@@ -275,7 +275,7 @@ def parse_sums(text: str) -> dict[str, str]:
 
 def _sum(line: str) -> tuple[str, str] | None:
     """Checksum and file name of a line ``HEX  name`` or ``HEX *name``."""
-    digest, _, name = line.strip().partition(" ")
+    digest, unused, name = line.strip().partition(" ")
     if len(digest) != 64 or digest.strip("0123456789abcdefABCDEF"):
         return None
     return digest.lower(), name[1:].removeprefix("./")

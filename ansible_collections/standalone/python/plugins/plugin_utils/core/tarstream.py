@@ -105,7 +105,7 @@ class TarStream:
         said: dict[str, str] = {}
         portable = True
         while True:
-            for _ in self.data():
+            for unused in self.data():
                 pass
             block = self._take(BLOCK)
             if block == ZEROS:
@@ -196,7 +196,7 @@ class TarStream:
         names: dict[str, str] = {}
         known = True
         while data:
-            length, _, _ = data.partition(b" ")
+            length = data.split(b" ", 1)[0]
             size = int(length) if length.isdigit() and len(length) < 6 else 0
             key, equals, value = (
                 data[len(length) + 1 : size].decode("utf-8", "surrogateescape").partition("=")

@@ -137,7 +137,10 @@ begin() { # NAME: an empty place for a build that is being made
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  [ -e "$staging/finish.py" ] || finisher >"$staging/finish.py" 2>"$here/err" || fail io "$(cat "$here/err")"
+  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher >"$staging/finish.py"; }; } 2>&1) || {
+    fail_if_full "$said"
+    fail io "$said"
+  }
 }
 
 space() { # KILOBYTES NEEDED
@@ -332,9 +335,9 @@ apply() {
   umask 022
   case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
   trap leave EXIT
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  trap 'leave; exit 129' HUP
+  trap 'leave; exit 130' INT
+  trap 'leave; exit 143' TERM
   step="making $root"
   make_root
   step="locking $root"

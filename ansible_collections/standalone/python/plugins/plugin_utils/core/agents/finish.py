@@ -448,7 +448,8 @@ def compile_share(tree: str, final: str, library: str, share: int) -> None:
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # noqa: S101 - it was asked for
+    if stream is None:
+        raise ValueError("the process was started without a pipe")
     return stream
 
 

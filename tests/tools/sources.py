@@ -1,0 +1,54 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The builds that front ends are tested with, as pytest fixtures: a folder laid out like upstream's releases, and its catalogue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import rows_from_sums
+
+OLD, NEW, NEWER = "20250115", "20250317", "20250409"
+V12, V13, V13LATER = "3.12.1", "3.13.0", "3.13.4"  # as the stand-ins say that they are
+RELEASES = (("3.12", OLD, V12), ("3.13", OLD, V13), ("3.13", NEW, V13), ("3.13", NEWER, V13LATER))
+
+
+def lay_out(folder: Path, archive: Path, *, copy: bool = False) -> Path:
+    """Put an archive that `builds` has packed into a folder of releases; returns where it is there."""
+    release = folder / archive.parent.name
+    release.mkdir(parents=True, exist_ok=True)
+    there = release / archive.name
+    if copy:
+        there.write_bytes(archive.read_bytes())
+    else:
+        os.symlink(archive, there)
+    with (release / "SHA256SUMS").open("a") as sums:
+        sums.write((archive.parent / "SHA256SUMS").read_text())
+    return there
+
+
+def write_catalogue(folder: Path, to: Path) -> Path:
+    """The rows of a folder of releases, as ``catalogue: PATH`` wants them."""
+    sums = sorted(folder.glob("*/SHA256SUMS"), reverse=True)
+    to.write_text("".join(rows_from_sums(path.parent.name, path.read_text()) for path in sums))
+    return to
+
+
+@pytest.fixture(scope="session")
+def source(builds: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``TAG/FILE`` and ``TAG/SHA256SUMS``, as ``source: FOLDER`` wants it."""
+    folder = tmp_path_factory.mktemp("source")
+    for minor, tag, version in RELEASES:
+        lay_out(folder, builds(minor, tag=tag, version=version))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalogue(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue of ``source``, for sources that are URLs."""
+    return write_catalogue(source, tmp_path_factory.mktemp("catalogue") / "rows.tsv")
