@@ -1,0 +1,30 @@
+"""The modules' documentation says what the core's table of options says: names, types, defaults and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.standalone.python.plugins.modules import interpreters, interpreters_info
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import INFO_OPTIONS, OPTIONS
+
+COMPARED = ("type", "elements", "choices", "default", "required")
+
+
+@pytest.mark.parametrize(
+    ("documentation", "table"),
+    [(interpreters.DOCUMENTATION, OPTIONS), (interpreters_info.DOCUMENTATION, INFO_OPTIONS)],
+    ids=["interpreters", "interpreters_info"],
+)
+def test_documentation_and_table_agree(documentation: str, table: Mapping[str, Mapping[str, Any]]) -> None:
+    documented = yaml.safe_load(documentation)["options"]
+    assert {name: _compared(spec) for name, spec in documented.items()} == {
+        name: _compared(spec) for name, spec in table.items()
+    }
+
+
+def _compared(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: spec[key] for key in COMPARED if spec.get(key) is not None}

@@ -1,0 +1,73 @@
+"""What README and CONTRIBUTING tell people to run, run as they would."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.tools.hosts import Host
+from tests.tools.playbook import REPOSITORY, run_play
+
+README = (REPOSITORY / "README.md").read_text()
+PLAYS = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+PROSE = re.sub(r"```yaml\n.*?```", "", README, flags=re.DOTALL)
+COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+def test_each_command_is_one_that_is_tried() -> None:
+    """make and pip are what CI and tests/packaging do; a command that is new here needs a test."""
+    assert COMMANDS == ["make demo", "make test", "pip install '.[ansible]'"]
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint"])
+def test_the_targets_exist(target: str) -> None:
+    subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True, capture_output=True)
+
+
+def test_the_extra_that_pip_is_told_of_exists() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-build-isolation", ".[ansible]"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "does not provide the extra" not in done.stderr
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play["name"])
+def test_each_playbook_does_what_it_says(play: Mapping[str, Any], fleet: Mapping[str, Host], source: Path) -> None:
+    """As written, but for the source: upstream is not reached from where tests run."""
+    host = fleet["debian"]
+    task = {"ansible.builtin.raw": "/opt/python/cpython-3.13/bin/python3 -c 'import sys; print(sys.prefix)'", "changed_when": False}
+    changed = {
+        "module_defaults": {"standalone.python.interpreters": {"source": str(source)}},
+        "post_tasks": [task],
+        **play,
+    }
+    run = run_play(play.get("tasks", []), f"{host.inventory_line}\n", play=changed)
+    assert run.code == 0, run.output
+    assert run.of().result["stdout"].strip().startswith("/opt/python/cpython-3.13")
+    if "roles" in play:
+        assert any("ansible_facts" in result.result for result in run.results), run.output
+
+
+def test_the_reference_reads_whole() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-doc")), "standalone.python.interpreters"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+    )
+    for option in ("builds", "exclusive", "lock_timeout", "EXAMPLES", "RETURN VALUES"):
+        assert option in done.stdout
