@@ -167,13 +167,13 @@ def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", pa
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
     raw = buffer.getvalue()
-    path = to / f"{build.name}{'-full' if top != 'python' else ''}-{padding}.tar.{form}"
+    packed_path = to / f"{build.name}-{padding}.tar.{form}"
     if form == "zst":
         packed = subprocess.run(["zstd", "-q", "-c"], input=raw, capture_output=True, check=True).stdout
     else:
         packed = gzip.compress(raw, 1, mtime=0)
-    path.write_bytes(packed)
-    return path
+    packed_path.write_bytes(packed)
+    return packed_path
 
 
 def sha256(path: Path) -> str:

@@ -19,24 +19,43 @@ from tests.agents import fakes
 
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
-    "awk cat chmod chown df find getconf id ldd ln ls mkdir mv printf readlink rm rmdir sed sleep sysctl tr uname".split()
+    ["awk", "cat", "chmod", "chown", "df", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink", "rm", "rmdir", "sed", "sleep", "sysctl", "tr", "uname"]
 )
-UNPACKING = ("gzip", "sha256sum", "tar", "zstd")
+UNPACKING = ("gzip", "sha256sum", "shasum", "tar", "zstd")
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """:ivar tools: the program whose applets are the tools, where they belong to the shell"""
+    """
+    :ivar tools: the program whose applets are the tools, where they belong to the shell
+    :ivar without: tools that are not there
+    :ivar replaced: tools that are other ones than the machine's own
+    """
 
     name: str
     command: tuple[str, ...]
     tools: str = ""
+    without: tuple[str, ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
+
+    def path(self, folder: Path) -> str:
+        """The PATH in this shell; empty for the machine's own."""
+        if not (self.tools or self.without or self.replaced):
+            return ""
+        names = [name for name in (*TOOLS, *UNPACKING) if name not in self.without]
+        return str(link_tools(folder, names, dict(self.replaced), self.tools))
 
 
 SHELLS = (
     Shell("dash", ("dash", "-s")),
     Shell("bash", ("bash", "-s")),
-    Shell("bash-posix", ("bash", "--posix", "-s")),
+    # With the tools that macOS has, as far as they are other ones.
+    Shell(
+        "bash-posix",
+        ("bash", "--posix", "-s"),
+        without=("readlink", "sha256sum", "zstd"),
+        replaced=(("tar", "bsdtar"),),
+    ),
     Shell("busybox", ("busybox", "sh", "-s"), tools="busybox"),
     Shell("mksh", ("mksh", "-s")),
 )

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,44 +22,21 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
-    Install,
-    Plan,
-    Remove,
-    SetLink,
-    Unlink,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink, Unlink
 from tests.agents import cases, fakes
 from tests.agents.cases import Case
-from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree
+from tests.agents.place import Place, Shell, needed, tree
 
 OTHER = 65534
-NO_BUILD = "an archive that holds something else"
-
-
-@pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
-def shell(request: pytest.FixtureRequest) -> Shell:
-    chosen = request.param
-    assert isinstance(chosen, Shell)
-    needed(chosen.command[0])
-    return chosen
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """A folder that any user may look into, which pytest's own are not."""
-    folder = Path(tempfile.mkdtemp(prefix="disk-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def place_for(case: Case, shell: Shell, disk: Path, tools: Path) -> Place:
-    place = Place(disk, *(_below(disk, str(case.settings.get(k, d))) for k, d in (("root", "opt/python"), ("bin_dir", "bin"))))
+    root, bin_dir = case.settings.get("root", "opt/python"), case.settings.get("bin_dir", "bin")
+    place = Place(disk, _below(disk, str(root)), _below(disk, str(bin_dir)))
     if "HOME" in case.settings:
         place.environment["HOME"] = place.text(str(case.settings["HOME"]))
-    if shell.tools:
-        place.environment["PATH"] = str(link_tools(tools, [*TOOLS, *UNPACKING], applets=shell.tools))
+    if path := shell.path(tools):
+        place.environment["PATH"] = path
     return place
 
 

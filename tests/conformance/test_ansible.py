@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.tools.hosts import Host
-from tests.tools.playbook import LOCALHOST, run_play
-
 from tests.conformance.cases import CASES, Case, Place
 from tests.conformance.driver import Answer, Answers, perform
+from tests.tools.hosts import Host
+from tests.tools.playbook import LOCALHOST, run_play
 
 pytestmark = pytest.mark.xdist_group("hosts")
 

@@ -21,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURE_BEGIN, FAILURE_END, Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import Install, describe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations

@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"ensure"}),
     frozenset({"mirror", "render", "supply"}),
     frozenset({"lock", "store", "plan"}),
-    frozenset({"catalogue", "observed", "declaration"}),
+    frozenset({"step", "catalogue", "observed", "declaration"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
 )
@@ -51,7 +51,7 @@ WORLD = NETWORK | {
 CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
-HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "plan", "render", "ensure", "supply")
+HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure", "supply")
 HEAVY = {
     *("requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
     *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),

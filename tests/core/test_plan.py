@@ -21,14 +21,8 @@ import yaml
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
-    Outcome,
-    Plan,
-    Resolve,
-    describe,
-    plan,
-    predict,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import Resolve, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Outcome, Plan, describe, predict
 from tests.tools.planning import observed_of, resolver
 
 CASES = sorted(Path(__file__).with_name("plans").glob("*.yaml"))

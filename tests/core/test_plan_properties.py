@@ -13,18 +13,17 @@ from hypothesis import event, given, settings
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import line_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
     Clear,
     Install,
     Plan,
     Remove,
     SetLink,
     Unlink,
-    line_of,
-    plan,
     predict,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
 from tests.tools.planning import resolver
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations
 

@@ -20,7 +20,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
     Clear,
     Install,
     Plan,
@@ -28,9 +30,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import
     SetLink,
     Step,
     Unlink,
-    plan,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version
 from tests.tools.planning import build_of, name_of, resolver
 from tests.tools.random_hosts import Situation, situations
 

@@ -9,9 +9,10 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ObservationError
 from tests.agents.driver import Archives, LocalHost, make
 from tests.agents.place import SHELLS, Place, finished, needed
+
 
 class DyingHost(LocalHost):
     """Its run is killed some seconds after it began to change something; 0 for never."""
@@ -56,12 +58,25 @@ def version(place: Place) -> str:
     return found
 
 
-def test_killed_at_ten_moments(builds: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where there is room and programs may be started, so that twenty installations need not wait for a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="disk-", dir=memory if os.access(memory, os.W_OK) else tmp_path) as name:
+        trial = Path(name) / "trial"
+        trial.write_text("#!/bin/sh\n")
+        trial.chmod(0o755)
+        runs = os.access(trial, os.X_OK) and shutil.disk_usage(name).free > 1 << 30
+        trial.unlink()
+        yield Path(name) if runs else tmp_path
+
+
+def test_killed_at_ten_moments(builds: Callable[..., Path], tmp_path: Path, folder: Path) -> None:
     needed("dash")
     old = builds("3.13", tag="20250115", version="3.13.1")
     new = builds("3.13", tag="20250317", version="3.13.2")
     archives = Archives({parse_filename(path.name): path for path in (old, new)})
-    place = Place(tmp_path / "disk", f"{tmp_path}/disk/root", f"{tmp_path}/disk/bin")
+    place = Place(folder / "disk", f"{folder}/disk/root", f"{folder}/disk/bin")
     place.disk.mkdir()
 
     def upgrade(after: float = 0, **options: object) -> float:
@@ -72,7 +87,7 @@ def test_killed_at_ten_moments(builds: Callable[..., Path], tmp_path: Path) -> N
 
     upgrade(builds=["3.13.1"])
     assert version(place) == "3.13.1"
-    before = tmp_path / "before"
+    before = folder / "before"
     subprocess.run(["cp", "-a", place.disk, before], check=True)
     took = upgrade()
     assert version(place) == "3.13.2"

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
 from tests.agents import fakes
 from tests.agents.place import SHELLS, Place, Shell, finished, needed, tree
 

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.plan import Outcome, describe
+from ..plugin_utils.core.step import Outcome, describe
 from ..plugin_utils.core.supply import Supply, is_local
 from ..plugin_utils.host import ConnectionHost, controller_environment
 

@@ -11,9 +11,11 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .core.ensure import Completed
+from .core.errors import TransportError
 
 
 class ConnectionHost:
@@ -25,21 +27,23 @@ class ConnectionHost:
     def run(self, script: str) -> Completed:
         action = self._action
         become = action._connection.become
-        if action._connection.has_pipelining and not getattr(become, "require_tty", False):
+        if action._connection.has_pipelining and (become is None or (become.pipelining and not become.require_tty)):
             # No executable, as with ansible.builtin.raw: one shell less to start.
             answer = action._low_level_execute_command("exec sh -s", in_data=script.encode(), executable=False)
         else:
             # No standard input there. A file keeps a token off the command line, as standard input does.
             path = self._path("script.sh")
-            action._transfer_data(path, script)
-            self._hand_over(path)
+            with self._sending(path):
+                action._transfer_data(path, script)
+                self._hand_over(path)
             answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
         return Completed(answer["rc"], answer["stdout"], answer.get("stderr", ""))
 
     def upload(self, path: Path, name: str) -> str:
         there = self._path(name)
-        self._action._transfer_file(str(path), there)
-        self._hand_over(there)
+        with self._sending(there):
+            self._action._transfer_file(str(path), there)
+            self._hand_over(there)
         return there
 
     def environment(self) -> dict[str, str]:
@@ -52,6 +56,22 @@ class ConnectionHost:
         shell = self._action._connection._shell
         folder = shell.tmpdir or self._action._make_tmp_path()
         return str(shell.join_path(folder, name))
+
+    @contextmanager
+    def _sending(self, path: str) -> Iterator[None]:
+        """Ansible's own message on a file that can't be sent has many lines; a host that is gone stays unreachable."""
+        try:
+            yield
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            said = " ".join(str(error).split())
+            folder, _slash, name = path.rpartition("/")
+            if "No space left on device" in said:
+                found = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
+            else:
+                found = f"{said}: see ansible_ssh_transfer_method and what else Ansible says with -vvv"
+            raise TransportError(f"{name} can't be sent into {folder} on the host, {found}; the host is as it was") from None
 
     def _hand_over(self, path: str) -> None:
         """Let the user that become names read what the connection's user has sent."""

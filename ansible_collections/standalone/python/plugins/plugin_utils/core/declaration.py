@@ -238,7 +238,7 @@ def _text(version: Any) -> str:
     """A version as YAML gives it, as text. YAML reads 3.10 as the number 3.1, and nothing can tell it from 3.1 any more."""
     if isinstance(version, float):
         text = repr(version)
-        major, unused, minor = text.partition(".")
+        major, _unused, minor = text.partition(".")
         if len(minor) == 1 and 0 < int(minor) < 7:
             raise DeclarationError(
                 f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: "

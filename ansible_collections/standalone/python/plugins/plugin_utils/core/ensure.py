@@ -19,8 +19,9 @@ from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
 from .observed import Observed, parse
-from .plan import Install, Plan, Resolve, plan, predict
+from .plan import Resolve, plan
 from .request import Request
+from .step import Install, Plan, predict
 
 if TYPE_CHECKING:
     from .store import Payload

@@ -189,7 +189,7 @@ class Http:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
-        for unused in range(MOST_REDIRECTS):
+        for _unused in range(MOST_REDIRECTS):
             response = session.get(
                 bare(at),
                 headers=headers,

@@ -157,7 +157,7 @@ def parse(text: str) -> Observed:
             bin_dir=bin_dir,
             root_state=single["root_state"],
             bin_dir_state=single["bin_dir_state"],
-            installed=tuple(build for unused, build in found if build),
+            installed=tuple(build for _unused, build in found if build),
             links=links,
             occupied=frozenset(occupied).union(f"{root}/{name}" for name, build in found if not build),
             leftovers=tuple(leftovers),

@@ -14,109 +14,19 @@ that leads elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from .catalogue import Build, parse_name
+from .catalogue import Build
 from .declaration import Desired, Wanted
 from .errors import AgentError, DeclarationError
-from .observed import Finish, Installed, Observed, Receipt
+from .observed import Finish, Installed, Observed
 from .request import Request, Version
+from .step import Clear, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
 
 Resolve = Callable[[Request], Build]
 """Finds the newest build for a request on the host in question; only called where what is installed is not enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """What a killed run left goes."""
-
-    paths: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"clear what an earlier run left: {', '.join(self.paths)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Install:
-    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall."""
-
-    build: Build
-    did: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.did} {self.build.name}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class SetLink:
-    """The link at ``path`` leads to the text ``to``; ``was`` is where it led, empty where there was none."""
-
-    path: str
-    to: str
-    was: str = ""
-
-    def __str__(self) -> str:
-        return f"link {self.path} to {self.to}" + (f" instead of {self.was}" if self.was else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Unlink:
-    path: str
-    was: str
-
-    def __str__(self) -> str:
-        return f"remove the link {self.path} to {self.was}"
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    name: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"remove {self.name}: {self.why}"
-
-
-Step = Clear | Install | SetLink | Unlink | Remove
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a declared request comes to.
-
-    ``did``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
-    the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
-    """
-
-    wanted: Wanted
-    build: Build
-    path: str
-    stable_path: str
-    prefix: str
-    did: str
-    why: str
-    links: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    steps: tuple[Step, ...]
-    outcomes: tuple[Outcome, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.steps)
-
-    @property
-    def installs(self) -> tuple[Install, ...]:
-        return tuple(step for step in self.steps if isinstance(step, Install))
-
-    @property
-    def removals(self) -> tuple[Remove, ...]:
-        return tuple(step for step in self.steps if isinstance(step, Remove))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +42,6 @@ class _Choice:
         return (self.wanted.default, self.build.version, self.build.release)
 
 
-_LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
-_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
-_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*")
-_NOW = "~"  # later than any time in a receipt
 _LETTERS = {"freethreaded": "t", "debug": "d"}
 
 
@@ -217,7 +123,7 @@ def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: froze
         _choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"
     ]
     # What one request brings may serve another as well, and would on the next run: choose again until nothing changes.
-    for unused in choices:
+    for _unused in choices:
         view = _with_choices(choices, desired, observed)
         again = [_choose_again(choice, choices, desired, observed, view, resolve, gone) for choice in choices]
         if again == choices:
@@ -390,23 +296,6 @@ def _links(desired: Desired, observed: Observed, winners: Mapping[str, _Choice])
     return links
 
 
-def _ours(path: str, target: str, observed: Observed) -> str:
-    """The line or build that a link of ours leads to; empty where the link isn't ours."""
-    folder, unused, name = path.rpartition("/")
-    inside = target.removeprefix(f"{observed.root}/")
-    if folder == observed.root and _LINE.fullmatch(name):
-        return inside if parse_name(inside) else ""
-    head, unused, rest = inside.partition("/")
-    ours = (
-        inside != target
-        and folder == observed.bin_dir
-        and _LINK_NAME.fullmatch(name)
-        and _EXECUTABLE.fullmatch(rest)
-        and (_LINE.fullmatch(head) or parse_name(head))
-    )
-    return head if ours else ""
-
-
 def _set_links(links: Mapping[str, str], observed: Observed) -> Iterator[SetLink]:
     for path, target in links.items():
         was = observed.links.get(path, "")
@@ -424,10 +313,10 @@ def _unlinks(
     """Links of ours that nothing stands behind any more, or that this declaration speaks of and doesn't want."""
     installed = {build.name for build in observed.installed}
     left = (installed - set(gone)) | {choice.build.name for choice in winners.values()}
-    ours = {path: inside for path, target in observed.links.items() if (inside := _ours(path, target, observed))}
-    stable = {path: inside for path, inside in ours.items() if path.startswith(f"{observed.root}/cpython-")}
+    mine = {path: inside for path, target in observed.links.items() if (inside := ours(path, target, observed))}
+    stable = {path: inside for path, inside in mine.items() if path.startswith(f"{observed.root}/cpython-")}
     lines = set(winners) | {path.rpartition("/")[2] for path, inside in stable.items() if inside in left}
-    for path, inside in ours.items():
+    for path, inside in mine.items():
         unwanted = inside in winners or desired.exclusive or inside not in lines | left
         if path not in links and path not in stable and unwanted:
             yield Unlink(path, observed.links[path])
@@ -449,7 +338,7 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
 def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> None:
     for step in steps:
         if isinstance(step, SetLink) and not desired.force:
-            foreign = step.was and not _ours(step.path, step.was, observed)
+            foreign = step.was and not ours(step.path, step.was, observed)
             if foreign or step.path in observed.occupied:
                 there = f"leads to {step.was}" if foreign else "is a file or folder"
                 another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
@@ -511,50 +400,3 @@ def _outcome(
         why=why,
         links=tuple(sorted(mine)),
     )
-
-
-def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
-    """The host as it will be once ``plan`` is carried out; receipts of new builds are as their finisher would write them,
-    apart from what only the host can count."""
-    installed = {i.name: i for i in observed.installed}
-    links = dict(observed.links)
-    occupied = set(observed.occupied)
-    leftovers, lock, lock_state = observed.leftovers, observed.lock, observed.lock_state
-    for step in plan.steps:
-        match step:
-            case Clear():
-                leftovers, lock, lock_state = (), "", ""
-            case Install(build):
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
-                installed[build.name] = Installed(build.name, build, receipt)
-                occupied.discard(f"{observed.root}/{build.name}")
-                links.pop(f"{observed.root}/{build.name}", None)
-            case SetLink(path, to):
-                links[path] = to
-                occupied.discard(path)
-            case Unlink(path):
-                del links[path]
-            case Remove(name):
-                del installed[name]
-    return replace(
-        observed,
-        root_state="writable" if observed.root_state == "absent" and plan else observed.root_state,
-        installed=tuple(installed[name] for name in sorted(installed)),
-        links=links,
-        occupied=frozenset(occupied),
-        leftovers=leftovers,
-        lock=lock,
-        lock_state=lock_state,
-    )
-
-
-def describe(observed: Observed) -> str:
-    """A host's interpreters in lines that a person reads, for a diff."""
-    lines = [
-        f"{installed.name}" + (f" (broken: {installed.fault})" if installed.fault else "") for installed in observed.installed
-    ]
-    lines += [
-        f"{path} -> {target}" for path, target in sorted(observed.links.items()) if _ours(path, target, observed)
-    ]
-    lines += [f"left by an earlier run: {path}" for path in observed.leftovers]
-    return "".join(f"{line}\n" for line in lines)

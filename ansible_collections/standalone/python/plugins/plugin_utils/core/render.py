@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from .declaration import Desired
 from .errors import DeclarationError
-from .plan import Install, Plan, Remove, SetLink, Unlink
+from .step import Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("agents")
 _FACTS = "#%% facts\n"

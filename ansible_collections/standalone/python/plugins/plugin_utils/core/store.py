@@ -158,6 +158,7 @@ class Store:
                 "name that python-build-standalone gave it, such as "
                 "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz."
             ) from None
+        _there(_local(source.location))
         return from_rows(
             f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n"
         )
@@ -247,10 +248,7 @@ class Store:
                 raise ContentError(
                     f"The source is the archive {path.name}, and {build.filename} was asked for: name it."
                 )
-            if not path.is_file():
-                raise TransportError(
-                    f"The archive {path} is not there: put it there, or choose another source."
-                )
+            _there(path)
             _verify(path, digest)
             return path
         path = folder / build.filename
@@ -275,7 +273,7 @@ def parse_sums(text: str) -> dict[str, str]:
 
 def _sum(line: str) -> tuple[str, str] | None:
     """Checksum and file name of a line ``HEX  name`` or ``HEX *name``."""
-    digest, unused, name = line.strip().partition(" ")
+    digest, _unused, name = line.strip().partition(" ")
     if len(digest) != 64 or digest.strip("0123456789abcdefABCDEF"):
         return None
     return digest.lower(), name[1:].removeprefix("./")
@@ -332,6 +330,11 @@ def _read_text(path: Path, what: str) -> str:
         ) from None
     except UnicodeDecodeError:
         raise ContentError(f"The {what} {path} is not text: check that it is the right file.") from None
+
+
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise TransportError(f"The archive {path} is not there: put it there, or choose another source.")
 
 
 def _verify(path: Path, digest: str) -> None:

@@ -105,7 +105,7 @@ class TarStream:
         said: dict[str, str] = {}
         portable = True
         while True:
-            for unused in self.data():
+            for _unused in self.data():
                 pass
             block = self._take(BLOCK)
             if block == ZEROS:

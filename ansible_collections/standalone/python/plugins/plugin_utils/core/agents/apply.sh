@@ -208,7 +208,8 @@ END
   else
     case $1 in *://*@*) fail tokenwget ;; esac
     [ -z "$token" ] || fail tokenwget
-    wget -q -T 60 -O "$2" "$1" 2>"$here/err"
+    # Without -T: a busybox built without time limits, such as Debian's, crashes on it.
+    wget -q -O "$2" "$1" 2>"$here/err"
   fi
 }
 

@@ -741,10 +741,8 @@ def finish(job: Job) -> dict[str, object]:
     renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
     if job.switches["compile_bytecode"]:
         renewed.update(path for path in walked.files if path.endswith(".pyc"))
-    if delivered:
-        entries = reconcile(tree, entries, walked, renewed)
-    else:
-        entries = digests(tree, walked.files, walked.links)
+    whole = (tree, walked.files, walked.links)
+    entries = reconcile(tree, entries, walked, renewed) if delivered else digests(*whole)
 
     missing = modules()
     os.makedirs(os.path.join(tree, FOLDER), exist_ok=True)

@@ -1,0 +1,175 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done to a host, one unit at a time, and what each unit makes of the host. No I/O.
+
+Which links are ours is told here, in one place: by their name, their folder and the exact form of what they lead to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from .catalogue import Build, parse_name
+from .declaration import Desired, Wanted
+from .observed import Installed, Observed, Receipt
+
+_LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
+_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
+_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*")
+_NOW = "~"  # later than any time in a receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What a killed run left goes."""
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"clear what an earlier run left: {', '.join(self.paths)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall."""
+
+    build: Build
+    did: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.did} {self.build.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLink:
+    """The link at ``path`` leads to the text ``to``; ``was`` is where it led, empty where there was none."""
+
+    path: str
+    to: str
+    was: str = ""
+
+    def __str__(self) -> str:
+        return f"link {self.path} to {self.to}" + (f" instead of {self.was}" if self.was else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    path: str
+    was: str
+
+    def __str__(self) -> str:
+        return f"remove the link {self.path} to {self.was}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"remove {self.name}: {self.why}"
+
+
+Step = Clear | Install | SetLink | Unlink | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a declared request comes to.
+
+    ``did``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
+    the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
+    """
+
+    wanted: Wanted
+    build: Build
+    path: str
+    stable_path: str
+    prefix: str
+    did: str
+    why: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[Step, ...]
+    outcomes: tuple[Outcome, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def installs(self) -> tuple[Install, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Install))
+
+    @property
+    def removals(self) -> tuple[Remove, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Remove))
+
+
+def ours(path: str, target: str, observed: Observed) -> str:
+    """The line or build that a link of ours leads to; empty where the link isn't ours."""
+    folder, _unused, name = path.rpartition("/")
+    inside = target.removeprefix(f"{observed.root}/")
+    if folder == observed.root and _LINE.fullmatch(name):
+        return inside if parse_name(inside) else ""
+    head, _unused, rest = inside.partition("/")
+    whole = (
+        inside != target
+        and folder == observed.bin_dir
+        and _LINK_NAME.fullmatch(name)
+        and _EXECUTABLE.fullmatch(rest)
+        and (_LINE.fullmatch(head) or parse_name(head))
+    )
+    return head if whole else ""
+
+
+def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
+    """The host as it will be once ``plan`` is carried out; receipts of new builds are as their finisher would write them,
+    apart from what only the host can count."""
+    installed = {i.name: i for i in observed.installed}
+    links = dict(observed.links)
+    occupied = set(observed.occupied)
+    leftovers, lock, lock_state = observed.leftovers, observed.lock, observed.lock_state
+    for step in plan.steps:
+        match step:
+            case Clear():
+                leftovers, lock, lock_state = (), "", ""
+            case Install(build):
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
+                installed[build.name] = Installed(build.name, build, receipt)
+                occupied.discard(f"{observed.root}/{build.name}")
+                links.pop(f"{observed.root}/{build.name}", None)
+            case SetLink(path, to):
+                links[path] = to
+                occupied.discard(path)
+            case Unlink(path):
+                del links[path]
+            case Remove(name):
+                del installed[name]
+    return replace(
+        observed,
+        root_state="writable" if observed.root_state == "absent" and plan else observed.root_state,
+        installed=tuple(installed[name] for name in sorted(installed)),
+        links=links,
+        occupied=frozenset(occupied),
+        leftovers=leftovers,
+        lock=lock,
+        lock_state=lock_state,
+    )
+
+
+def describe(observed: Observed) -> str:
+    """A host's interpreters in lines that a person reads, for a diff."""
+    lines = [
+        f"{installed.name}" + (f" (broken: {installed.fault})" if installed.fault else "") for installed in observed.installed
+    ]
+    lines += [
+        f"{path} -> {target}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)
+    ]
+    lines += [f"left by an earlier run: {path}" for path in observed.leftovers]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,32 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every test of this folder that asks for a shell runs in each of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents.place import SHELLS, Shell, needed
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
+def shell(request: pytest.FixtureRequest) -> Shell:
+    chosen = request.param
+    assert isinstance(chosen, Shell)
+    needed(chosen.command[0])
+    return chosen
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder that any user may look into, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

@@ -1,0 +1,277 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an archive gets onto a host, with whatever tar, checksum tool and downloader is there, and with none."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import render
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
+from tests.agents import fakes
+from tests.agents.place import SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
+
+TOKEN = 'to"k\\en$HOME-1'
+DASH = SHELLS[0]
+TARS = {"GNU tar": "tar", "bsdtar": "bsdtar", "busybox tar": "busybox"}
+GZIPS = {"gzip": "gzip", "busybox gzip": "busybox"}
+DOWNLOADERS = {"curl": ("curl", "curl"), "GNU wget": ("wget", "wget"), "busybox wget": ("wget", "busybox")}
+
+
+def apply(
+    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = ""
+) -> Observed:
+    """What the host says after one build was installed with only these tools."""
+    needed(shell.command[0])
+    build = fakes.fake(what)
+    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools)})
+    options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull", "token": token}
+    script = render.application(declare(options), Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    return parse(place.run(shell, script).output)
+
+
+def pushed(folder: Path, form: str = "gz") -> render.Pushed:
+    path = fakes.archive(fakes.fake("3.13.1"), folder, form)
+    return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
+
+
+def whole(disk: Path, what: str = "3.13.1") -> None:
+    build = fakes.fake(what)
+    assert tree(disk) == {
+        "opt": "folder",
+        "opt/python": "folder",
+        f"opt/python/{build.name}": f"build {build.version}",
+    }
+
+
+# Sent by the controller
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+@pytest.mark.parametrize("tar", TARS)
+def test_unpack(tar: str, form: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    needed(TARS[tar], "zstd")
+    needed_tools = ["tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
+    tools = link_tools(tmp_path / "tools", [*TOOLS, *needed_tools], {"tar": TARS[tar]})
+    apply(pushed(tmp_path, form), disk, tools, shell)
+    whole(disk)
+
+
+def test_unpack_with_busybox_gzip(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    needed("busybox")
+    names = [*TOOLS, "tar", "sha256sum", "gzip"]
+    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox"})
+    apply(pushed(tmp_path), disk, tools, shell)
+    whole(disk)
+
+
+@pytest.mark.parametrize("tool", ["sha256sum", "shasum", "openssl"])
+def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
+    needed(tool)
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", tool])
+    apply(pushed(tmp_path), disk, tools)
+    whole(disk)
+    shutil.rmtree(disk / "opt")
+    right = pushed(tmp_path)
+    wrong = render.Pushed(right.path, "0" * 64, right.form, 1, "", "")
+    with pytest.raises(AgentError, match=f"sha256 {right.sha256}, where {'0' * 64} was expected"):
+        apply(wrong, disk, tools)
+    assert tree(disk) == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "form", "says"),
+    [
+        ("tar", "gz", "no tar on the host"),
+        ("zstd", "zst", "compressed with zstd"),
+        ("sha256sum", "gz", "no sha256sum, shasum or openssl"),
+        ("gzip", "gz", "unpacking .* failed: .*gzip"),
+    ],
+)
+def test_tool_missing(missing: str, form: str, says: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    names = [name for name in (*TOOLS, "tar", "gzip", "zstd", "sha256sum") if name != missing]
+    with pytest.raises(AgentError, match=says):
+        apply(pushed(tmp_path, form), disk, link_tools(tmp_path / "tools", names), shell)
+    assert tree(disk) == {}
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+@pytest.mark.parametrize("tar", TARS)
+@pytest.mark.parametrize("share", [0, 1, 50, 99])
+def test_truncated(share: int, tar: str, form: str, disk: Path, tmp_path: Path) -> None:
+    """Cut off before it was sent, so that its checksum agrees."""
+    needed(TARS[tar])
+    path = Path(pushed(tmp_path, form).path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * share // 100])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
+    with pytest.raises(AgentError, match="unpacking .* failed|not a whole build"):
+        apply(render.Pushed(str(path), fakes.sha256(path), form, 1, "", ""), disk, tools)
+    assert tree(disk) == {}
+
+
+def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    with pytest.raises(AgentError, match="unreadable"):
+        apply(render.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
+    assert tree(disk) == {}
+
+
+# Fetched by the host
+
+
+@dataclass
+class Server:
+    """:ivar asked: path and Authorization of each request"""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    address: str = ""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append((self.path, self.headers.get("Authorization", "")))
+            content = state.files.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        state.address = f"127.0.0.1:{running.server_port}"
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield state
+        running.shutdown()
+
+
+def with_downloader(name: str, folder: Path) -> Path:
+    """A PATH with one downloader only. It and every other program writes down what it was called with."""
+    tool, program = DOWNLOADERS[name]
+    needed(program)
+    real = folder / "real"
+    link_tools(real, [*TOOLS, "tar", "gzip", "zstd", "sha256sum", tool], {tool: program})
+    tools = folder / "tools"
+    tools.mkdir()
+    for path in real.iterdir():
+        shim = tools / path.name
+        shim.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$0" "$@" >>{folder}/called\nexec {path} "$@"\n')
+        shim.chmod(0o755)
+    return tools
+
+
+def pulled(server: Server, folder: Path, *paths: str, scheme: str = "http://", what: str = "3.13.1") -> render.Pulled:
+    """From these paths in turn; the archive is at ``/there``."""
+    build = fakes.fake(what)
+    full = build.flavor == "full"
+    member = "python/install" if full else "python"
+    path = fakes.archive(build, folder, "zst" if full else "gz", top=member)
+    server.files["/there"] = path.read_bytes()
+    urls = tuple(f"{scheme}{server.address}{path}" for path in paths)
+    return render.Pulled(urls, "zst" if full else "gz", member, "https://shown", fakes.sha256(path))
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull(downloader: str, shell: Shell, server: Server, disk: Path, tmp_path: Path) -> None:
+    apply(pulled(server, tmp_path, "/there"), disk, with_downloader(downloader, tmp_path), shell)
+    whole(disk)
+    assert server.asked == [("/there", "")]
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull_a_full_archive(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    what = "3.13.1 full"
+    apply(pulled(server, tmp_path, "/there", what=what), disk, with_downloader(downloader, tmp_path), what=what)
+    whole(disk, what)
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull_from_the_first_that_answers(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    apply(pulled(server, tmp_path, "/one", "/two", "/there", "/three"), disk, with_downloader(downloader, tmp_path))
+    whole(disk)
+    assert [path for path, _ in server.asked] == ["/one", "/two", "/there"]
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull_from_nowhere(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    delivery = pulled(server, tmp_path, "/one", "/two")
+    with pytest.raises(AgentError, match=r"could not download it \(.*/one: .*404.*/two: .*404") as error:
+        apply(delivery, disk, with_downloader(downloader, tmp_path))
+    assert "as it was" in str(error.value)
+    assert tree(disk) == {}
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull_something_else(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    delivery = pulled(server, tmp_path, "/there")
+    server.files["/there"] = b"<!DOCTYPE html><title>Log in</title>"
+    with pytest.raises(AgentError, match=f"where {delivery.archive_sha256} was expected"):
+        apply(delivery, disk, with_downloader(downloader, tmp_path))
+    assert tree(disk) == {}
+
+
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+def test_a_token_is_sent_and_never_seen(
+    downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
+) -> None:
+    tools = with_downloader(downloader, tmp_path)
+    apply(pulled(server, tmp_path, "/there"), disk, tools, shell, token=TOKEN)
+    assert server.asked == [("/there", f"Bearer {TOKEN}")]
+    called = (tmp_path / "called").read_text()
+    assert DOWNLOADERS[downloader][0] in called
+    assert TOKEN not in called
+    assert TOKEN.replace("\\", "\\\\").replace('"', '\\"') not in called
+    kept = b"".join(content for content in fakes.read(disk).values() if isinstance(content, bytes))
+    assert TOKEN.encode() not in kept
+
+
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+def test_credentials_of_a_url_are_never_seen(
+    downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
+) -> None:
+    delivery = pulled(server, tmp_path, "/not", "/there", scheme="http://me:pass%40word@")
+    apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
+    assert server.asked[-1][0] == "/there"
+    assert "pass%40" not in (tmp_path / "called").read_text()
+    server.files.clear()
+    with pytest.raises(AgentError, match="404") as error:
+        apply(delivery, disk, tmp_path / "tools", shell)
+    assert "pass%40" not in str(error.value)
+
+
+@pytest.mark.parametrize("secret", ["token", "credentials"])
+def test_a_downloader_that_keeps_no_secret(secret: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    tools = with_downloader("busybox wget", tmp_path)
+    credentials = secret == "credentials"
+    delivery = pulled(server, tmp_path, "/there", scheme="http://me:pass@" if credentials else "http://")
+    with pytest.raises(AgentError, match="only a wget that takes"):
+        apply(delivery, disk, tools, token="" if credentials else TOKEN)
+    called = (tmp_path / "called").read_text()
+    assert "pass" not in called
+    assert TOKEN not in called
+    assert tree(disk) == {}
+
+
+def test_no_downloader(shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    with pytest.raises(AgentError, match="needs curl or wget"):
+        apply(pulled(server, tmp_path, "/there"), disk, tools, shell)
+    assert tree(disk) == {}

@@ -1,0 +1,34 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts, builds and a web server that offers them; and nothing of the environment of whoever runs the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tools.hosts.fixtures import fleet, fresh_host
+from tests.tools.sources import catalogue, source
+from tests.tools.web import Web, serve
+
+__all__ = ["catalogue", "fleet", "fresh_host", "source"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        patch.delenv("GITHUB_TOKEN", raising=False)
+        patch.setenv("NETRC", str(tmp_path_factory.mktemp("netrc") / "none"))
+        yield
+
+
+@pytest.fixture
+def web(source: Path) -> Iterator[Web]:
+    with serve(source) as server:
+        yield server
