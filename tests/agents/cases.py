@@ -54,8 +54,8 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """``alive``: its holder runs; ``dead``: it has ended; ``reused``: its number is another process's now; ``elsewhere``: it is on
-    another host; ``before``: it ran before this machine started anew."""
+    """``alive``: its holder runs; ``dead``: it has ended; ``reused``: its number is another process's now; ``elsewhere``: it is
+    on another host; ``before``: it ran before this machine started anew."""
 
     kind: Literal["alive", "dead", "reused", "elsewhere", "before"]
 
@@ -155,7 +155,9 @@ OBSERVING: tuple[Case, ...] = (
     Case("nothing there", sees={"root_state": "absent", "bin_dir_state": "absent", "builds": {}, "links": {}}),
     Case("an empty root", (Folder("{root}"),), sees={"root_state": "writable", "builds": {}}),
     Case("the root is a file", (File("{root}"),), sees={"root_state": "notfolder"}),
-    Case("the root is a link to a folder", (Folder("{disk}/real"), Link("{root}", "{disk}/real")), sees={"root_state": "writable"}),
+    Case(
+        "the root is a link to a folder", (Folder("{disk}/real"), Link("{root}", "{disk}/real")), sees={"root_state": "writable"}
+    ),
     Case("the root is a link to nothing", (Link("{root}", "nowhere"),), sees={"root_state": "notfolder"}),
     Case("the root can't be read", (Folder("{root}", 0o711),), user="other", sees={"root_state": "unreadable"}),
     Case("the root can't be written", (Folder("{root}"),), user="other", sees={"root_state": "unwritable"}),
@@ -230,7 +232,9 @@ OBSERVING: tuple[Case, ...] = (
         "the interpreter does not start",
         (
             *FINISHED,
-            File(f"{{root}}/{ONE}/bin/python3.13", "#!/bin/sh\nprintf 'lib%sz.so: no such\\n\\n== end ==' a >&2\nexit 127\n", 0o755),
+            File(
+                f"{{root}}/{ONE}/bin/python3.13", "#!/bin/sh\nprintf 'lib%sz.so: no such\\n\\n== end ==' a >&2\nexit 127\n", 0o755
+            ),
         ),
         sees={"builds": {"3.13.1": "does not start: libaz.so: no such +== end =="}},
     ),
@@ -276,9 +280,9 @@ OBSERVING: tuple[Case, ...] = (
     ),
     Case(
         "a file with an odd name is gone",
-        (*FINISHED, Gone(f"{{root}}/{ONE}/share/it's \"odd\" $HOME.txt")),
+        (*FINISHED, Gone(f'{{root}}/{ONE}/share/it\'s "odd" $HOME.txt')),
         {"verify": "full"},
-        sees={"builds": {"3.13.1": "files differ .*: share/it's \"odd\" \\$HOME.txt$"}},
+        sees={"builds": {"3.13.1": 'files differ .*: share/it\'s "odd" \\$HOME.txt$'}},
     ),
     Case(
         "a link leads elsewhere",
@@ -337,8 +341,12 @@ OBSERVING: tuple[Case, ...] = (
         sees={"lock_state": "alive"},
     ),
     *(
-        Case(f"an odd root: {name}", FINISHED, {"root": root, "verify": "full"}, sees={"builds": {"3.13.1": ""}, "links": {
-            STABLE: ONE, PYTHON: TO_PYTHON}})
+        Case(
+            f"an odd root: {name}",
+            FINISHED,
+            {"root": root, "verify": "full"},
+            sees={"builds": {"3.13.1": ""}, "links": {STABLE: ONE, PYTHON: TO_PYTHON}},
+        )
         for name, root in ODD_ROOTS.items()
     ),
     Case(
@@ -482,7 +490,9 @@ APPLYING: tuple[Case, ...] = (
     Case("another checksum", FINISHED, steps=(Get("3.13.2+20250317", "checksum"), *UPGRADE[1:]), fails=("checksum", "sha256")),
     Case("another checksum, nothing there", steps=(Get("3.13.1", "checksum"),), fails=("checksum", "sha256")),
     Case("a cut-off archive", FINISHED, steps=(Get("3.13.2+20250317", "cut"),), fails=("unpack", "as it was")),
-    Case("an archive without an interpreter", FINISHED, steps=(Get("3.13.2+20250317", "empty"),), fails=("content", "bin/python3")),
+    Case(
+        "an archive without an interpreter", FINISHED, steps=(Get("3.13.2+20250317", "empty"),), fails=("content", "bin/python3")
+    ),
     Case(
         "a build that does not start",
         FINISHED,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fake builds: a few small files, whose interpreter is a shell script that plays one.
 
-It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run here.
+It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def fake(text: str) -> Build:
 
 
 def files_of(build: Build, padding: int = 0) -> dict[str, bytes | str]:
-    """Path in the build -> content, or of a link where it leads. Twelve lines of padding make it no smaller when compressed."""
+    """Path in the build -> content, or of a link where it leads; with about ``padding`` bytes that no packer makes smaller."""
     minor = build.version.minor_line
     script = INTERPRETER.replace("@VERSION@", str(build.version)).replace("@MINOR@", minor)
     files: dict[str, bytes | str] = {
@@ -83,7 +83,7 @@ def files_of(build: Build, padding: int = 0) -> dict[str, bytes | str]:
         f"lib/python{minor}/json/__init__.py": b"",
         f"lib/python{minor}/lib-dynload/_json.so": b"\x7fELF",
         f"lib/python{minor}/site-packages/README.txt": b"packages\n",
-        "share/it's \"odd\" $HOME.txt": b"odd\n",
+        'share/it\'s "odd" $HOME.txt': b"odd\n",
     }
     if padding:
         block = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(padding // 32))

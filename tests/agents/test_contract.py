@@ -113,7 +113,7 @@ def delivery(step: cases.Get, build: Build, folder: Path) -> render.Pushed:
 
 
 SPOILED: Mapping[str, str] = {
-    "start": "echo \"/lib/libc.so.6: version \\`GLIBC_2.99' not found\" >&2\nexit 127\n",
+    "start": 'echo "/lib/libc.so.6: version \\`GLIBC_2.99\' not found" >&2\nexit 127\n',
     "reports": "echo 'failure=module'\necho 'detail=import ssl: no'\nexit 3\n",
 }
 

@@ -105,8 +105,11 @@ KINDS = (
     Kind("no df", {"free_kb": None}, {"df": ""}),
     Kind("GNU wget", {"wget": "gnu", "tools": "tar zstd gzip wget sha256sum awk"}, {"wget": "echo GNU Wget 1.21.3 built on x"}),
     Kind("busybox wget", {"wget": None}, {"wget": "echo BusyBox v1.35.0"}),
-    Kind("curl, which is enough", {"wget": None, "tools": "tar zstd gzip curl wget sha256sum awk"}, {"curl": "", "wget": "echo GNU Wget"}
-         | {"curl": "exit 9"}),
+    Kind(
+        "curl, which is enough",
+        {"wget": None, "tools": "tar zstd gzip curl wget sha256sum awk"},
+        {"curl": "", "wget": "echo GNU Wget"} | {"curl": "exit 9"},
+    ),
     Kind("shasum", {"tools": "tar zstd gzip shasum awk"}, {"sha256sum": "", "shasum": "exit 9"}),
 )
 
@@ -165,7 +168,7 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
     shims = tmp_path / "shims"
     shims.mkdir()
     for name in (*TOOLS, *UNPACKING, "sh", "env", "test", "true", "echo"):
-        (shims / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/log\nexec /bin/{name} \"$@\"\n")
+        (shims / name).write_text(f'#!/bin/sh\necho {name} >>{tmp_path}/log\nexec /bin/{name} "$@"\n')
         (shims / name).chmod(0o755)
     hook = tmp_path / "hook"
     hook.write_text(f"echo python3 $1 >>{tmp_path}/log\n")

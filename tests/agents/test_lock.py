@@ -102,7 +102,9 @@ def test_whoever_broke_the_lock_died(tmp_path: Path) -> None:
 def test_the_other_run_makes_the_root_and_fails(shell: Shell, tmp_path: Path) -> None:
     """It takes the root with it; who waits makes it anew."""
     place = place_in(tmp_path)
-    failing = script_for(place, tmp_path / "failing").replace("finish version=", "finish version=oops; fail io x; finish version=")
+    failing = script_for(place, tmp_path / "failing").replace(
+        "finish version=", "finish version=oops; fail io x; finish version="
+    )
     first = place.start(shell, failing)
     until = time.monotonic() + 20
     while not (Path(place.root) / ".lock").is_symlink() and time.monotonic() < until:

@@ -96,7 +96,7 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
         ("tar", "gz", "no tar on the host"),
         ("zstd", "zst", "compressed with zstd"),
         ("sha256sum", "gz", "no sha256sum, shasum or openssl"),
-        ("gzip", "gz", "unpacking .* failed: .*gzip"),
+        ("gzip", "gz", r"unpacking .* failed: .*gzip"),
     ],
 )
 def test_tool_missing(missing: str, form: str, says: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_truncated(share: int, tar: str, form: str, disk: Path, tmp_path: Path) 
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * share // 100])
     tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
-    with pytest.raises(AgentError, match="unpacking .* failed|not a whole build"):
+    with pytest.raises(AgentError, match=r"unpacking .* failed|not a whole build"):
         apply(render.Pushed(str(path), fakes.sha256(path), form, 1, "", ""), disk, tools)
     assert tree(disk) == {}
 
@@ -153,7 +153,7 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content or b"")
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
@@ -229,9 +229,7 @@ def test_pull_something_else(downloader: str, disk: Path, server: Server, tmp_pa
 
 
 @pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
-def test_a_token_is_sent_and_never_seen(
-    downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
-) -> None:
+def test_a_token_is_sent_and_never_seen(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
     tools = with_downloader(downloader, tmp_path)
     apply(pulled(server, tmp_path, "/there"), disk, tools, shell, token=TOKEN)
     assert server.asked == [("/there", f"Bearer {TOKEN}")]
@@ -244,9 +242,7 @@ def test_a_token_is_sent_and_never_seen(
 
 
 @pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
-def test_credentials_of_a_url_are_never_seen(
-    downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
-) -> None:
+def test_credentials_of_a_url_are_never_seen(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
     delivery = pulled(server, tmp_path, "/not", "/there", scheme="http://me:pass%40word@")
     apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
     assert server.asked[-1][0] == "/there"

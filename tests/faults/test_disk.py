@@ -50,13 +50,9 @@ def place_on(disk: Path, shell: Shell, tmp_path: Path) -> Place:
     return place
 
 
-@pytest.mark.parametrize(
-    ("shell", "form"), [("dash", "gz"), ("dash", "zst"), ("busybox", "gz")], indirect=["shell"]
-)
+@pytest.mark.parametrize(("shell", "form"), [("dash", "gz"), ("dash", "zst"), ("busybox", "gz")], indirect=["shell"])
 @pytest.mark.parametrize("size", [4, 8, 16, 24, 32, 48, 64, 100, 200, 300, 350, 400])
-def test_full_while_unpacking(
-    size: int, form: str, shell: Shell, mount: Mount, sent: Path, tmp_path: Path
-) -> None:
+def test_full_while_unpacking(size: int, form: str, shell: Shell, mount: Mount, sent: Path, tmp_path: Path) -> None:
     """What a run needs is not known to it beforehand here. Every size ends in an error that names the disk, or works."""
     archives = Archives.of_fakes(["3.13.1"], tmp_path, padding=PADDING, form=form)
     place = place_on(mount(f"size={size}k"), shell, tmp_path)
@@ -67,7 +63,7 @@ def test_full_while_unpacking(
     except StandalonePythonError as error:
         said = str(error)
     if said:
-        assert "disk is full" in said
+        assert "disk is full" in said or "the disk has" in said
         assert "as it was" in said
         assert tree(place.disk) == before
     else:

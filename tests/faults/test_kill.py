@@ -88,9 +88,7 @@ class Scenario:
 
 SCENARIOS = (
     Scenario("first install", (), {"builds": [{"version": "3.13.1", "default": True}]}),
-    Scenario(
-        "upgrade and removal of the old build", ("3.13.1",), {"builds": ["3.13"], "state": "latest", "keep": 0}, keeps=True
-    ),
+    Scenario("upgrade and removal of the old build", ("3.13.1",), {"builds": ["3.13"], "state": "latest", "keep": 0}, keeps=True),
     Scenario("repair", ("3.13.1",), {"builds": ["3.13.1"]}, exchanges=True, prepare=spoil),
     Scenario("reinstall", ("3.13.1",), {"builds": ["3.13.1"], "externally_managed": False}, exchanges=True),
     Scenario("absent", ("3.13.1", "3.12.8"), {"builds": ["3.13.1"], "state": "absent"}),
@@ -181,9 +179,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_killed_at_every_program(
-    scenario: Scenario, when: str, archives: Archives, shims: Path, tmp_path: Path
-) -> None:
+def test_killed_at_every_program(scenario: Scenario, when: str, archives: Archives, shims: Path, tmp_path: Path) -> None:
     needed("dash")
     undisturbed = lay_out(tmp_path / "undisturbed", scenario)
     before = tree(undisturbed.disk)

@@ -80,7 +80,7 @@ def as_it_was(*hosts: Host, exactly: bool = False) -> Iterator[None]:
 def reads(message: str, sentence: str) -> None:
     """The whole message is this one sentence, in which … stands for anything."""
     assert "\n" not in message, message
-    pattern = ".+".join(map(re.escape, sentence.split("…")))
+    pattern = ".*".join(map(re.escape, sentence.split("…")))
     assert re.fullmatch(pattern, message), f"\n{message}\n  is not\n{sentence}"
 
 

@@ -1,10 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The builds that front ends are tested with, as pytest fixtures: a folder laid out like upstream's releases, and its catalogue."""
+"""The builds that front ends are tested with, as pytest fixtures: a folder laid out like upstream's, and its catalogue."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,17 @@ def lay_out(folder: Path, archive: Path, *, copy: bool = False) -> Path:
         os.symlink(archive, there)
     with (release / "SHA256SUMS").open("a") as sums:
         sums.write((archive.parent / "SHA256SUMS").read_text())
+    return there
+
+
+def put(folder: Path, tag: str, archive: Path) -> Path:
+    """Put an archive of a test's own making into a folder of releases, with its true checksum."""
+    release = folder / tag
+    release.mkdir(parents=True, exist_ok=True)
+    there = release / archive.name
+    archive.rename(there)
+    with (release / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(there.read_bytes()).hexdigest()}  {there.name}\n")
     return there
 
 

@@ -102,7 +102,7 @@ def serve(folder: Path) -> Iterator[Web]:
                 web.going.wait(60)
                 self.wfile.write(answer.body[answer.sent :])
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 
         def handle(self) -> None:

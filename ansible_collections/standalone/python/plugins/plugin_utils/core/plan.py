@@ -357,7 +357,7 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {observed.root} can't be written by this user, and it has to be changed ({steps[0]}): "
-            "become a user who may, or choose another root",
+            "become a user who may, mount it writable if it is read-only, or choose another root",
             step="plan",
         )
     barred = {

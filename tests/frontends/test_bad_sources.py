@@ -1,0 +1,239 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests and sources that come to nothing, as a user of the Ansible module meets them: one sentence each, and nothing is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.frontends.support import (
+    LATER13,
+    OLD12,
+    OLD13,
+    aliases,
+    as_it_was,
+    attempts,
+    name,
+    play,
+    reads,
+    task,
+    told,
+)
+from tests.tools.hosts import Host
+from tests.tools.playbook import Run, TaskResult, run_play
+from tests.tools.sources import NEWER, OLD, lay_out
+from tests.tools.web import Web, serve
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+FILE12 = f"{name(OLD12)}.tar.gz"
+FILE13 = f"{name(LATER13)}.tar.gz"
+NOWHERE = "http://127.0.0.1:1/builds"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def hostile(to: Path, *members: tarfile.TarInfo) -> Path:
+    """An archive laid out as a build, with these members beside an interpreter."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(to, "w:gz", compresslevel=1) as archive:
+        for path in ("python/bin/python3", "python/bin/python3.13"):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = 9, 0o755
+            archive.addfile(member, BytesIO(b"#!/bin/sh"))
+        for member in members:
+            archive.addfile(member, BytesIO(b"x" * member.size))
+    with (to.parent / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{sha256(to)}  {to.name}\n")
+    return to
+
+
+def member(path: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(path)
+    info.type, info.linkname, info.mode = kind, link, mode
+    return info
+
+
+# What must not be in an archive.
+HOSTILE: Mapping[str, tarfile.TarInfo] = {
+    "absolute": member("/etc/cron.d/evil"),
+    "climbing": member("python/../../etc/evil"),
+    "link": member("python/lib/out", tarfile.SYMTYPE, "../../../etc"),
+    "device": member("python/lib/memory", tarfile.CHRTYPE),
+    "setuid": member("python/bin/su", mode=0o4755),
+    "twice": member("python/bin/python3"),
+}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was asked of a host in vain, and what came of it."""
+
+    run: Run
+    results: Mapping[str, TaskResult]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def says(self, case: str, sentence: str) -> None:
+        for key, text in {**self.texts, "FILE12": FILE12, "FILE13": FILE13}.items():
+            sentence = sentence.replace(f"<{key}>", text)
+        reads(told(self.run, self.results[case]), sentence)
+
+
+@pytest.fixture(scope="module")
+def refused(
+    fleet: Mapping[str, Host], source: Path, catalogue: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Refused]:
+    """Declarations that come to nothing because of where the build comes from, pushed to the busybox host all at once."""
+    folder = tmp_path_factory.mktemp("refused")
+    altered = folder / "altered"
+    original = source / NEWER / FILE13
+    damaged = lay_out(altered, original.resolve(), copy=True)
+    with damaged.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"altered")
+    short = lay_out(folder / "short", original.resolve(), copy=True)
+    os.truncate(short, 100_000)
+    for case, bad in HOSTILE.items():
+        hostile(folder / "hostile" / case / OLD / f"{name(OLD13)}.tar.gz", bad)
+    with serve(source) as web:
+        one = {"builds": [OLD12], "catalogue": str(catalogue)}
+        declared: dict[str, dict[str, Any]] = {
+            "no-build": {"builds": ["3.9"], "source": str(source)},
+            "no-release": {"builds": ["3.12.1+20200101"], "source": str(source)},
+            "no-flavor": {"builds": [{"version": "3.12", "flavor": "full"}], "source": str(source)},
+            "no-prerelease": {"builds": ["3.14-dev"], "source": str(source)},
+            "unreadable": {"builds": ["three point thirteen"], "source": str(source)},
+            "altered": {"builds": ["3.13"], "source": str(altered)},
+            "short": {"builds": ["3.13"], "source": str(short.parents[1])},
+            "wrong-checksum": {"builds": ["3.13"], "source": str(original), "checksum": "0" * 64},
+            "cut": {**one, "source": web.url("cut")},
+            "page": {**one, "source": web.url("page")},
+            "absent": {**one, "source": web.url("nothing/here")},
+            "forbidden": {**one, "source": web.url("status-403")},
+            "too-many": {**one, "source": web.url("status-429")},
+            "broken": {**one, "source": web.url("status-502")},
+            "unreachable": {**one, "source": NOWHERE},
+            "no-folder": {"builds": ["3.13"], "source": str(folder / "nothing")},
+            "no-archive": {"builds": ["3.13"], "source": str(folder / "nothing" / FILE13)},
+            "pull-of-a-folder": {"builds": ["3.13"], "source": str(source), "delivery": "pull"},
+            **{
+                f"hostile-{case}": {"builds": ["3.13"], "source": str(folder / "hostile" / case)} for case in HOSTILE
+            },
+        }
+        with as_it_was(fleet["busybox"]):
+            declared = {case: {"root": f"/srv/{case}", **options} for case, options in declared.items()}
+            run, results = attempts(declared, aliases(fleet["busybox"], declared), tmp_path_factory.mktemp("caches"))
+        texts = {
+            "source": str(source),
+            "folder": str(folder),
+            "url": web.url(""),
+            "path12": f"{OLD}/{FILE12.replace('+', '%2B')}",
+            "sha256": sha256(original),
+            "sha256 altered": sha256(damaged),
+            "sha256 short": sha256(short),
+        }
+        yield Refused(run, results, texts)
+
+
+GLIBC = "x86_64 linux, glibc 2.… in the folder <source>"
+PLAIN = "(x86_64-unknown-linux-gnu, install_only_stripped)"
+NOT_PROMISED = "The archive <FILE13> is not the one that was promised: its SHA-256 should be "
+FETCHED = "<FILE12> could not be fetched: "
+REFUSED: Mapping[str, str] = {
+    "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is no version: write one like …",
+    "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; "
+    f"nearest is 3.12.1+20250115 {PLAIN}",
+    "no-release": f"no build of 3.12.1+20200101 for {GLIBC}: release 20200101 doesn't have it; "
+    f"nearest is 3.12.1+20250115 {PLAIN}",
+    "no-flavor": f"no build of 3.12+full for {GLIBC}: it exists only as install_only_stripped; "
+    f"nearest is 3.12.1+20250115 {PLAIN}",
+    "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it knows no version 3.14; "
+    f"nearest is 3.13.4+20250409 {PLAIN}",
+    "altered": f"{NOT_PROMISED}<sha256> and is <sha256 altered>; get it again, or correct the checksum if …",
+    "short": f"{NOT_PROMISED}<sha256> and is <sha256 short>; get it again, or correct the checksum if …",
+    "wrong-checksum": f"{NOT_PROMISED}{'0' * 64} and is <sha256>; get it again, or correct the checksum if …",
+    "cut": f"{FETCHED}<url>cut/<path12> broke off in the middle (tried 5 times); check the network and the proxy, …",
+    "page": f"{FETCHED}<url>page/<path12> sent an HTML page where an archive was expected; check what the server, …",
+    "absent": f"{FETCHED}<url>nothing/here/<path12> answered 404 Not Found; check the source, which needs upstream's layout …",
+    "forbidden": f"{FETCHED}<url>status-403/<path12> answered 403 Forbidden (tried 5 times); check that the token …",
+    "too-many": f"{FETCHED}<url>status-429/<path12> answered 429 Too Many Requests (tried 5 times); try again later.",
+    "broken": f"{FETCHED}<url>status-502/<path12> answered 502 Bad Gateway (tried 5 times); try again later, or ….",
+    "unreachable": f"{FETCHED}{NOWHERE}/<path12> could not be reached: Connection refused (tried 5 times); check the network …",
+    "no-folder": "The source '<folder>/nothing' is neither 'upstream', nor an http(s) URL, nor a folder …: check the path.",
+    "no-archive": "The archive <folder>/nothing/<FILE13> is not there: put it there, or choose another source.",
+    "pull-of-a-folder": "delivery is pull and the source <source> is on the controller, where no host can fetch it: "
+    "use delivery: push, or a source that is an http(s) URL",
+    **{
+        f"hostile-{case}": f"The archive {name(OLD13)}.tar.gz is refused: it… '{bad.name}'…; take … from upstream again."
+        for case, bad in HOSTILE.items()
+    },
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_anything_is_sent(case: str, refused: Refused) -> None:
+    refused.says(case, REFUSED[case])
+
+
+def test_every_refusal_is_looked_at(refused: Refused) -> None:
+    assert refused.results.keys() == REFUSED.keys()
+
+
+def test_a_server_that_recovers(fleet: Mapping[str, Host], catalogue: Path, web: Web, tmp_path: Path) -> None:
+    """What a busy server says twice it is asked again, by the controller and by a host."""
+    codes = (403, 429, 503)
+    one = {"builds": [OLD12], "catalogue": str(catalogue)}
+    declared = {
+        f"push-{code}": {**one, "source": web.url(f"first-{code}"), "root": str(tmp_path / f"root-{code}")} for code in codes
+    }
+    run, results = attempts(declared, aliases(fleet["busybox"], declared), tmp_path / "caches")
+    assert [result.kind for result in results.values()] == ["ok"] * len(codes), run.output
+    assert [web.count(f"first-{code}") for code in codes] == [3, 3, 3]
+
+
+def test_without_network_what_is_there_is_enough(
+    fleet: Mapping[str, Host], source: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    host, root = fleet["busybox"], str(tmp_path / "root")
+    there = {"builds": ["3.12", {"version": "3.13", "default": True}], "root": root}
+    assert play(host, task(**there, source=str(source))).of().result["changed"]
+    cache = {"STANDALONE_PYTHON_CACHE": str(tmp_path / "empty")}
+    with as_it_was(host):
+        run = play(
+            host,
+            task(**there, source=NOWHERE, catalogue=f"{NOWHERE}/rows.tsv"),
+            task(**there, source=str(tmp_path / "nothing")),
+            environment=cache,
+        )
+    assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", False)] * 2, run.output
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_source_for_other_hosts_through_the_lookup(source: Path) -> None:
+    run = run_play(
+        [
+            {"ansible.builtin.debug": {"msg": "{{ lookup('standalone.python.build', '3.13', target=target, source=source) }}"}},
+            {"ansible.builtin.debug": {"msg": "{{ lookup('standalone.python.build', '3.13', target=target) }}"}},
+        ],
+        play={"vars": {"target": "armv7-unknown-linux-gnueabihf", "source": str(source)}, "ignore_errors": True},
+    )
+    refused, found = run.results
+    assert refused.kind == "failed", run.output
+    says = (
+        f"no build of 3.13 for armv7 linux, glibc, hard float in the folder {source}: "
+        "there is none for armv7-unknown-linux-gnueabihf"
+    )
+    assert says in " ".join(run.output.split())
+    assert found.result["msg"]["target"] == "armv7-unknown-linux-gnueabihf"
