@@ -184,17 +184,17 @@ OBSERVING: tuple[Case, ...] = (
     Case(
         "a folder of that name without a receipt's folder",
         (Folder(f"{{root}}/{ONE}/bin"), File("{root}/cpython-notes.txt")),
-        sees={"builds": {}, "occupied": (f"{{root}}/{ONE}", "{root}/cpython-notes.txt")},
+        sees={"builds": {}, "occupied": (f"{{root}}/{ONE}/", "{root}/cpython-notes.txt")},
     ),
     Case(
         "a folder with a receipt's folder and no build's name",
         (Folder("{root}/cpython-mine/.standalone-python"),),
-        sees={"builds": {}, "occupied": ("{root}/cpython-mine",)},
+        sees={"builds": {}, "occupied": ("{root}/cpython-mine/",)},
     ),
     Case(
         "foreign things where links go",
         (File("{bin}/python3"), Folder("{bin}/python"), Link("{bin}/python3.13", "/usr/bin/python3"), File("{bin}/pip")),
-        sees={"occupied": ("{bin}/python", "{bin}/python3"), "links": {PYTHON: "/usr/bin/python3"}},
+        sees={"occupied": ("{bin}/python/", "{bin}/python3"), "links": {PYTHON: "/usr/bin/python3"}},
     ),
     Case(
         "links to nothing, to themselves, with spaces and arrows",

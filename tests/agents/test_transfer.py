@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,7 +36,9 @@ def apply(
     needed(shell.command[0])
     build = fakes.fake(what)
     place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools)})
-    options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull", "token": token}
+    options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}
+    if isinstance(delivery, render.Pulled):
+        delivery = replace(delivery, token=token)
     script = render.application(declare(options), Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     return parse(place.run(shell, script).output)
 

@@ -293,7 +293,7 @@ def test_a_build_under_another_builds_name() -> None:
 def test_a_copy_of_a_build_is_not_ours() -> None:
     host = changed(f"build={B312}", f"build={B312}.bak")
     assert [build.name for build in host.installed] == [B313]
-    assert f"/opt/python/{B312}.bak" in host.occupied
+    assert f"/opt/python/{B312}.bak/" in host.occupied
 
 
 def test_full_verification_without_a_tool_for_it() -> None:

@@ -130,7 +130,6 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         builds=(),
         root=texts["root"],
         bin_dir=texts["bin_dir"],
-        token=texts["token"],
         delivery="pull",
         finish=Finish(owner=texts["owner"]),
     )
@@ -142,7 +141,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         Unlink(texts["path"], texts["to"]),
         Remove(texts["name"], "why"),
     )
-    delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab")
+    delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     script = render.application(desired, Plan(steps, ()), {build.name: delivery}, environment)
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
@@ -231,7 +230,8 @@ def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
 def application(desired: Desired) -> str:
     delivery: render.Delivery = pushed(BUILD)
     if desired.delivery == "pull":
-        delivery = render.Pulled(("https://mirror.example/x",), "gz", "python", "https://mirror.example/x", "ab")
+        url = "https://mirror.example/x"
+        delivery = render.Pulled((url,), "gz", "python", url, "ab", desired.token)
     return render.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: delivery})
 
 

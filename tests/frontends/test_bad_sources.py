@@ -221,19 +221,44 @@ def test_without_network_what_is_there_is_enough(
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_source_for_other_hosts_through_the_lookup(source: Path) -> None:
+def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
+    """The bundled catalogue has it and asks nobody; the folder has not."""
+    call = "lookup('standalone.python.build', '3.13.1+20250115', target='armv7-unknown-linux-gnueabihf'"
+    run = run_play(
+        [{"ansible.builtin.debug": {"msg": f"{{{{ {call}) }}}}"}}, {"ansible.builtin.debug": {"msg": f"{{{{ {call}, source=source) }}}}"}}],
+        play={"vars": {"source": str(source)}},
+    )
+    found, refused = run.results
+    file = "cpython-3.13.1+20250115-armv7-unknown-linux-gnueabihf-install_only_stripped.tar.gz"
+    assert found.result["msg"] == {
+        "filename": file,
+        "url": f"https://github.com/astral-sh/python-build-standalone/releases/download/20250115/{file.replace('+', '%2B')}",
+        "sha256": "6e7b1ae187baf64faeaca980ff77d3d8477dbf05eb5eaa8d3f0c49bda579a610",
+        "version": "3.13.1",
+        "release": "20250115",
+        "target": "armv7-unknown-linux-gnueabihf",
+        "flavor": "install_only_stripped",
+    }
+    assert refused.kind == "failed", run.output
+    assert refused.message.endswith(
+        f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: "
+        "it knows no version 3.13.1"
+    ), refused.message
+
+
+def test_what_can_not_be_fetched_has_a_name(catalogue: Path, tmp_path: Path) -> None:
+    """A release's SHA256SUMS, or a catalogue, is named as people know it and not as the cache calls it."""
+    rows = tmp_path / "rows.tsv"
+    rows.write_text(f"{OLD}\t{FILE12}\t-\n")
     run = run_play(
         [
-            {"ansible.builtin.debug": {"msg": "{{ lookup('standalone.python.build', '3.13', target=target, source=source) }}"}},
-            {"ansible.builtin.debug": {"msg": "{{ lookup('standalone.python.build', '3.13', target=target) }}"}},
+            task(builds=["3.12"], source=NOWHERE, catalogue=str(rows), root=str(tmp_path / "root")),
+            task(builds=["3.12"], source=NOWHERE, catalogue=f"{NOWHERE}/rows.tsv", root=str(tmp_path / "root")),
         ],
-        play={"vars": {"target": "armv7-unknown-linux-gnueabihf", "source": str(source)}, "ignore_errors": True},
+        play={"ignore_errors": True},
+        environment={"STANDALONE_PYTHON_CACHE": str(tmp_path / "cache")},
     )
-    refused, found = run.results
-    assert refused.kind == "failed", run.output
-    says = (
-        f"no build of 3.13 for armv7 linux, glibc, hard float in the folder {source}: "
-        "there is none for armv7-unknown-linux-gnueabihf"
-    )
-    assert says in " ".join(run.output.split())
-    assert found.result["msg"]["target"] == "armv7-unknown-linux-gnueabihf"
+    messages = sorted({told(run, result) for result in run.results})
+    tried = "could not be reached: Connection refused (tried 5 times); check the network and the proxy, …"
+    reads(messages[0], f"SHA256SUMS could not be fetched: {NOWHERE}/{OLD}/SHA256SUMS {tried}")
+    reads(messages[1], f"rows.tsv could not be fetched: {NOWHERE}/rows.tsv {tried}")

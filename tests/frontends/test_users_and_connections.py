@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,11 @@ import pytest
 from tests.frontends.support import (
     AS_IT_WAS,
     LATER13,
-    MODULE,
     as_it_was,
     complaint,
     differences,
     line,
     name,
-    play,
     python_says,
     reads,
     snapshot,
@@ -34,7 +32,7 @@ from tests.tools.community import community_general
 from tests.tools.hosts import Host, unavailable
 from tests.tools.hosts.bases import bases
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.playbook import REPOSITORY, Run, run_play
+from tests.tools.playbook import REPOSITORY, run_play
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -71,7 +69,7 @@ class Way:
 
 UMASK_077 = (
     "rm /bin/sh",
-    r"printf '#!/bin/dash\numask 077\nexec /bin/dash \"$@\"\n' >/bin/sh",
+    r'''printf '#!/bin/dash\numask 077\nexec /bin/dash "$@"\n' >/bin/sh''',
     "chmod 755 /bin/sh",
 )
 SU_PLAIN = {"become": True, "become_method": "ansible.builtin.su", "become_user": "plain"}
@@ -83,7 +81,7 @@ WAYS: Mapping[str, Way] = {
     "deploy with sudo": Way("debian", "deploy", "root", keywords={"become": True}),
     "deploy with sudo and umask 077": Way("debian", "deploy", "root", first=UMASK_077, keywords={"become": True}),
     "deploy without sudo": Way("macish", "deploy", "deploy", **HOME, runs=("root", "deploy")),
-    "root becomes plain by su": Way("busybox", "root", "plain", **HOME, runs=("root", "plain"), keywords=SU_PLAIN),
+    "root becomes plain by su": Way("debian", "root", "plain", **HOME, runs=("root", "plain"), keywords=SU_PLAIN),
     "root becomes plain by sudo": Way(
         "debian", "root", "plain", **HOME, runs=("root", "plain"), keywords={"become": True, "become_user": "plain"}
     ),
@@ -100,10 +98,128 @@ WAYS: Mapping[str, Way] = {
     "noexec /tmp": Way("busybox", "root", "root", first=("mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",)),
     "noexec home": Way(
         "macish", "deploy", "deploy", root="/srv/python", runs=("root", "deploy", "plain"),
-        first=("mount -t tmpfs -o noexec,mode=700,uid=1000,gid=1000 tmpfs /home/deploy", "install -d -o deploy /srv"),
+        first=("mount -t tmpfs -o noexec,mode=700,uid=1000,gid=1000 tmpfs /home/deploy", "mkdir /srv", "chown deploy /srv"),
     ),
     "piped": Way("debian", "root", "root", variables={"ansible_ssh_transfer_method": "piped"}, file_transfer=False),
     "smart without sftp and scp": Way(
         "busybox", "root", "root", variables={"ansible_ssh_transfer_method": "smart"}, file_transfer=False
     ),
 }
+
+
+def inventory(way: Way, host: Host) -> str:
+    return line(host, way.user, **way.variables)
+
+
+@pytest.mark.parametrize("case", WAYS)
+def test_over_ssh(case: str, fresh_host: FreshHost, source: Path) -> None:
+    """Installed, seen again as declared, owned by who became, run by everybody who can get there, and nothing else left."""
+    way = WAYS[case]
+    host = fresh_host(way.kind, file_transfer=way.file_transfer)
+    done = host.exec(["sh", "-ec", "; ".join(way.first)])
+    assert done.returncode == 0, done.stderr
+    before = snapshot(host.root)
+    where = {"root": way.root} | ({"bin_dir": way.bin_dir} if way.bin_dir else {})
+    run = run_play(
+        [
+            {"name": "one", **task(builds=["3.13"], source=str(source), **where), **way.keywords},
+            {"name": "two", **task(builds=["3.13"], **where), **way.keywords},
+        ],
+        inventory(way, host),
+    )
+    assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", True), ("ok", False)], run.output
+    home = {"root": "/root", "deploy": "/home/deploy", "plain": "/home/plain"}[way.owner]
+    root, links = way.root.replace("~", home), way.links.replace("~", home)
+    (made,) = run.results[0].result["interpreters"]
+    assert made["prefix"] == f"{root}/{BUILD}"
+    assert made["links"] == [f"{links}/python3.13"]
+    for user in way.runs:
+        assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
+        assert python_says(host, made["stable_path"], PREFIX, user) == f"{root}/cpython-3.13"
+    new = differences(before, snapshot(host.root))
+    elsewhere = [path for path in new if not f"/{path}/".startswith((f"{root}/", f"{links}/")) and f"/{path}/" not in f"{links}/"]
+    assert elsewhere == []
+    tree = host.root / root[1:] / BUILD
+    for path in (tree, *tree.rglob("*")):
+        status = path.lstat()
+        assert USERS[status.st_uid] == way.owner, path
+        assert path.is_symlink() or status.st_mode & 0o777 in (0o755, 0o644), path
+
+
+def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, source: Path) -> None:
+    """Ansible won't show one user's files to another unless it is told to; then nothing is sent. A pull needs no file."""
+    host = fresh_host("debian")
+    with as_it_was(host):
+        run = run_play(
+            [{**task(builds=["3.13"], source=str(source), **HOME), "become": True, "become_user": "plain"}], line(host, "deploy")
+        )
+    reads(
+        complaint(run),
+        f"{BUILD}.tar.gz can't be sent into /var/tmp/ansible-tmp-… on the host, Failed to set permissions on the temporary files … "
+        f"For information on working around this, see http…{AS_IT_WAS}",
+    )
+
+
+@pytest.mark.parametrize("user", ["", "nobody"])
+def test_over_the_local_connection(user: str, source: Path, tmp_path: Path) -> None:
+    """As whoever runs this, and as a user without any right; the folder for what Ansible sends is the same for both."""
+    if user and os.geteuid() != 0:
+        pytest.skip("needs root: to become another user without a password")
+    root = tmp_path / "root"
+    root.mkdir()
+    variables = "ansible_connection=local"
+    keywords: dict[str, Any] = {}
+    if user:
+        for folder in (root, *list(root.parents)[:-2]):
+            folder.chmod(0o755)
+        shutil.chown(root, user)
+        variables += " ansible_remote_tmp=/tmp/.ansible-of-tests ansible_become_flags='-s /bin/sh'"
+        keywords = {"become": True, "become_method": "ansible.builtin.su", "become_user": user}
+    run = run_play(
+        [
+            {**task(builds=["3.13"], source=str(source), root=str(root)), **keywords},
+            {**task(builds=["3.13"], root=str(root)), **keywords},
+        ],
+        f"localhost {variables}\n",
+    )
+    assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", True), ("ok", False)], run.output
+    assert (root / BUILD).owner() == (user or Path.home().owner())
+    said = subprocess.run([root / "bin/python3.13", "-I", "-c", PREFIX], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == f"{root}/cpython-3.13"
+
+
+def through_chroot(folder: Path, *tasks: Mapping[str, Any]) -> Run:
+    return run_play(
+        tasks,
+        f"image ansible_connection=community.general.chroot ansible_host={folder}\n",
+        environment={"ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY}:{community_general()}"},
+    )
+
+
+def test_over_the_chroot_connection(fresh_host: FreshHost, source: Path) -> None:
+    """The root of a busybox host, from outside: nothing of it takes part but its programs."""
+    host = fresh_host("busybox")
+    run = through_chroot(
+        host.root,
+        {**task(builds=["3.13"], source=str(source)), "check_mode": True},
+        task(builds=["3.13"], source=str(source)),
+        task(builds=["3.13"]),
+    )
+    changed = [(result.kind, result.result.get("changed")) for result in run.results]
+    assert changed == [("ok", True), ("ok", True), ("ok", False)], run.output
+    assert python_says(host, "/usr/local/bin/python3.13", PREFIX) == "/opt/python/cpython-3.13"
+    assert not list((host.root / "root").glob(".ansible/tmp/*"))
+
+
+def test_a_chroot_without_proc(source: Path, tmp_path: Path) -> None:
+    """The loader finds a build's own libraries by /proc. Where that is not mounted, its message is shown, and nothing stays."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    image = tmp_path / "image"
+    shutil.copytree(bases() / "busybox", image, symlinks=True)
+    os.mknod(image / "dev/null", 0o20666, os.makedev(1, 3))
+    before = snapshot(image)
+    run = through_chroot(image, task(builds=["3.13"], source=str(source)))
+    assert "error while loading shared libraries: libpython3.13.so" in complaint(run)
+    assert complaint(run).endswith(AS_IT_WAS)
+    assert differences(before, snapshot(image)) == {}

@@ -121,7 +121,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
             case "may_link", [path]:
                 target = state.links.get(path, "")
                 ours = target.startswith((f"{state.root}/", "cpython-"))
-                assert force or (path not in state.occupied and (ours or not target)), f"{path} is foreign"
+                assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
             case "begin", [name]:
                 pass
             case "pushed", [path, _sha256, form, need_kb]:
@@ -141,7 +141,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
             case "settle", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)
-                occupied.discard(f"{state.root}/{name}")
+                occupied -= {f"{state.root}/{name}", f"{state.root}/{name}/"}
             case "link", [path, to]:
                 links[path] = to
                 occupied.discard(path)
@@ -205,6 +205,10 @@ class MemorySupply:
 
     def sha256(self, build: Build) -> str:
         return "cd" * 32
+
+    @property
+    def token_for_hosts(self) -> str:
+        return ""
 
     def shown_url(self, build: Build) -> str:
         return f"https://one.example/{build.filename}"

@@ -69,6 +69,8 @@ class ConnectionHost:
             folder, _slash, name = path.rpartition("/")
             if "No space left on device" in said:
                 found = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
+            elif "For information on working around this" in said:
+                found = said
             else:
                 found = f"{said}: see ansible_ssh_transfer_method and what else Ansible says with -vvv"
             raise TransportError(f"{name} can't be sent into {folder} on the host, {found}; the host is as it was") from None

@@ -58,6 +58,9 @@ class Supply(Protocol):
 
     def shown_url(self, build: Build) -> str: ...
 
+    @property
+    def token_for_hosts(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -157,7 +160,9 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
                 step="plan",
             )
         member = "python/install" if build.flavor == "full" else "python"
-        return render.Pulled(supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build))
+        return render.Pulled(
+            supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build), supply.token_for_hosts
+        )
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     # Unpacked, and once more a tenth of it for the file system's own needs.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import GITHUB_HOSTS, authorization, bare, basic
 from .errors import ContentError, StandalonePythonError, TransportError
@@ -132,7 +132,8 @@ class Http:
                 return
         finally:
             part.path.unlink(missing_ok=True)
-        raise _error(to.name, failures, rounds)
+        # Not by the file's own name, which can be a hash.
+        raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or to.name, failures, rounds)
 
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect

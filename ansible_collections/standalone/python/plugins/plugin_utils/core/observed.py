@@ -82,7 +82,7 @@ class Observed:
 
     :ivar root_state: ``writable``, ``unwritable``, ``unreadable``, ``absent`` (it can be made) or ``notfolder``
     :ivar links: path to target text, of every symbolic link in ``root`` and ``bin_dir`` that could concern us
-    :ivar occupied: paths of what is there and is no link and no build of ours
+    :ivar occupied: paths of what is there and is no link and no build of ours; a folder's ends with a slash
     :ivar leftovers: paths of what a killed run left
     :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
     :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
@@ -122,7 +122,7 @@ def parse(text: str) -> Observed:
     :raises AgentError: the agent says that it failed
     :raises ObservationError: there is no whole observation in ``text``
     """
-    if FAILURE_BEGIN in text:
+    if FAILURE_BEGIN in text.splitlines():
         raise _failure(text)
     pairs = list(_pairs(text, BEGIN, END))
     single: dict[str, str] = {}
@@ -159,7 +159,7 @@ def parse(text: str) -> Observed:
             bin_dir_state=single["bin_dir_state"],
             installed=tuple(build for _unused, build in found if build),
             links=links,
-            occupied=frozenset(occupied).union(f"{root}/{name}" for name, build in found if not build),
+            occupied=frozenset(occupied).union(f"{root}/{name}/" for name, build in found if not build),
             leftovers=tuple(leftovers),
             lock=single.get("lock", ""),
             lock_state=single.get("lock_state", ""),

@@ -337,23 +337,16 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
 
 def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> None:
     for step in steps:
-        if isinstance(step, SetLink) and not desired.force:
-            foreign = step.was and not ours(step.path, step.was, observed)
-            if foreign or step.path in observed.occupied:
-                there = f"leads to {step.was}" if foreign else "is a file or folder"
-                another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
+        if isinstance(step, SetLink):
+            _check_place_of_link(step, desired, observed)
+        if isinstance(step, Install) and not desired.force:
+            place = f"{observed.root}/{step.build.name}"
+            if place in observed.links or observed.occupied & {place, f"{place}/"}:
                 raise AgentError(
-                    f"a link to {step.to} belongs at {step.path}, which {there} and is not ours: "
-                    f"move it away, choose another {another}, or use force: true",
+                    f"{step.build.name} belongs into {observed.root}, where something of that name is that is not ours: "
+                    "move it away, choose another root, or use force: true",
                     step="plan",
                 )
-        place = f"{observed.root}/{step.build.name}" if isinstance(step, Install) else ""
-        if isinstance(step, Install) and (place in observed.occupied or place in observed.links) and not desired.force:
-            raise AgentError(
-                f"{step.build.name} belongs into {observed.root}, where something of that name is that is not ours: "
-                "move it away, choose another root, or use force: true",
-                step="plan",
-            )
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {observed.root} can't be written by this user, and it has to be changed ({steps[0]}): "
@@ -376,6 +369,29 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
                 "become a user who may, choose another bin_dir, or use links: []",
                 step="plan",
             )
+
+
+def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) -> None:
+    foreign = step.was and not ours(step.path, step.was, observed)
+    there = (
+        "is a folder"
+        if f"{step.path}/" in observed.occupied
+        else "is a file"
+        if step.path in observed.occupied
+        else f"leads to {step.was}"
+        if foreign
+        else ""
+    )
+    # A folder may hold anything: it is never replaced by a link.
+    forced = desired.force and there != "is a folder"
+    if there and not forced:
+        another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
+        way = "" if there == "is a folder" else ", or use force: true"
+        raise AgentError(
+            f"a link to {step.to} belongs at {step.path}, which {there} and is not ours: "
+            f"move it away{' or' if not way else ','} choose another {another}{way}",
+            step="plan",
+        )
 
 
 def _outcome(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from shlex import quote
@@ -49,6 +49,7 @@ class Pulled:
     member: str
     url: str
     archive_sha256: str
+    token: str = field(default="", repr=False)
 
 
 Delivery = Pushed | Pulled
@@ -116,7 +117,7 @@ def application(
         "owner": finish.owner,
         "group": finish.group,
         "mode": finish.mode,
-        "token": desired.token if desired.delivery == "pull" else "",
+        "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
     }
     return (
         _exports(environment)

@@ -142,7 +142,7 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
             case Install(build):
                 receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
                 installed[build.name] = Installed(build.name, build, receipt)
-                occupied.discard(f"{observed.root}/{build.name}")
+                occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
             case SetLink(path, to):
                 links[path] = to

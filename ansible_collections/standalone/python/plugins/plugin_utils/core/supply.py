@@ -86,6 +86,11 @@ class Supply:
             )
         return urls(self.source, build)
 
+    @property
+    def token_for_hosts(self) -> str:
+        """The token that a host needs to fetch a build itself; it is for the source's own host, and upstream needs none."""
+        return self._desired.token if self.source.kind == "url" else ""
+
     def shown_url(self, build: Build) -> str:
         """Where a build comes from, for people and receipts: without credentials."""
         from .source import urls, without_credentials

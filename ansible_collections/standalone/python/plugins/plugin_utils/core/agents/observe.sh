@@ -200,12 +200,14 @@ observe() {
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
     elif [ -d "$p/.standalone-python" ]; then examine "$p"
+    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
   done
   for p in "$bin_dir"/python*; do
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
   done
