@@ -142,7 +142,7 @@ def aliases(host: Host, names: Iterable[str]) -> dict[str, str]:
 
 
 def python_says(host: Host, python: str, code: str, user: str = "root") -> str:
-    done = host.ssh(f"{python} -I -c '{code}'", user=user)
+    done = host.ssh(f"{python} -I -B -c '{code}'", user=user)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

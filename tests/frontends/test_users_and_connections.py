@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +138,8 @@ def test_over_ssh(case: str, fresh_host: FreshHost, source: Path) -> None:
         assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
         assert python_says(host, made["stable_path"], PREFIX, user) == f"{root}/cpython-3.13"
     new = differences(before, snapshot(host.root))
-    elsewhere = [path for path in new if not f"/{path}/".startswith((f"{root}/", f"{links}/")) and f"/{path}/" not in f"{links}/"]
+    ours = (f"{root}/", f"{links}/")
+    elsewhere = [path for path in new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
     assert elsewhere == []
     tree = host.root / root[1:] / BUILD
     for path in (tree, *tree.rglob("*")):
@@ -161,63 +163,80 @@ def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, sourc
 
 
 @pytest.mark.parametrize("user", ["", "nobody"])
-def test_over_the_local_connection(user: str, source: Path, tmp_path: Path) -> None:
+def test_over_the_local_connection(user: str, source: Path) -> None:
     """As whoever runs this, and as a user without any right; the folder for what Ansible sends is the same for both."""
     if user and os.geteuid() != 0:
         pytest.skip("needs root: to become another user without a password")
-    root = tmp_path / "root"
-    root.mkdir()
-    variables = "ansible_connection=local"
-    keywords: dict[str, Any] = {}
+    variables, keywords = "ansible_connection=local", {}
     if user:
-        for folder in (root, *list(root.parents)[:-2]):
-            folder.chmod(0o755)
-        shutil.chown(root, user)
         variables += " ansible_remote_tmp=/tmp/.ansible-of-tests ansible_become_flags='-s /bin/sh'"
         keywords = {"become": True, "become_method": "ansible.builtin.su", "become_user": user}
-    run = run_play(
-        [
-            {**task(builds=["3.13"], source=str(source), root=str(root)), **keywords},
-            {**task(builds=["3.13"], root=str(root)), **keywords},
-        ],
-        f"localhost {variables}\n",
-    )
-    assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", True), ("ok", False)], run.output
-    assert (root / BUILD).owner() == (user or Path.home().owner())
-    said = subprocess.run([root / "bin/python3.13", "-I", "-c", PREFIX], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == f"{root}/cpython-3.13"
+    # Not below pytest's own folder, which others can't enter.
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        if user:
+            shutil.chown(root, user)
+        run = run_play(
+            [
+                {**task(builds=["3.13"], source=str(source), root=str(root)), **keywords},
+                {**task(builds=["3.13"], root=str(root)), **keywords},
+            ],
+            f"localhost {variables}\n",
+        )
+        changed = [(result.kind, result.result.get("changed")) for result in run.results]
+        assert changed == [("ok", True), ("ok", False)], run.output
+        assert (root / BUILD).owner() == root.owner()
+        command = [root / "bin/python3.13", "-I", "-c", PREFIX]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == f"{root}/cpython-3.13"
 
 
-def through_chroot(folder: Path, *tasks: Mapping[str, Any]) -> Run:
+# A chroot as who makes an image has it: /proc is there while something runs in it, and goes with that.
+CHROOT_WITH_PROC = """#!/bin/sh
+exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$@"' sh "$@"
+"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A busybox system in a folder, with /dev/null."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    folder = tmp_path / "image"
+    shutil.copytree(bases() / "busybox", folder, symlinks=True)
+    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
+    return folder
+
+
+def through_chroot(image: Path, *tasks: Mapping[str, Any], chroot: str = "chroot") -> Run:
     return run_play(
         tasks,
-        f"image ansible_connection=community.general.chroot ansible_host={folder}\n",
+        f"image ansible_connection=community.general.chroot ansible_host={image} ansible_chroot_exe={chroot}\n",
         environment={"ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY}:{community_general()}"},
     )
 
 
-def test_over_the_chroot_connection(fresh_host: FreshHost, source: Path) -> None:
-    """The root of a busybox host, from outside: nothing of it takes part but its programs."""
-    host = fresh_host("busybox")
+def test_over_the_chroot_connection(image: Path, source: Path, tmp_path: Path) -> None:
+    chroot = tmp_path / "chroot"
+    chroot.write_text(CHROOT_WITH_PROC)
+    chroot.chmod(0o755)
     run = through_chroot(
-        host.root,
+        image,
         {**task(builds=["3.13"], source=str(source)), "check_mode": True},
         task(builds=["3.13"], source=str(source)),
         task(builds=["3.13"]),
+        chroot=str(chroot),
     )
     changed = [(result.kind, result.result.get("changed")) for result in run.results]
     assert changed == [("ok", True), ("ok", True), ("ok", False)], run.output
-    assert python_says(host, "/usr/local/bin/python3.13", PREFIX) == "/opt/python/cpython-3.13"
-    assert not list((host.root / "root").glob(".ansible/tmp/*"))
+    command = [chroot, image, "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "/opt/python/cpython-3.13"
+    assert not list((image / "root").glob(".ansible/tmp/*"))
 
 
-def test_a_chroot_without_proc(source: Path, tmp_path: Path) -> None:
+def test_a_chroot_without_proc(image: Path, source: Path) -> None:
     """The loader finds a build's own libraries by /proc. Where that is not mounted, its message is shown, and nothing stays."""
-    if reason := unavailable():
-        pytest.skip(reason)
-    image = tmp_path / "image"
-    shutil.copytree(bases() / "busybox", image, symlinks=True)
-    os.mknod(image / "dev/null", 0o20666, os.makedev(1, 3))
     before = snapshot(image)
     run = through_chroot(image, task(builds=["3.13"], source=str(source)))
     assert "error while loading shared libraries: libpython3.13.so" in complaint(run)

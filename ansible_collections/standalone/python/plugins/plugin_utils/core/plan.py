@@ -123,7 +123,7 @@ def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: froze
         _choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"
     ]
     # What one request brings may serve another as well, and would on the next run: choose again until nothing changes.
-    for _unused in choices:
+    for _unused in choices if _moves(choices, observed) else ():
         view = _with_choices(choices, desired, observed)
         again = [_choose_again(choice, choices, desired, observed, view, resolve, gone) for choice in choices]
         if again == choices:
@@ -131,6 +131,13 @@ def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: froze
         choices = again
     winners = _winners(choices)
     return [_named(choice, winners, observed) if choice.did == "install" else choice for choice in choices]
+
+
+def _moves(choices: list[_Choice], observed: Observed) -> bool:
+    """Whether what was chosen changes the builds or the stable links."""
+    return any(choice.did != "none" for choice in choices) or any(
+        _current(observed, line) != choice.build.name for line, choice in _winners(choices).items()
+    )
 
 
 def _choose(
