@@ -47,11 +47,14 @@ class ActionModule(ActionBase):
 
 
 def _returned(ensured: Result) -> dict[str, Any]:
+    extra = {installed.name: list(installed.extra) for installed in ensured.after.installed}
     return {
         "changed": ensured.changed,
         "root": ensured.after.root,
         "bin_dir": ensured.after.bin_dir,
-        "interpreters": [_interpreter(outcome) for outcome in ensured.plan.outcomes],
+        "interpreters": [
+            _interpreter(outcome) | {"extra": extra.get(outcome.build.name, [])} for outcome in ensured.plan.outcomes
+        ],
         "removed": [
             {"name": step.name, "path": f"{ensured.after.root}/{step.name}", "why": step.why}
             for step in ensured.plan.removals

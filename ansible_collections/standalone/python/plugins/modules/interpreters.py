@@ -95,6 +95,7 @@ options:
   force:
     description:
       - Replace a file or a link of someone else's where one of ours must go. Without it, that is an error.
+      - A folder is never replaced by a link.
     type: bool
     default: false
   delivery:
@@ -133,7 +134,8 @@ options:
   verify:
     description:
       - How thoroughly an installed build is examined.
-      - With V(quick), it has a receipt and an executable that starts and reports its version.
+      - With V(quick), it has a receipt and an executable that starts and reports its version, and its standard library lacks no
+        module or package.
       - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
     type: str
     choices: [quick, full]
@@ -296,6 +298,11 @@ interpreters:
       type: list
       elements: str
       sample: [/usr/local/bin/python3.13]
+    extra:
+      description: Files that someone added to its standard library; known with O(verify=full) only, and left alone.
+      type: list
+      elements: str
+      sample: []
 removed:
   description: The builds that were removed; in check mode, those that would be.
   returned: success
