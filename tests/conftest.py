@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in builds for all tests, packed from this machine's interpreters and shared by every worker."""
+"""Stand-in builds for all tests, packed from this machine's interpreters and shared by every worker; and the test hosts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import pytest
 from filelock import FileLock
 
 from tests.tools import mkbuild
+
+# Once for all folders, so that a worker has one fleet.
+pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources"]
 
 Builds = Callable[..., Path]
 

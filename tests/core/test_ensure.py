@@ -227,8 +227,8 @@ def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
 
 
 def test_pull_sends_nothing() -> None:
-    there, supply = host(), MemorySupply(CATALOGUE)
-    ensure(there, desired(delivery="pull", token="s3cret"), supply)
+    there, supply = host(), MemorySupply(CATALOGUE, token_for_hosts="s3cret")
+    ensure(there, desired(delivery="pull"), supply)
     assert there.uploads == {}
     assert supply.asked == ["resolve 3.13"]
     assert f"https://one.example/{NEW}.tar.gz" in there.scripts[-1].replace("'", "")

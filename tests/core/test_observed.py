@@ -110,7 +110,7 @@ def test_broken_builds_and_what_a_killed_run_left() -> None:
     assert host.installed[1].fault == "its executable is missing"
     assert (host.lock, host.lock_state, host.leftovers) == ("4711:1:b:h", "elsewhere", ("/opt/python/.staging",))
     # A folder with a receipt's folder in it, but with a name that no build of ours has.
-    assert host.occupied == {"/opt/python/cpython-custom", "/opt/python/cpython-3.9", "/usr/local/bin/python3-config"}
+    assert host.occupied == {"/opt/python/cpython-custom/", "/opt/python/cpython-3.9/", "/usr/local/bin/python3-config"}
     assert host.links["/usr/local/bin/python3.11"] == "/nowhere/größe -> x"
 
 

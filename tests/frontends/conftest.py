@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.hosts.fixtures import fleet, fresh_host
-from tests.tools.sources import catalogue, source
 from tests.tools.web import Web, serve
-
-__all__ = ["catalogue", "fleet", "fresh_host", "source"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -74,7 +74,8 @@ def as_it_was(*hosts: Host, exactly: bool = False) -> Iterator[None]:
     before = [snapshot(host.root) for host in hosts]
     yield
     for host, was in zip(hosts, before, strict=True):
-        assert differences(was, snapshot(host.root), exactly=exactly) == {}, f"{host.name} is not as it was"
+        found = differences(was, snapshot(host.root), exactly=exactly)
+        assert found == {}, f"{host.name} is not as it was: {found}"
 
 
 def reads(message: str, sentence: str) -> None:
@@ -128,7 +129,7 @@ def attempts(
         [{MODULE: asked, "environment": "{{ cases[inventory_hostname].environment }}"}],
         "".join(lines[key] for key in cases),
         play={"vars": {"cases": cases}},
-        arguments=["--forks", str(len(cases))],
+        arguments=[*options.pop("arguments", ()), "--forks", str(len(cases))],
         **options,
     )
     results = {result.host: result for result in run.results}

@@ -157,7 +157,7 @@ DAYS: Mapping[str, Day] = {
     "a foreign file": Day(
         "debian",
         (f"echo mine >{LINK13}",),
-        f"a link to /opt/python/cpython-3.13/bin/python3.13 belongs at {LINK13}, which is a file or folder and is not ours: "
+        f"a link to /opt/python/cpython-3.13/bin/python3.13 belongs at {LINK13}, which is a file and is not ours: "
         "move it away, choose another bin_dir or links, or use force: true",
     ),
     "a foreign link": Day(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.frontends.support import (
+    AS_IT_WAS,
     LATER13,
     OLD12,
     OLD13,
@@ -32,7 +33,7 @@ from tests.frontends.support import (
 from tests.tools.hosts import Host
 from tests.tools.playbook import Run, TaskResult, run_play
 from tests.tools.sources import NEWER, OLD, lay_out
-from tests.tools.web import Web, serve
+from tests.tools.web import PAGE, Web, serve
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -192,15 +193,57 @@ def test_every_refusal_is_looked_at(refused: Refused) -> None:
 
 
 def test_a_server_that_recovers(fleet: Mapping[str, Host], catalogue: Path, web: Web, tmp_path: Path) -> None:
-    """What a busy server says twice it is asked again, by the controller and by a host."""
+    """What a busy server refuses twice it is asked a third time, by the controller and by a host's curl."""
     codes = (403, 429, 503)
     one = {"builds": [OLD12], "catalogue": str(catalogue)}
-    declared = {
-        f"push-{code}": {**one, "source": web.url(f"first-{code}"), "root": str(tmp_path / f"root-{code}")} for code in codes
+    declared: dict[str, dict[str, Any]] = {f"push-{code}": {**one, "source": web.url(f"first-{code}")} for code in codes}
+    declared["pull-502"] = {**one, "source": web.url("first-502"), "delivery": "pull"}
+    declared = {case: {"root": str(tmp_path / case), **options} for case, options in declared.items()}
+    run, results = attempts(declared, aliases(fleet["macish"], declared), tmp_path / "caches")
+    assert [result.kind for result in results.values()] == ["ok"] * len(declared), run.output
+    assert [web.count(f"first-{code}") for code in (*codes, 502)] == [3, 3, 3, 3]
+
+
+PULLED: Mapping[str, str] = {
+    "cut": "downloading <name> failed: the host could not download it (<url>cut/<path12>: curl: (18) …): let it reach …",
+    "absent": "downloading <name> failed: the host could not download it (<url>nothing/here/<path12>: curl: (22) …404…): let it reach …",
+    "unreachable": f"downloading <name> failed: the host could not download it ({NOWHERE}/<path12>: curl: (7) …): let it reach …",
+    "page": "unpacking <name> failed: the archive on the host has the sha256 <sha256 page>, where <sha256> was expected: run again…",
+    "altered": "unpacking <name> failed: the archive on the host has the sha256 <sha256>, where <sha256 altered> was expected: …",
+}
+
+
+def test_refused_by_the_host_that_pulls(fleet: Mapping[str, Host], source: Path, catalogue: Path, web: Web, tmp_path: Path) -> None:
+    """As above, where the host looks at what it has downloaded itself."""
+    digest = sha256(source / OLD / FILE12)
+    wrong = tmp_path / "wrong.tsv"
+    wrong.write_text(f"{OLD}\t{FILE12}\t{'0' * 64}\n")
+    one = {"builds": [OLD12], "catalogue": str(catalogue), "delivery": "pull"}
+    declared: dict[str, dict[str, Any]] = {
+        "cut": {**one, "source": web.url("cut")},
+        "absent": {**one, "source": web.url("nothing/here")},
+        "unreachable": {**one, "source": NOWHERE},
+        "page": {**one, "source": web.url("page")},
+        "altered": {**one, "source": web.url(), "catalogue": str(wrong)},
     }
-    run, results = attempts(declared, aliases(fleet["busybox"], declared), tmp_path / "caches")
-    assert [result.kind for result in results.values()] == ["ok"] * len(codes), run.output
-    assert [web.count(f"first-{code}") for code in codes] == [3, 3, 3]
+    # Not in a folder that one of them makes and another finds.
+    declared = {case: {"root": f"/{case}", **options} for case, options in declared.items()}
+    with as_it_was(fleet["macish"], exactly=True):
+        run, results = attempts(declared, aliases(fleet["macish"], declared))
+    refused = Refused(
+        run,
+        results,
+        {
+            "name": name(OLD12),
+            "url": web.url(""),
+            "path12": f"{OLD}/{FILE12.replace('+', '%2B')}",
+            "sha256": digest,
+            "sha256 page": hashlib.sha256(PAGE).hexdigest(),
+            "sha256 altered": "0" * 64,
+        },
+    )
+    for case, sentence in PULLED.items():
+        refused.says(case, f"{sentence}{AS_IT_WAS}")
 
 
 def test_without_network_what_is_there_is_enough(

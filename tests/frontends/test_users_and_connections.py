@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from tests.frontends.support import (
     task,
 )
 from tests.tools.community import community_general
-from tests.tools.hosts import Host, unavailable
+from tests.tools.hosts import Host, start, stop, unavailable
 from tests.tools.hosts.bases import bases
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.playbook import REPOSITORY, run_play
+from tests.tools.playbook import REPOSITORY, Run, TaskResult, run_play
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -47,7 +47,6 @@ class Way:
     """How the module gets to a host, and what that comes to.
 
     :ivar first: what is done to the host beforehand, by its own shell
-    :ivar keywords: of the task, such as become
     :ivar variables: of the host in the inventory
     :ivar runs: who can run the interpreter
     """
@@ -59,7 +58,6 @@ class Way:
     bin_dir: str = ""
     runs: tuple[str, ...] = ("root", "deploy", "plain")
     first: tuple[str, ...] = ()
-    keywords: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     file_transfer: bool = True
 
@@ -73,32 +71,36 @@ UMASK_077 = (
     r'''printf '#!/bin/dash\numask 077\nexec /bin/dash "$@"\n' >/bin/sh''',
     "chmod 755 /bin/sh",
 )
-SU_PLAIN = {"become": True, "become_method": "ansible.builtin.su", "become_user": "plain"}
-HOME = {"root": "~/python", "bin_dir": "~/.local/bin"}
+BECOME = {"ansible_become": "true"}
+BECOME_PLAIN = {**BECOME, "ansible_become_user": "plain"}
+HOME_ROOT, HOME_BIN = "~/python", "~/.local/bin"
 
 WAYS: Mapping[str, Way] = {
     "root": Way("busybox", "root", "root"),
     "root with umask 077": Way("debian", "root", "root", first=UMASK_077),
-    "deploy with sudo": Way("debian", "deploy", "root", keywords={"become": True}),
-    "deploy with sudo and umask 077": Way("debian", "deploy", "root", first=UMASK_077, keywords={"become": True}),
-    "deploy without sudo": Way("macish", "deploy", "deploy", **HOME, runs=("root", "deploy")),
-    "root becomes plain by su": Way("debian", "root", "plain", **HOME, runs=("root", "plain"), keywords=SU_PLAIN),
-    "root becomes plain by sudo": Way(
-        "debian", "root", "plain", **HOME, runs=("root", "plain"), keywords={"become": True, "become_user": "plain"}
+    "deploy with sudo": Way("debian", "deploy", "root", variables=BECOME),
+    "deploy with sudo and umask 077": Way("debian", "deploy", "root", first=UMASK_077, variables=BECOME),
+    "deploy without sudo": Way("macish", "deploy", "deploy", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "deploy")),
+    "root becomes plain by su": Way(
+        "debian", "root", "plain", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "plain"), variables={**BECOME_PLAIN, "ansible_become_method": "su"}
     ),
+    "root becomes plain by sudo": Way("debian", "root", "plain", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "plain"), variables=BECOME_PLAIN),
     "deploy becomes plain by sudo": Way(
         "debian",
         "deploy",
         "plain",
-        **HOME,
+        root=HOME_ROOT,
+        bin_dir=HOME_BIN,
         runs=("root", "plain"),
-        keywords={"become": True, "become_user": "plain"},
         # Without setfacl on the host, this is how Ansible lets one unprivileged user read another's files.
-        variables={"ansible_shell_allow_world_readable_temp": "true"},
+        variables={**BECOME_PLAIN, "ansible_shell_allow_world_readable_temp": "true"},
     ),
     "noexec /tmp": Way("busybox", "root", "root", first=("mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",)),
     "noexec home": Way(
-        "macish", "deploy", "deploy", root="/srv/python", runs=("root", "deploy", "plain"),
+        "macish",
+        "deploy",
+        "deploy",
+        root="/srv/python",
         first=("mount -t tmpfs -o noexec,mode=700,uid=1000,gid=1000 tmpfs /home/deploy", "mkdir /srv", "chown deploy /srv"),
     ),
     "piped": Way("debian", "root", "root", variables={"ansible_ssh_transfer_method": "piped"}, file_transfer=False),
@@ -108,38 +110,61 @@ WAYS: Mapping[str, Way] = {
 }
 
 
-def inventory(way: Way, host: Host) -> str:
-    return line(host, way.user, **way.variables)
+@dataclass(frozen=True, slots=True)
+class Used:
+    """``results`` of the first run and of the second; ``new`` is what the host's disk has otherwise after them."""
+
+    host: Host
+    results: Sequence[TaskResult]
+    new: Mapping[str, tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def used(source: Path) -> Iterator[Mapping[str, Used]]:
+    """All ways at once, each with a host of its own."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    hosts: dict[str, Host] = {}
+    try:
+        for case, way in WAYS.items():
+            host = hosts[case] = start(way.kind, f"way-{len(hosts)}", file_transfer=way.file_transfer)
+            done = host.exec(["sh", "-ec", "; ".join(way.first)])
+            assert done.returncode == 0, (case, done.stderr)
+        before = {case: snapshot(host.root) for case, host in hosts.items()}
+        asked = {"root": "{{ ways[inventory_hostname].root }}", "bin_dir": "{{ ways[inventory_hostname].bin_dir or omit }}"}
+        run = run_play(
+            [task(builds=["3.13"], source=str(source), **asked), task(builds=["3.13"], **asked)],
+            "".join(line(hosts[case], way.user, **way.variables) for case, way in WAYS.items()),
+            play={"vars": {"ways": {hosts[case].name: {"root": w.root, "bin_dir": w.bin_dir} for case, w in WAYS.items()}}},
+            arguments=["--forks", "4"],
+        )
+        yield {
+            case: Used(
+                host,
+                [result for result in run.results if result.host == host.name],
+                differences(before[case], snapshot(host.root)),
+            )
+            for case, host in hosts.items()
+        }
+    finally:
+        stop(*hosts.values())
 
 
 @pytest.mark.parametrize("case", WAYS)
-def test_over_ssh(case: str, fresh_host: FreshHost, source: Path) -> None:
+def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
     """Installed, seen again as declared, owned by who became, run by everybody who can get there, and nothing else left."""
-    way = WAYS[case]
-    host = fresh_host(way.kind, file_transfer=way.file_transfer)
-    done = host.exec(["sh", "-ec", "; ".join(way.first)])
-    assert done.returncode == 0, done.stderr
-    before = snapshot(host.root)
-    where = {"root": way.root} | ({"bin_dir": way.bin_dir} if way.bin_dir else {})
-    run = run_play(
-        [
-            {"name": "one", **task(builds=["3.13"], source=str(source), **where), **way.keywords},
-            {"name": "two", **task(builds=["3.13"], **where), **way.keywords},
-        ],
-        inventory(way, host),
-    )
-    assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", True), ("ok", False)], run.output
+    way, host, results = WAYS[case], used[case].host, used[case].results
+    assert [(result.kind, result.result.get("changed")) for result in results] == [("ok", True), ("ok", False)], results
     home = {"root": "/root", "deploy": "/home/deploy", "plain": "/home/plain"}[way.owner]
     root, links = way.root.replace("~", home), way.links.replace("~", home)
-    (made,) = run.results[0].result["interpreters"]
+    (made,) = results[0].result["interpreters"]
     assert made["prefix"] == f"{root}/{BUILD}"
     assert made["links"] == [f"{links}/python3.13"]
     for user in way.runs:
         assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
         assert python_says(host, made["stable_path"], PREFIX, user) == f"{root}/cpython-3.13"
-    new = differences(before, snapshot(host.root))
     ours = (f"{root}/", f"{links}/")
-    elsewhere = [path for path in new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
+    elsewhere = [path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
     assert elsewhere == []
     tree = host.root / root[1:] / BUILD
     for path in (tree, *tree.rglob("*")):
@@ -153,7 +178,7 @@ def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, sourc
     host = fresh_host("debian")
     with as_it_was(host):
         run = run_play(
-            [{**task(builds=["3.13"], source=str(source), **HOME), "become": True, "become_user": "plain"}], line(host, "deploy")
+            [{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), "become": True, "become_user": "plain"}], line(host, "deploy")
         )
     reads(
         complaint(run),
@@ -187,7 +212,7 @@ def test_over_the_local_connection(user: str, source: Path) -> None:
         changed = [(result.kind, result.result.get("changed")) for result in run.results]
         assert changed == [("ok", True), ("ok", False)], run.output
         assert (root / BUILD).owner() == root.owner()
-        command = [root / "bin/python3.13", "-I", "-c", PREFIX]
+        command = [str(root / "bin/python3.13"), "-I", "-c", PREFIX]
         said = subprocess.run(command, capture_output=True, text=True, check=True)
         assert said.stdout.strip() == f"{root}/cpython-3.13"
 
@@ -230,7 +255,7 @@ def test_over_the_chroot_connection(image: Path, source: Path, tmp_path: Path) -
     )
     changed = [(result.kind, result.result.get("changed")) for result in run.results]
     assert changed == [("ok", True), ("ok", True), ("ok", False)], run.output
-    command = [chroot, image, "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
+    command = [str(chroot), str(image), "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "/opt/python/cpython-3.13"
     assert not list((image / "root").glob(".ansible/tmp/*"))
 

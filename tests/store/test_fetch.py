@@ -102,7 +102,7 @@ def test_never(to: Path, status: int, kind: type[Exception], said: str) -> None:
     with serve({"/a": [Answer(status, b"sorry")]}) as server, pytest.raises(kind, match=said) as caught:
         get(to, server, "/a")
     assert server.url("/a") in str(caught.value)
-    assert "build.tar.gz could not be fetched" in str(caught.value)
+    assert "a could not be fetched: " in str(caught.value)
     assert left(to) == []
 
 

@@ -189,6 +189,7 @@ class MemorySupply:
     filenames: tuple[str, ...] | None
     unpacked: int = 100_000_000
     asked: list[str] = field(default_factory=list)
+    token_for_hosts: str = ""
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
         self.asked.append(f"resolve {request.text}")
@@ -205,10 +206,6 @@ class MemorySupply:
 
     def sha256(self, build: Build) -> str:
         return "cd" * 32
-
-    @property
-    def token_for_hosts(self) -> str:
-        return ""
 
     def shown_url(self, build: Build) -> str:
         return f"https://one.example/{build.filename}"

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A web server for a folder, on the loopback interface, that is as good or as bad as the first part of a path says.
 
-``/plain/TAG/FILE`` is the file; other words are the keys of `Web.answer`. It is a proxy too, for addresses of any host.
+``/plain/TAG/FILE`` is the file; ``cut`` and ``slow`` send half of it, ``page`` a page, ``status-503`` that status, ``first-503``
+that status twice; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. It is a proxy too, for addresses of any host.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Web:
             return Answer(int(code))
         if content is None:
             return Answer(404)
-        return Answer(200, content, sent=len(content) // 2 if word in ("cut", "slow") else None)
+        return Answer(200, content, sent=len(content) // 2 if {word, code} & {"cut", "slow"} else None)
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def serve(folder: Path) -> Iterator[Web]:
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body[: answer.sent])
-            if how == "slow":
+            if how.endswith("slow") and answer.status == 200:
                 self.wfile.flush()
                 web.half.set()
                 web.going.wait(60)

@@ -1,0 +1,174 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What installing one build on one host costs, everything included, beside uv and tar on the same archive.
+
+The host is this machine. Ours has the archive in the controller's cache, observes, sends, checks, unpacks, finishes, starts,
+syncs, renames, links and observes again, as the Ansible action does it; what ansible-playbook adds is shown in rows of its own.
+The others get a `sync -f` after them, for ours does that before the rename.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from builds import StandIn, described, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from measure import Cost, alternate, forked, load, middle, milliseconds, must, print_table, ratio, spend, times
+from plays import Controller, changed
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, ensure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
+
+OURS_ZSTD, OURS_GZIP, PLAY_ZSTD, PLAY_GZIP, UV, TAR = (
+    "ours, host with zstd",
+    "ours, host without zstd",
+    "ours, the whole ansible-playbook, host with zstd",
+    "ours, the whole ansible-playbook, host without zstd",
+    "uv python install + sync -f",
+    "tar -xzf + sync -f",
+)
+COMPARED = ((OURS_ZSTD, UV), (PLAY_ZSTD, UV), (OURS_GZIP, TAR), (PLAY_GZIP, TAR), (OURS_ZSTD, TAR), (OURS_GZIP, UV))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHost:
+    """This machine's shell; a file is sent by a copy, as Ansible's local connection does it."""
+
+    path: str
+    sent: Path
+
+    def run(self, script: str) -> Completed:
+        environment = {**os.environ, "PATH": self.path}
+        command = ("/bin/sh", "-c", "exec sh -s")
+        done = subprocess.run(command, input=script, env=environment, capture_output=True, text=True, check=False)
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def upload(self, path: Path, name: str) -> str:
+        shutil.copyfile(path, self.sent / name)
+        return str(self.sent / name)
+
+
+def path_without_zstd(folder: Path) -> str:
+    """A PATH that has everything that this one has, but zstd."""
+    folder.mkdir()
+    for place in os.environ.get("PATH", os.defpath).split(":"):
+        if os.path.isdir(place):
+            for entry in os.scandir(place):
+                if "zstd" not in entry.name and not os.path.lexists(folder / entry.name):
+                    (folder / entry.name).symlink_to(entry.path)
+    return str(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    folder: Path
+    build: StandIn
+    uv_environment: dict[str, str]
+
+    def fresh(self) -> Path:
+        """An empty folder to install into, everything from before gone and on disk."""
+        target = self.folder / "target"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        subprocess.run(["sync", "-f", str(target)], check=True)
+        return target
+
+    def options(self, target: Path) -> dict[str, object]:
+        return {
+            "builds": [self.build.minor],
+            "root": str(target / "root"),
+            "bin_dir": str(target / "bin"),
+            "source": str(self.build.folder),
+        }
+
+    def ours(self, path: str) -> Cost:
+        target = self.fresh()
+        (target / "sent").mkdir()
+
+        def install() -> None:
+            desired: Desired = declare(self.options(target))
+            if not ensure(LocalHost(path, target / "sent"), desired, Supply(desired)).changed:
+                raise RuntimeError("nothing was installed")
+
+        return forked(install)
+
+    def play(self, path: str) -> Cost:
+        target = self.fresh()
+        controller = Controller(self.folder, 1, {"STANDALONE_PYTHON_CACHE": str(self.folder / "cache")})
+        task = {"standalone.python.interpreters": self.options(target), "environment": {"PATH": path}}
+        ended = controller.run(controller.play("install", [task]))
+        cost = must(ended, "the play")
+        if changed(ended) != 1:
+            raise RuntimeError(f"the play installed nothing: {ended.output[-2000:]}")
+        return cost
+
+    def uv(self) -> Cost:
+        target = self.fresh()
+        environment = {
+            **os.environ,
+            **self.uv_environment,
+            "UV_PYTHON_INSTALL_DIR": str(target / "uv"),
+            "UV_PYTHON_BIN_DIR": str(target / "uv-bin"),
+        }
+        script = f'"$1" python install --quiet {self.build.version} && sync -f "$2"'
+        return must(spend(["/bin/sh", "-c", script, "sh", uv(), target], env=environment), UV)
+
+    def tar(self) -> Cost:
+        target = self.fresh()
+        script = 'tar -xzf "$1" -C "$2" && sync -f "$2"'
+        return must(spend(["/bin/sh", "-c", script, "sh", self.build.archive, target]), TAR)
+
+    def ways(self) -> dict[str, Callable[[], Cost]]:
+        with_zstd, without = os.environ.get("PATH", os.defpath), path_without_zstd(self.folder / "no-zstd")
+        ways: dict[str, Callable[[], Cost]] = {UV: self.uv, TAR: self.tar}
+        ways |= {OURS_GZIP: lambda: self.ours(without), PLAY_GZIP: lambda: self.play(without)}
+        if shutil.which("zstd"):
+            ways |= {OURS_ZSTD: lambda: self.ours(with_zstd), PLAY_ZSTD: lambda: self.play(with_zstd)}
+        else:
+            print("This machine has no zstd: what needs it is left out.")
+        return ways
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        kept = work_folder()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
+        build = stand_in(kept / "builds")
+        base = stack.enter_context(served(build.folder))
+        os.environ["STANDALONE_PYTHON_CACHE"] = str(folder / "cache")
+        bench = Bench(folder, build, uv_environment(folder, uv_downloads(build, base, folder)))
+        ways = bench.ways()
+        for way in ways.values():
+            way()
+        bench.tar()
+        about = described(build, folder / "target")
+        costs = alternate(ways, options.rounds)
+
+    print(f"Install on one host, archive in the controller's cache, medians of {options.rounds} rounds; {load()}")
+    print(f"{about}\n")
+    shown = [(name, *map(milliseconds, (middle(costs[name]).wall, middle(costs[name]).cpu))) for name in ways]
+    print_table(("way", "wall", "CPU"), shown)
+    print()
+    pairs = [
+        (f"{one} / {other}", *map(times, ratio(costs[one], costs[other])))
+        for one, other in COMPARED
+        if one in costs and other in costs
+    ]
+    print_table(("ratio", "wall", "CPU"), pairs)
+    print("\nAims: with zstd at most 0.8 x uv, without at most 1.2 x tar (the action, not the whole ansible-playbook).")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host costs on which everything is in order: standalone.python.interpreters beside other ways to say the same.
+
+Hosts are names of this machine, over the local connection; nothing ever changes, which is checked. Each way is repeated in one
+play, so that ansible-playbook's own start is small against it; that start, a play with no tasks in the same round, is taken off,
+and put on again once for the second table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
+from plays import Controller, Tasks, changed, community_general
+
+OURS, RAW, UV, HAND, EMPTY = (
+    "standalone.python.interpreters",
+    "raw: cat",
+    "community.general.uv_python",
+    "get_url, unarchive, file",
+    "a play with no tasks",
+)
+# How often a way stands in its play; the slow ones need it less.
+REPEATS = {OURS: 6, RAW: 6, UV: 1, HAND: 1, EMPTY: 1}
+
+
+def tasks(build: StandIn, base: str, folder: Path) -> dict[str, Tasks]:
+    name = build.archive.name
+    return {
+        RAW: [{"ansible.builtin.raw": "cat /etc/hosts"}],
+        OURS: [
+            {
+                OURS: {
+                    "builds": [build.minor],
+                    "root": str(folder / "root"),
+                    "bin_dir": str(folder / "bin"),
+                    "source": str(build.folder),
+                }
+            }
+        ],
+        UV: [{UV: {"version": build.minor}}],
+        HAND: [
+            # Without a checksum, which would cost it more.
+            {"ansible.builtin.get_url": {"url": build.url(base), "dest": str(folder / "hand" / name), "mode": "0644"}},
+            {
+                "ansible.builtin.unarchive": {
+                    "src": str(folder / "hand" / name),
+                    "dest": str(folder / "hand"),
+                    "remote_src": True,
+                    "creates": str(folder / "hand/python/bin/python3"),
+                }
+            },
+            {
+                "ansible.builtin.file": {
+                    "src": str(folder / "hand/python/bin/python3"),
+                    "dest": str(folder / f"hand-bin/python{build.minor}"),
+                    "state": "link",
+                }
+            },
+        ],
+        EMPTY: [],
+    }
+
+
+def ways(controller: Controller, all_tasks: dict[str, Tasks]) -> dict[str, Callable[[], Cost]]:
+    def way(name: str) -> Callable[[], Cost]:
+        play = controller.play(name.replace(": ", "-"), list(all_tasks[name]) * REPEATS[name])
+
+        def run() -> Cost:
+            ended = controller.run(play)
+            cost = must(ended, name)
+            if name != RAW and changed(ended):
+                raise RuntimeError(f"{name} changed something, and there was nothing to do: {ended.output[-2000:]}")
+            return cost
+
+        return run
+
+    return {name: way(name) for name in all_tasks}
+
+
+def prepare(controller: Controller, all_tasks: dict[str, Tasks], build: StandIn) -> None:
+    """Bring one host, and so all, to where nothing is to do."""
+    for folder in ("hand", "hand-bin"):
+        (controller.folder / folder).mkdir()
+    for name in (OURS, HAND):
+        must(controller.run(controller.play("prepare", all_tasks[name]), "--limit", "host00"), name)
+    environment = {**controller.environment, "PATH": str(uv().parent)}
+    must(spend([uv(), "python", "install", build.version], env=environment), "uv python install")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--hosts", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only-raw", action="store_true", help="leave out the slow ways: they take most of the time")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        kept = work_folder()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
+        build = stand_in(kept / "builds")
+        base = stack.enter_context(served(build.folder))
+        controller = Controller(
+            folder,
+            options.hosts,
+            uv_environment(folder, uv_downloads(build, base, folder)),
+            (*Controller.__dataclass_fields__["collections"].default, community_general(kept / "collections")),
+        )
+        all_tasks = tasks(build, base, folder)
+        prepare(controller, all_tasks, build)
+        if options.only_raw:
+            all_tasks = {name: all_tasks[name] for name in (RAW, OURS, EMPTY)}
+        costs = alternate(ways(controller, all_tasks), options.rounds)
+        shutil.rmtree(folder / "hand")
+
+    empty = costs[EMPTY]
+    print(f"Nothing to do, {options.hosts} local hosts, medians of {options.rounds} rounds, per host; {load()}")
+    start = middle(empty)
+    print(
+        f"A play with no tasks costs {milliseconds(start.wall)} wall and {milliseconds(start.cpu)} CPU, all hosts together; "
+        f"a way stands in its play {REPEATS[RAW]} times, a slow one once.\n"
+    )
+    bare = {
+        name: [(cost - start) / (options.hosts * REPEATS[name]) for cost, start in zip(costs[name], empty, strict=True)]
+        for name in all_tasks
+    }
+    alone = {
+        name: [cost + start / options.hosts for cost, start in zip(bare[name], empty, strict=True)] for name in all_tasks
+    }
+    for title, table in (("without ansible-playbook's start", bare), ("with it, once in a play", alone)):
+        rows = []
+        for name in (name for name in all_tasks if name != EMPTY):
+            against_raw, against_ours = ratio(table[name], table[RAW]), ratio(table[name], table[OURS])
+            cost = middle(table[name])
+            shown = (*map(milliseconds, (cost.wall, cost.cpu)), *map(times, (*against_raw, *against_ours)))
+            rows.append((name, *shown))
+        print_table((title, "wall", "CPU", "to raw, wall", "to raw, CPU", "to ours, wall", "to ours, CPU"), rows)
+        print()
+    print("Aims: ours at most 1.25 x raw; uv_python and the hand-written way at least 8 x ours.")
+
+
+if __name__ == "__main__":
+    main()

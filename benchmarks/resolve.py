@@ -1,0 +1,72 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What finding a build in the bundled catalogue costs from cold: each time in a fresh interpreter that has read nothing of it.
+
+Imports are shown apart. The files themselves are in the system's cache, as they are when a fleet is provisioned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from statistics import median
+
+from measure import load, milliseconds, print_table, times
+
+AIM = 0.005
+CASES = (
+    ("3.13", "x86_64-unknown-linux-gnu"),
+    ("3.13.1+20250115", "x86_64-unknown-linux-gnu"),
+    (">=3.9,<3.12", "aarch64-unknown-linux-gnu"),
+    ("3", "x86_64-unknown-linux-musl"),
+    ("3.13t", "aarch64-apple-darwin"),
+    ("3.8", "x86_64-apple-darwin"),
+    ("3.13+v3", "x86_64_v3-unknown-linux-gnu"),
+)
+COLD = """
+import sys
+from time import perf_counter, process_time
+began = perf_counter()
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import bundled, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.target import parse_triple
+try:
+    import packaging.specifiers
+except ImportError:
+    pass
+imported, used = perf_counter(), process_time()
+build = resolve(parse_request(sys.argv[1]), parse_triple(sys.argv[2]), bundled())
+print(imported - began, perf_counter() - imported, process_time() - used, build.filename)
+"""
+
+
+def cold(request: str, triple: str) -> tuple[float, float, float, str]:
+    """Seconds of wall clock for the imports and for finding, seconds of processor time for finding, and what was found."""
+    done = subprocess.run([sys.executable, "-c", COLD, request, triple], capture_output=True, text=True, check=True)
+    imports, wall, cpu, name = done.stdout.split()
+    return float(imports), float(wall), float(cpu), name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    options = parser.parse_args()
+    found = {case: [cold(*case)] for case in CASES}
+    for _round in range(options.rounds - 1):
+        for case in CASES:
+            found[case].append(cold(*case))
+    rows = []
+    for (request, triple), runs in found.items():
+        imports, wall, cpu = (median(run[column] for run in runs) for column in range(3))
+        rows.append(
+            (f"{request} for {triple}", milliseconds(wall), milliseconds(cpu), times(cpu / AIM), milliseconds(imports), runs[0][3])
+        )
+    print(f"Finding a build from cold, medians of {options.rounds} fresh interpreters; {load()}\n")
+    print_table(("request", "wall", "CPU", "CPU to the aim", "imports before", "found"), rows)
+    print(f"\nAim: at most {milliseconds(AIM)}, imports excluded.")
+
+
+if __name__ == "__main__":
+    main()
