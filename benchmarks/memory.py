@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from builds import stand_in, work_folder
-from install import path_without_zstd
-from measure import load, must, print_table, times
-from plays import Controller, Tasks
+from benchmarks.builds import stand_in, work_folder
+from benchmarks.install import path_without_zstd
+from benchmarks.measure import load, must, print_table, times
+from benchmarks.plays import Controller, Tasks
 
 AIM = 120.0
 # ansible-playbook itself, with a worker that writes down what it held when it is done.
@@ -86,7 +86,8 @@ def main() -> None:
         build = stand_in(kept / "builds")
         path_without_zstd(folder / "no-zstd")
         rounds = [measured(folder, build.folder, build.minor) for _round in range(options.rounds)]
-    print(f"Peak memory of one worker, medians of {options.rounds} rounds, archive of {build.archive.stat().st_size / 1e6:.0f} MB; {load()}\n")
+    size = build.archive.stat().st_size / 1e6
+    print(f"Peak memory of one worker, medians of {options.rounds} rounds, archive of {size:.0f} MB; {load()}\n")
     peaks = {name: median(found[name] for found in rounds) for name in rounds[0]}
     raw = peaks["raw: cat"]
     rows = [(name, f"{value:.0f} MB", f"{value - raw:+.0f} MB", times(value / AIM)) for name, value in peaks.items()]

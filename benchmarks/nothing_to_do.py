@@ -17,9 +17,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
-from measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
-from plays import Controller, Tasks, changed, community_general
+from benchmarks.builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from benchmarks.measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
+from benchmarks.plays import PROJECT, Controller, Tasks, changed, community_general
 
 OURS, RAW, UV, HAND, EMPTY = (
     "standalone.python.interpreters",
@@ -111,7 +111,7 @@ def main() -> None:
             folder,
             options.hosts,
             uv_environment(folder, uv_downloads(build, base, folder)),
-            (*Controller.__dataclass_fields__["collections"].default, community_general(kept / "collections")),
+            (PROJECT, community_general(kept / "collections")),
         )
         all_tasks = tasks(build, base, folder)
         prepare(controller, all_tasks, build)

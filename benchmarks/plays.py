@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from measure import Ended, spend
+from benchmarks.measure import Ended, spend
 
 PROJECT = Path(__file__).resolve().parents[1]
 Tasks = Sequence[Mapping[str, Any]]

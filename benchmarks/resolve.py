@@ -13,7 +13,7 @@ import subprocess
 import sys
 from statistics import median
 
-from measure import load, milliseconds, print_table, times
+from benchmarks.measure import load, milliseconds, print_table, times
 
 AIM = 0.005
 CASES = (
@@ -59,10 +59,9 @@ def main() -> None:
             found[case].append(cold(*case))
     rows = []
     for (request, triple), runs in found.items():
-        imports, wall, cpu = (median(run[column] for run in runs) for column in range(3))
-        rows.append(
-            (f"{request} for {triple}", milliseconds(wall), milliseconds(cpu), times(cpu / AIM), milliseconds(imports), runs[0][3])
-        )
+        imports, wall, cpu = (median(figures) for figures in zip(*(run[:3] for run in runs), strict=True))
+        shown = (milliseconds(wall), milliseconds(cpu), times(cpu / AIM), milliseconds(imports))
+        rows.append((f"{request} for {triple}", *shown, runs[0][3]))
     print(f"Finding a build from cold, medians of {options.rounds} fresh interpreters; {load()}\n")
     print_table(("request", "wall", "CPU", "CPU to the aim", "imports before", "found"), rows)
     print(f"\nAim: at most {milliseconds(AIM)}, imports excluded.")
