@@ -128,11 +128,11 @@ def main() -> None:
         f"a way stands in its play {REPEATS[RAW]} times, a slow one once.\n"
     )
     bare = {
-        name: [(cost - start) / (options.hosts * REPEATS[name]) for cost, start in zip(costs[name], empty, strict=True)]
+        name: [(cost - begun) / (options.hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)]
         for name in all_tasks
     }
     alone = {
-        name: [cost + start / options.hosts for cost, start in zip(bare[name], empty, strict=True)] for name in all_tasks
+        name: [cost + begun / options.hosts for cost, begun in zip(bare[name], empty, strict=True)] for name in all_tasks
     }
     for title, table in (("without ansible-playbook's start", bare), ("with it, once in a play", alone)):
         rows = []
