@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
     frozenset({"mirror", "render", "supply"}),
-    frozenset({"lock", "store", "plan"}),
+    frozenset({"info", "lock", "store", "plan"}),
     frozenset({"step", "catalogue", "observed", "declaration"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),

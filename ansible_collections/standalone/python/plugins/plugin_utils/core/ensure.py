@@ -5,11 +5,14 @@
 
 A front end gives a :class:`Host`, which runs a script in the host's shell and sends a file; nothing here knows how. On the path
 that finds everything in order the host is given one script, and neither the catalogue nor the network is touched.
+
+:func:`ensure` is the whole of it. A front end that decides at one time and acts at another takes :func:`decide` and
+:func:`carry_out`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -75,6 +78,18 @@ class Result:
         return bool(self.plan)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a declaration comes to on a host as observed; nothing of it is done yet."""
+
+    plan: Plan
+    observed: Observed
+
+
+Look = Callable[[bool], Observed]
+"""Observes the host in question; with True also what kind of host it is."""
+
+
 class _FactsNeeded(Exception):
     """The plan needs to know what kind of host it is for."""
 
@@ -83,7 +98,7 @@ def observe(host: Host, desired: Desired, *, facts: bool = False, environment: M
     """
     :raises ObservationError: the host's answer can't be read
     """
-    return _read(host.run(render.observation(desired, facts=facts, environment=environment)))
+    return read(host.run(render.observation(desired, facts=facts, environment=environment)))
 
 
 def ensure(
@@ -93,22 +108,44 @@ def ensure(
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
+
+    def look(facts: bool) -> Observed:
+        return observe(host, desired, facts=facts, environment=environment)
+
+    decision = decide(desired, supply, look, check=check)
+    if check or not decision.plan:
+        return Result(decision.plan, decision.observed, predict(decision.plan, decision.observed, desired))
+    return carry_out(host, desired, supply, decision, environment=environment)
+
+
+def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False) -> Decision:
+    """What has to be done. With ``check`` it can only be told, not carried out, and the host may be looked at once less.
+
+    :raises StandalonePythonError: with a sentence for the user
+    """
     # Only `latest` always needs a catalogue and so the host's kind; everything else may find what is installed enough.
-    observed = observe(
-        host, desired, facts=any(wanted.state == "latest" for wanted in desired.builds), environment=environment
-    )
+    observed = look(any(wanted.state == "latest" for wanted in desired.builds))
     try:
         planned = plan(desired, observed, _resolver(supply, observed))
     except _FactsNeeded:
-        observed = observe(host, desired, facts=True, environment=environment)
+        observed = look(True)
         planned = plan(desired, observed, _resolver(supply, observed))
     if planned.installs and not observed.facts and not check:
-        observed = observe(host, desired, facts=True, environment=environment)
+        observed = look(True)
         planned = plan(desired, observed, _resolver(supply, observed))
-    if check or not planned:
-        return Result(planned, observed, predict(planned, observed, desired))
+    return Decision(planned, observed)
+
+
+def carry_out(
+    host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = render.NOTHING
+) -> Result:
+    """Do what was decided, and look whether it is so.
+
+    :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
+    """
+    planned, observed = decision.plan, decision.observed
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
-    after = _read(host.run(render.application(desired, planned, deliveries, environment)))
+    after = read(host.run(render.application(desired, planned, deliveries, environment)))
     try:
         left = plan(desired, after, _resolver(supply, observed))
     except _FactsNeeded:
@@ -134,8 +171,9 @@ def _resolver(supply: Supply, observed: Observed) -> Resolve:
     return resolve
 
 
-def _read(completed: Completed) -> Observed:
-    """
+def read(completed: Completed) -> Observed:
+    """What an agent's script ended with, as an observation.
+
     :raises AgentError: the agent says what failed
     :raises ObservationError: it says nothing that can be read
     """

@@ -1,0 +1,57 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operation yields: a change of a host, as one command that pyinfra executes, and a failure that it reports."""
+
+from __future__ import annotations
+
+from pyinfra import logger
+from pyinfra.api.arguments import ConnectorArguments
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.host import Host
+from pyinfra.api.output import format_text
+from pyinfra.api.state import State
+
+from .core import Decision, Desired, StandalonePythonError, Supply, carry_out
+from .transport import ConnectorHost
+
+
+class Change(PyinfraCommand):
+    """Carries out what was decided: sends what the host needs, runs one script, and believes only what is observed afterwards."""
+
+    def __init__(self, desired: Desired, supply: Supply, decision: Decision) -> None:
+        super().__init__()
+        self._desired = desired
+        self._supply = supply
+        self._decision = decision
+
+    def __repr__(self) -> str:
+        return "; ".join(map(str, self._decision.plan.steps))
+
+    def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
+        try:
+            with ConnectorHost(host, connector_arguments) as there:
+                carry_out(there, self._desired, self._supply, self._decision)
+        except StandalonePythonError as error:
+            return say(host, str(error))
+        return True
+
+
+class Failure(PyinfraCommand):
+    """What can't be done on this host, in a sentence; other hosts go on."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self._sentence = sentence
+
+    def __repr__(self) -> str:
+        return self._sentence
+
+    def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
+        return say(host, self._sentence)
+
+
+def say(host: Host, sentence: str) -> bool:
+    """Tell the user what failed on a host; False, as a command that failed returns."""
+    logger.error(f"{host.print_prefix}{format_text(sentence, 'red')}")
+    return False

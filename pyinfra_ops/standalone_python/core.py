@@ -1,0 +1,52 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project's core. It lies in the Ansible collection; only this file knows where."""
+
+from __future__ import annotations
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+    DEFAULT_ROOT,
+    Desired,
+    declare,
+    observing,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
+    Completed,
+    Decision,
+    carry_out,
+    decide,
+    read,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    AgentError,
+    DeclarationError,
+    ObservationError,
+    StandalonePythonError,
+    TransportError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.render import observation
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
+
+__all__ = [
+    "DEFAULT_ROOT",
+    "AgentError",
+    "Completed",
+    "Decision",
+    "DeclarationError",
+    "Desired",
+    "ObservationError",
+    "Observed",
+    "StandalonePythonError",
+    "Supply",
+    "TransportError",
+    "carry_out",
+    "decide",
+    "declare",
+    "info",
+    "observation",
+    "observing",
+    "read",
+]

@@ -1,0 +1,103 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed on a host, and what kind of host it is: one command to the host, which only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyinfra.api import FactBase, FactProcessError, FactValueError, StringCommand
+
+from .core import (
+    DEFAULT_ROOT,
+    Completed,
+    DeclarationError,
+    Desired,
+    Observed,
+    StandalonePythonError,
+    info,
+    observation,
+    observing,
+    read,
+)
+
+
+class Interpreters(FactBase["dict[str, Any] | None"]):
+    """
+    Returns the interpreters that this project has installed below a root, whether they are sound or not, and what the host is.
+
+    + root: the folder that holds the builds
+    + bin_dir: the folder of the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
+    + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
+
+    None means that the host's answer could not be read, and never that nothing is installed.
+
+    .. code:: python
+
+        {
+            "root": "/opt/python",
+            "bin_dir": "/usr/local/bin",
+            "interpreters": [
+                {
+                    "version": "3.13.1",
+                    "release": "20250115",
+                    "target": "x86_64-unknown-linux-gnu",
+                    "variant": "",
+                    "flavor": "install_only_stripped",
+                    "path": "/opt/python/cpython-3.13.1+20250115-…/bin/python3",
+                    "stable_path": "/opt/python/cpython-3.13/bin/python3",
+                    "prefix": "/opt/python/cpython-3.13.1+20250115-…",
+                    "installed_at": "2025-01-20T09:30:00Z",
+                    "sound": True,
+                    "fault": "",
+                    "extra": [],
+                },
+            ],
+            "target": {
+                "os": "linux",
+                "arch": "x86_64",
+                "libc": "gnu",
+                "libc_version": (2, 36),
+                "level": 3,
+                "triple": "x86_64-unknown-linux-gnu",
+            },
+            "tools": ["gzip", "sha256sum", "tar"],
+        }
+    """
+
+    # The agents are written for it, whatever shell the user's own commands are for.
+    shell_executable = "sh"
+
+    def command(self, root: str = DEFAULT_ROOT, bin_dir: str | None = None, verify: str = "quick") -> StringCommand:
+        try:
+            desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
+        except DeclarationError as error:
+            raise FactValueError(str(error)) from None
+        return StringCommand(observation(desired, facts=True))
+
+    def process(self, output: Iterable[str]) -> dict[str, Any]:
+        try:
+            return info(_read(output))
+        except StandalonePythonError as error:
+            raise FactProcessError(str(error)) from None
+
+
+class Observation(FactBase["Observed | None"]):
+    """What the operation looks at: the same as a value of the core's, and what kind of host it is only where that matters."""
+
+    shell_executable = "sh"
+
+    def command(self, root: str, bin_dir: str, verify: str, kind: bool) -> StringCommand:
+        return StringCommand(observation(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=kind))
+
+    def process(self, output: Iterable[str]) -> Observed:
+        try:
+            return _read(output)
+        except StandalonePythonError as error:
+            raise FactProcessError(str(error)) from None
+
+
+def _read(output: Iterable[str]) -> Observed:
+    return read(Completed(0, "\n".join(output), ""))

@@ -1,0 +1,194 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation: a declaration in, and out of it what pyinfra executes. What it decides, the core decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import wraps
+from typing import Any, Literal, Required, TypedDict, TypeVar, cast
+
+from pyinfra import host, logger
+from pyinfra.api import HiddenValue, OperationValueError, operation
+from pyinfra.api.command import PyinfraCommand
+
+from .commands import Change, Failure, say
+from .core import (
+    DEFAULT_ROOT,
+    AgentError,
+    Decision,
+    DeclarationError,
+    Desired,
+    ObservationError,
+    Observed,
+    StandalonePythonError,
+    Supply,
+    decide,
+    declare,
+)
+from .facts import Observation
+
+State = Literal["present", "latest", "absent"]
+Flavor = Literal["install_only_stripped", "install_only", "full"]
+
+
+class BuildRequest(TypedDict, total=False):
+    """A request with what it can't say in its text; see :func:`interpreters`."""
+
+    version: Required[str]
+    variant: str
+    flavor: Flavor
+    release: str
+    default: bool
+    state: State
+
+
+Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+
+def _secrets_hidden(decorated: Operation) -> Operation:
+    """pyinfra shows the arguments of an operation that has no name of its own: what may hold a secret is hidden before."""
+
+    @wraps(decorated)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for name in ("token", "source", "catalogue"):
+            value = kwargs.get(name)
+            if isinstance(value, str) and (name == "token" or ("://" in value and {"@", "?"} & set(value))):
+                kwargs[name] = HiddenValue(value)
+        return decorated(*args, **kwargs)
+
+    return cast(Operation, call)
+
+
+def _named(function: Operation) -> Operation:
+    """pyinfra calls an operation by its module's last name: that of the package says more than ``operations``."""
+    function.__module__ = __package__ or __name__
+    return function
+
+
+@_secrets_hidden
+@operation()
+@_named
+def interpreters(
+    builds: str | Sequence[str | BuildRequest],
+    *,
+    state: State = "present",
+    exclusive: bool = False,
+    keep: int = 1,
+    root: str = DEFAULT_ROOT,
+    bin_dir: str | None = None,
+    owner: str | None = None,
+    group: str | None = None,
+    mode: str | int | None = None,
+    links: Sequence[Literal["versioned", "default"]] = ("versioned", "default"),
+    force: bool = False,
+    delivery: Literal["push", "pull"] = "push",
+    source: str | HiddenValue = "upstream",
+    checksum: str | None = None,
+    token: str | HiddenValue | None = None,
+    catalogue: str | HiddenValue = "bundled",
+    verify: Literal["quick", "full"] = "quick",
+    externally_managed: bool = True,
+    compile_bytecode: bool = False,
+    patch_sysconfig: bool = True,
+    lock_timeout: int = 60,
+) -> Generator[PyinfraCommand, None, None]:
+    """
+    Install, upgrade, repair, relink and remove python-build-standalone interpreters until a host has what is declared. The host
+    needs no Python, only a POSIX shell and tar.
+
+    + builds: the interpreters that the host shall have, each a request such as ``3.13``, ``3.13.1``, ``>=3.12,<3.14``, ``3.13t``
+      or ``3.13.1+20250115``, or a mapping with the keys version, variant, flavor, release, default and state
+    + state: ``present`` (any sound build that satisfies the request is enough), ``latest`` (the newest version, and its newest
+      release) or ``absent``
+    + exclusive: remove the builds of ours under root whose minor version and variant no request asks for
+    + keep: how many replaced builds of each minor version and variant stay for a rollback
+    + root: the folder on the host that holds the builds; an absolute path, or one that begins with ``~``
+    + bin_dir: the folder for the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
+    + owner: the user who owns the files; by default who runs the operation on the host
+    + group: the group of the files
+    + mode: the mode of folders and executables in octal digits, ``"0755"`` where nothing is said
+    + links: which links to make in bin_dir: ``versioned`` (``python3.13``), ``default`` (``python3`` and ``python``, for the
+      build marked default)
+    + force: replace a file or a link of someone else's where one of ours must go; never a folder
+    + delivery: ``push`` (this machine downloads, verifies, keeps and sends) or ``pull`` (the host downloads and verifies)
+    + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
+    + checksum: the sha256 of that single archive
+    + token: a bearer token for the source's own host; it is sent nowhere else and is never shown
+    + catalogue: the builds that are known: ``bundled``, or a path here, or an http(s) URL
+    + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
+    + externally_managed: mark the interpreter so that pip installs into virtual environments only
+    + compile_bytecode: compile the standard library when installing
+    + patch_sysconfig: replace the paths and compilers of the machine that made the build by those of the host
+    + lock_timeout: seconds to wait for another run that changes the same root
+
+    ``_env`` is for what runs on the host, such as proxies for ``delivery="pull"``; what this machine downloads goes by its own
+    environment.
+
+    **Example:**
+
+    .. code:: python
+
+        from pyinfra_ops import standalone_python
+
+        standalone_python.interpreters(
+            name="Python 3.13 and 3.12",
+            builds=["3.13", {"version": "3.12", "default": True}],
+            state="latest",
+            exclusive=True,
+        )
+    """
+    options = {
+        name: value.unmask() if isinstance(value, HiddenValue) else value for name, value in locals().items()
+    }
+    try:
+        desired = declare(options)
+    except DeclarationError as error:
+        raise OperationValueError(str(error)) from None
+    supply = Supply(desired)
+    try:
+        decision = decide(desired, supply, _look(desired), check=not host.state.is_executing)
+    except StandalonePythonError as error:
+        yield from _failed(error)
+        return
+    if not decision.plan:
+        host.noop(_why_nothing(decision))
+        return
+    for step in decision.plan.steps:
+        host.log(str(step))
+    yield Change(desired, supply, decision)
+
+
+def _look(desired: Desired) -> Callable[[bool], Observed]:
+    def look(kind: bool) -> Observed:
+        observed = host.get_fact(
+            Observation, root=desired.root, bin_dir=desired.bin_dir, verify=desired.verify, kind=kind
+        )
+        if observed is None:
+            raise ObservationError("what is installed on the host could not be observed: see above")
+        return observed
+
+    return look
+
+
+def _failed(error: StandalonePythonError) -> Iterator[PyinfraCommand]:
+    """What an earlier operation of the same deploy may mend before this one is executed is told now and fails then."""
+    if host.state.is_executing:
+        yield Failure(str(error))
+    elif isinstance(error, (AgentError, ObservationError)) or _ignored():
+        logger.warning(f"{host.print_prefix}as things are now, this will fail: {error}")
+        yield Failure(str(error))
+    else:
+        say(host, str(error))
+        host.state.fail_hosts({host})
+
+
+def _ignored() -> bool:
+    arguments = host.current_op_global_arguments
+    return bool(arguments and arguments["_ignore_errors"])
+
+
+def _why_nothing(decision: Decision) -> str:
+    reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in decision.plan.outcomes]
+    return "; ".join(reasons) or "no build is installed that would have to go"
