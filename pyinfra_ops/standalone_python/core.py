@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
     DEFAULT_ROOT,
+    OPTIONS,
     Desired,
     declare,
     observing,
@@ -32,6 +33,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply impo
 
 __all__ = [
     "DEFAULT_ROOT",
+    "OPTIONS",
     "AgentError",
     "Completed",
     "Decision",

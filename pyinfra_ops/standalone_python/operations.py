@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, Literal, Required, TypedDict, TypeVar, cast
 
@@ -16,6 +16,7 @@ from pyinfra.api.command import PyinfraCommand
 from .commands import Change, Failure, say
 from .core import (
     DEFAULT_ROOT,
+    OPTIONS,
     AgentError,
     Decision,
     DeclarationError,
@@ -47,11 +48,13 @@ class BuildRequest(TypedDict, total=False):
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
-def _secrets_hidden(decorated: Operation) -> Operation:
-    """pyinfra shows the arguments of an operation that has no name of its own: what may hold a secret is hidden before."""
+def _before_it_is_added(decorated: Operation) -> Operation:
+    """What is wrong with a declaration is said when the deploy is read, whether pyinfra looks for changes then or not. And as
+    pyinfra shows the arguments of an operation that has no name of its own, what may hold a secret is hidden from it."""
 
     @wraps(decorated)
     def call(*args: Any, **kwargs: Any) -> Any:
+        _declared(dict(zip(OPTIONS, args, strict=False)) | {name: kwargs[name] for name in OPTIONS if name in kwargs})
         for name in ("token", "source", "catalogue"):
             value = kwargs.get(name)
             if isinstance(value, str) and (name == "token" or ("://" in value and {"@", "?"} & set(value))):
@@ -61,13 +64,25 @@ def _secrets_hidden(decorated: Operation) -> Operation:
     return cast(Operation, call)
 
 
+def _declared(options: Mapping[str, Any]) -> Desired:
+    """
+    :raises OperationValueError: with the core's sentence
+    """
+    try:
+        return declare(
+            {name: value.unmask() if isinstance(value, HiddenValue) else value for name, value in options.items()}
+        )
+    except DeclarationError as error:
+        raise OperationValueError(str(error)) from None
+
+
 def _named(function: Operation) -> Operation:
     """pyinfra calls an operation by its module's last name: that of the package says more than ``operations``."""
     function.__module__ = __package__ or __name__
     return function
 
 
-@_secrets_hidden
+@_before_it_is_added
 @operation()
 @_named
 def interpreters(
@@ -139,13 +154,7 @@ def interpreters(
             exclusive=True,
         )
     """
-    options = {
-        name: value.unmask() if isinstance(value, HiddenValue) else value for name, value in locals().items()
-    }
-    try:
-        desired = declare(options)
-    except DeclarationError as error:
-        raise OperationValueError(str(error)) from None
+    desired = _declared(locals())
     supply = Supply(desired)
     try:
         decision = decide(desired, supply, _look(desired), check=not host.state.is_executing)

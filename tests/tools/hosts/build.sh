@@ -155,7 +155,7 @@ ChrootDirectory /mnt
 HostKey /run/host_key
 KbdInteractiveAuthentication no
 # The default exchange of keys makes a connection take twice as long.
-KexAlgorithms curve25519-sha256
+KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org
 MaxSessions 200
 MaxStartups 500
 PasswordAuthentication no
