@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +38,13 @@ class FrontEnd(Protocol):
         """Predict, do and do again; on every host, by its name."""
 
 
-def perform(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source: str) -> None:
+Tree = Mapping[str, str]
+"""What lies below a place: path to kind, mode, owner and content."""
+
+
+def perform(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source: str) -> list[dict[str, Tree]]:
+    """Do a case; returns what each host has after each step."""
+    trees: list[dict[str, Tree]] = []
     for number, step in enumerate(case.steps, 1):
         for place in places.values():
             if step.first:
@@ -45,6 +55,33 @@ def perform(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source
         for host, place in places.items():
             where = f"{case.name}, step {number}, {host}"
             hold(step, answers[host], place, where)
+        trees.append({host: tree(place) for host, place in places.items()})
+    return trees
+
+
+def tree(place: Place) -> Tree:
+    """All below a place's root. Of a receipt, all but the time in it."""
+    found: dict[str, str] = {}
+    for folder, folders, files in os.walk(place.here):
+        for name in (*folders, *files):
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            said = f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
+            if stat.S_ISLNK(status.st_mode):
+                said += f" -> {os.readlink(path)}"
+            elif stat.S_ISREG(status.st_mode):
+                said += f" {_content(path)}"
+            found[os.path.relpath(path, place.here)] = said
+    return found
+
+
+def _content(path: str) -> str:
+    with open(path, "rb") as file:
+        if not path.endswith("/.standalone-python/receipt.json"):
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        receipt = json.load(file)
+        assert receipt.pop("installed_at")
+        return json.dumps(receipt, sort_keys=True)
 
 
 def hold(step: Step, answers: Answers, place: Place, where: str) -> None:

@@ -1,0 +1,82 @@
+"""Front ends as the table of cases wants them, and what they have to agree on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conformance.cases import Case, Place
+from tests.conformance.driver import Answer, Answers, FrontEnd, perform
+from tests.tools.deploy import Deployed, Hosts, operation, run_deploy
+from tests.tools.playbook import run_play
+
+
+@dataclass(frozen=True, slots=True)
+class Ansible:
+    inventory: str
+
+    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+        task = {"standalone.python.interpreters": declared, "ignore_errors": True}
+        run = run_play(
+            [
+                {"name": "predicted", "check_mode": True, **task},
+                {"name": "done", **task},
+                {"name": "again", **task},
+            ],
+            self.inventory,
+        )
+        answers: dict[str, dict[str, Answer]] = {}
+        for result in run.results:
+            failed = result.kind == "failed"
+            answers.setdefault(result.host, {})[result.task] = Answer(
+                bool(result.result.get("changed")), tuple(result.result.get("plan", ())), result.message if failed else ""
+            )
+        assert answers, run.output
+        return {host: Answers(**given) for host, given in answers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Pyinfra:
+    """:ivar names: pyinfra's name of a host to the test's"""
+
+    hosts: Hosts
+    names: Mapping[str, str]
+
+    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+        deploy = operation(declared)
+        runs = {what: run_deploy(deploy, self.hosts, dry=what == "predicted") for what in ("predicted", "done", "again")}
+        return {
+            self.names.get(host, host): Answers(**{what: _answer(run, host) for what, run in runs.items()}) for host in self.hosts
+        }
+
+
+def _answer(run: Deployed, host: str) -> Answer:
+    error = run.error(host)
+    # What will fail when it is done counts as a change where it is only predicted.
+    return Answer(host in run.changed and not error, run.plan[host], error)
+
+
+def same_with_all(case: Case, front_ends: Mapping[str, FrontEnd], places: Mapping[str, Place], source: str) -> None:
+    """Each front end does the case, and the others then find nothing to do."""
+    first, *others = front_ends
+    trees = perform(case, front_ends[first], places, source)
+    for name in others:
+        left = {host: dict(tree) for host, tree in trees[-1].items()}
+        nothing_to_do(case, front_ends[name], places, source)
+        for place in places.values():
+            shutil.rmtree(place.here, ignore_errors=True)
+        for number, (was, now) in enumerate(zip(trees, perform(case, front_ends[name], places, source), strict=True), 1):
+            assert was == now, f"{case.name}, step {number}: what {name} leaves is not what {first} does"
+        assert left == trees[-1]
+        nothing_to_do(case, front_ends[first], places, source)
+
+
+def nothing_to_do(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source: str) -> None:
+    step = case.steps[-1]
+    if not step.says:
+        root = next(iter(places.values())).root
+        for host, answers in front_end({"source": source, "root": root, **step.declared}).items():
+            for answer in (answers.predicted, answers.done, answers.again):
+                assert answer == Answer(False, ()), f"{case.name}, {host}, after another front end"
