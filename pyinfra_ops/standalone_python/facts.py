@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pyinfra.api import FactBase, FactProcessError, FactValueError, StringCommand
+from pyinfra.api import FactBase, FactProcessError, FactValueError, HiddenValue, StringCommand
 
 from .core import (
     DEFAULT_ROOT,
@@ -75,7 +75,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
             desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
         except DeclarationError as error:
             raise FactValueError(str(error)) from None
-        return StringCommand(observation(desired, facts=True))
+        return _command(desired, facts=True)
 
     def process(self, output: Iterable[str]) -> dict[str, Any]:
         try:
@@ -90,7 +90,7 @@ class Observation(FactBase["Observed | None"]):
     shell_executable = "sh"
 
     def command(self, root: str, bin_dir: str, verify: str, kind: bool) -> StringCommand:
-        return StringCommand(observation(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=kind))
+        return _command(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=kind)
 
     def process(self, output: Iterable[str]) -> Observed:
         try:
@@ -99,5 +99,11 @@ class Observation(FactBase["Observed | None"]):
             raise FactProcessError(str(error)) from None
 
 
+def _command(desired: Desired, *, facts: bool) -> StringCommand:
+    """The agent's script; pyinfra, asked for more words, shows a line of it instead of four hundred."""
+    return StringCommand(HiddenValue(observation(desired, facts=facts), f"(observe {desired.root})"))
+
+
 def _read(output: Iterable[str]) -> Observed:
-    return read(Completed(0, "\n".join(output), ""))
+    # A terminal ends each line with a carriage return too, the last one as well.
+    return read(Completed(0, "".join(f"{line}\n" for line in output), ""))

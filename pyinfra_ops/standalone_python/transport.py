@@ -82,7 +82,7 @@ class ConnectorHost:
             command, given = f"sh {quote(path)}", None
         clear, self._clear = self._clear, ""
         done, output = self._shell(f"{command}; code=$?; {clear}; exit $code" if clear else f"exec {command}", given)
-        return Completed(0 if done else 1, output.stdout, output.stderr)
+        return Completed(0 if done else 1, f"{output.stdout}\n", output.stderr)
 
     def upload(self, path: Path, name: str) -> str:
         there = f"{self._folder}/{name}"
@@ -96,7 +96,8 @@ class ConnectorHost:
     def _put(self, file: str | IO[bytes], there: str) -> None:
         self._prepare(there)
         try:
-            sent = self._host.put_file(file, there, **self._arguments)
+            # Where it is handed over by way of a second place, pyinfra would ask the host for one, and a terminal garbles the answer.
+            sent = self._host.put_file(file, there, remote_temp_filename=f"{self._folder}.sent", **self._arguments)
             why = "" if sent else "see above"
         except OSError as error:
             why = str(error)

@@ -1,0 +1,485 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user of pyinfra meets: whoever logs in and becomes whomever, over whatever connector, on good and on bad days."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.frontends.support import (
+    AS_IT_WAS,
+    LATER13,
+    OLD13,
+    as_it_was,
+    differences,
+    name,
+    processes,
+    python_says,
+    reads,
+    snapshot,
+)
+from tests.tools.deploy import LOCAL, PYINFRA, Deployed, login, operation, run_deploy
+from tests.tools.hosts import Host, start, stop, unavailable
+from tests.tools.hosts.bases import bases
+from tests.tools.hosts.fixtures import FreshHost
+from tests.tools.playbook import REPOSITORY
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+BUILD = name(LATER13)
+PREFIX = "import ssl, sys; print(sys.prefix)"
+USERS = {0: "root", 1000: "deploy", 1001: "plain"}
+BASH = "#!/bin/bash\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the operation gets to a host, and what that comes to.
+
+    :ivar arguments: global arguments of the operation
+    :ivar data: of the host in the inventory
+    :ivar first: what is done to the host beforehand, by its own shell
+    :ivar runs: who can run the interpreter
+    """
+
+    kind: str
+    user: str = "root"
+    owner: str = "root"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
+    root: str = "/opt/python"
+    bin_dir: str = ""
+    file_transfer: bool = True
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        return ("root", "deploy", "plain") if self.owner == "root" else ("root", self.owner)
+
+
+HOME: dict[str, Any] = {"root": "~/python", "bin_dir": "~/.local/bin"}
+WAYS: Mapping[str, Way] = {
+    "sftp": Way("busybox"),
+    "scp": Way("macish", data={"ssh_file_transfer_protocol": "scp"}),
+    "neither sftp nor scp": Way("debian", file_transfer=False),
+    "deploy with sudo": Way("debian", "deploy", arguments={"_sudo": True}),
+    "deploy with sudo, without sftp and scp": Way("debianzst", "deploy", arguments={"_sudo": True}, file_transfer=False),
+    "deploy becomes plain by sudo": Way("debian", "deploy", "plain", {"_sudo": True, "_sudo_user": "plain"}, **HOME),
+    "root becomes plain by su": Way("debian", "root", "plain", {"_su_user": "plain"}, **HOME),
+    "deploy for itself": Way("macish", "deploy", "deploy", **HOME),
+    "another shell": Way("debian", arguments={"_shell_executable": "/bin/bash"}),
+    "an environment and a folder": Way("busybox", arguments={"_env": {"LC_ALL": "C", "WORDS": "it's \"two\""}, "_chdir": "/tmp"}),
+    "a terminal": Way("debian", arguments={"_get_pty": True}),
+    "a terminal and sudo": Way("debian", "deploy", arguments={"_get_pty": True, "_sudo": True}),
+    "another folder for what is sent": Way("busybox", arguments={"_temp_dir": "/srv/it's sent"}),
+    "noexec /tmp": Way("busybox", first=("mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """``new`` is what the host's disk has otherwise after the first run and the second."""
+
+    host: Host
+    first: Deployed
+    again: Deployed
+    new: Mapping[str, tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def used(source: Path) -> Iterator[Mapping[str, Used]]:
+    """All ways at once in one deploy, each with a host of its own."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    hosts: dict[str, Host] = {}
+    try:
+        for case, way in WAYS.items():
+            host = hosts[case] = start(way.kind, f"pyinfra-way-{len(hosts)}", file_transfer=way.file_transfer)
+            if way.first:
+                done = host.exec(["sh", "-ec", "; ".join(way.first)])
+                assert done.returncode == 0, (case, done.stderr)
+        before = {case: snapshot(host.root) for case, host in hosts.items()}
+        deploy = (
+            "from pyinfra import host\nfrom pyinfra_ops import standalone_python\n"
+            f"standalone_python.interpreters(['3.13'], source={str(source)!r}, root=host.data.at, bin_dir=host.data.links)\n"
+        )
+        inventory = {
+            hosts[case].name: login(hosts[case], way.user, **way.arguments, **way.data, at=way.root, links=way.bin_dir)
+            for case, way in WAYS.items()
+        }
+        first, again = run_deploy(deploy, inventory), run_deploy(deploy, inventory)
+        yield {
+            case: Used(host, first, again, differences(before[case], snapshot(host.root), exactly=True))
+            for case, host in hosts.items()
+        }
+    finally:
+        stop(*hosts.values())
+
+
+@pytest.mark.parametrize("case", WAYS)
+def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
+    """Installed, seen again as declared, owned by who became, run by everybody who can get there, and nothing else left."""
+    way, host, first, again = WAYS[case], used[case].host, used[case].first, used[case].again
+    assert host.name in first.changed, first.output
+    assert host.name not in again.changed | again.failed, again.output
+    assert first.plan[host.name], first.output
+    assert again.plan[host.name] == (), again.output
+    home = {"root": "/root", "deploy": "/home/deploy", "plain": "/home/plain"}[way.owner]
+    root, links = way.root.replace("~", home), (way.bin_dir or "/usr/local/bin").replace("~", home)
+    for user in way.runs:
+        assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
+    ours = (f"{root}/", f"{links}/", "/srv/it's sent/")
+    elsewhere = [path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
+    assert elsewhere == []
+    tree = host.root / root[1:] / BUILD
+    for path in (tree, *tree.rglob("*")):
+        status = path.lstat()
+        assert USERS[status.st_uid] == way.owner, path
+        assert path.is_symlink() or status.st_mode & 0o777 in (0o755, 0o644), path
+
+
+def commands(run: Deployed, host: str) -> list[str]:
+    """What pyinfra ran on a host, each command by its first line."""
+    shown = run.output.split("--> Beginning operation run")[-1]
+    return [line for line in shown.splitlines() if line.strip().startswith(f"[{host}]") and ">>>" in line]
+
+
+def test_one_command_observes_and_two_install(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    host = fleet["busybox"]
+    deploy = operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)})
+    for expected in (3, 1):
+        run = run_deploy(deploy, {host.name: login(host)}, arguments=["-vv"])
+        assert len(commands(run, host.name)) == expected, run.output
+
+
+def test_the_local_machine(source: Path, tmp_path: Path) -> None:
+    deploy = operation({"builds": ["3.13"], "root": str(tmp_path / "root"), "source": str(source)})
+    assert run_deploy(deploy, LOCAL).changed == {"@local"}
+    assert run_deploy(deploy, LOCAL, arguments=["-v"]).output.count("noop: 3.13: 3.13.4 is installed") == 1
+    said = subprocess.run([tmp_path / "root/bin/python3.13", "-I", "-c", PREFIX], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == str(tmp_path / "root/cpython-3.13")
+
+
+# A container engine as far as pyinfra's connector knows one: a container is the folder that it is named after.
+DOCKER = """#!/bin/sh
+case $1 in
+  container) echo '[{"State": {"Running": true}}]' ;;
+  exec) root=$3 && shift 3 && exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$@"' sh "$IMAGES/$root" "$@" ;;
+  cp) cp "$2" "$IMAGES/${3%%:*}/${3#*:}" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A busybox system in a folder, with /dev/null."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    folder = tmp_path / "image"
+    shutil.copytree(bases() / "busybox", folder, symlinks=True)
+    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
+    return folder
+
+
+def test_a_container(image: Path, source: Path, tmp_path: Path) -> None:
+    """The connector is pyinfra's own; the engine is a stand-in, as none runs here."""
+    engine = tmp_path / "bin/docker"
+    engine.parent.mkdir()
+    engine.write_text(DOCKER)
+    engine.chmod(0o755)
+    environment = {"PATH": f"{engine.parent}:{os.environ['PATH']}", "IMAGES": str(tmp_path)}
+    deploy = operation({"builds": ["3.13"], "source": str(source)})
+    hosts: dict[str, dict[str, Any]] = {"@docker/image": {}}
+    assert run_deploy(deploy, hosts, environment=environment).changed == set(hosts)
+    assert run_deploy(deploy, hosts, environment=environment).changed == set()
+    command = [str(engine), "exec", "-i", "image", "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    assert said.stdout.strip() == "/opt/python/cpython-3.13"
+
+
+def test_a_chroot_without_proc(image: Path, source: Path) -> None:
+    """The loader finds a build's own libraries by /proc. Where that is not mounted, its message is shown, and nothing stays."""
+    before = snapshot(image)
+    chroot = f"@chroot/{image}"
+    run = run_deploy(operation({"builds": ["3.13"], "source": str(source)}), {chroot: {}})
+    assert run.code == 1
+    assert "error while loading shared libraries: libpython3.13.so" in run.error(chroot)
+    assert run.error(chroot).endswith(AS_IT_WAS)
+    assert differences(before, snapshot(image), exactly=True) == {}
+
+
+def test_hosts_of_different_targets(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    """Each gets its own build; one for which there is none fails with its sentence, and the others go on."""
+    kinds = ("debian", "musl", "macish")
+    inventory = {fleet[kind].name: login(fleet[kind]) for kind in kinds}
+    deploy = operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)})
+    glibc = {fleet["debian"].name, fleet["macish"].name}
+    none = (
+        "no build of 3.13 for x86_64 linux, musl in …: there is none for x86_64-unknown-linux-musl; "
+        "nearest is 3.13.4+20250409 (x86_64-unknown-linux-gnu, install_only_stripped)"
+    )
+    with as_it_was(fleet["musl"], exactly=True):
+        for dry in (True, False):
+            run = run_deploy(deploy, inventory, dry=dry)
+            assert run.changed == glibc, run.output
+            assert run.code == 1, run.output
+            reads(run.error(fleet["musl"].name), none)
+    assert run.failed == {fleet["musl"].name}
+
+
+def test_a_host_whose_target_has_a_build_of_its_own(fleet: Mapping[str, Host], builds: Any, source: Path, tmp_path: Path) -> None:
+    """A stand-in for musl starts nowhere, but what is planned for each host shows which build is its own."""
+    folder = tmp_path / "source"
+    shutil.copytree(source, folder)
+    (gnu,) = (folder / "20250409").glob("*.tar.gz")
+    musl = gnu.with_name(gnu.name.replace("linux-gnu", "linux-musl"))
+    shutil.copyfile(gnu, musl)
+    sums = folder / "20250409/SHA256SUMS"
+    sums.write_text(sums.read_text() + sums.read_text().replace("linux-gnu", "linux-musl"))
+    inventory = {fleet[kind].name: login(fleet[kind]) for kind in ("debian", "musl")}
+    run = run_deploy(operation({"builds": ["3.13"], "root": str(tmp_path / "root"), "source": str(folder)}), inventory, dry=True)
+    assert run.code == 0, run.output
+    for kind, libc in (("debian", "gnu"), ("musl", "musl")):
+        assert f"-linux-{libc}-" in run.plan[fleet[kind].name][0], run.output
+
+
+FORESTALLED = """
+from pyinfra.operations import files, python
+from pyinfra_ops import standalone_python
+
+files.file(path={link!r}, present=False)
+changed = standalone_python.interpreters(builds=["3.13"], root={root!r}, source={source!r})
+assert changed.will_change
+same = standalone_python.interpreters(builds=["3.13"], root={root!r}, source={source!r})
+
+
+def told():
+    assert changed.did_change() and not same.did_change()
+    print("as told")
+
+
+python.call(function=told)
+"""
+
+
+def test_what_an_earlier_operation_mends(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    """A foreign file in the way is told when changes are looked for; by the time it matters it is gone."""
+    host = fleet["debian"]
+    link = tmp_path / "bin/python3.13"
+    there = host.root / str(link)[1:]
+    there.parent.mkdir(parents=True)
+    there.write_text("mine")
+    deploy = FORESTALLED.format(link=str(link), root=str(tmp_path), source=str(source))
+    dry = run_deploy(deploy, {host.name: login(host)}, dry=True)
+    assert "as things are now, this will fail: a link to" in dry.output
+    assert there.read_text() == "mine"
+    # As a person does it: changes are looked for, and Enter is pressed.
+    (tmp_path / "deploy.py").write_text(deploy)
+    (tmp_path / "inventory.py").write_text(f"hosts = [({host.name!r}, {login(host)!r})]")
+    run = subprocess.run(
+        [PYINFRA, "inventory.py", "deploy.py"],
+        cwd=tmp_path,
+        input="\n",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert run.returncode == 0, run.stderr
+    assert "as told" in run.stdout
+    assert python_says(host, str(link), PREFIX) == f"{tmp_path}/cpython-3.13"
+
+
+def test_bad_input_is_said_before_anything_is_done(fleet: Mapping[str, Host]) -> None:
+    host = fleet["busybox"]
+    cases: Mapping[str, Mapping[str, Any]] = {
+        "the request 'three' can't be read": {"builds": ["three"]},
+        "write '3.10' in quotes": {"builds": [3.1]},
+        "state is 'newest': give one of present, latest, absent": {"builds": ["3.13"], "state": "newest"},
+        "builds is missing: give it": {"state": "latest"},
+        "root is 'python'": {"builds": ["3.13"], "root": "python"},
+    }
+    deploys = {
+        sentence: f"from pyinfra.operations import server\nserver.shell(['touch /tmp/first'])\n{operation(declared)}"
+        for sentence, declared in cases.items()
+    }
+    with as_it_was(host, exactly=True):
+        for sentence, deploy in deploys.items():
+            for dry in (True, False):
+                run = run_deploy(deploy, {host.name: login(host)}, dry=dry)
+                assert run.code == 1
+                assert sentence in run.error(host.name), run.output
+                assert "Operation error" in run.output
+                assert "Traceback" not in run.output
+
+
+def test_a_fact_that_is_asked_wrongly() -> None:
+    deploy = (
+        "from pyinfra import host\nfrom pyinfra_ops import standalone_python\n"
+        "host.get_fact(standalone_python.Interpreters, root='python')\n"
+    )
+    run = run_deploy(deploy, LOCAL)
+    assert run.code == 1
+    reads(run.error("@local"), "root is 'python': give an absolute path below /, or one that begins with ~/")
+
+
+def test_the_fact_tells_what_ansible_tells(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    from tests.tools.playbook import run_play
+
+    host = fleet["debian"]
+    where = {"root": str(tmp_path), "bin_dir": str(tmp_path / "bin")}
+    run_deploy(operation({"builds": [OLD13], "source": str(source), **where}), {host.name: login(host)})
+    (tmp_path / "inventory.py").write_text(f"hosts = [({host.name!r}, {login(host)!r})]")
+    words = [f"{key}={value}" for key, value in where.items()]
+    run = subprocess.run(
+        [PYINFRA, "--json", "inventory.py", "fact", "pyinfra_ops.standalone_python.Interpreters", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
+    (told,) = json.loads(run.stdout).values()
+    (found,) = told.values() if host.name in told else (told,)
+    seen = run_play([{"standalone.python.interpreters_info": where}], f"{host.inventory_line}\n").of().result
+    assert {key: found[key] for key in ("root", "bin_dir", "interpreters", "target", "tools")} == {
+        key: seen[key] for key in ("root", "bin_dir", "interpreters", "target", "tools")
+    }
+
+
+ENDS_EARLY = (
+    "rm /bin/sh; printf '#!/bin/busybox sh\\necho This account is currently not available.\\nexit {code}\\n' >/bin/sh; chmod 755 /bin/sh"
+)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_host_that_can_not_be_read_is_not_an_empty_one(code: int, fresh_host: FreshHost, source: Path) -> None:
+    host = fresh_host("busybox")
+    host.exec(["busybox", "sh", "-c", ENDS_EARLY.format(code=code)])
+    with as_it_was(host, exactly=True):
+        for dry in (True, False):
+            run = run_deploy(operation({"builds": ["3.13"], "source": str(source)}), {host.name: login(host)}, dry=dry)
+            assert run.code == 1, run.output
+            assert run.changed == set()
+            assert "This account is currently not available" in run.output
+            assert "Traceback" not in run.output
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    kind: str
+    first: str
+    says: str
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    user: str = "root"
+    disk_mb: int = 0
+
+
+DAYS: Mapping[str, Day] = {
+    "no tar": Day(
+        "busybox",
+        "rm /usr/bin/tar",
+        f"unpacking {BUILD} failed: there is no tar on the host to unpack the archive with: install it{AS_IT_WAS}",
+    ),
+    "disk full before": Day(
+        "busybox",
+        ":",
+        f"{BUILD} needs … kB below /opt/python, where … kB are free: make room, or choose another root{AS_IT_WAS}",
+        disk_mb=40,
+    ),
+    "disk full while it is sent": Day(
+        "busybox",
+        "mkdir -p /var/sent && mount -t tmpfs -o size=8m tmpfs /var/sent",
+        f"{BUILD}.tar.… can't be sent into /var/sent/standalone-python-… on the host, the disk is full there: make room on it, or "
+        f"let _temp_dir name another folder{AS_IT_WAS}",
+        arguments={"_temp_dir": "/var/sent"},
+    ),
+    "nowhere to send it": Day(
+        "debian",
+        ":",
+        f"{BUILD}.tar.… can't be sent into /proc/standalone-python-… on the host, mkdir: …: let _temp_dir name another "
+        f"folder{AS_IT_WAS}",
+        arguments={"_temp_dir": "/proc"},
+    ),
+    "no permission": Day(
+        "debian",
+        ":",
+        "the root /opt/python can't be written by this user, and it has to be changed (install …): "
+        "become a user who may, mount it writable if it is read-only, or choose another root",
+        user="deploy",
+    ),
+    "a host without egress": Day(
+        "debian",
+        ":",
+        f"downloading {BUILD} failed: delivery: pull needs curl or wget on the host, which has neither: install one of them, or "
+        f"use delivery: push{AS_IT_WAS}",
+        {"delivery": "pull"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAYS)
+def test_bad_days(case: str, fresh_host: FreshHost, source: Path, catalogue: Path) -> None:
+    day = DAYS[case]
+    host = fresh_host(day.kind, disk_mb=day.disk_mb)
+    assert host.exec(["sh", "-ec", day.first]).returncode == 0
+    where = {"source": str(source)} if day.declared.get("delivery") != "pull" else {"source": "http://127.0.0.1:1", "catalogue": str(catalogue)}
+    with as_it_was(host, exactly=True):
+        run = run_deploy(
+            operation({"builds": ["3.13"], **where, **day.declared}, **day.arguments), {host.name: login(host, day.user)}
+        )
+    assert run.code == 1
+    assert run.failed == {host.name} or "No hosts remaining" in run.output
+    reads(run.error(host.name), day.says)
+    assert "Traceback" not in run.output
+    assert processes(host) == []
+
+
+def test_an_error_that_is_ignored(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    host = fleet["musl"]
+    deploy = operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)}, _ignore_errors=True)
+    after = "from pyinfra.operations import server\nserver.shell(['echo went on'])\n"
+    run = run_deploy(deploy + after, {host.name: login(host)}, arguments=["-vvv"])
+    assert run.code == 0, run.output
+    assert "no build of 3.13 for x86_64 linux, musl" in run.output
+    assert "went on" in run.output
+
+
+def test_secrets_are_never_shown(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    host = fleet["busybox"]
+    deploy = operation(
+        {"builds": ["3.9"], "root": str(tmp_path), "source": "http://who:pass-word@127.0.0.1:1/builds", "token": "to-ken"}
+    )
+    for dry in (True, False):
+        run = run_deploy(deploy, {host.name: login(host)}, dry=dry, arguments=["-vvv", "--debug"])
+        assert "pass-word" not in run.output
+        assert "to-ken" not in run.output
+
+
+PREPARED = """
+from pyinfra_ops import standalone_python
+
+standalone_python.prepare()
+"""
+
+
+def test_prepare_takes_the_hosts_own_data(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+    host = fleet["debian"]
+    declared = {"builds": [{"version": OLD13, "default": True}], "source": str(source), "root": str(tmp_path)}
+    run = run_deploy(PREPARED, {host.name: login(host)}, group_data=f"standalone_python = {declared!r}\n")
+    assert run.changed == {host.name}, run.output
+    assert python_says(host, str(tmp_path / "bin/python3"), PREFIX) == f"{tmp_path}/cpython-3.13"
+    other = run_deploy(PREPARED, {host.name: login(host, standalone_python={**declared, "builds": [], "exclusive": True})})
+    assert other.changed == {host.name}, other.output
+    assert not list((host.root / str(tmp_path)[1:]).glob("cpython-*"))
