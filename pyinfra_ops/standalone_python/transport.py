@@ -96,7 +96,7 @@ class ConnectorHost:
     def _put(self, file: str | IO[bytes], there: str) -> None:
         self._prepare(there)
         try:
-            # Where it is handed over by way of a second place, pyinfra would ask the host for one, and a terminal garbles the answer.
+            # Handed over to another user by way of a place that is named here: a terminal garbles pyinfra's question for one.
             sent = self._host.put_file(file, there, remote_temp_filename=f"{self._folder}.sent", **self._arguments)
             why = "" if sent else "see above"
         except OSError as error:
