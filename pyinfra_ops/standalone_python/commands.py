@@ -12,7 +12,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.output import format_text
 from pyinfra.api.state import State
 
-from .core import Decision, Desired, StandalonePythonError, Supply, carry_out
+from .core import Decision, Desired, StandalonePythonError, Supply, TransportError, carry_out
 from .transport import ConnectorHost
 
 
@@ -31,6 +31,11 @@ class Change(PyinfraCommand):
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
         try:
             with ConnectorHost(host, connector_arguments) as there:
+                if self._desired.token and self._desired.delivery == "pull" and not there.piped:
+                    raise TransportError(
+                        "with _get_pty or _su_password other users of the host could read the token that it is given: "
+                        "use delivery: push; the host is as it was"
+                    )
                 carry_out(there, self._desired, self._supply, self._decision)
         except StandalonePythonError as error:
             return say(host, str(error))

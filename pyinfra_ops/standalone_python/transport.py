@@ -56,12 +56,15 @@ class _Chunks(list[Any]):
 
 class ConnectorHost:
     """Runs scripts and brings files as a command of an operation does, with its global arguments. Use it in a ``with``: what was
-    sent and not used is removed at its end."""
+    sent and not used is removed at its end.
+
+    :ivar piped: scripts go over standard input; where they don't, other users of the host can read them
+    """
 
     def __init__(self, host: Host, arguments: ConnectorArguments) -> None:
         self._host = host
         self._arguments: dict[str, Any] = {**arguments, "_success_exit_codes": None}
-        self._piped = not (arguments.get("_get_pty") or arguments.get("_su_password"))
+        self.piped = not (arguments.get("_get_pty") or arguments.get("_su_password"))
         temporary = arguments.get("_temp_dir") or host.get_temp_dir_config()
         self._folder = f"{temporary}/standalone-python-{uuid4().hex}"
         self._clear = ""
@@ -74,7 +77,7 @@ class ConnectorHost:
             self._shell(self._clear)
 
     def run(self, script: str) -> Completed:
-        if self._piped:
+        if self.piped:
             command, given = "sh -s", script
         else:
             path = f"{self._folder}/script.sh"
@@ -86,7 +89,7 @@ class ConnectorHost:
 
     def upload(self, path: Path, name: str) -> str:
         there = f"{self._folder}/{name}"
-        if self._piped:
+        if self.piped:
             # What isn't wanted any more is read to its end: a connector that can't write gets no word of what went wrong.
             self._prepare(there, f"cat >{quote(there)}", "cat >/dev/null", _Chunks(path))
         else:
@@ -94,15 +97,18 @@ class ConnectorHost:
         return there
 
     def _put(self, file: str | IO[bytes], there: str) -> None:
+        """By pyinfra's file transfer, as who logs in, and then a copy: so no access list is needed for who that user becomes."""
         self._prepare(there)
+        between = f"{self._folder}.sent"
+        login: ConnectorArguments = {"_timeout": self._arguments["_timeout"]} if self._arguments.get("_timeout") else {}
         try:
-            # Handed over to another user by way of a place that is named here: a terminal garbles pyinfra's question for one.
-            sent = self._host.put_file(file, there, remote_temp_filename=f"{self._folder}.sent", **self._arguments)
-            why = "" if sent else "see above"
+            if not self._host.put_file(file, between, **login):
+                raise self._unsent(there, "see above")
+            self._prepare(there, f"cat {quote(between)} >{quote(there)}")
         except OSError as error:
-            why = str(error)
-        if why:
-            raise self._unsent(there, why)
+            raise self._unsent(there, str(error)) from None
+        finally:
+            self._host.run_shell_command(StringCommand("rm", "-f", QuoteString(between)), **login)
 
     def _prepare(self, there: str, then: str = ":", otherwise: str = ":", given: _Chunks | None = None) -> None:
         """Make the folder for what is sent, which nobody else can read, and do something with it."""

@@ -76,6 +76,14 @@ WAYS: Mapping[str, Way] = {
     "deploy with sudo, without sftp and scp": Way("debianzst", "deploy", arguments={"_sudo": True}, file_transfer=False),
     "deploy becomes plain by sudo": Way("debian", "deploy", "plain", {"_sudo": True, "_sudo_user": "plain"}, **HOME),
     "root becomes plain by su": Way("debian", "root", "plain", {"_su_user": "plain"}, **HOME),
+    "deploy becomes plain by su with a password": Way(
+        "debian",
+        "deploy",
+        "plain",
+        {"_su_user": "plain", "_su_password": "it's secret"},
+        first=("echo \"plain:it's secret\" | chpasswd",),
+        **HOME,
+    ),
     "deploy for itself": Way("macish", "deploy", "deploy", **HOME),
     "another shell": Way("debian", arguments={"_shell_executable": "/bin/bash"}),
     "an environment and a folder": Way("busybox", arguments={"_env": {"LC_ALL": "C", "WORDS": "it's \"two\""}, "_chdir": "/tmp"}),
@@ -454,6 +462,15 @@ def test_an_error_that_is_ignored(fleet: Mapping[str, Host], source: Path, tmp_p
     assert run.code == 0, run.output
     assert "no build of 3.13 for x86_64 linux, musl" in run.output
     assert "went on" in run.output
+
+
+def test_a_token_that_other_users_could_read(fleet: Mapping[str, Host], catalogue: Path, tmp_path: Path) -> None:
+    host = fleet["debian"]
+    declared = {"builds": ["3.13"], "root": str(tmp_path), "delivery": "pull", "token": "to-ken"}
+    where = {"source": "http://127.0.0.1:1", "catalogue": str(catalogue)}
+    with as_it_was(host, exactly=True):
+        run = run_deploy(operation({**declared, **where}, _get_pty=True), {host.name: login(host)})
+    assert "other users of the host could read the token" in run.error(host.name)
 
 
 def test_secrets_are_never_shown(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
