@@ -28,7 +28,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render import observation
+from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts, observation
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Decision",
     "DeclarationError",
     "Desired",
+    "Facts",
     "ObservationError",
     "Observed",
     "StandalonePythonError",

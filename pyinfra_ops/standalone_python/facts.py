@@ -15,6 +15,7 @@ from .core import (
     Completed,
     DeclarationError,
     Desired,
+    Facts,
     Observed,
     StandalonePythonError,
     info,
@@ -75,7 +76,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
             desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
         except DeclarationError as error:
             raise FactValueError(str(error)) from None
-        return _command(desired, facts=True)
+        return _command(desired, facts="yes")
 
     def process(self, output: Iterable[str]) -> dict[str, Any]:
         try:
@@ -89,8 +90,8 @@ class Observation(FactBase["Observed | None"]):
 
     shell_executable = "sh"
 
-    def command(self, root: str, bin_dir: str, verify: str, kind: bool) -> StringCommand:
-        return _command(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=kind)
+    def command(self, root: str, bin_dir: str, verify: str, facts: Facts) -> StringCommand:
+        return _command(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=facts)
 
     def process(self, output: Iterable[str]) -> Observed:
         try:
@@ -99,7 +100,7 @@ class Observation(FactBase["Observed | None"]):
             raise FactProcessError(str(error)) from None
 
 
-def _command(desired: Desired, *, facts: bool) -> StringCommand:
+def _command(desired: Desired, *, facts: Facts) -> StringCommand:
     """The agent's script; pyinfra, asked for more words, shows a line of it instead of four hundred."""
     return StringCommand(HiddenValue(observation(desired, facts=facts), f"(observe {desired.root})"))
 

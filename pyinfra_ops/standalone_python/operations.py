@@ -21,6 +21,7 @@ from .core import (
     Decision,
     DeclarationError,
     Desired,
+    Facts,
     ObservationError,
     Observed,
     StandalonePythonError,
@@ -169,14 +170,14 @@ def interpreters(
     yield Change(desired, supply, decision)
 
 
-def _look(desired: Desired) -> Callable[[bool], Observed]:
+def _look(desired: Desired) -> Callable[[Facts], Observed]:
     # While operations are executed it is the operation that fails, not the fact: pyinfra would take the host out at once, and
     # end with a traceback where it is the last one.
     extra = {"_ignore_errors": True} if host.state.is_executing else {}
 
-    def look(kind: bool) -> Observed:
+    def look(facts: Facts) -> Observed:
         observed = host.get_fact(
-            Observation, root=desired.root, bin_dir=desired.bin_dir, verify=desired.verify, kind=kind, **extra
+            Observation, root=desired.root, bin_dir=desired.bin_dir, verify=desired.verify, facts=facts, **extra
         )
         if observed is None:
             raise ObservationError("what is installed on the host could not be observed: see above")

@@ -202,7 +202,7 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         for thing in case.before:
             put(thing, place, stack)
         before = tree(disk)
-        done = place.run(shell, render.observation(desired, facts=False), as_user=as_user(case, tmp_path))
+        done = place.run(shell, render.observation(desired, facts="no"), as_user=as_user(case, tmp_path))
         hold(case.sees, parse(done.output), place)
     assert done.code == 0
     assert done.errors == ""

@@ -125,7 +125,7 @@ def observed_facts(kind: Kind, shell: Shell, tmp_path: Path) -> Mapping[str, str
     loaders = "".join(f"{loader} " for loader in kind.loaders)
     linked = kind.linked.replace("{programs}", str(programs))
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"), {"PATH": str(programs)})
-    script = render.observation(declare({"builds": [], "root": place.root}), facts=True)
+    script = render.observation(declare({"builds": [], "root": place.root}), facts="yes")
     replaced = f"loaders() {{ printf '%s' '{loaders}'; }}\nlinked_libc() {{ printf '%s' '{linked}'; }}\n"
     start = script.rindex("observe </dev/null")
     done = place.run(shell, script[:start] + replaced + script[start:])
@@ -142,7 +142,7 @@ def test_facts(kind: Kind, shell: Shell, tmp_path: Path) -> None:
 def test_facts_of_this_machine(shell: Shell, tmp_path: Path) -> None:
     """Nothing is replaced: what the shell says of itself agrees with what Python says."""
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
-    done = place.run(shell, render.observation(declare({"builds": [], "root": place.root}), facts=True))
+    done = place.run(shell, render.observation(declare({"builds": [], "root": place.root}), facts="yes"))
     facts = parse(done.output).facts
     assert facts["os"] == platform.system()
     assert facts["arch"] == platform.machine()
@@ -153,6 +153,19 @@ def test_facts_of_this_machine(shell: Shell, tmp_path: Path) -> None:
     assert abs(int(facts["free_kb"]) - space.f_bavail * space.f_frsize // 1024) < 1 << 20
     if platform.machine() == "x86_64" and platform.system() == "Linux":
         assert "sse2" in facts["cpu_flags"].split()
+
+
+def test_facts_only_where_nothing_is_installed(shell: Shell, tmp_path: Path) -> None:
+    """A host that has nothing yet needs a build for its kind, and is asked but once."""
+    from tests.agents import fakes
+    from tests.agents.cases import ONE
+
+    place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
+    script = render.observation(declare({"builds": [], "root": place.root}), facts="empty")
+    (Path(place.root) / "cpython-of-somebody").mkdir(parents=True)
+    assert parse(place.run(shell, script).output).facts["os"] == platform.system()
+    fakes.write(fakes.fake("3.13.1"), Path(place.root) / ONE)
+    assert parse(place.run(shell, script).output).facts == {}
 
 
 def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
@@ -173,6 +186,6 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
     hook = tmp_path / "hook"
     hook.write_text(f"echo python3 $1 >>{tmp_path}/log\n")
     place.environment.update(PATH=str(shims), FAKE_HOOK=str(hook))
-    done = place.run(SHELLS[0], render.observation(declare({"builds": [], "root": place.root}), facts=False))
+    done = place.run(SHELLS[0], render.observation(declare({"builds": [], "root": place.root}), facts="empty"))
     assert not any(build.fault for build in parse(done.output).installed)
     assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -V", "python3 -V"]

@@ -73,7 +73,7 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
         ({}, IN_ORDER, ["observe"], "none"),
         ({"state": "latest"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
          ["observe with facts"], "none"),
-        ({}, {}, ["observe", "observe with facts", "apply"], "install"),
+        ({}, {}, ["observe", "apply"], "install"),
         ({"state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         ({}, {"installed": [OLD]}, ["observe", "apply"], "relink"),
         (
@@ -119,15 +119,15 @@ def test_what_needs_no_build_needs_no_facts(options: dict[str, Any], said: dict[
 
 def test_only_observing() -> None:
     there = host(IN_ORDER)
-    assert observe(there, desired()).facts == {}
-    assert observe(there, desired(), facts=True).facts == FACTS
+    assert observe(there, desired(), facts="no").facts == {}
+    assert observe(there, desired(), facts="yes").facts == FACTS
     assert there.asked == ["observe", "observe with facts"]
 
 
 def test_the_environment_is_in_every_script() -> None:
     there = host()
     ensure(there, desired(), MemorySupply(CATALOGUE), environment={"https_proxy": "http://proxy:3128"})
-    assert len(there.scripts) == 3
+    assert len(there.scripts) == 2
     assert all(script.startswith("export https_proxy=http://proxy:3128\n") for script in there.scripts)
 
 
@@ -144,7 +144,7 @@ def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() 
 @pytest.mark.parametrize(
     ("options", "said", "asked"),
     [
-        ({}, {}, ["observe", "observe with facts"]),
+        ({}, {}, ["observe"]),
         ({"state": "latest"}, IN_ORDER, ["observe with facts"]),
         ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe"]),
         ({"state": "absent"}, IN_ORDER, ["observe"]),
@@ -219,7 +219,7 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_sent() -> None:
         f"{NEW} needs 107422 kB below {ROOT}, where 90000 kB are free: make room, or choose another root; "
         "the host is as it was"
     )
-    assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
+    assert (there.uploads, there.asked) == ({}, ["observe"])
 
 
 def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
@@ -232,7 +232,7 @@ def test_pull_sends_nothing() -> None:
     assert there.uploads == {}
     assert supply.asked == ["resolve 3.13"]
     assert f"https://one.example/{NEW}.tar.gz" in there.scripts[-1].replace("'", "")
-    assert ["s3cret" in script for script in there.scripts] == [False, False, True]
+    assert ["s3cret" in script for script in there.scripts] == [False, True]
 
 
 def test_pull_of_zstd_by_a_host_without_it() -> None:
@@ -267,14 +267,14 @@ def failing(**more: Any) -> str:
 
 def test_the_agents_sentence_reaches_the_user() -> None:
     lines = [FAILURE_BEGIN, "step=unpacking x", "failure=notar", "committing=no", FAILURE_END, ""]
-    assert failing(says={2: Completed(1, "\n".join(lines), "")}) == (
+    assert failing(says={1: Completed(1, "\n".join(lines), "")}) == (
         "AgentError: unpacking x failed: there is no tar on the host to unpack the archive with: install it; "
         "the host is as it was"
     )
 
 
 def test_an_observation_that_can_not_be_read() -> None:
-    for number in range(3):
+    for number in range(2):
         assert failing(says={number: Completed(127, "", "sh: not found\n")}) == (
             "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave "
             "nothing at all; see that its shell is a POSIX sh and that nothing ends it early; "
@@ -352,12 +352,12 @@ def test_somebody_else_repaired_it_between_two_looks() -> None:
 
 def test_an_observation_error_is_no_empty_host() -> None:
     with pytest.raises(ObservationError):
-        observe(host(says={0: Completed(0, "", "")}), desired())
+        observe(host(says={0: Completed(0, "", "")}), desired(), facts="yes")
 
 
 def test_several_builds_are_one_application() -> None:
     there = host()
     result = ensure(there, desired(builds=["3.13.1", "3.13.2"]), MemorySupply(CATALOGUE))
-    assert there.asked == ["observe", "observe with facts", "apply"]
+    assert there.asked == ["observe", "apply"]
     assert len(there.uploads) == 2
     assert [step.build.name for step in result.plan.steps if isinstance(step, Install)] == [OLD, NEW]

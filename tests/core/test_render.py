@@ -162,7 +162,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
 @settings(max_examples=25)
 @given(st.dictionaries(variables, anything, min_size=1, max_size=4))
 def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str, str]) -> None:
-    script = render.observation(Desired(builds=()), facts=False, environment=environment)
+    script = render.observation(Desired(builds=()), facts="no", environment=environment)
     script = script[: script.rindex("observe </dev/null")] + "env -0\n"
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
     assert {f"{name}={value}" for name, value in environment.items()} <= set(done.stdout.decode().split("\0"))
@@ -171,13 +171,13 @@ def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str
 @pytest.mark.parametrize("name", ["", "a b", "1A", "A-B", "A=B", "x;id", "É", "A\n"])
 def test_names_that_no_shell_takes(name: str) -> None:
     with pytest.raises(DeclarationError) as caught:
-        render.observation(Desired(builds=()), facts=False, environment={name: "x"})
+        render.observation(Desired(builds=()), facts="no", environment={name: "x"})
     assert str(caught.value) == f"the environment has the name {name!r}, which no shell takes: use letters, digits and _"
 
 
 def test_the_environment_can_not_set_what_the_agents_are_told() -> None:
     environment = {"root": "/elsewhere", "facts": "yes", "verify": "full", "bin_dir": "/x"}
-    script = render.observation(Desired(builds=()), facts=False, environment=environment)
+    script = render.observation(Desired(builds=()), facts="no", environment=environment)
     script = script[: script.rindex("observe </dev/null")] + SPY + 'told "$root" "$facts" "$verify" "$bin_dir"\n'
     assert run(script) == [["/opt/python", "no", "quick", "/usr/local/bin"]]
 
@@ -239,7 +239,7 @@ def test_a_token_is_for_pull_only() -> None:
     pull, push = Desired(builds=(), token="s3cret", delivery="pull"), Desired(builds=(), token="s3cret")
     assert "s3cret" not in application(push)
     for desired in (pull, push):
-        assert "s3cret" not in render.observation(desired, facts=True)
+        assert "s3cret" not in render.observation(desired, facts="yes")
     # Once, as an assignment in the text of the script. Exported it would stand in the environment of every program.
     assert re.findall(".*s3cret.*", application(pull)) == ["token=s3cret"]
 
@@ -271,8 +271,8 @@ def test_a_token_is_on_no_command_line(program: str, tmp_path: Path) -> None:
 WRITING = r"rm|rmdir|mv|ln|cp|mkdir|touch|tee|chmod|chown|chgrp|dd|install|mktemp|mkfifo|truncate|tar|unzip|restorecon|kill -[^0]"
 
 
-@pytest.mark.parametrize("facts", [True, False])
-def test_an_observation_has_no_writing_command(facts: bool) -> None:
+@pytest.mark.parametrize("facts", ["no", "empty", "yes"])
+def test_an_observation_has_no_writing_command(facts: render.Facts) -> None:
     script = render.observation(Desired(builds=()), facts=facts)
     found = re.findall(rf"(?:^|[;&|(`{{]|\bthen|\bdo|\belse|\btry \w+)\s*((?:{WRITING})\s.*)", script, flags=re.MULTILINE)
     assert found == []
@@ -282,7 +282,8 @@ def test_an_observation_has_no_writing_command(facts: bool) -> None:
 
 
 def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
-    short, long = (render.observation(Desired(builds=()), facts=facts) for facts in (False, True))
+    short = render.observation(Desired(builds=()), facts="no")
+    long = render.observation(Desired(builds=()), facts="yes")
     assert len(short) < len(long)
     for program in ("uname -s", "sysctl", "getconf", "/proc/cpuinfo"):
         assert program in long
@@ -290,8 +291,8 @@ def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
 
 
 @shell
-@pytest.mark.parametrize("facts", [True, False])
-def test_every_shell_reads_it(command: Sequence[str], facts: bool) -> None:
+@pytest.mark.parametrize("facts", ["no", "empty", "yes"])
+def test_every_shell_reads_it(command: Sequence[str], facts: render.Facts) -> None:
     steps = Plan((Install(BUILD, "install", "why"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
     for script in (
         render.observation(Desired(builds=()), facts=facts),
@@ -313,7 +314,7 @@ def test_taking_the_comments_out_changes_nothing(command: Sequence[str], tmp_pat
     settings = f"root={root}\nbin_dir={tmp_path}/bin\nverify=quick\nfacts=yes\n"
     whole = settings + (AGENTS / "observe.sh").read_text(encoding="utf-8") + "observe </dev/null\n"
     answers = []
-    for script in (whole, render.observation(desired, facts=True)):
+    for script in (whole, render.observation(desired, facts="yes")):
         done = subprocess.run([*command, "-s"], input=script, text=True, capture_output=True, check=True)
         answers.append(re.sub("free_kb=.*", "", done.stdout))
     assert answers[0] == answers[1]

@@ -66,7 +66,8 @@ def receipt_text(receipt: Receipt) -> str:
 @dataclass
 class MemoryHost:
     """
-    :ivar state: what it has; its facts are told only where a script asks for them
+    :ivar state: what it has; its facts are told only where a script asks for them, or nothing is installed and it asks for
+        them then
     :ivar scripts: those it was given
     :ivar meddle: what somebody else makes of its state while a plan is carried out
     :ivar says: instead of an answer to the script of that number, counted from 0
@@ -86,7 +87,9 @@ class MemoryHost:
             self.state = self.meddle(_applied(self.state, script, self.uploads))
         else:
             assert script.endswith("\nobserve </dev/null\n")
-        return Completed(0, answer(self.state, facts=bool(re.search("^facts=yes$", script, flags=re.MULTILINE))), "")
+        (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
+        told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
+        return Completed(0, answer(self.state, facts=told), "")
 
     def upload(self, path: Path, name: str) -> str:
         there = f"/tmp/sent/{name}"

@@ -86,15 +86,15 @@ class Decision:
     observed: Observed
 
 
-Look = Callable[[bool], Observed]
-"""Observes the host in question; with True also what kind of host it is."""
+Look = Callable[[render.Facts], Observed]
+"""Observes the host in question."""
 
 
 class _FactsNeeded(Exception):
     """The plan needs to know what kind of host it is for."""
 
 
-def observe(host: Host, desired: Desired, *, facts: bool = False, environment: Mapping[str, str] = render.NOTHING) -> Observed:
+def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: Mapping[str, str] = render.NOTHING) -> Observed:
     """
     :raises ObservationError: the host's answer can't be read
     """
@@ -109,7 +109,7 @@ def ensure(
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
 
-    def look(facts: bool) -> Observed:
+    def look(facts: render.Facts) -> Observed:
         return observe(host, desired, facts=facts, environment=environment)
 
     decision = decide(desired, supply, look, check=check)
@@ -123,15 +123,16 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
 
     :raises StandalonePythonError: with a sentence for the user
     """
-    # Only `latest` always needs a catalogue and so the host's kind; everything else may find what is installed enough.
-    observed = look(any(wanted.state == "latest" for wanted in desired.builds))
+    # `latest` always needs a catalogue and so the host's kind; `present` may find what is installed enough, if something is.
+    states = {wanted.state for wanted in desired.builds}
+    observed = look("yes" if "latest" in states else "empty" if "present" in states else "no")
     try:
         planned = plan(desired, observed, _resolver(supply, observed))
     except _FactsNeeded:
-        observed = look(True)
+        observed = look("yes")
         planned = plan(desired, observed, _resolver(supply, observed))
     if planned.installs and not observed.facts and not check:
-        observed = look(True)
+        observed = look("yes")
         planned = plan(desired, observed, _resolver(supply, observed))
     return Decision(planned, observed)
 

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
+from typing import Literal
 
 from .declaration import Desired
 from .errors import DeclarationError
@@ -24,6 +25,8 @@ from .step import Install, Plan, Remove, SetLink, Unlink
 _AGENTS = Path(__file__).with_name("agents")
 _FACTS = "#%% facts\n"
 TOOL = "standalone-python 0.1.0"
+Facts = Literal["no", "empty", "yes"]
+"""Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -85,22 +88,19 @@ def _exports(environment: Mapping[str, str]) -> str:
     return "".join(f"export {name}={quote(value)}\n" for name, value in environment.items())
 
 
-def _settings(desired: Desired, *, facts: bool) -> dict[str, str]:
+def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
     return {
         "root": desired.root,
         "bin_dir": desired.bin_dir,
         "verify": desired.verify,
-        "facts": "yes" if facts else "no",
+        "facts": facts,
     }
 
 
-def observation(desired: Desired, *, facts: bool, environment: Mapping[str, str] = NOTHING) -> str:
-    """The script that observes a host.
-
-    :param facts: also what kind of host it is, which costs the host a few programs more
-    """
+def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
+    """The script that observes a host."""
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
-    return f"{head}{_OBSERVE}{_HOST_FACTS if facts else ''}observe </dev/null\n"
+    return f"{head}{_OBSERVE}{_HOST_FACTS if facts != 'no' else ''}observe </dev/null\n"
 
 
 def application(
@@ -111,7 +111,7 @@ def application(
     :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
     """
     finish = desired.finish
-    settings = _settings(desired, facts=False) | {
+    settings = _settings(desired, facts="no") | {
         "lock_timeout": str(desired.lock_timeout),
         "force": "yes" if desired.force else "no",
         "owner": finish.owner,

@@ -1,6 +1,7 @@
 # observe.sh: what a host has, printed as key=value lines between two sentinels. It only reads.
 #
-# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (yes|no).
+# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), and facts: whether to say what kind of host it
+# is: yes, no, or empty for only where no build of ours is there.
 # POSIX sh (dash, busybox ash, mksh, bash 3.2) and whatever ls, df, uname are there. On the path that finds everything in order
 # it starts two programs: ls for the links, and each interpreter once for its version.
 # shellcheck shell=sh disable=SC2154 # the renderer sets what is used here
@@ -79,6 +80,7 @@ entries() { # what a pattern matched: how many that is, in entries; a pattern th
 }
 
 examine() { # BUILD-FOLDER: receipt, start, standard library
+  case $facts in empty) facts=no ;; esac
   printf 'build=%s\n' "${1##*/}"
   if [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
@@ -212,7 +214,7 @@ observe() {
     fi
   done
   links "$@"
-  [ "$facts" != yes ] || host_facts
+  [ "$facts" = no ] || host_facts
   echo '== standalone-python observation end =='
 }
 
