@@ -306,7 +306,7 @@ rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a 
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
   for python in "$root"/cpython-*/bin/python3; do
-    "$python" -I -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null && return
+    "$python" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null && return
   done
   rm -f "$2" && mv -f "$1" "$2"
 }
@@ -324,12 +324,29 @@ unlink() { # PATH
   try io rm -f "$1"
 }
 
+# Two renames would leave a moment in which the stable link leads to nothing. No shell has one that does both; the fresh
+# interpreter has, by ctypes: Linux' renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP, which are both 2.
+exchange() { # FRESH-BUILD PATH: they change places in one step, or nothing happens
+  "$1/bin/python3" -I -B -S -c '
+import ctypes, os, sys
+library, (one, other) = ctypes.CDLL(None), map(os.fsencode, sys.argv[1:])
+if sys.platform == "darwin":
+    failed = library.renamex_np(one, other, 2)
+else:
+    failed = library.renameat2(-100, one, -100, other, 2)  # -100: AT_FDCWD
+sys.exit(failed != 0)
+' "$1" "$2" >/dev/null 2>&1
+}
+
 settle() { # NAME: the build gets its name; one that has it is exchanged
   step="renaming $1"
+  exchanged=
   if there "$root/$1"; then
-    try io mv "$root/$1" "$staging/$1/old"
+    if exchange "$staging/$1/python" "$root/$1"; then exchanged=yes
+    else try io mv "$root/$1" "$staging/$1/old"
+    fi
   fi
-  try io mv "$staging/$1/python" "$root/$1"
+  [ -n "$exchanged" ] || try io mv "$staging/$1/python" "$root/$1"
   if [ -e /sys/fs/selinux/enforce ] && have restorecon; then
     restorecon -R "$root/$1" >/dev/null 2>&1
   fi
