@@ -177,7 +177,8 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
                 assert spoiled or whole.startswith("build "), f"{where}: {link} leads to a {whole}"
             else:
                 old = root / ".staging" / ONE / "old"
-                assert scenario.exchanges and not scenario.at_once, f"{where}: {link} leads to nothing"
+                assert scenario.exchanges, f"{where}: {link} leads to nothing"
+                assert not scenario.at_once, f"{where}: {link} leads to nothing"
                 assert old.is_dir(), f"{where}: {link} leads to nothing"
     if scenario.keeps:
         said = subprocess.run([Path(place.bin_dir) / "python3.13", "-V"], capture_output=True, text=True, check=True)
