@@ -27,7 +27,8 @@ LIST = ".standalone-python/files.sha256"
 RECEIPT = ".standalone-python/receipt.json"
 SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig")
 
-# FAKE_HOOK names a file of functions, with which a test gets in between; FAKE_SAYS is what a broken build says and ends with.
+# FAKE_HOOK names a file of functions, with which a test gets in between; FAKE_PYTHON names an interpreter that runs the
+# few lines which the agents give to one; without it the fake fails there, as one without ctypes does.
 INTERPRETER = r"""#!/bin/sh
 here=${0%/bin/*}
 [ -z "${FAKE_HOOK-}" ] || . "$FAKE_HOOK"
@@ -37,6 +38,14 @@ case $1 in
   *) echo "what is $1?" >&2; exit 2 ;;
 esac
 [ "$2" = -B ] || exit 9
+if [ "$3" = -S ]; then
+  [ -n "${FAKE_PYTHON-}" ] || exit 9
+  [ -z "${FAKE_HOOK-}" ] || before_finish
+  "$FAKE_PYTHON" "$@"
+  code=$?
+  [ -z "${FAKE_HOOK-}" ] || after_finish
+  exit $code
+fi
 shift 3
 [ -z "${FAKE_HOOK-}" ] || before_finish
 . "$here/.standalone-python/fake"

@@ -92,6 +92,27 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
     assert tree(disk) == {}
 
 
+def test_an_openssl_that_can_t(disk: Path, tmp_path: Path) -> None:
+    """It comes first as the fastest; where it doesn't work, another one computes the sum."""
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    (tools / "openssl").write_text("#!/bin/sh\necho unknown option: -r >&2\nexit 1\n")
+    (tools / "openssl").chmod(0o755)
+    apply(pushed(tmp_path), disk, tools)
+    whole(disk)
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """The archive is gone before the disk is told to write; and a sync that can't, or takes its time, changes nothing."""
+    sent = pushed(tmp_path)
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    (tools / "sync").write_text(f'#!/bin/sh\n[ -e "{sent.path}" ] || echo "$1" >"{tmp_path}/synced"\nsleep 0.2\nexit {ends}\n')
+    (tools / "sync").chmod(0o755)
+    apply(sent, disk, tools, shell)
+    whole(disk)
+    assert (tmp_path / "synced").read_text() == "-f\n"
+
+
 @pytest.mark.parametrize(
     ("missing", "form", "says"),
     [

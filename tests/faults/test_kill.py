@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ class Scenario:
     """
     :ivar first: builds that are there before, with the links of the first
     :ivar keeps: whether an interpreter must be reachable by its links all the time
-    :ivar exchanges: a build takes its own place; between the two renames it is nowhere
+    :ivar exchanges: a build takes its own place
+    :ivar at_once: the host can exchange two names in one step; otherwise the build is nowhere between two renames
     """
 
     name: str
@@ -84,9 +86,10 @@ class Scenario:
     keeps: bool = False
     exchanges: bool = False
     prepare: Callable[[Path], None] | None = None
+    at_once: bool = False
 
 
-SCENARIOS = (
+PLAIN = (
     Scenario("first install", (), {"builds": [{"version": "3.13.1", "default": True}]}),
     Scenario("upgrade and removal of the old build", ("3.13.1",), {"builds": ["3.13"], "state": "latest", "keep": 0}, keeps=True),
     Scenario("repair", ("3.13.1",), {"builds": ["3.13.1"]}, exchanges=True, prepare=spoil),
@@ -106,6 +109,10 @@ SCENARIOS = (
         keeps=True,
         prepare=killed_before,
     ),
+)
+SCENARIOS = (
+    *PLAIN,
+    *(replace(each, name=f"{each.name}, at once", at_once=True) for each in PLAIN if each.exchanges),
 )
 BUILDS = ("3.13.1", "3.13.2+20250317", "3.12.8")
 
@@ -171,6 +178,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
             else:
                 old = root / ".staging" / ONE / "old"
                 assert scenario.exchanges, f"{where}: {link} leads to nothing"
+                assert not scenario.at_once, f"{where}: {link} leads to nothing"
                 assert old.is_dir(), f"{where}: {link} leads to nothing"
     if scenario.keeps:
         said = subprocess.run([Path(place.bin_dir) / "python3.13", "-V"], capture_output=True, text=True, check=True)
@@ -186,6 +194,7 @@ def test_killed_at_every_program(scenario: Scenario, when: str, archives: Archiv
     assert run(undisturbed, tmp_path, archives, scenario, {})
     expected = _relative(tree(undisturbed.disk), undisturbed)
     assert expected != before
+    able = {"FAKE_PYTHON": sys.executable} if scenario.at_once else {}
     dies = 0
     while True:
         dies += 1
@@ -193,6 +202,7 @@ def test_killed_at_every_program(scenario: Scenario, when: str, archives: Archiv
         counting = tmp_path / f"count-{dies}"
         counting.mkdir()
         applying = {
+            **able,
             "PATH": str(shims),
             "SHIM_COUNT": str(counting),
             "SHIM_DIES": str(dies),

@@ -150,7 +150,7 @@ def refused(
 
 GLIBC = "x86_64 linux, glibc 2.… in the folder <source>"
 PLAIN = "(x86_64-unknown-linux-gnu, install_only_stripped)"
-NOT_PROMISED = "The archive <FILE13> is not the one that was promised: its SHA-256 should be "
+NOT_PROMISED = "the archive <FILE13> is not the one that was promised: its SHA-256 should be "
 FETCHED = "<FILE12> could not be fetched: "
 REFUSED: Mapping[str, str] = {
     "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is no version: write one like …",
@@ -169,15 +169,15 @@ REFUSED: Mapping[str, str] = {
     "page": f"{FETCHED}<url>page/<path12> sent an HTML page where an archive was expected; check what the server, …",
     "absent": f"{FETCHED}<url>nothing/here/<path12> answered 404 Not Found; check the source, which needs upstream's layout …",
     "forbidden": f"{FETCHED}<url>status-403/<path12> answered 403 Forbidden (tried 5 times); check that the token …",
-    "too-many": f"{FETCHED}<url>status-429/<path12> answered 429 Too Many Requests (tried 5 times); try again later.",
-    "broken": f"{FETCHED}<url>status-502/<path12> answered 502 Bad Gateway (tried 5 times); try again later, or ….",
+    "too-many": f"{FETCHED}<url>status-429/<path12> answered 429 Too Many Requests (tried 5 times); try again later",
+    "broken": f"{FETCHED}<url>status-502/<path12> answered 502 Bad Gateway (tried 5 times); try again later, or …",
     "unreachable": f"{FETCHED}{NOWHERE}/<path12> could not be reached: Connection refused (tried 5 times); check the network …",
-    "no-folder": "The source '<folder>/nothing' is neither 'upstream', nor an http(s) URL, nor a folder …: check the path.",
-    "no-archive": "The archive <folder>/nothing/<FILE13> is not there: put it there, or choose another source.",
+    "no-folder": "the source '<folder>/nothing' is neither 'upstream', nor an http(s) URL, nor a folder …: check the path",
+    "no-archive": "the archive <folder>/nothing/<FILE13> is not there: put it there, or choose another source",
     "pull-of-a-folder": "delivery is pull and the source <source> is on the controller, where no host can fetch it: "
     "use delivery: push, or a source that is an http(s) URL",
     **{
-        f"hostile-{case}": f"The archive {name(OLD13)}.tar.gz is refused: it… '{bad.name}'…; take … from upstream again."
+        f"hostile-{case}": f"the archive {name(OLD13)}.tar.gz is refused: it… '{bad.name}'…; take … from upstream again"
         for case, bad in HOSTILE.items()
     },
 }

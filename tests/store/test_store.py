@@ -391,7 +391,7 @@ def test_lock_held_for_too_long(tmp_path: Path, root: Path, monkeypatch: pytest.
     folder.mkdir(parents=True)
     with (
         filelock.FileLock(folder / "lock"),
-        pytest.raises(TransportError, match="Another process has been working"),
+        pytest.raises(TransportError, match="another process has been working"),
     ):
         Store(root).payload(BUILD, releases(tmp_path), zstd=True)
 

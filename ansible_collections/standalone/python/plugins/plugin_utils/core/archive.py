@@ -113,7 +113,7 @@ def inspect(path: Path, tree: str = INSTALL_ONLY_TREE) -> Inspection:
     listing = found.listing()
     if not found.files:
         raise ContentError(
-            f"The archive {path.name} has no files below {tree}/: take a build of python-build-standalone."
+            f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone"
         )
     return Inspection(
         sha256, tree, listing, found.unpacked + _on_disk(len(listing)), found.files, found.portable
@@ -136,7 +136,7 @@ def pack(path: Path, inspection: Inspection, out: BinaryIO, compression: Compres
     sha256 = _prepend(path, inspection, out) if as_it_is else _repack(path, inspection, out, compression)
     if sha256 != inspection.sha256:
         raise ContentError(
-            f"The archive {path.name} changed while it was being packed: run again when nobody writes to it."
+            f"the archive {path.name} changed while it was being packed: run again when nobody writes to it"
         )
 
 
@@ -190,8 +190,8 @@ def require_zstandard() -> Any:
         import zstandard
     except ImportError:
         raise TransportError(
-            "A .tar.zst archive is to be read, and the Python package 'zstandard' is not installed on the "
-            "controller: install it, or ask for a flavor that comes as .tar.gz."
+            "a .tar.zst archive is to be read, and the Python package 'zstandard' is not installed on the "
+            "controller: install it, or ask for a flavor that comes as .tar.gz"
         ) from None
     return zstandard
 
@@ -304,7 +304,7 @@ def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
             yield TarStream(path.name, size, stream.read, (zstandard.ZstdError,)), archive
         else:
             raise ContentError(
-                f"The archive {path.name} is neither gzip nor zstd: take it from upstream again."
+                f"the archive {path.name} is neither gzip nor zstd: take it from upstream again"
             )
 
 
@@ -322,7 +322,7 @@ class _Tree:
 
     def refuse(self, name: str, why: str) -> ContentError:
         return ContentError(
-            f"The archive {self.archive} is refused: its member {name!a} {why}; take it from upstream again."
+            f"the archive {self.archive} is refused: its member {name!a} {why}; take it from upstream again"
         )
 
     def below(self, member: Member) -> str | None:

@@ -56,14 +56,14 @@ def usable(root: Path) -> Iterator[None]:
         owner = root.stat().st_uid
         if hasattr(os, "geteuid") and owner != os.geteuid():
             raise TransportError(
-                f"The cache {root} belongs to {_user(owner)} and not to {_user(os.geteuid())}, who is using "
-                f"it: {instead}."
+                f"the cache {root} belongs to {_user(owner)} and not to {_user(os.geteuid())}, who is using "
+                f"it: {instead}"
             )
         yield
     except OSError as error:
         do = "make room there, or " if error.errno in _FULL else ""
         raise TransportError(
-            f"The cache {root} can't be used ({what_failed(error)}): {do}{instead}."
+            f"the cache {root} can't be used ({what_failed(error)}): {do}{instead}"
         ) from None
 
 
@@ -115,8 +115,8 @@ def alone(folder: Path) -> Iterator[bool]:
         locked = True
     except filelock.Timeout:
         raise TransportError(
-            f"Another process has been working in {folder} for {LOCK_WAIT / 60:.0f} minutes: wait for it, or "
-            "end it, and run again."
+            f"another process has been working in {folder} for {LOCK_WAIT / 60:.0f} minutes: wait for it, or "
+            "end it, and run again"
         ) from None
     except NotImplementedError:
         pass

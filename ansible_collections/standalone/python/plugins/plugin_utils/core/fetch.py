@@ -239,8 +239,8 @@ def _session() -> Iterator[requests.Session]:
         from requests.adapters import HTTPAdapter
     except ImportError:
         raise TransportError(
-            "Downloading needs the Python package 'requests' on the controller, which is not installed: "
-            "install it, or name a local folder or archive as the source."
+            "downloading needs the Python package 'requests' on the controller, which is not installed: "
+            "install it, or name a local folder or archive as the source"
         ) from None
 
     class SystemTrust(HTTPAdapter):
@@ -353,8 +353,8 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TransportError(
-            f"The download can't be written to {path.parent} ({error.strerror}): make room there, or have "
-            "the cache elsewhere with STANDALONE_PYTHON_CACHE."
+            f"the download can't be written to {path.parent} ({error.strerror}): make room there, or have "
+            "the cache elsewhere with STANDALONE_PYTHON_CACHE"
         ) from None
 
 
@@ -383,7 +383,7 @@ def _error(name: str, failures: Mapping[str, _Failure], rounds: int) -> Standalo
         kind: type[StandalonePythonError] = ContentError
     else:
         kind = NotThereError if all(failure.absent for failure in failures.values()) else TransportError
-    return kind(f"{name} could not be fetched: {said}; {last.advice}.")
+    return kind(f"{name} could not be fetched: {said}; {last.advice}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

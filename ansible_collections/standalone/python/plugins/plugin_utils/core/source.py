@@ -79,8 +79,8 @@ def parse_source(text: str, checksum: str = "", is_dir: Callable[[str], bool] = 
     kind, location = _kind(text, is_dir)
     if digest and kind != "archive":
         raise DeclarationError(
-            f"A checksum was given for the source {without_credentials(text) or 'upstream'}, but only a "
-            "single local archive has one: leave it out, or name the archive itself as the source."
+            f"a checksum was given for the source {without_credentials(text) or 'upstream'}, but only a "
+            "single local archive has one: leave it out, or name the archive itself as the source"
         )
     return Source(kind, location, digest)
 
@@ -97,8 +97,8 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
     # A URL whose scheme was forgotten can have a password too.
     shown = re.sub(r"[^/@\s]*:[^/@\s]*@", "", text)
     raise DeclarationError(
-        f"The source {shown!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
-        "controller, nor a .tar.gz or .tar.zst archive: check the path."
+        f"the source {shown!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
+        "controller, nor a .tar.gz or .tar.zst archive: check the path"
     )
 
 
@@ -115,8 +115,8 @@ def parse_url(text: str, option: str) -> str:
         or re.search(r"[\s\x00-\x1f]", text)
     ):
         raise DeclarationError(
-            f"The {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
-            "https://HOST/PATH, or the path of a folder on the controller."
+            f"the {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
+            "https://HOST/PATH, or the path of a folder on the controller"
         )
     return urlunsplit(parts._replace(path=parts.path.rstrip("/"), fragment=""))
 
@@ -132,8 +132,8 @@ def parse_checksum(text: str) -> str:
     found = _CHECKSUM.fullmatch(text)
     if found is None:
         raise DeclarationError(
-            f"The checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' "
-            "before them."
+            f"the checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' "
+            "before them"
         )
     return found[1].lower()
 

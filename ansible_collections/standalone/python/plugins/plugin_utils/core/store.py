@@ -154,9 +154,9 @@ class Store:
             build = parse_filename(name)
         except (StandalonePythonError, ValueError):
             raise ContentError(
-                f"The archive {source.location} has a name that does not say which build it is: give it the "
+                f"the archive {source.location} has a name that does not say which build it is: give it the "
                 "name that python-build-standalone gave it, such as "
-                "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz."
+                "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
             ) from None
         _there(_local(source.location))
         return from_rows(
@@ -170,8 +170,8 @@ class Store:
         if digest is None:
             found = "does not list it" if beside.exists() else "is not there"
             raise ContentError(
-                f"The checksum of the archive {source.location} is not known: none was given, and {beside} "
-                f"{found}; give the archive's checksum (sha256:HEX), or put upstream's {SUMS} beside it."
+                f"the checksum of the archive {source.location} is not known: none was given, and {beside} "
+                f"{found}; give the archive's checksum (sha256:HEX), or put upstream's {SUMS} beside it"
             )
         return digest
 
@@ -246,7 +246,7 @@ class Store:
             path = _local(urls(source, build)[0])
             if path.name != build.filename:
                 raise ContentError(
-                    f"The source is the archive {path.name}, and {build.filename} was asked for: name it."
+                    f"the source is the archive {path.name}, and {build.filename} was asked for: name it"
                 )
             _there(path)
             _verify(path, digest)
@@ -302,12 +302,12 @@ def _catalogue_of_folder(location: str) -> Catalogue:
             rows.append(rows_from_sums(sums.parent.name, "\n".join(kept)))
     except OSError as error:
         raise TransportError(
-            f"The folder {location} can't be read ({what_failed(error)}): check its permissions."
+            f"the folder {location} can't be read ({what_failed(error)}): check its permissions"
         ) from None
     if not releases:
         raise ContentError(
-            f"The folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
-            f"releases are, TAG/FILE with TAG/{SUMS}."
+            f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
+            f"releases are, TAG/FILE with TAG/{SUMS}"
         )
     lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
     return from_rows(f"the folder {location}{lacking}", "".join(rows))
@@ -321,20 +321,20 @@ def _read_text(path: Path, what: str) -> str:
     try:
         if path.stat().st_size > LARGEST_TEXT:
             raise ContentError(
-                f"The {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file."
+                f"the {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file"
             )
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TransportError(
-            f"The {what} {path} can't be read ({what_failed(error)}): check the path and its permissions."
+            f"the {what} {path} can't be read ({what_failed(error)}): check the path and its permissions"
         ) from None
     except UnicodeDecodeError:
-        raise ContentError(f"The {what} {path} is not text: check that it is the right file.") from None
+        raise ContentError(f"the {what} {path} is not text: check that it is the right file") from None
 
 
 def _there(path: Path) -> None:
     if not path.is_file():
-        raise TransportError(f"The archive {path} is not there: put it there, or choose another source.")
+        raise TransportError(f"the archive {path} is not there: put it there, or choose another source")
 
 
 def _verify(path: Path, digest: str) -> None:
@@ -344,7 +344,7 @@ def _verify(path: Path, digest: str) -> None:
         found = checksum(path)
     except OSError as error:
         raise TransportError(
-            f"The archive {path} can't be read ({what_failed(error)}): check its permissions and its disk."
+            f"the archive {path} can't be read ({what_failed(error)}): check its permissions and its disk"
         ) from None
     if found != digest:
         raise _differs(path, digest, found)
@@ -352,15 +352,15 @@ def _verify(path: Path, digest: str) -> None:
 
 def _differs(path: Path, digest: str, found: str) -> ContentError:
     return ContentError(
-        f"The archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and "
-        f"is {found}; get it again, or correct the checksum if it is the checksum that is wrong."
+        f"the archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and "
+        f"is {found}; get it again, or correct the checksum if it is the checksum that is wrong"
     )
 
 
 def _unknown(build: Build, why: str) -> ContentError:
     return ContentError(
-        f"The checksum of {build.filename} is not known: the catalogue has none and {why}; download the "
-        "file, and give it as the source together with its checksum."
+        f"the checksum of {build.filename} is not known: the catalogue has none and {why}; download the "
+        "file, and give it as the source together with its checksum"
     )
 
 

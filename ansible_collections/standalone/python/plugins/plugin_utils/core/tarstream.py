@@ -97,7 +97,7 @@ class TarStream:
 
     def refuse(self, why: str) -> ContentError:
         return ContentError(
-            f"The archive {self.name} is refused: it {why}; take the archive from upstream again."
+            f"the archive {self.name} is refused: it {why}; take the archive from upstream again"
         )
 
     def __iter__(self) -> Iterator[Member]:
