@@ -189,7 +189,7 @@ def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
 
 
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
-    """Path and target of a line of ``ls -ld``; the path begins with one of ``folders``."""
+    """Path and target of a line of ``ls -ldn``; the path begins with one of ``folders``."""
     starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
