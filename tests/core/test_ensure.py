@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, ensure, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, decide, ensure, observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     AgentError,
     DeclarationError,
@@ -26,7 +27,7 @@ from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations
 
-OLD, NEW = name_of("3.13.1+20250115"), name_of("3.13.2+20250317")
+OLD, NEW, OTHER = name_of("3.13.1+20250115"), name_of("3.13.2+20250317"), name_of("3.12.8+20250115")
 LINKS = {f"{ROOT}/cpython-3.13": OLD, f"{BIN}/python3.13": f"{ROOT}/cpython-3.13/bin/python3.13"}
 IN_ORDER: dict[str, Any] = {"installed": [OLD], "links": LINKS}
 CATALOGUE = (f"{OLD}.tar.gz", f"{NEW}.tar.gz")
@@ -73,7 +74,7 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
         ({}, IN_ORDER, ["observe"], "none"),
         ({"state": "latest"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
          ["observe with facts"], "none"),
-        ({}, {}, ["observe", "apply"], "install"),
+        ({}, {}, ["observe", "observe with facts", "apply"], "install"),
         ({"state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         ({}, {"installed": [OLD]}, ["observe", "apply"], "relink"),
         (
@@ -117,6 +118,21 @@ def test_what_needs_no_build_needs_no_facts(options: dict[str, Any], said: dict[
     assert (there.asked, supply.asked) == (["observe", "apply"], [])
 
 
+@pytest.mark.parametrize(
+    ("said", "looks"), [({}, ["empty"]), (IN_ORDER, ["empty"]), ({"installed": [OTHER]}, ["empty", "yes"])]
+)
+def test_who_looks_for_itself_is_told_when_an_empty_host_may_say_its_kind(said: dict[str, Any], looks: list[str]) -> None:
+    there, seen = host(said), []
+
+    def look(facts: render.Facts) -> Observed:
+        seen.append(facts)
+        return observe(there, desired(), facts=facts)
+
+    decision = decide(desired(), MemorySupply(CATALOGUE), look)
+    assert seen == looks
+    assert bool(decision.plan) == (said is not IN_ORDER)
+
+
 def test_only_observing() -> None:
     there = host(IN_ORDER)
     assert observe(there, desired(), facts="no").facts == {}
@@ -127,7 +143,7 @@ def test_only_observing() -> None:
 def test_the_environment_is_in_every_script() -> None:
     there = host()
     ensure(there, desired(), MemorySupply(CATALOGUE), environment={"https_proxy": "http://proxy:3128"})
-    assert len(there.scripts) == 2
+    assert len(there.scripts) == 3
     assert all(script.startswith("export https_proxy=http://proxy:3128\n") for script in there.scripts)
 
 
@@ -144,7 +160,7 @@ def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() 
 @pytest.mark.parametrize(
     ("options", "said", "asked"),
     [
-        ({}, {}, ["observe"]),
+        ({}, {}, ["observe", "observe with facts"]),
         ({"state": "latest"}, IN_ORDER, ["observe with facts"]),
         ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe"]),
         ({"state": "absent"}, IN_ORDER, ["observe"]),
@@ -219,7 +235,7 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_sent() -> None:
         f"{NEW} needs 107422 kB below {ROOT}, where 90000 kB are free: make room, or choose another root; "
         "the host is as it was"
     )
-    assert (there.uploads, there.asked) == ({}, ["observe"])
+    assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
 
 
 def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
@@ -232,7 +248,7 @@ def test_pull_sends_nothing() -> None:
     assert there.uploads == {}
     assert supply.asked == ["resolve 3.13"]
     assert f"https://one.example/{NEW}.tar.gz" in there.scripts[-1].replace("'", "")
-    assert ["s3cret" in script for script in there.scripts] == [False, True]
+    assert ["s3cret" in script for script in there.scripts] == [False, False, True]
 
 
 def test_pull_of_zstd_by_a_host_without_it() -> None:
@@ -267,14 +283,14 @@ def failing(**more: Any) -> str:
 
 def test_the_agents_sentence_reaches_the_user() -> None:
     lines = [FAILURE_BEGIN, "step=unpacking x", "failure=notar", "committing=no", FAILURE_END, ""]
-    assert failing(says={1: Completed(1, "\n".join(lines), "")}) == (
+    assert failing(says={2: Completed(1, "\n".join(lines), "")}) == (
         "AgentError: unpacking x failed: there is no tar on the host to unpack the archive with: install it; "
         "the host is as it was"
     )
 
 
 def test_an_observation_that_can_not_be_read() -> None:
-    for number in range(2):
+    for number in range(3):
         assert failing(says={number: Completed(127, "", "sh: not found\n")}) == (
             "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave "
             "nothing at all; see that its shell is a POSIX sh and that nothing ends it early; "
@@ -358,6 +374,6 @@ def test_an_observation_error_is_no_empty_host() -> None:
 def test_several_builds_are_one_application() -> None:
     there = host()
     result = ensure(there, desired(builds=["3.13.1", "3.13.2"]), MemorySupply(CATALOGUE))
-    assert there.asked == ["observe", "apply"]
+    assert there.asked == ["observe", "observe with facts", "apply"]
     assert len(there.uploads) == 2
     assert [step.build.name for step in result.plan.steps if isinstance(step, Install)] == [OLD, NEW]

@@ -39,11 +39,9 @@ class ActionModule(ActionBase):
 
     def _with_paths(self, desired: Desired) -> Desired:
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
-        return replace(
-            desired,
-            source=self._loader.path_dwim(desired.source) if is_local(desired.source) else desired.source,
-            catalogue=self._loader.path_dwim(desired.catalogue) if is_local(desired.catalogue) else desired.catalogue,
-        )
+        told = {"source": desired.source, "catalogue": desired.catalogue}
+        whole = {name: self._loader.path_dwim(path) for name, path in told.items() if is_local(path)}
+        return replace(desired, **whole) if whole else desired
 
 
 def _returned(ensured: Result) -> dict[str, Any]:

@@ -50,6 +50,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "lock_timeout": {"type": "int", "default": 60},
 }
 INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
+_REQUIRED = tuple(name for name, spec in OPTIONS.items() if spec.get("required"))
+_DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items() if name not in _REQUIRED}
 
 _KINDS = {"str": "text", "bool": "truth value, true or false", "int": "whole number", "list": "list"}
 # Texts that mean a truth value, as YAML 1.1 and Ansible take them.
@@ -181,23 +183,22 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
     unknown = sorted(set(options) - set(table))
     if unknown:
         raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
-    values: dict[str, Any] = {}
-    for name, spec in table.items():
-        value = options.get(name)
-        if value is None:
-            if spec.get("required"):
-                raise DeclarationError(f"{name} is missing: give it")
-            value = spec.get("default")
-        else:
-            # A request may have commas in it.
-            single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
-            value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))
-        choices = spec.get("choices")
-        for item in value if isinstance(value, (list, tuple)) else (value,):
-            if choices and item not in choices:
-                raise DeclarationError(f"{name} is {item!r}: give one of {', '.join(choices)}")
-        values[name] = value
+    # Only what was given is looked at: defaults need no check.
+    values = _DEFAULTS | {name: _value(name, table[name], value) for name, value in options.items() if value is not None}
+    if missing := [name for name in _REQUIRED if name in table and name not in values]:
+        raise DeclarationError(f"{missing[0]} is missing: give it")
     return values
+
+
+def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
+    # A request may have commas in it.
+    single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
+    value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))
+    choices = spec.get("choices")
+    for item in value if isinstance(value, list) else (value,):
+        if choices and item not in choices:
+            raise DeclarationError(f"{name} is {item!r}: give one of {', '.join(choices)}")
+    return value
 
 
 def _converted(name: str, kind: str, value: Any, *, secret: bool = False) -> Any:

@@ -23,7 +23,7 @@ from .errors import DeclarationError
 from .step import Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("agents")
-_FACTS = "#%% facts\n"
+_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
 """Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
@@ -59,12 +59,14 @@ Delivery = Pushed | Pulled
 
 
 def _agent(text: str) -> str:
-    """An agent's text without the lines that are comments only: they are for who reads the file."""
-    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+    """An agent's text without indentation and the lines that are comments only: they are for who reads the file, and some
+    shells read a script from a pipe one letter at a time. No text of more than one line in an agent is indented."""
+    lines = (line.lstrip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
 
 
 # Read when this module is: Ansible imports it once, before it forks a worker for each host.
-_OBSERVE, _HOST_FACTS = map(_agent, (_AGENTS / "observe.sh").read_text(encoding="utf-8").split(_FACTS))
+_OBSERVE, _MORE, _HOST_FACTS = map(_agent, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
 
 
 @cache
@@ -100,7 +102,9 @@ def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
     """The script that observes a host."""
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
-    return f"{head}{_OBSERVE}{_HOST_FACTS if facts != 'no' else ''}observe </dev/null\n"
+    kind = facts != "no"
+    more = _MORE if kind or desired.verify == "full" else ""
+    return f"{head}{_OBSERVE}{more}{_HOST_FACTS if kind else ''}observe </dev/null\n"
 
 
 def application(
@@ -123,6 +127,7 @@ def application(
         _exports(environment)
         + _assignments(settings)
         + _OBSERVE
+        + _MORE
         + _apply()
         + _function("finisher", [f"cat <<'END OF finish.py'\n{_finisher()}END OF finish.py"] if plan.installs else [])
         + _function("prepare", _prepare(desired, plan, deliveries))

@@ -49,6 +49,13 @@ _RELEASE = re.compile(r"[0-9]{8}")
 _OTHERS = re.compile(
     r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE
 )
+# What the words after plus signs may be, in words.
+_PARTS = {
+    "variant": ", ".join(VARIANT_WORDS),
+    "level": ", ".join(LEVELS[1:]),
+    "release": "a release of 8 digits such as 20250115",
+    "flavor": ", ".join(FLAVORS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +218,8 @@ def with_parts(request: Request, *, variant: str = "", flavor: str = "", release
 
 
 def _filled(request: Request, text: str, said: dict[str, str]) -> Request:
+    if not said and text == request.text:
+        return request
     return replace(
         request,
         text=text,
@@ -282,19 +291,13 @@ def _read_parts(
     """Words -> fields of a request; of them all only variants combine. One empty word is nothing said."""
     said: dict[str, str] = {}
     variants: set[str] = set()
-    known = {
-        "variant": ", ".join(VARIANT_WORDS),
-        "level": ", ".join(LEVELS[1:]),
-        "release": "a release of 8 digits such as 20250115",
-        "flavor": ", ".join(FLAVORS),
-    }
     for position, word in enumerate(words):
         if not word and position == 0:
             continue
         field, value = _part(word)
         if field not in fields:
             subject = f"the option {option}: {text!r}" if option else f"the request {text!r}"
-            forms = "; ".join(known[name] for name in fields)
+            forms = "; ".join(_PARTS[name] for name in fields)
             raise DeclarationError(
                 f"{subject} can't be read, {word!r} is unknown: what it may say is {forms}"
             )

@@ -9,12 +9,18 @@
 nl='
 '
 
+# mksh has no printf of its own, and would start a program for every line.
+case ${KSH_VERSION-} in
+  *MIRBSD*) put() { print -r -- "$1"; } ;;
+  *) put() { printf '%s\n' "$1"; } ;;
+esac
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 say() { # KEY TEXT: a line of KEY for every line of TEXT
   say_rest=$2
   while :; do
-    printf '%s=%s\n' "$1" "${say_rest%%"$nl"*}"
+    put "$1=${say_rest%%"$nl"*}"
     case $say_rest in
       *"$nl"*) say_rest=${say_rest#*"$nl"} ;;
       *) return 0 ;;
@@ -52,28 +58,6 @@ place() { # KEY PATH: can things be made there?
   fi
 }
 
-sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever computes it here
-  if have sha256sum; then sha256sum "$@"
-  elif have shasum; then shasum -a 256 "$@"
-  elif [ "$1" = -c ]; then return 127
-  elif have openssl; then openssl dgst -sha256 -r "$@"
-  else return 127
-  fi
-}
-
-free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
-  df -Pk "$1" 2>/dev/null | {
-    read -r _
-    IFS= read -r line || return 0
-    # A device's name may have spaces: what is wanted stands before the only column with a percent sign and a path.
-    set -f
-    # shellcheck disable=SC2086 # split into words on purpose
-    set -- ${line%%"% /"*}
-    [ $# -lt 3 ] || shift $(($# - 2))
-    case $1 in *[!0-9]*) ;; *) printf '%s' "$1" ;; esac
-  }
-}
-
 entries() { # what a pattern matched: how many that is, in entries; a pattern that matched nothing is its own only word
   entries=$#
   [ $# -gt 1 ] || [ -e "$1" ] || entries=0
@@ -81,10 +65,10 @@ entries() { # what a pattern matched: how many that is, in entries; a pattern th
 
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
-  printf 'build=%s\n' "${1##*/}"
+  put "build=${1##*/}"
   if [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
-      printf 'receipt=%s\n' "$line"
+      put "receipt=$line"
     done <"$1/.standalone-python/receipt.json"
   fi
   if [ -x "$1/bin/python3" ]; then
@@ -104,22 +88,6 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   echo "modules=$count"
 }
 
-compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
-  cd "$1" || return
-  list=.standalone-python/files.sha256
-  if [ ! -r $list ]; then
-    echo "damaged=$list"
-    return
-  fi
-  have sha256sum || have shasum || { echo verify=unable; return; }
-  if ! found=$(LC_ALL=C sha256 -c $list 2>/dev/null); then
-    printf '%s\n' "$found" | LC_ALL=C sed -n 's/^\(.*\): FAILED.*$/damaged=\1/p'
-  fi
-  find lib -name __pycache__ -prune -o -name site-packages -prune -o -type f -name '*.py' -print 2>/dev/null |
-    LC_ALL=C awk 'FNR == NR { known[substr($0, 67)] = 1; next } !($0 in known) { print "extra=" $0 }' $list -
-  printf 'list=%s\n' "$(sha256 $list)"
-)
-
 lock_holder() { # -> the text of the lock, empty where nobody holds it
   leads_to "$root/.lock" 2>/dev/null || :
 }
@@ -127,13 +95,14 @@ lock_holder() { # -> the text of the lock, empty where nobody holds it
 leads_to() { # LINK -> where it leads
   if have readlink; then readlink "$1"
   else
-    listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$1") && printf '%s' "${listed#*"$1 -> "}"
+    listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ldn "$1") && printf '%s' "${listed#*"$1 -> "}"
   fi
 }
 
 links() { # LINK...: all at once by ls, if it doesn't hide letters that aren't ASCII, as busybox' does
   [ $# -gt 0 ] || return 0
-  listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ld "$@" 2>/dev/null)
+  # -n: the owner's name would be looked up, which may ask a server on the network.
+  listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ldn "$@" 2>/dev/null)
   case $listed in
     *'?'*) have readlink || { say ls "$listed" && return; } ;;
     *) say ls "$listed" && return ;;
@@ -217,6 +186,48 @@ observe() {
   [ "$facts" = no ] || host_facts
   echo '== standalone-python observation end =='
 }
+
+# Below: what verify=full, facts=yes and apply.sh need; a quick look is sent without it, as some shells read a script from a
+# pipe one letter at a time.
+#%% more
+
+sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever computes it here
+  if have sha256sum; then sha256sum "$@"
+  elif have shasum; then shasum -a 256 "$@"
+  elif [ "$1" = -c ]; then return 127
+  elif have openssl; then openssl dgst -sha256 -r "$@"
+  else return 127
+  fi
+}
+
+free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
+  df -Pk "$1" 2>/dev/null | {
+    read -r _
+    IFS= read -r line || return 0
+    # A device's name may have spaces: what is wanted stands before the only column with a percent sign and a path.
+    set -f
+    # shellcheck disable=SC2086 # split into words on purpose
+    set -- ${line%%"% /"*}
+    [ $# -lt 3 ] || shift $(($# - 2))
+    case $1 in *[!0-9]*) ;; *) printf '%s' "$1" ;; esac
+  }
+}
+
+compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
+  cd "$1" || return
+  list=.standalone-python/files.sha256
+  if [ ! -r $list ]; then
+    echo "damaged=$list"
+    return
+  fi
+  have sha256sum || have shasum || { echo verify=unable; return; }
+  if ! found=$(LC_ALL=C sha256 -c $list 2>/dev/null); then
+    printf '%s\n' "$found" | LC_ALL=C sed -n 's/^\(.*\): FAILED.*$/damaged=\1/p'
+  fi
+  find lib -name __pycache__ -prune -o -name site-packages -prune -o -type f -name '*.py' -print 2>/dev/null |
+    LC_ALL=C awk 'FNR == NR { known[substr($0, 67)] = 1; next } !($0 in known) { print "extra=" $0 }' $list -
+  printf 'list=%s\n' "$(sha256 $list)"
+)
 
 # Below: what kind of host it is. The renderer leaves it out where facts=no.
 #%% facts
