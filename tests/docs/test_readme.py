@@ -17,15 +17,16 @@ from tests.tools.playbook import REPOSITORY, run_play
 
 README = (REPOSITORY / "README.md").read_text()
 PLAYS = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
-PROSE = re.sub(r"```yaml\n.*?```", "", README, flags=re.DOTALL)
+PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
 
 def test_each_command_is_one_that_is_tried() -> None:
-    """make and pip are what CI and tests/packaging do; a command that is new here needs a test."""
-    assert COMMANDS == ["make demo", "make test", "pip install '.[ansible]'"]
+    """make and pip are what CI and tests/packaging do, pyinfra is tried beside this; a command that is new here needs a test."""
+    make, pyinfra = ["make demo", "make test"], ["pip install '.[pyinfra]'", "pyinfra web1.example.net deploy.py -y"]
+    assert [*make, "pip install '.[ansible]'", *pyinfra] == COMMANDS
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint"])
@@ -33,9 +34,10 @@ def test_the_targets_exist(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True, capture_output=True)
 
 
-def test_the_extra_that_pip_is_told_of_exists() -> None:
+@pytest.mark.parametrize("extra", ["ansible", "pyinfra"])
+def test_the_extra_that_pip_is_told_of_exists(extra: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-build-isolation", ".[ansible]"],
+        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-build-isolation", f".[{extra}]"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -1,0 +1,93 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys of pyinfra for benchmarks, run by its command line, on hosts that are all this machine.
+
+pyinfra knows one ``@local`` only. So a connector of our own, which it finds as it finds anyone's, gives its local one many names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Ended, spend
+from benchmarks.plays import PROJECT
+
+CONNECTOR = """
+from pyinfra.connectors.local import LocalConnector
+
+class Here(LocalConnector):
+    @staticmethod
+    def make_names_data(name=None):
+        yield f"@here/{name}", {}, ["@here"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployer:
+    """A folder with an inventory and the connector for it."""
+
+    folder: Path
+    hosts: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def deploy(self, name: str, text: str) -> Path:
+        path = self.folder / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    def run(self, deploy: Path, *, arguments: Sequence[str] = ("-y",), inventory: str = "inventory.py") -> Ended:
+        self._set_up()
+        pyinfra = Path(sys.executable).with_name("pyinfra")
+        command: tuple[str | Path, ...] = (pyinfra, "--json", *arguments, inventory, deploy)
+        return spend(command, env=self._environment(), cwd=self.folder)
+
+    def _set_up(self) -> None:
+        there = self.folder / "inventory.py"
+        if there.exists():
+            return
+        there.write_text(f"hosts = {[f'@here/host{number:02}' for number in range(self.hosts)]!r}\n")
+        (self.folder / "connector").mkdir()
+        (self.folder / "connector/benchmark_connector.py").write_text(CONNECTOR)
+        about = self.folder / "connector/benchmark_connector-0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: benchmark-connector\nVersion: 0\n")
+        (about / "entry_points.txt").write_text("[pyinfra.connectors]\nhere = benchmark_connector:Here\n")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PYINFRA_")},
+            "PYTHONPATH": f"{self.folder / 'connector'}:{PROJECT}",
+            "PYINFRA_PROGRESS": "off",
+            "STANDALONE_PYTHON_CACHE": str(self.folder / "cache"),
+            **self.environment,
+        }
+
+
+def told(ended: Ended) -> dict[str, Any]:
+    """What pyinfra says for programs: the keys plan and results.
+
+    :raises RuntimeError: it doesn't
+    """
+    for line in reversed(ended.output.splitlines()):
+        if line.startswith('{"plan"'):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+    raise RuntimeError(f"pyinfra ended with {ended.code} and told nothing: {ended.output.strip()[-2000:]}")
+
+
+def changed(ended: Ended) -> int:
+    """How many operations changed something, over all hosts.
+
+    :raises RuntimeError: one failed
+    """
+    totals = told(ended)["results"]["totals"]
+    if totals["error"]:
+        raise RuntimeError(f"a deploy failed: {ended.output.strip()[-2000:]}")
+    return int(totals["success"])

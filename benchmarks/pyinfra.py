@@ -1,0 +1,217 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host costs with pyinfra on which everything is in order: standalone_python.interpreters beside other ways.
+
+Hosts are names of this machine; nothing ever changes, which is checked. Each way is a deploy with the same operation many times,
+run by `pyinfra -y`; what a deploy with no operations costs in the same round is taken off, and put on again once for the second
+table. Below stands what becomes of requests, ours beside pyinfra's own uv.pythons, on this machine as a host and both really run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from benchmarks.deploys import Deployer, changed, told
+from benchmarks.measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
+
+AIM = 1.3
+OURS, FACT, UV, EMPTY = (
+    "standalone_python.interpreters",
+    'the fact Command("cat /etc/hosts")',
+    "uv.pythons",
+    "a deploy with no operations",
+)
+# How often a way stands in its deploy; the slow one needs it less.
+REPEATS = {OURS: 6, FACT: 6, UV: 1, EMPTY: 1}
+
+# Like the others an operation, which finds that nothing is to do.
+BARE = """
+from pyinfra import host
+from pyinfra.api import operation
+from pyinfra.facts.server import Command
+
+@operation()
+def look():
+    host.get_fact(Command, "cat /etc/hosts")
+    host.noop("nothing to do")
+    yield from ()
+"""
+
+
+def interpreters(build: StandIn, target: Path, **declared: object) -> str:
+    """One line of a deploy."""
+    options = {
+        "builds": [build.minor],
+        "root": str(target / "root"),
+        "bin_dir": str(target / "bin"),
+        "source": str(build.folder),
+        **declared,
+    }
+    return f"standalone_python.interpreters(**{options!r})\n"
+
+
+def deploys(build: StandIn, target: Path) -> dict[str, str]:
+    ours, versions = range(REPEATS[OURS]), range(REPEATS[UV])
+    return {
+        OURS: "from pyinfra_ops import standalone_python\n"
+        + "".join(interpreters(build, target, name=f"ours {number}") for number in ours),
+        FACT: BARE + "".join(f"look(name='look {number}')\n" for number in range(REPEATS[FACT])),
+        # With its whole version, for a request such as 3.13 is never in order for it: see the last table.
+        UV: "from pyinfra.operations import uv\n"
+        + "".join(f"uv.pythons({build.version!r}, name='uv {number}')\n" for number in versions),
+        EMPTY: "",
+    }
+
+
+def ways(deployer: Deployer, texts: dict[str, str]) -> dict[str, Callable[[], Cost]]:
+    def way(number: int, name: str) -> Callable[[], Cost]:
+        deploy = deployer.deploy(f"way{number}", texts[name])
+
+        def run() -> Cost:
+            ended = deployer.run(deploy)
+            cost = must(ended, name)
+            if changed(ended):
+                raise RuntimeError(f"{name} changed something, and there was nothing to do: {ended.output[-2000:]}")
+            return cost
+
+        return run
+
+    return {name: way(number, name) for number, name in enumerate(texts)}
+
+
+def environment_of_uv(build: StandIn, base: str, folder: Path) -> dict[str, str]:
+    """What hosts run with. uv.pythons says itself that only managed interpreters count, and uv doesn't let that be said twice. Of
+    this machine's interpreters hosts have the system's only: uv starts all that it finds on the PATH, each time."""
+    said = uv_environment(folder, uv_downloads(build, base, folder))
+    (folder / "path").mkdir()
+    (folder / "path/uv").symlink_to(uv())
+    path = f"{folder / 'path'}:/usr/bin:/bin:/usr/sbin:/sbin"
+    return {name: value for name, value in said.items() if name != "UV_PYTHON_PREFERENCE"} | {"PATH": path}
+
+
+def prepare(deployer: Deployer, build: StandIn, target: Path) -> None:
+    """Bring this machine, and so all hosts, to where nothing is to do."""
+    text = "from pyinfra_ops import standalone_python\n" + interpreters(build, target)
+    must(deployer.run(deployer.deploy("prepare", text), inventory="@local"), OURS)
+    must(spend([uv(), "python", "install", build.version], env=dict(deployer.environment)), "uv python install")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """
+    :ivar request: ``{minor}`` is the stand-in's
+    :ivar absent: removed instead of installed
+    :ivar dry: only what would be done is asked for
+    """
+
+    what: str
+    request: str
+    should: str
+    absent: bool = False
+    dry: bool = False
+
+
+CASES = (
+    Case("{minor}, on a host without", "{minor}", "change"),
+    Case("{minor} again", "{minor}", "no change"),
+    Case("{minor} absent", "{minor}", "change, 0 builds left", absent=True),
+    Case("{minor} absent again", "{minor}", "no change, 0 builds left", absent=True),
+    # Installing it takes a build that is one, and no interpreter of a machine need be.
+    Case("{minor}t, where only {minor} is (--dry)", "{minor}t", "change", dry=True),
+)
+
+
+def case_of_ours(deployer: Deployer, build: StandIn, target: Path, case: Case) -> str:
+    # Of free-threaded builds there is no stand-in: the bundled catalogue knows upstream's.
+    declared: dict[str, object] = {"source": "upstream"} if case.dry else {}
+    declared |= {"builds": [case.request.format(minor=build.minor)], "state": "absent" if case.absent else "present"}
+    text = interpreters(build, target, **declared)
+    return outcome(deployer, case, "from pyinfra_ops import standalone_python\n" + text, target / "root")
+
+
+def case_of_uv(deployer: Deployer, build: StandIn, target: Path, case: Case) -> str:
+    request = case.request.format(minor=build.minor)
+    text = f"from pyinfra.operations import uv\nuv.pythons({request!r}, present={not case.absent})\n"
+    return outcome(deployer, case, text, Path(deployer.environment["UV_PYTHON_INSTALL_DIR"]))
+
+
+def outcome(deployer: Deployer, case: Case, text: str, root: Path) -> str:
+    ended = deployer.run(
+        deployer.deploy("case", text), arguments=("--dry",) if case.dry else ("-y",), inventory="@local"
+    )
+    if ended.code:
+        return "fails"
+    answer = told(ended)
+    done = any(one["hosts_with_change"] for one in answer["plan"]) if case.dry else answer["results"]["totals"]["success"]
+    said = "change" if done else "no change"
+    left = len([path for path in root.glob("cpython-*") if not path.is_symlink()])
+    return f"{said}, {left} build{'s' * (left != 1)} left" if case.absent else said
+
+
+def requests(folder: Path, build: StandIn, base: str) -> None:
+    """Do each case with both, one after the other, and print what became of it."""
+    target = folder / "requests"
+    target.mkdir()
+    deployer = Deployer(target, 1, environment_of_uv(build, base, target))
+    install = Case("", "{minor}", "")
+    rows = []
+    for case in CASES:
+        if case.dry:
+            case_of_ours(deployer, build, target, install)
+            case_of_uv(deployer, build, target, install)
+        became = [work(deployer, build, target, case) for work in (case_of_ours, case_of_uv)]
+        rows.append((case.what.format(minor=build.minor), case.should, *became))
+    print_table(("request", "should be", OURS, UV), rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--hosts", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        kept = work_folder()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
+        build = stand_in(kept / "builds")
+        base = stack.enter_context(served(build.folder))
+        deployer = Deployer(folder, options.hosts, environment_of_uv(build, base, folder))
+        prepare(deployer, build, folder)
+        costs = alternate(ways(deployer, deploys(build, folder)), options.rounds)
+        report(costs, options.hosts, options.rounds)
+        print(f"\nAims: ours at most {AIM} x the fact. What becomes of requests:\n")
+        requests(folder, build, base)
+
+
+def report(costs: dict[str, list[Cost]], hosts: int, rounds: int) -> None:
+    empty = costs[EMPTY]
+    start = middle(empty)
+    print(f"Nothing to do with pyinfra -y, {hosts} local hosts, medians of {rounds} rounds, per host; {load()}")
+    print(
+        f"A deploy with no operations costs {milliseconds(start.wall)} wall and {milliseconds(start.cpu)} CPU, all hosts "
+        f"together; a way stands in its deploy {REPEATS[OURS]} times, uv.pythons once.\n"
+    )
+    timed = [name for name in costs if name != EMPTY]
+    bare = {
+        name: [(cost - begun) / (hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)]
+        for name in timed
+    }
+    alone = {name: [cost + begun / hosts for cost, begun in zip(bare[name], empty, strict=True)] for name in timed}
+    for title, table in (("without pyinfra's start", bare), ("with it, once in a deploy", alone)):
+        rows = []
+        for name in timed:
+            cost = middle(table[name])
+            against = (*ratio(table[name], table[FACT]), *ratio(table[name], table[OURS]))
+            rows.append((name, *map(milliseconds, (cost.wall, cost.cpu)), *map(times, against)))
+        print_table((title, "wall", "CPU", "to fact, wall", "to fact, CPU", "to ours, wall", "to ours, CPU"), rows)
+        print()
+
+
+if __name__ == "__main__":
+    main()
