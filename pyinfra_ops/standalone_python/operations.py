@@ -11,6 +11,7 @@ from typing import Any, Literal, Required, TypedDict, TypeVar, cast
 
 from pyinfra import host, logger
 from pyinfra.api import HiddenValue, OperationValueError, operation
+from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.command import PyinfraCommand
 
 from .commands import Change, Failure, say
@@ -30,6 +31,8 @@ from .core import (
     declare,
 )
 from .facts import Observation
+
+_GLOBAL = frozenset(name for name, _type in all_global_arguments())
 
 State = Literal["present", "latest", "absent"]
 Flavor = Literal["install_only_stripped", "install_only", "full"]
@@ -55,7 +58,8 @@ def _before_it_is_added(decorated: Operation) -> Operation:
 
     @wraps(decorated)
     def call(*args: Any, **kwargs: Any) -> Any:
-        _declared(dict(zip(OPTIONS, args, strict=False)) | {name: kwargs[name] for name in OPTIONS if name in kwargs})
+        own = {name: value for name, value in kwargs.items() if name not in _GLOBAL}
+        _declared(dict(zip(OPTIONS, args, strict=False)) | own)
         for name in ("token", "source", "catalogue"):
             value = kwargs.get(name)
             if isinstance(value, str) and (name == "token" or ("://" in value and {"@", "?"} & set(value))):

@@ -153,7 +153,7 @@ def test_requests_as_yaml_gives_them(written: str, request_text: str) -> None:
 @pytest.mark.parametrize("written", ["3.10", "{version: 3.10}"])
 def test_the_yaml_trap(written: str) -> None:
     assert refused_build(yaml.safe_load(written)) == (
-        "the version is the number 3.1, as YAML reads 3.10 without quotes: write '3.10' in quotes"
+        "the version is the number 3.1, as YAML and Python read 3.10 without quotes: write '3.10' in quotes"
     )
 
 

@@ -265,7 +265,7 @@ def test_a_build_that_does_not_start(case: str, fresh_host: FreshHost, builds: C
     reads(
         complaint(run),
         f"finishing {name(LATER13)} failed: the build does not start on this host ({loader}): it was removed again; "
-        f"choose a build for this host's C library and CPU{AS_IT_WAS}",
+        f"choose a build for this host's C library and CPU, and see that /proc is mounted where the host is an unpacked root{AS_IT_WAS}",
     )
     assert python_says(host, "/usr/local/bin/python3", "import sys; print(sys.version.split()[0])") == OLD13.partition("+")[0]
 

@@ -315,6 +315,7 @@ def test_bad_input_is_said_before_anything_is_done(fleet: Mapping[str, Host]) ->
         "write '3.10' in quotes": {"builds": [3.1]},
         "state is 'newest': give one of present, latest, absent": {"builds": ["3.13"], "state": "newest"},
         "builds is missing: give it": {"state": "latest"},
+        "stat is no option: the options are builds, state, ": {"builds": ["3.13"], "stat": "latest"},
         "root is 'python'": {"builds": ["3.13"], "root": "python"},
     }
     deploys = {

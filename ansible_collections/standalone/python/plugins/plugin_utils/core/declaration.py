@@ -242,7 +242,7 @@ def _text(version: Any) -> str:
         major, _unused, minor = text.partition(".")
         if len(minor) == 1 and 0 < int(minor) < 7:
             raise DeclarationError(
-                f"the version is the number {text}, as YAML reads {major}.{minor}0 without quotes: "
+                f"the version is the number {text}, as YAML and Python read {major}.{minor}0 without quotes: "
                 f"write '{major}.{minor}0' in quotes"
             )
         return text
