@@ -65,8 +65,8 @@ class ConnectorHost:
         self._host = host
         self._arguments: dict[str, Any] = {**arguments, "_success_exit_codes": None}
         self.piped = not (arguments.get("_get_pty") or arguments.get("_su_password"))
-        temporary = arguments.get("_temp_dir") or host.get_temp_dir_config()
-        self._folder = f"{temporary}/standalone-python-{uuid4().hex}"
+        self._temporary = str(arguments.get("_temp_dir") or host.get_temp_dir_config())
+        self._folder = f"{self._temporary}/standalone-python-{uuid4().hex}"
         self._clear = ""
 
     def __enter__(self) -> Self:
@@ -113,8 +113,13 @@ class ConnectorHost:
     def _prepare(self, there: str, then: str = ":", otherwise: str = ":", given: _Chunks | None = None) -> None:
         """Make the folder for what is sent, which nobody else can read, and do something with it."""
         folder = quote(self._folder)
+        # What a killed run has sent is too old after a day to be wanted by one that still goes on.
+        old = f"find {quote(self._temporary)}/standalone-python-* -prune -type d -mtime +0 -user $(id -u) -exec rm -rf {{}} +"
+        clearing = "" if self._clear else f"{old} 2>/dev/null; "
         self._clear = f"rm -rf {folder}"
-        done, output = self._shell(f"umask 077; {{ mkdir -p {folder} && {then}; }} || {{ {otherwise}; exit 1; }}", given)
+        done, output = self._shell(
+            f"umask 077; {clearing}{{ mkdir -p {folder} && {then}; }} || {{ {otherwise}; exit 1; }}", given
+        )
         if not done:
             raise self._unsent(there, " ".join(output.stderr.split()))
 

@@ -170,6 +170,21 @@ def test_one_command_observes_and_two_install(fleet: Mapping[str, Host], source:
         assert len(commands(run, host.name)) == expected, run.output
 
 
+@pytest.mark.parametrize("kind", ["debian", "busybox", "macish"])
+def test_what_a_killed_run_has_sent_goes_after_a_day(
+    kind: str, fleet: Mapping[str, Host], source: Path, tmp_path: Path
+) -> None:
+    host = fleet[kind]
+    made = "mkdir -p /tmp/standalone-python-{0} && echo sent >/tmp/standalone-python-{0}/archive"
+    said = "; ".join(made.format(word) for word in ("old", "new", "deploys"))
+    aged = "touch -t 202001010000 /tmp/standalone-python-old /tmp/standalone-python-deploys; chown 1000 /tmp/standalone-python-deploys"
+    assert host.exec(["sh", "-ec", f"{said}; {aged}"]).returncode == 0
+    run = run_deploy(operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)}), {host.name: login(host)})
+    assert run.changed == {host.name}, run.output
+    left = host.exec(["sh", "-c", "cd /tmp; echo standalone-python-*; rm -r standalone-python-*"]).stdout.split()
+    assert left == ["standalone-python-deploys", "standalone-python-new"]
+
+
 def test_the_local_machine(source: Path, tmp_path: Path) -> None:
     deploy = operation({"builds": ["3.13"], "root": str(tmp_path / "root"), "source": str(source)})
     assert run_deploy(deploy, LOCAL).changed == {"@local"}
