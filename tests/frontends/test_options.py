@@ -111,7 +111,7 @@ def test_secrets_are_never_shown(secrets: Secrets) -> None:
 
 NOT_FETCHED = f"{name(OLD12)}.tar.gz could not be fetched: http://127.0.0.1:…/token/{OLD}/… "
 DENIED = {
-    "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check that the token or the password may read it.",
+    "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check that the token or the password may read it",
     "wrong-token-pull": f"downloading {name(OLD12)} failed: the host could not download it (http://127.0.0.1:…/token/…401…): let it reach "
     f"the source, or use delivery: push{AS_IT_WAS}",
     "wget-token": f"downloading {name(OLD12)} failed: the host has only a wget that takes a token on its command line, where others "
