@@ -59,14 +59,18 @@ Delivery = Pushed | Pulled
 
 
 def _agent(text: str) -> str:
-    """An agent's text without indentation and the lines that are comments only: they are for who reads the file, and some
-    shells read a script from a pipe one letter at a time. No text of more than one line in an agent is indented."""
-    lines = (line.lstrip() for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+    """An agent's text without the lines that are comments only: they are for who reads the file."""
+    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+
+
+def _observer(text: str) -> str:
+    """Also without indentation, as it is sent most often and some shells read a script from a pipe one letter at a time. None of
+    observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
+    return "".join(f"{line.lstrip()}\n" for line in _agent(text).splitlines())
 
 
 # Read when this module is: Ansible imports it once, before it forks a worker for each host.
-_OBSERVE, _MORE, _HOST_FACTS = map(_agent, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
+_OBSERVE, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
 
 
 @cache
