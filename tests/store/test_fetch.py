@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -166,6 +167,73 @@ def test_wrong_part(to: Path) -> None:
     with serve({"/a": [Answer(body=ARCHIVE, cut=2_000_000, ranges=True), wrong, GOOD]}) as server:
         get(to, server, "/a")
     assert to.read_bytes() == ARCHIVE
+
+
+@dataclass
+class Seen:
+    """What a download did: where it began, and what it wrote from there."""
+
+    began: list[tuple[int, int]] = field(default_factory=list)
+    content: bytes = b""
+
+    def begins(self, offset: int, size: int) -> None:
+        self.began.append((offset, size))
+        self.content = self.content[:offset]
+
+    def wrote(self, chunk: bytes) -> None:
+        self.content += chunk
+
+
+def resume(part: Path, server: Server, *paths: str) -> Seen:
+    seen = Seen(content=part.read_bytes() if part.exists() else b"")
+    http()[0].resume([server.url(path) for path in paths], part, max_bytes=1 << 23, watch=seen, instead="go elsewhere")
+    return seen
+
+
+def test_goes_on_with_what_an_earlier_run_left(to: Path) -> None:
+    to.write_bytes(ARCHIVE[:1_000_000])
+    with serve({"/a": [Answer(body=ARCHIVE, ranges=True, unconditional=True)]}) as server:
+        seen = resume(to, server, "/a")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert seen.began == [(1_000_000, len(ARCHIVE))]
+
+
+def test_goes_on_at_another_address(to: Path) -> None:
+    cut = Answer(body=ARCHIVE, cut=2_000_000, ranges=True, tag='"one"')
+    whole = Answer(body=ARCHIVE, ranges=True, unconditional=True, tag='"two"')
+    with serve({"/a": [cut, Answer(404)], "/b": [whole]}) as server:
+        seen = resume(to, server, "/a", "/b")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert [began > 1_500_000 for began, _size in seen.began] == [False, True]
+
+
+def test_starts_anew_where_the_server_has_no_parts(to: Path) -> None:
+    to.write_bytes(b"\x1f\x8b" + bytes(999))
+    with serve({"/a": [GOOD]}) as server:
+        seen = resume(to, server, "/a")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert server.asked[0][1]["range"] == "bytes=1001-"
+
+
+def test_starts_anew_where_there_is_nothing_after_what_was_left(to: Path) -> None:
+    to.write_bytes(bytes(5_000_000))
+    with serve({"/a": [Answer(416), GOOD]}) as server:
+        resume(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+    assert "range" not in server.asked[1][1]
+
+
+def test_leaves_what_came_for_the_next_run(to: Path) -> None:
+    with serve({"/a": [Answer(body=ARCHIVE, cut=2_000_000), Answer(503)]}) as server, pytest.raises(TransportError, match="503"):
+        resume(to, server, "/a")
+    assert ARCHIVE.startswith(to.read_bytes())
+    assert to.stat().st_size > 1_500_000
+
+
+def test_full_disk_of_what_is_resumed(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:
+    with serve({"/a": [GOOD]}) as server, full_disk(500_000), pytest.raises(TransportError, match="make room there, or go elsewhere"):
+        resume(to, server, "/a")
+    assert ARCHIVE.startswith(to.read_bytes())
 
 
 def test_always_truncated(to: Path) -> None:

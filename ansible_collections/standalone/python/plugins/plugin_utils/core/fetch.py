@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import GITHUB_HOSTS, authorization, bare, basic
@@ -45,6 +45,7 @@ CHUNK = 1 << 18
 # 403 is here because GitHub answers so when it has had enough of an address.
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 ABSENT = frozenset({404, 410})
+DENIED = frozenset({401, 403})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
@@ -77,8 +78,22 @@ class Fetch(Protocol):
         """
 
 
+class Watch(Protocol):
+    """Sees the bytes of a download on their way to its file."""
+
+    def begins(self, offset: int, size: int) -> None:
+        """What comes next is written at an offset, after what the file has already; ``size`` is that of the whole file, 0 where
+        the server doesn't say."""
+
+    def wrote(self, chunk: bytes) -> None: ...
+
+
 class NotThereError(TransportError):
     """Every address answered, and none has the file."""
+
+
+class DeniedError(TransportError):
+    """Every address answered, and none lets us have the file. Object stores answer so too where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +105,32 @@ class _Failure:
     again: bool = False
     content: bool = False
     absent: bool = False
+    denied: bool = False
     pause: float = 0.0
 
 
 @dataclass(slots=True)
 class _Partial:
-    """A download under way: the file, and what says that the server's file is still the one it is part of."""
+    """A download under way: the file, and what says that the server's file is still the one it is part of.
+
+    :ivar checked: whether the caller judges the whole by its checksum, so that any address may go on with it
+    :ivar instead: what else to do where the file can't be written
+    """
 
     path: Path
     url: str = ""
     validator: str = ""
+    checked: bool = False
+    watch: Watch | None = None
+    instead: str = "have the cache elsewhere with STANDALONE_PYTHON_CACHE"
 
-    def offset(self, url: str) -> int:
-        if url != self.url or not self.validator or not self.path.exists():
-            return 0
-        return self.path.stat().st_size
+    def range(self, url: str) -> dict[str, str]:
+        """The headers that ask for what is missing; none where all has to be sent."""
+        same = url == self.url and bool(self.validator)
+        if not (same or self.checked) or not self.path.exists() or not self.path.stat().st_size:
+            return {}
+        condition = {"If-Range": self.validator} if same else {}
+        return {"Range": f"bytes={self.path.stat().st_size}-", **condition}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +151,28 @@ class Http:
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
         part = _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
         try:
-            failures, rounds = self._attempts(urls, part, max_bytes, expect)
-            if not failures:
-                with _writing(to):
-                    os.replace(part.path, to)
-                return
+            self._all(urls, part, max_bytes, expect)
+            with _writing(part):
+                os.replace(part.path, to)
         finally:
             part.path.unlink(missing_ok=True)
-        # Not by the file's own name, which can be a hash.
-        raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or to.name, failures, rounds)
+
+    def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str) -> None:
+        """Make ``part`` whole, going on after what an earlier run left in it, and leave there what came where it fails.
+
+        Whether all of it is one file, and the right one, the caller has to find out: by its checksum.
+
+        :param instead: what else to do where it can't be written, for the sentence
+        :raises ContentError: what came is no archive, or too much
+        :raises TransportError: it could not be had, or not be written
+        """
+        self._all(urls, _Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
+
+    def _all(self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect) -> None:
+        failures, rounds = self._attempts(urls, part, max_bytes, expect)
+        if failures:
+            # Not by the file's own name, which can be a hash.
+            raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
 
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
@@ -166,16 +205,17 @@ class Http:
         import urllib3
 
         try:
-            offset = part.offset(url)
-            response = self._open(
-                session, url, {"Range": f"bytes={offset}-", "If-Range": part.validator} if offset else {}
-            )
+            headers = part.range(url)
+            response = self._open(session, url, headers)
             if isinstance(response, _Failure):
                 return response
             with response:
+                if response.status_code == 416:
+                    # There is nothing after what we have: it is part of something else.
+                    part.path.unlink(missing_ok=True)
                 return (
                     _refused(response, url, expect)
-                    or _receive(response, url, part, offset, max_bytes, expect)
+                    or _receive(response, url, part, headers, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
         # ValueError is what requests and urllib say of an address, the server's redirects included.
@@ -276,6 +316,7 @@ def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure 
         advice,
         again=status in RETRIED or status == 416,
         absent=status in ABSENT,
+        denied=status in DENIED,
         pause=_retry_after(response.headers.get("Retry-After", "")),
     )
 
@@ -298,12 +339,14 @@ def _retry_after(text: str) -> float:
 
 
 def _receive(
-    response: requests.Response, url: str, part: _Partial, offset: int, max_bytes: int, expect: Expect
+    response: requests.Response, url: str, part: _Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
 ) -> _Failure | None:
+    offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
     if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
         f"bytes {offset}-"
     ):
         part.validator = ""
+        part.path.unlink(missing_ok=True)
         return _Failure(
             "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
         )
@@ -316,15 +359,21 @@ def _receive(
     if length.isdigit() and start + int(length) > max_bytes:
         return too_large
     received = start
-    with _writing(part.path):
+    with _writing(part):
         out = part.path.open("ab" if start else "wb")
+    if part.watch:
+        part.watch.begins(start, start + int(length) if length.isdigit() else 0)
     with contextlib.closing(out):
         for chunk in response.raw.stream(CHUNK, decode_content=expect == "text"):
             received += len(chunk)
             if received > max_bytes:
                 return too_large
-            _write(out, chunk)
-        _write(out, b"")
+            with _writing(part):
+                out.write(chunk)
+            if part.watch:
+                part.watch.wrote(chunk)
+        with _writing(part):
+            out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers and received - start < int(length):
         return _Failure(
@@ -339,22 +388,14 @@ def _validator(headers: Mapping[str, str]) -> str:
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def _write(out: BinaryIO, chunk: bytes) -> None:
-    with _writing(Path(out.name)):
-        out.write(chunk)
-        if not chunk:
-            out.flush()
-
-
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(part: _Partial) -> Iterator[None]:
     """Tells an error of the disk from one of the network, which is an OSError too."""
     try:
         yield
     except OSError as error:
         raise TransportError(
-            f"the download can't be written to {path.parent} ({error.strerror}): make room there, or have "
-            "the cache elsewhere with STANDALONE_PYTHON_CACHE"
+            f"the download can't be written to {part.path.parent} ({error.strerror}): make room there, or {part.instead}"
         ) from None
 
 
@@ -381,8 +422,10 @@ def _error(name: str, failures: Mapping[str, _Failure], rounds: int) -> Standalo
     last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):
         kind: type[StandalonePythonError] = ContentError
+    elif all(failure.absent for failure in failures.values()):
+        kind = NotThereError
     else:
-        kind = NotThereError if all(failure.absent for failure in failures.values()) else TransportError
+        kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
     return kind(f"{name} could not be fetched: {said}; {last.advice}")
 
 
