@@ -174,6 +174,37 @@ class Http:
             # Not by the file's own name, which can be a hash.
             raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
 
+    def size(self, urls: Sequence[str]) -> int:
+        """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
+
+        :raises TransportError: none of them says
+        """
+        failures: dict[str, _Failure] = {}
+        with _session() as session:
+            for url in urls:
+                size = self._size(session, url)
+                if not isinstance(size, _Failure):
+                    return size
+                failures[url] = size
+        raise _error(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
+
+    def _size(self, session: requests.Session, url: str) -> int | _Failure:
+        import requests
+        import urllib3
+
+        try:
+            response = self._open(session, url, {}, "HEAD")
+            if isinstance(response, _Failure):
+                return response
+            with response:
+                length = response.headers.get("Content-Length", "")
+                refused = _refused(response, url, "archive")
+            return refused or (int(length) if length.isdigit() else _Failure("doesn't say it", ADVICE_CONTENT))
+        except ValueError:
+            return _Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _Failure(_reason(error, self.timeout), ADVICE_NETWORK)
+
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
     ) -> tuple[dict[str, _Failure], int]:
@@ -225,13 +256,14 @@ class Http:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
     def _open(
-        self, session: requests.Session, url: str, headers: dict[str, str]
+        self, session: requests.Session, url: str, headers: dict[str, str], method: str = "GET"
     ) -> requests.Response | _Failure:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
         for _unused in range(MOST_REDIRECTS):
-            response = session.get(
+            response = session.request(
+                method,
                 bare(at),
                 headers=headers,
                 auth=_Header(self._authorization(at, url)),
