@@ -21,7 +21,9 @@ FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
 
 # Name -> module:attribute, and the line that --help shows.
-COMMANDS: Mapping[str, tuple[str, str]] = {}
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "mirror": ("standalone_python.commands.mirror:group", "Keep a folder of builds that any web server can serve."),
+}
 
 
 class _Commands(click.Group):

@@ -26,7 +26,7 @@ MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in so
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
-    frozenset({"mirror", "render", "supply"}),
+    frozenset({"export", "mirror", "render", "supply", "sync"}),
     frozenset({"info", "lock", "store", "plan"}),
     frozenset({"step", "catalogue", "observed", "declaration"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "mirror", "lock", "cli"})
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "mirror", "sync", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "catalogue": {"os", "open"},

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from .cache import alone, clear, default_root, usable, what_failed, written, younger
+from .cache import alone, clear, default_root, stamp, usable, what_failed, written, younger
 from .credentials import bare
 from .errors import ContentError, StandalonePythonError, TransportError
 from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, urls, without_credentials
@@ -386,17 +386,11 @@ def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _stamp(path: Path) -> list[int]:
-    """What changes when a file is written to, even by someone who sets its modification time back."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
 def _record(payload: Payload, original: str) -> None:
     about = {
         "recipe": RECIPE,
         "original": original,
-        "stamp": _stamp(payload.path),
+        "stamp": stamp(payload.path),
         "sha256": payload.sha256,
         "unpacked": payload.unpacked,
         "files": payload.files,
@@ -413,9 +407,9 @@ def _recorded(
     path = folder / f"payload.tar.{compression}"
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
-        stamp = _stamp(path)
-        payload = Payload(path, about["sha256"], compression, stamp[0], about["unpacked"], about["files"])
-        same = about["stamp"] == stamp
+        now = stamp(path)
+        payload = Payload(path, about["sha256"], compression, now[0], about["unpacked"], about["files"])
+        same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
