@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.export import TOOLS
     from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import read_lock
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Plan, asked, contents, path_of, verify
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_source, parse_url
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_url
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
     from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
 
@@ -27,7 +27,7 @@ _ROOMS = {
     "export": ("TOOLS",),
     "lock": ("read_lock",),
     "mirror": ("Plan", "asked", "contents", "path_of", "verify"),
-    "source": ("parse_source", "parse_url"),
+    "source": ("parse_url",),
     "supply": ("Supply",),
     "sync": ("Progress", "survey", "sync"),
 }
@@ -42,7 +42,6 @@ __all__ = [
     "Supply",
     "asked",
     "contents",
-    "parse_source",
     "parse_url",
     "path_of",
     "read_lock",

@@ -21,10 +21,10 @@ from ..core import (
     Build,
     Plan,
     Progress,
+    StandalonePythonError,
     Supply,
     asked,
     contents,
-    parse_source,
     parse_url,
     path_of,
     read_lock,
@@ -83,7 +83,7 @@ def _sync(
         plan = survey(dest, wanted, prune=prune, jobs=jobs)
     else:
         with _shown(dest, sizes) as progress:
-            plan = sync(dest, wanted, parse_source(source), prune=prune, jobs=jobs, progress=progress)
+            plan = sync(dest, wanted, supply.source, prune=prune, jobs=jobs, progress=progress)
     if as_json:
         click.echo(json.dumps({"dest": str(dest), "dry_run": dry_run, **_plain(plan)}, indent=2))
     else:
@@ -137,7 +137,12 @@ def _verify(dest: Path, jobs: int, as_json: bool) -> int:
 @click.option("--url", metavar="URL", required=True, help="Where the mirror is served.")
 def _export(dest: Path, tool: str, url: str) -> None:
     """Print what another tool needs so that it takes its builds from a mirror."""
-    exported = TOOLS[tool](contents(dest), parse_url(url, "option --url"))
+    try:
+        base = parse_url(url, "--url")
+    except StandalonePythonError:
+        # Not repeated: it may have a password in it.
+        raise click.UsageError("--url is no address: give http://HOST/PATH or https://HOST/PATH.") from None
+    exported = TOOLS[tool](contents(dest), base)
     click.echo(exported.text, nl=False)
     if exported.left_out:
         names = ", ".join(path_of(build) for build in exported.left_out)

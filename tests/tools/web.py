@@ -4,7 +4,8 @@
 """A web server for a folder, on the loopback interface, that is as good or as bad as the first part of a path says.
 
 ``/plain/TAG/FILE`` is the file; ``cut`` and ``slow`` send half of it, ``page`` a page, ``status-503`` that status, ``first-503``
-that status twice; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. It is a proxy too, for addresses of any host.
+that status twice; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. ``ranges`` gives out a part to who asks for it. It is a
+proxy too, for addresses of any host.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Answer:
     body: bytes = b""
     kind: str = "application/octet-stream"
     sent: int | None = None
+    range: str = ""
 
 
 @dataclass
@@ -76,6 +78,9 @@ class Web:
             return Answer(int(code))
         if content is None:
             return Answer(404)
+        if word == "ranges" and "range" in headers:
+            start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+            return Answer(206, content[start:], range=f"bytes {start}-{len(content) - 1}/{len(content)}")
         return Answer(200, content, sent=len(content) // 2 if {word, code} & {"cut", "slow"} else None)
 
 
@@ -95,6 +100,8 @@ def serve(folder: Path) -> Iterator[Web]:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
+            if answer.range:
+                self.send_header("Content-Range", answer.range)
             self.end_headers()
             self.wfile.write(answer.body[: answer.sent])
             if how.endswith("slow") and answer.status == 200:

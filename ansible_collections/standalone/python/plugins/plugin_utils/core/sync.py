@@ -78,12 +78,15 @@ def sync(
         work.mkdir(parents=True, exist_ok=True)
         with alone(work, WAIT, progress.waits) as locked:
             records = recorded(dest)
-            todo = plan(wanted, look(dest, wanted, records, jobs), prune=prune)
+            found = look(dest, wanted, records, jobs)
+            todo = plan(wanted, found, prune=prune)
+            # What stays listed until all has come.
+            others = plan(wanted, found, prune=False).kept
             progress.plans(todo)
             come: list[Build] = []
 
-            def settle() -> None:
-                present = (*todo.there, *todo.kept, *come)
+            def settle(kept: Iterable[Build]) -> None:
+                present = (*todo.there, *kept, *come)
                 _write_lists(dest, lists(present))
                 record(dest, {path: records[path] for path in map(path_of, present) if path in records})
 
@@ -93,10 +96,10 @@ def sync(
                 failures = _all(todo.fetch, receive, jobs, come)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    settle()
+                    settle(others)
                 raise
             try:
-                settle()
+                settle(others if failures else todo.kept)
             except OSError:
                 # On a full disk it is the download that has the better sentence.
                 if not failures:
