@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builds import work_folder
+from benchmarks.builds import work_folder
 from tests.tools.sources import put, write_catalogue
 
 TAG, TRIPLE, COUNT, SIZE, JOBS = "20250317", "x86_64-unknown-linux-gnu", 50, 30_000_000, 8
@@ -39,7 +39,11 @@ def releases(folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             for number in range(COUNT):
                 archive = Path(work) / f"cpython-3.13.{number}+{TAG}-{TRIPLE}-install_only_stripped.tar.gz"
-                archive.write_bytes(b"\x1f\x8b" + random.Random(number).randbytes(SIZE))  # noqa: S311 # noise
+                noise = random.Random(number)  # noqa: S311 # the same bytes each time is what is wanted
+                with archive.open("wb") as file:
+                    # A piece at a time: what this process has held counts for those that it starts.
+                    for piece in range(SIZE // 1_000_000):
+                        file.write((b"" if piece else b"\x1f\x8b") + noise.randbytes(1_000_000))
                 put(folder, TAG, archive)
         write_catalogue(folder, folder / "catalogue.tsv")
     return folder
@@ -73,15 +77,16 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--dest", type=Path, default=work_folder() / "mirror-dest", help="in memory, the disk has no say")
     arguments = parser.parse_args()
     source = releases(work_folder() / "mirror")
-    dest = work_folder() / "mirror-dest"
+    dest = arguments.dest
     environment = {**os.environ, "NO_PROXY": "*", "STANDALONE_PYTHON_CACHE": str(work_folder() / "mirror-cache")}
     names = [line.split("\t")[1] for line in (source / "catalogue.tsv").read_text().splitlines() if line.startswith(TAG)]
     requests = [part for number in range(COUNT) for part in ("--request", f"3.13.{number}")]
     found: dict[str, list[tuple[float, float, float]]] = {}
     with served(source) as url:
-        curl = ["curl", "-sS", "--fail", "--parallel", "--parallel-max", str(JOBS), "--create-dirs"]
+        curl = ["curl", "-sS", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", str(JOBS), "--create-dirs"]
         for name in names:
             curl += ["-o", str(dest / TAG / name), f"{url}/{TAG}/{name.replace('+', '%2B')}"]
         sync = [PROGRAM, "mirror", "sync", str(dest), *requests, "--target", TRIPLE, "--source", url, "--jobs", str(JOBS)]

@@ -20,6 +20,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
@@ -304,6 +305,12 @@ class _Header:
         return request
 
 
+@cache
+def _system_trust(_file: str, _folder: str) -> ssl.SSLContext:
+    """Read once, for who makes many downloads: it takes as long as one of them. OpenSSL reads the variables itself."""
+    return ssl.create_default_context()
+
+
 @contextlib.contextmanager
 def _session() -> Iterator[requests.Session]:
     try:
@@ -319,7 +326,7 @@ def _session() -> Iterator[requests.Session]:
         """Trusts the system's certificate authorities beside certifi's, as Ansible's own modules do."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            options["ssl_context"] = ssl.create_default_context()
+            options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
             super().init_poolmanager(*args, **options)
 
     with requests.Session() as session:
