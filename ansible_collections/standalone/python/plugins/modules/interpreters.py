@@ -111,7 +111,7 @@ options:
       - Where builds come from.
       - V(upstream) is the releases of the python-build-standalone project.
       - An http or https URL, or a folder on the controller, is a mirror with the layout of upstream's releases, C(TAG/FILE) and
-        C(TAG/SHA256SUMS). A folder's SHA256SUMS files are its catalogue.
+        C(TAG/SHA256SUMS). A folder's SHA256SUMS files are its catalogue, and a server's is C(catalogue.tsv) where it has one.
       - A file on the controller is a single build. Its name must be the upstream one.
     type: str
     default: upstream
@@ -126,7 +126,8 @@ options:
     type: str
   catalogue:
     description:
-      - The builds that are known. V(bundled) is the catalogue that comes with the collection.
+      - The builds that are known. V(bundled) is the mirror's own where O(source) is one that has it, else the one that comes
+        with the collection.
       - Otherwise the path of a file on the controller or an http or https URL, with lines of tag, file name and sha256 separated
         by tabs.
     type: str
