@@ -41,6 +41,8 @@ class ActionModule(ActionBase):
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
         told = {"source": desired.source, "catalogue": desired.catalogue}
         whole = {name: self._loader.path_dwim(path) for name, path in told.items() if is_local(path)}
+        if desired.lockfile:
+            whole["lockfile"] = self._loader.path_dwim(desired.lockfile)
         return replace(desired, **whole) if whole else desired
 
 

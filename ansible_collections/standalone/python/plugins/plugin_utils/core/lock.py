@@ -8,7 +8,7 @@ Each entry is an object of its own with one fact a line, in a stable order, so t
 and target too.
 
 What it promises is content, by its sha256. Where the archive is fetched from is the option ``source``, so that a mirror may take
-upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody could say it.
+upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody says it.
 
 Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
 
@@ -184,9 +184,9 @@ def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Bui
     build = next((entry.build for entry in lock.builds if entry.key == key), None)
     if build is None:
         raise NoBuildError(_missing(lock, request, target, name))
-    reason = level_misfit(target, request.level) or misfit(target, build.triple)
-    if reason:
-        raise NoBuildError(f"{key[0]} is locked to {build.name} in {name}, and no such build can run on the host: it {reason}")
+    unfit = misfit(target, build.triple)
+    if reason := level_misfit(target, request.level) or (unfit and f"it {unfit}"):
+        raise NoBuildError(f"{key[0]} is locked to {build.name} in {name}, which can't run on the host: {reason}")
     return build
 
 
@@ -344,7 +344,7 @@ def read_lock(path: str) -> Lock:
     """
     make = shlex.join(["standalone-python", "lock", "FILE", "-o", path, "--target", "TRIPLE"])
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise TransportError(f"the lock file {path} is not there: make it with: {make}") from None
@@ -368,7 +368,7 @@ def write_lock(path: str, lock: Lock) -> None:
 
     text = format_lock(lock)
     try:
-        with written(Path(os.path.realpath(path))) as file:
+        with written(Path(os.path.realpath(os.path.expanduser(path)))) as file:
             file.write(text.encode())
     except OSError as error:
         raise TransportError(
