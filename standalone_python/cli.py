@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -21,7 +20,15 @@ FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
 
 # Name -> module:attribute, and the line that --help shows.
-COMMANDS: Mapping[str, tuple[str, str]] = {}
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "plan": ("standalone_python.commands.machine:plan", "say what a declaration would change on this machine"),
+    "apply": ("standalone_python.commands.machine:apply", "make this machine as a declaration says"),
+    "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
+    "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
+    "rollback": ("standalone_python.commands.machine:rollback", "return a stable link to the kept build before"),
+    "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
+    "catalogue": ("standalone_python.commands.catalogue:catalogue", "what exists: list, show, update"),
+}
 
 
 class _Commands(click.Group):
@@ -41,7 +48,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(version("standalone-python"))
+@click.version_option(package_name="standalone-python")
 def group() -> None:
     """Keep python-build-standalone interpreters: on this machine, in images, and for a fleet.
 

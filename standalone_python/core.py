@@ -1,10 +1,102 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project's core. It lies in the Ansible collection; only this file knows where."""
+"""The project's core. It lies in the Ansible collection; only this file knows where.
+
+A room is imported when a name of it is: each command waits for what it needs itself, and ``--help`` for none of it.
+"""
 
 from __future__ import annotations
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["StandalonePythonError"]
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    AgentError,
+    DeclarationError,
+    NoBuildError,
+    StandalonePythonError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+        DEFAULT_ROOT,
+        Desired,
+        declare,
+        observing,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
+        Completed,
+        Decision,
+        carry_out,
+        decide,
+        observe,
+        read,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import with_parts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+
+_ROOMS = {
+    "declaration": ("DEFAULT_ROOT", "Desired", "declare", "observing"),
+    "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "info": ("damage", "info", "returned"),
+    "observed": ("Observed",),
+    "render": ("Facts",),
+    "request": ("with_parts",),
+    "rollback": ("Way", "exact", "way_back"),
+    "step": ("describe", "predict"),
+    "supply": ("Supply", "is_local"),
+    "target": ("Target", "from_facts", "misfit", "parse_triple"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "DEFAULT_ROOT",
+    "AgentError",
+    "Completed",
+    "Decision",
+    "DeclarationError",
+    "Desired",
+    "Facts",
+    "NoBuildError",
+    "Observed",
+    "StandalonePythonError",
+    "Supply",
+    "Target",
+    "TransportError",
+    "Way",
+    "carry_out",
+    "damage",
+    "decide",
+    "declare",
+    "describe",
+    "exact",
+    "from_facts",
+    "info",
+    "is_local",
+    "misfit",
+    "observe",
+    "observing",
+    "parse_triple",
+    "predict",
+    "read",
+    "returned",
+    "way_back",
+    "with_parts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = import_module(f"{StandalonePythonError.__module__.rpartition('.')[0]}.{_ROOM_OF[name]}")
+    value = getattr(room, name)
+    globals()[name] = value
+    return value

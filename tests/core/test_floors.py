@@ -27,14 +27,14 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
     frozenset({"mirror", "render", "supply"}),
-    frozenset({"info", "lock", "store", "plan"}),
-    frozenset({"step", "catalogue", "observed", "declaration"}),
+    frozenset({"info", "lock", "rollback", "store", "updated", "plan"}),
+    frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "mirror", "lock", "cli"})
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "updated", "mirror", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "catalogue": {"os", "open"},
@@ -51,7 +51,7 @@ WORLD = NETWORK | {
 CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
-HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure", "supply")
+HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure", "info", "supply")
 HEAVY = {
     *("requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
     *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),
