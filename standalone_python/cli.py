@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
     "rollback": ("standalone_python.commands.machine:rollback", "return a stable link to the kept build before"),
     "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
+    "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "what exists: list, show, update"),
 }
 

@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
         DEFAULT_ROOT,
+        OPTIONS,
         Desired,
         declare,
         observing,
@@ -35,21 +36,44 @@ if TYPE_CHECKING:
         read,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import (
+        Changes,
+        Lock,
+        Locked,
+        Slot,
+        add_command,
+        changes,
+        read_lock,
+        renew,
+        size_of,
+        slots,
+        stale,
+        write_lock,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import with_parts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
+        Request,
+        canonical,
+        parse_request,
+        with_parts,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
 
 _ROOMS = {
-    "declaration": ("DEFAULT_ROOT", "Desired", "declare", "observing"),
+    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
     "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
     "info": ("damage", "info", "returned"),
+    "lock": (
+        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "read_lock"),
+        *("renew", "size_of", "slots", "stale", "write_lock"),
+    ),
     "observed": ("Observed",),
     "render": ("Facts",),
-    "request": ("with_parts",),
+    "request": ("Request", "canonical", "parse_request", "with_parts"),
     "rollback": ("Way", "exact", "way_back"),
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
@@ -59,20 +83,29 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "DEFAULT_ROOT",
+    "OPTIONS",
     "AgentError",
+    "Changes",
     "Completed",
     "Decision",
     "DeclarationError",
     "Desired",
     "Facts",
+    "Lock",
+    "Locked",
     "NoBuildError",
     "Observed",
+    "Request",
+    "Slot",
     "StandalonePythonError",
     "Supply",
     "Target",
     "TransportError",
     "Way",
+    "add_command",
+    "canonical",
     "carry_out",
+    "changes",
     "damage",
     "decide",
     "declare",
@@ -84,12 +117,19 @@ __all__ = [
     "misfit",
     "observe",
     "observing",
+    "parse_request",
     "parse_triple",
     "predict",
     "read",
+    "read_lock",
+    "renew",
     "returned",
+    "size_of",
+    "slots",
+    "stale",
     "way_back",
     "with_parts",
+    "write_lock",
 ]
 
 

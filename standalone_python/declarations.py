@@ -11,15 +11,23 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import Any
 
-from .core import DeclarationError, TransportError, is_local
+from .core import OPTIONS, DeclarationError, TransportError, is_local
 
 ROLE = "interpreters_"
 # What the role's variables say of Ansible, and not of a host.
 _OF_ANSIBLE = frozenset({"use", "gather_facts"})
 _EXAMPLE = "write a mapping of options such as builds: ['3.13']"
-_PATHS = ("source", "catalogue")
+_PATHS = ("source", "catalogue", "lockfile")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    """A value that only Ansible can read, such as one with ``!vault``. What isn't of the declaration may have it."""
+
+    tag: str
 
 
 def read(path: str, key: str = "") -> dict[str, Any]:
@@ -39,6 +47,8 @@ def read(path: str, key: str = "") -> dict[str, Any]:
     elif f"{ROLE}builds" in options:
         options = {name.removeprefix(ROLE): value for name, value in options.items() if name.startswith(ROLE)}
         options = {name: value for name, value in options.items() if name not in _OF_ANSIBLE}
+    for name, value in options.items():
+        _check_plain(name, value, shown)
     folder = "" if path == "-" else os.path.dirname(path)
     for name in _PATHS:
         value = options.get(name)
@@ -62,9 +72,12 @@ def _parsed(text: bytes, shown: str) -> Any:
     import yaml
 
     # libyaml's reader is faster where PyYAML was built with it; both are safe.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_multi_constructor("!", lambda _loader, suffix, _node: _Tagged(f"!{suffix}"))
     try:
-        return yaml.load(text, Loader=loader)  # noqa: S506
+        return yaml.load(text, Loader=Loader)  # noqa: S506
     except yaml.constructor.ConstructorError as error:
         found = error.problem or "something unknown"
         where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
@@ -77,6 +90,19 @@ def _parsed(text: bytes, shown: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())
         raise DeclarationError(f"{shown} can't be read as YAML ({said}): {_EXAMPLE}") from None
+
+
+def _check_plain(name: str, value: Any, shown: str) -> None:
+    """
+    :raises DeclarationError: what the option is, only Ansible can say
+    """
+    if isinstance(value, _Tagged):
+        raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        found = "which is" if OPTIONS.get(name, {}).get("no_log") else f"which is {value!r},"
+        raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write what comes of it")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_plain(name, item, shown)
 
 
 def _mapping(value: Any, shown: str) -> dict[str, Any]:

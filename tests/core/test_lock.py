@@ -73,7 +73,7 @@ def locks(draw: st.DrawFn) -> Lock:
     entries = locked(*requests, targets=tuple(targets)).builds
     sizes = draw(st.lists(st.none() | st.integers(1, 1 << 30), min_size=len(entries), max_size=len(entries)))
     sized = [replace(entry, size=size) for entry, size in zip(entries, sizes, strict=True)]
-    return Lock(tuple(sized), draw(st.sampled_from(("", "pythons.yml", "../group_vars/all ä.yml"))))
+    return Lock(tuple(sized), *draw(st.sampled_from((("", ""), ("pythons.yml", ""), ("../group_vars/all ä.yml", "pythons")))))
 
 
 # The text.
@@ -262,6 +262,7 @@ def test_what_is_missing_is_an_error_with_the_command(lock: Lock, wanted: str, h
 def test_the_command_can_be_pasted() -> None:
     command = add_command(Lock(declaration="../my pythons.yml"), "/srv/fleet/locks/a.json")
     assert command == "standalone-python lock '/srv/fleet/my pythons.yml' -o /srv/fleet/locks/a.json"
+    assert add_command(Lock(declaration="a.yml", key="pythons"), "a.json") == "standalone-python lock a.yml --key pythons -o a.json"
 
 
 # What a lock file may not be.
@@ -285,8 +286,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "something else": ('{"packages": []}', "l is no lock file, it lacks 'lock' and a list 'builds': check the path"),
     "a conflict": ("{\n<<<<<<< HEAD\n=======\n>>>>>>> other\n}", "the lock file l has a conflict of a merge in it: take either side"),
     "a later form": (spoil(lambda said: said.update(lock=2)), "the lock file l has the form 2, and this version of standalone-python reads"),
-    "more": (spoil(lambda said: said.update(more=1)), "the lock file l has more that means nothing: "),
-    "declaration": (spoil(lambda said: said.update(declaration=1)), "the lock file l has a declaration that means nothing: "),
+    "more": (spoil(lambda said: said.update(more=1)), "the lock file l has more, which means nothing there: "),
+    "declaration": (spoil(lambda said: said.update(declaration=1)), "the lock file l has declaration, which means nothing there: "),
     "twice": (spoil(lambda said: said["builds"].append(said["builds"][0])), f"the lock file l has 3.12 for {GNU} twice: "),
     "no entry": (spoil(lambda said: said["builds"].append("3.12")), "the lock file l can't be used, its entry 3 is wrong: an entry has "),
     "a key more": (entry(sha1="00"), f"{ENTRY}an entry has request, target, release, file, url, sha256, size, and nothing else; "),

@@ -138,6 +138,7 @@ class Http:
     def size(self, urls: Sequence[str]) -> int:
         """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
 
+        :raises ContentError: what they say is of something else, such as a page
         :raises TransportError: none of them says
         """
         failures: dict[str, _Failure] = {}
@@ -154,7 +155,7 @@ class Http:
         import urllib3
 
         try:
-            response = self._open(session, url, {}, "HEAD")
+            response = self._open(session, url, {}, head=True)
             if isinstance(response, _Failure):
                 return response
             with response:
@@ -216,14 +217,13 @@ class Http:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
     def _open(
-        self, session: requests.Session, url: str, headers: dict[str, str], method: str = "GET"
+        self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
     ) -> requests.Response | _Failure:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
         for _unused in range(MOST_REDIRECTS):
-            response = session.request(
-                method,
+            response = (session.head if head else session.get)(
                 bare(at),
                 headers=headers,
                 auth=_Header(self._authorization(at, url)),

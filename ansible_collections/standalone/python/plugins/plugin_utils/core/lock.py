@@ -76,10 +76,12 @@ class Lock:
     """
     :ivar builds: each (request, target) once
     :ivar declaration: the path of the file that declares the requests, from the lock file's folder; empty where not known
+    :ivar key: the key in that file that holds the declaration; empty where it is all of the file
     """
 
     builds: tuple[Locked, ...] = ()
     declaration: str = ""
+    key: str = ""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -194,8 +196,9 @@ def add_command(lock: Lock, name: str, triple: str = "") -> str:
     """The command that brings a lock file up to its declaration, and to one more target."""
     declaration = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration)) if lock.declaration else "FILE"
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
+    key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]
-    return shlex.join(["standalone-python", "lock", declaration, "-o", name, *more])
+    return shlex.join(["standalone-python", "lock", declaration, *key, "-o", name, *more])
 
 
 def _missing(lock: Lock, request: Request, target: Target, name: str) -> str:
@@ -217,8 +220,8 @@ def format_lock(lock: Lock) -> str:
     :raises ContentError: a build without a sha256
     """
     entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
-    head = {"about": ABOUT, "lock": FORM} | ({"declaration": lock.declaration} if lock.declaration else {})
-    return json.dumps(head | {"builds": entries}, indent=2, ensure_ascii=False) + "\n"
+    from_ = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
+    return json.dumps({"about": ABOUT, "lock": FORM, **from_, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _entry(entry: Locked) -> dict[str, str | int]:
@@ -260,10 +263,11 @@ def parse_lock(text: str, name: str) -> Lock:
             f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
             "use the version that made it"
         )
-    unknown = sorted(set(said) - {"about", "lock", "declaration", "builds"})
-    declaration = said.get("declaration", "")
-    if unknown or not isinstance(declaration, str):
-        raise ContentError(f"the lock file {name} has {', '.join(unknown) or 'a declaration'} that means nothing: {_ANEW}")
+    declaration, key = said.get("declaration", ""), said.get("key", "")
+    unknown = sorted(set(said) - {"about", "lock", "declaration", "key", "builds"})
+    unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
+    if unknown:
+        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which means nothing there: {_ANEW}")
     entries: dict[tuple[str, str], Locked] = {}
     for number, element in enumerate(said["builds"], 1):
         try:
@@ -274,7 +278,7 @@ def parse_lock(text: str, name: str) -> Lock:
         if entry.key in entries:
             raise ContentError(f"the lock file {name} has {entry.request} for {entry.target} twice: {_ANEW}")
         entries[entry.key] = entry
-    return Lock(tuple(entries.values()), declaration)
+    return Lock(tuple(entries.values()), declaration, key)
 
 
 def _which(element: Any, number: int) -> str:
@@ -379,7 +383,7 @@ def write_lock(path: str, lock: Lock) -> None:
 def size_of(build: Build, source: Source, token: str = "") -> int:
     """How many bytes the archive of a build has, as the source says without sending it.
 
-    :raises TransportError: it can't be asked, or doesn't say
+    :raises StandalonePythonError: it can't be asked, or doesn't say
     """
     from .source import urls
 
