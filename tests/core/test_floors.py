@@ -165,3 +165,24 @@ def test_walking_the_hot_path_is_light() -> None:
     assert heavy(loaded) == set()
     assert f"{PACKAGE}.store" not in loaded
     assert f"{PACKAGE}.source" not in loaded
+
+
+def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None:
+    """It is read, and nothing else is opened or loaded."""
+    answer = Path(__file__).with_name("observations") / "sound.txt"
+    loaded = run(
+        f"from {PACKAGE} import declaration, ensure, lock, supply\n"
+        f"text = open({str(answer)!r}, encoding='utf-8').read()\n"
+        "class Host:\n"
+        "    def run(self, script):\n"
+        "        return ensure.Completed(0, text, '')\n"
+        "there = {i.build.version.minor_line: i.build for i in ensure.read(Host().run('')).installed}\n"
+        "entries = [lock.Locked(minor, there[minor].triple, there[minor], 'https://a') for minor in ('3.12', '3.13')]\n"
+        f"path = {str(tmp_path / 'python.lock.json')!r}\n"
+        "open(path, 'w').write(lock.format_lock(lock.Lock(tuple(entries))))\n"
+        "desired = declaration.declare({'builds': ['3.12', 'cpython-3.13'], 'lockfile': path, 'catalogue': '/nonexistent'})\n"
+        "result = ensure.ensure(Host(), desired, supply.Supply(desired))\n"
+        "assert not result.changed and [outcome.why for outcome in result.plan.outcomes][0].endswith(' is locked')\n"
+    )
+    assert heavy(loaded) == set()
+    assert {f"{PACKAGE}.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()
