@@ -294,7 +294,8 @@ def _parse_entry(element: Any) -> Locked:
     if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
         raise ValueError(f"an entry has {', '.join(_KEYS)}, and nothing else")
     for key, value in element.items():
-        if type(value) is not _KEYS[key] or (isinstance(value, str) and not value.isprintable()):
+        right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
+        if not right or (isinstance(value, str) and not value.isprintable()):
             raise ValueError(f"{key} is {value!r}")
     if not re.fullmatch("[0-9a-f]{64}", element["sha256"]):
         raise ValueError(f"sha256 is {element['sha256']!r}, and has 64 hexadecimal digits")
