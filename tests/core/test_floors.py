@@ -51,7 +51,10 @@ WORLD = NETWORK | {
 CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
-HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure", "info", "supply")
+HOT = (
+    *("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
+    *("lock", "info", "supply"),
+)
 HEAVY = {
     *("requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
     *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),

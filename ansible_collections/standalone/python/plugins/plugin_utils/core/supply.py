@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from .catalogue import Build, Catalogue, resolve
 from .declaration import Desired
 from .errors import DeclarationError
+from .lock import Lock, Locked, Slot, locked_build, read_lock
 from .request import Request, parse_request, with_parts
 from .target import Target, from_facts, parse_triple
 
 if TYPE_CHECKING:
-    from .lock import Lock, Locked, Slot
     from .source import Source
     from .store import Payload, Store
 
@@ -60,8 +60,6 @@ class Supply:
 
     @cached_property
     def lock(self) -> Lock:
-        from .lock import read_lock
-
         return read_lock(self._desired.lockfile)
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
@@ -79,8 +77,6 @@ class Supply:
     def _find(self, request: Request, target: Target) -> Build:
         if not self._desired.lockfile:
             return resolve(request, target, self.catalogue)
-        from .lock import locked_build
-
         return locked_build(self.lock, request, target, self._desired.lockfile)
 
     def found(self, slot: Slot) -> Locked:
@@ -88,8 +84,6 @@ class Supply:
 
         :raises StandalonePythonError: there is no such build, or its checksum can't be had
         """
-        from .lock import Locked
-
         build = self.resolve_for(slot.request, slot.host)
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
