@@ -20,6 +20,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
         DEFAULT_ROOT,
         Desired,
@@ -34,60 +36,84 @@ if TYPE_CHECKING:
         observe,
         read,
     )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.listing import Row, for_level, listed, overview
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import with_parts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request, parse_request, with_parts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, Update, about, add, update
 
 _ROOMS = {
+    "cache": ("default_root",),
+    "catalogue": ("Build", "Catalogue", "resolve"),
     "declaration": ("DEFAULT_ROOT", "Desired", "declare", "observing"),
     "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "fetch": ("Http",),
     "info": ("damage", "info", "returned"),
+    "listing": ("Row", "for_level", "listed", "overview"),
     "observed": ("Observed",),
     "render": ("Facts",),
-    "request": ("with_parts",),
+    "request": ("Request", "parse_request", "with_parts"),
     "rollback": ("Way", "exact", "way_back"),
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
     "target": ("Target", "from_facts", "misfit", "parse_triple"),
+    "updated": ("About", "Update", "about", "add", "update"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "DEFAULT_ROOT",
+    "About",
     "AgentError",
+    "Build",
+    "Catalogue",
     "Completed",
     "Decision",
     "DeclarationError",
     "Desired",
     "Facts",
+    "Http",
     "NoBuildError",
     "Observed",
+    "Request",
+    "Row",
     "StandalonePythonError",
     "Supply",
     "Target",
     "TransportError",
+    "Update",
     "Way",
+    "about",
+    "add",
     "carry_out",
     "damage",
     "decide",
     "declare",
+    "default_root",
     "describe",
     "exact",
+    "for_level",
     "from_facts",
     "info",
     "is_local",
+    "listed",
     "misfit",
     "observe",
     "observing",
+    "overview",
+    "parse_request",
     "parse_triple",
     "predict",
     "read",
+    "resolve",
     "returned",
+    "update",
     "way_back",
     "with_parts",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
@@ -15,6 +16,8 @@ from .core import Completed, TransportError
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+_NO_PROC = 71  # an exit code that a shell doesn't have for anything
 
 
 class LocalHost:
@@ -94,8 +97,15 @@ class ImageHost:
         return there
 
     def _enterable(self) -> None:
-        if (tried := self.run("exit 0")).code == 0:
+        tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
+        if tried.code == 0:
             return
+        if tried.code == _NO_PROC:
+            # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
+            raise TransportError(
+                f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
+                f"'mount -t proc proc {self._image}/proc'"
+            )
         said = " ".join(tried.errors.split())
         why = (
             "its shell is for another architecture, or its loader is missing: run this on a machine of that architecture"

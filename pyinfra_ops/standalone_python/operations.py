@@ -136,7 +136,8 @@ def interpreters(
     + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
     + checksum: the sha256 of that single archive
     + token: a bearer token for the source's own host; it is sent nowhere else and is never shown
-    + catalogue: the builds that are known: ``bundled``, or a path here, or an http(s) URL
+    + catalogue: the builds that are known: ``bundled``, ``updated`` (by ``standalone-python catalogue update`` here), or a path
+      here, or an http(s) URL
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
     + compile_bytecode: compile the standard library when installing

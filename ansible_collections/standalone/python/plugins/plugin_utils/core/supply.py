@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def is_local(text: str) -> bool:
     """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
-    return text not in ("", "upstream", "bundled") and "://" not in text
+    return text not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 class Supply:
