@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
-from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import Kept, load, write
+from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Kept, load, write
 from ansible_collections.standalone.python.plugins.plugin_utils.core.upstream import API, read_rows, refresh, render
 
 

@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.listing import Row, for_level, listed, overview
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
     from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request, parse_request, with_parts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, Update, about, add, update
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
     "cache": ("default_root",),
@@ -57,13 +58,14 @@ _ROOMS = {
     "info": ("damage", "info", "returned"),
     "listing": ("Row", "for_level", "listed", "overview"),
     "observed": ("Observed",),
+    "renew": ("Update", "add", "update"),
     "render": ("Facts",),
     "request": ("Request", "parse_request", "with_parts"),
     "rollback": ("Way", "exact", "way_back"),
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
     "target": ("Target", "from_facts", "misfit", "parse_triple"),
-    "updated": ("About", "Update", "about", "add", "update"),
+    "updated": ("About", "about"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -31,6 +30,8 @@ class LocalHost:
 
     def __exit__(self, *_error: object) -> None:
         if self._folder:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, script: str) -> Completed:
@@ -39,6 +40,7 @@ class LocalHost:
     def upload(self, path: Path, name: str) -> str:
         # A copy, as the agent removes what it has unpacked: a hard link would alter the times by which the cache knows its file,
         # and gzip and zstd pass over a symbolic one.
+        import shutil
         import tempfile
 
         try:
@@ -59,8 +61,10 @@ class ImageHost:
     """
 
     def __init__(self, folder: str) -> None:
+        from shutil import which
+
         self._image = os.path.abspath(folder)
-        self._chroot = shutil.which("chroot") or shutil.which("chroot", path=_SYSTEM_PATH) or ""
+        self._chroot = which("chroot") or which("chroot", path=_SYSTEM_PATH) or ""
         self._folder = ""
         if not os.path.isdir(self._image):
             raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")

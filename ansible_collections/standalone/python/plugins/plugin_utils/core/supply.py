@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .catalogue import Build, Catalogue, resolve
+from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired
 from .errors import DeclarationError
 from .request import Request, parse_request, with_parts
@@ -52,6 +52,8 @@ class Supply:
 
     @cached_property
     def catalogue(self) -> Catalogue:
+        if self._desired.catalogue in ("", "bundled") and self.source.kind in ("upstream", "url"):
+            return bundled()  # without the store, which takes longer to import than a row to find
         return self.store.catalogue(self.source, self._desired.catalogue)
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
