@@ -20,6 +20,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
         DEFAULT_ROOT,
         OPTIONS,
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
         observe,
         read,
     )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.listing import Row, for_level, listed, overview
     from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import (
         Changes,
         Lock,
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
     from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
         Request,
         canonical,
@@ -62,46 +67,61 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
+    "cache": ("default_root",),
+    "catalogue": ("Build", "Catalogue", "resolve"),
     "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
     "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "fetch": ("Http",),
     "info": ("damage", "info", "returned"),
+    "listing": ("Row", "for_level", "listed", "overview"),
     "lock": (
         *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "read_lock"),
         *("renew", "size_of", "slots", "stale", "write_lock"),
     ),
     "observed": ("Observed",),
+    "renew": ("Update", "add", "update"),
     "render": ("Facts",),
     "request": ("Request", "canonical", "parse_request", "with_parts"),
     "rollback": ("Way", "exact", "way_back"),
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
     "target": ("Target", "from_facts", "misfit", "parse_triple"),
+    "updated": ("About", "about"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "DEFAULT_ROOT",
     "OPTIONS",
+    "About",
     "AgentError",
+    "Build",
+    "Catalogue",
     "Changes",
     "Completed",
     "Decision",
     "DeclarationError",
     "Desired",
     "Facts",
+    "Http",
     "Lock",
     "Locked",
     "NoBuildError",
     "Observed",
     "Request",
+    "Row",
     "Slot",
     "StandalonePythonError",
     "Supply",
     "Target",
     "TransportError",
+    "Update",
     "Way",
+    "about",
+    "add",
     "add_command",
     "canonical",
     "carry_out",
@@ -109,24 +129,30 @@ __all__ = [
     "damage",
     "decide",
     "declare",
+    "default_root",
     "describe",
     "exact",
+    "for_level",
     "from_facts",
     "info",
     "is_local",
+    "listed",
     "misfit",
     "observe",
     "observing",
+    "overview",
     "parse_request",
     "parse_triple",
     "predict",
     "read",
     "read_lock",
     "renew",
+    "resolve",
     "returned",
     "size_of",
     "slots",
     "stale",
+    "update",
     "way_back",
     "with_parts",
     "write_lock",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
@@ -15,6 +15,8 @@ from .core import Completed, TransportError
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+_NO_PROC = 71  # an exit code that a shell doesn't have for anything
 
 
 class LocalHost:
@@ -28,6 +30,8 @@ class LocalHost:
 
     def __exit__(self, *_error: object) -> None:
         if self._folder:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, script: str) -> Completed:
@@ -36,6 +40,7 @@ class LocalHost:
     def upload(self, path: Path, name: str) -> str:
         # A copy, as the agent removes what it has unpacked: a hard link would alter the times by which the cache knows its file,
         # and gzip and zstd pass over a symbolic one.
+        import shutil
         import tempfile
 
         try:
@@ -56,8 +61,10 @@ class ImageHost:
     """
 
     def __init__(self, folder: str) -> None:
+        from shutil import which
+
         self._image = os.path.abspath(folder)
-        self._chroot = shutil.which("chroot") or shutil.which("chroot", path=_SYSTEM_PATH) or ""
+        self._chroot = which("chroot") or which("chroot", path=_SYSTEM_PATH) or ""
         self._folder = ""
         if not os.path.isdir(self._image):
             raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")
@@ -94,8 +101,15 @@ class ImageHost:
         return there
 
     def _enterable(self) -> None:
-        if (tried := self.run("exit 0")).code == 0:
+        tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
+        if tried.code == 0:
             return
+        if tried.code == _NO_PROC:
+            # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
+            raise TransportError(
+                f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
+                f"'mount -t proc proc {self._image}/proc'"
+            )
         said = " ".join(tried.errors.split())
         why = (
             "its shell is for another architecture, or its loader is missing: run this on a machine of that architecture"

@@ -137,7 +137,8 @@ def interpreters(
     + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
     + checksum: the sha256 of that single archive
     + token: a bearer token for the source's own host; it is sent nowhere else and is never shown
-    + catalogue: the builds that are known: ``bundled``, or a path here, or an http(s) URL
+    + catalogue: the builds that are known: ``bundled``, ``updated`` (by ``standalone-python catalogue update`` here), or a path
+      here, or an http(s) URL
     + lockfile: the path of a lock file here, as ``standalone-python lock`` makes it; with it a request means exactly the build
       that is locked for it on the host's target, the catalogue is not used, and a request that is missing is an error
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)

@@ -27,14 +27,14 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
     frozenset({"mirror", "render", "supply"}),
-    frozenset({"info", "lock", "rollback", "store", "updated", "plan"}),
+    frozenset({"info", "lock", "renew", "rollback", "store", "updated", "plan"}),
     frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "updated", "mirror", "lock", "cli"})
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew", "updated", "mirror", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "catalogue": {"os", "open"},

@@ -127,8 +127,10 @@ options:
   catalogue:
     description:
       - The builds that are known. V(bundled) is the catalogue that comes with the collection.
+      - V(updated) is that with what C(standalone-python catalogue update) has last added to it in the cache of the user who runs
+        Ansible.
       - Otherwise the path of a file on the controller or an http or https URL, with lines of tag, file name and sha256 separated
-        by tabs.
+        by tabs, and perhaps the size.
     type: str
     default: bundled
   lockfile:

@@ -100,11 +100,32 @@ class _Partial:
     path: Path
     url: str = ""
     validator: str = ""
+    # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
+    conditional: bool = False
+    etag: str = ""
+    following: str = ""
+    unchanged: bool = False
 
     def offset(self, url: str) -> int:
-        if url != self.url or not self.validator or not self.path.exists():
+        if self.conditional or url != self.url or not self.validator or not self.path.exists():
             return 0
         return self.path.stat().st_size
+
+    def headers(self, offset: int) -> dict[str, str]:
+        if self.conditional:
+            # Lists of releases are twenty times as long unpacked.
+            return {"Accept-Encoding": "gzip"} | ({"If-None-Match": self.etag} if self.etag else {})
+        return {"Range": f"bytes={offset}-", "If-Range": self.validator} if offset else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server says beside a text: its entity tag, and the URL of the next page (RFC 8288, ``rel="next"``);
+    each may be empty. ``changed``: the text came; else the one that is known is still it."""
+
+    etag: str
+    following: str
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +144,26 @@ class Http:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        part = _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
+        self._fetch(urls, to, _partial(to), max_bytes, expect)
+
+    def fetch_if_changed(self, url: str, to: Path, *, etag: str, max_bytes: int) -> Fetched:
+        """Make ``to`` the text at an address, unless it is still the one that had the entity tag.
+
+        :raises ContentError: what came is not what was expected: a page, a part, too much
+        :raises TransportError: it could not be had, or not be written
+        """
+        part = _partial(to)
+        part.conditional, part.etag = True, etag
+        self._fetch((url,), to, part, max_bytes, "text")
+        return Fetched(part.etag, part.following, not part.unchanged)
+
+    def _fetch(self, urls: Sequence[str], to: Path, part: _Partial, max_bytes: int, expect: Expect) -> None:
         try:
             failures, rounds = self._attempts(urls, part, max_bytes, expect)
             if not failures:
-                with _writing(to):
-                    os.replace(part.path, to)
+                if not part.unchanged:
+                    with _writing(to):
+                        os.replace(part.path, to)
                 return
         finally:
             part.path.unlink(missing_ok=True)
@@ -199,12 +234,13 @@ class Http:
 
         try:
             offset = part.offset(url)
-            response = self._open(
-                session, url, {"Range": f"bytes={offset}-", "If-Range": part.validator} if offset else {}
-            )
+            response = self._open(session, url, part.headers(offset))
             if isinstance(response, _Failure):
                 return response
             with response:
+                if part.conditional and part.etag and response.status_code == 304:
+                    part.unchanged = True
+                    return None
                 return (
                     _refused(response, url, expect)
                     or _receive(response, url, part, offset, max_bytes, expect)
@@ -289,6 +325,10 @@ def _session() -> Iterator[requests.Session]:
         yield session
 
 
+def _partial(to: Path) -> _Partial:
+    return _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
+
+
 def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure | None:
     status = response.status_code
     if status in (200, 206):
@@ -303,6 +343,9 @@ def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure 
         if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
         else ADVICE.get(status, ADVICE_SERVER)
     )
+    # GitHub's limit of calls an hour: to ask again at once is no use.
+    if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
+        return _Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
     return _Failure(
         f"answered {status} {response.reason or ''}".rstrip(),
         advice,
@@ -341,6 +384,9 @@ def _receive(
         )
     start = offset if response.status_code == 206 else 0
     part.url, part.validator = url, _validator(response.headers)
+    if part.conditional:
+        part.etag = response.headers.get("ETag", "")
+        part.following = response.links.get("next", {}).get("url", "")
     length = response.headers.get("Content-Length", "")
     too_large = _Failure(
         f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True

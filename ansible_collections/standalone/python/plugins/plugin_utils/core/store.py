@@ -126,8 +126,8 @@ class Store:
         """The builds to choose from.
 
         :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what a
-            folder that is the source holds, else the bundled catalogue. An archive that is the source is
-            the only one.
+            folder that is the source holds, else the bundled catalogue; ``updated`` that with what this
+            user's last update has added. An archive that is the source is the only one.
         :raises ContentError: it can't be read as a catalogue
         :raises TransportError: it can't be had, and no copy is kept
         """
@@ -137,6 +137,10 @@ class Store:
             return self._catalogue_of_archive(source)
         if catalogue in ("", "bundled"):
             return _catalogue_of_folder(source.location) if source.kind == "folder" else bundled()
+        if catalogue == "updated":
+            from .updated import updated
+
+            return updated(self.root)
         if "://" in catalogue:
             address = parse_url(catalogue, "catalogue")
             with usable(self.root):

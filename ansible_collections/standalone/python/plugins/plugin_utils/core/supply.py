@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .catalogue import Build, Catalogue, resolve
+from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired
 from .errors import DeclarationError
 from .lock import Lock, Locked, Slot, locked_build, read_lock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_local(text: str) -> bool:
     """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
-    return text not in ("", "upstream", "bundled") and "://" not in text
+    return text not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 class Supply:
@@ -56,6 +56,8 @@ class Supply:
 
     @cached_property
     def catalogue(self) -> Catalogue:
+        if self._desired.catalogue in ("", "bundled") and self.source.kind in ("upstream", "url"):
+            return bundled()  # without the store, which takes longer to import than a row to find
         return self.store.catalogue(self.source, self._desired.catalogue)
 
     @cached_property
