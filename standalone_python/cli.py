@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -22,7 +21,15 @@ FAILED, DIFFERS, USAGE = 1, 2, 64
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "mirror": ("standalone_python.commands.mirror:group", "Keep a folder of builds that any web server can serve."),
+    "plan": ("standalone_python.commands.machine:plan", "say what a declaration would change on this machine"),
+    "apply": ("standalone_python.commands.machine:apply", "make this machine as a declaration says"),
+    "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
+    "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
+    "rollback": ("standalone_python.commands.machine:rollback", "return a stable link to the kept build before"),
+    "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
+    "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
+    "catalogue": ("standalone_python.commands.catalogue:catalogue", "what exists: list, show, update"),
+    "mirror": ("standalone_python.commands.mirror:group", "a folder of builds for any web server: sync, verify, export"),
 }
 
 
@@ -43,7 +50,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(version("standalone-python"))
+@click.version_option(package_name="standalone-python")
 def group() -> None:
     """Keep python-build-standalone interpreters: on this machine, in images, and for a fleet.
 

@@ -77,8 +77,9 @@ def _sync(
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
     supply = Supply.of(source=source, catalogue=catalogue)
     locked = read_lock(lockfile).builds if lockfile else ()
-    sizes = {path_of(entry.build): entry.size for entry in locked if entry.size}
     wanted = (*(entry.build for entry in locked), *asked(supply, requests, triples, flavors))
+    sizes = {path_of(build): build.size for build in wanted if build.size}
+    sizes |= {path_of(entry.build): entry.size for entry in locked if entry.size}
     if dry_run:
         plan = survey(dest, wanted, prune=prune, jobs=jobs)
     else:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, work = tmp_path_factory.mktemp("releases"), tmp_path_factory.mktemp("work")
     for number, (tag, name) in enumerate(ARCHIVES):
         magic = b"\x28\xb5\x2f\xfd" if name.endswith("zst") else b"\x1f\x8b"
-        (work / name).write_bytes(magic + random.Random(number).randbytes(SIZE))
+        (work / name).write_bytes(magic + random.Random(number).randbytes(SIZE))  # noqa: S311 # noise
         put(folder, tag, work / name)
     write_catalogue(folder, folder / "catalogue.tsv")
     return folder
@@ -113,8 +114,7 @@ def true(dest: Path, releases: Path, *paths: str) -> None:
     builds = []
     for path in paths:
         tag, name = path.split("/")
-        build = parse_filename(name, tag)
-        builds.append(type(build)(*(getattr(build, field) for field in build.__slots__[:-1]), digest(releases / path)))
+        builds.append(replace(parse_filename(name, tag), sha256=digest(releases / path)))
     expected = lists(builds)
     found = {str(path.relative_to(dest)): path.read_text() for path in (*dest.glob("*/SHA256SUMS"), dest / "catalogue.tsv")}
     assert found == expected
@@ -172,8 +172,7 @@ def test_flavors_targets_and_what_was_there_before(mirror: Mirror, releases: Pat
 def test_lock_file(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
     def locked(request: str, target: str, path: str) -> Locked:
         tag, name = path.split("/")
-        build = parse_filename(name, tag)
-        known = type(build)(*(getattr(build, field) for field in build.__slots__[:-1]), digest(releases / path))
+        known = replace(parse_filename(name, tag), sha256=digest(releases / path))
         return Locked(request, target, known, f"https://upstream.example/{path}", SIZE + 2)
 
     write_lock(str(tmp_path / "lock.json"), Lock((locked("3.12", TRIPLE, OLD), locked("3.13", OTHER, NEW_MAC))))
@@ -239,7 +238,7 @@ def test_killed_then_completed(
 def test_what_was_left_is_part_of_something_else(mirror: Mirror, web: Web, releases: Path, tmp_path: Path, how: str) -> None:
     dest = tmp_path / "dest"
     (dest / ".mirror").mkdir(parents=True)
-    tag, name = NEW.split("/")
+    name = Path(NEW).name
     (dest / ".mirror" / f"{name}.{digest(releases / NEW)[:12]}.part").write_bytes(b"\x1f\x8b" + bytes(5000))
     mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--source", web.url(how))
     true(dest, releases, NEW)

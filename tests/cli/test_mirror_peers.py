@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def run(home: Path, *command: str, code: int = 0, **environment: str) -> str:
+def run(home: Path, *command: str, settings: Mapping[str, str] = {}, code: int = 0) -> str:
     """All that a program prints, with nothing of the environment of who runs the tests."""
     clean = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
@@ -47,7 +47,7 @@ def run(home: Path, *command: str, code: int = 0, **environment: str) -> str:
         "PYTHONPATH": str(REPOSITORY),
         "STANDALONE_PYTHON_CACHE": str(home / "cache"),
     }
-    done = subprocess.run(command, capture_output=True, text=True, env={**clean, **environment}, cwd=home, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env={**clean, **settings}, cwd=home, timeout=300)
     printed = done.stdout + done.stderr
     assert done.returncode == code, printed
     return done.stdout if not code and done.stdout else printed
@@ -91,7 +91,7 @@ def starts(python: Path, version: str) -> None:
     assert said.stdout.startswith(version)
 
 
-def uv(home: Path, *arguments: str, code: int = 0, **environment: str) -> str:
+def uv(home: Path, settings: Mapping[str, str], *arguments: str, code: int = 0) -> str:
     own = {
         "UV_NO_CONFIG": "1",
         "UV_PYTHON_PREFERENCE": "only-managed",
@@ -100,12 +100,12 @@ def uv(home: Path, *arguments: str, code: int = 0, **environment: str) -> str:
         "UV_CACHE_DIR": str(home / "uv-cache"),
         "UV_HTTP_RETRIES": "0",
     }
-    return run(home, program("uv"), *arguments, code=code, **own, **environment)
+    return run(home, program("uv"), *arguments, settings={**own, **settings}, code=code)
 
 
 def test_uv_with_its_list_from_the_mirror(dest: Path, url: str, served: Web, tmp_path: Path) -> None:
     (dest / "uv.json").write_text(run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "uv", "--url", url))
-    uv(tmp_path, "python", "install", "3.13", UV_PYTHON_DOWNLOADS_JSON_URL=f"{url}/uv.json")
+    uv(tmp_path, {"UV_PYTHON_DOWNLOADS_JSON_URL": f"{url}/uv.json"}, "python", "install", "3.13")
     starts(next((tmp_path / "uv").glob("cpython-3.13*-linux-*")) / "bin/python3.13", PBS_VERSION)
     assert [asked.path.rpartition("/")[2] for asked in served.asked] == ["uv.json", f"cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"]
 
@@ -116,7 +116,8 @@ def test_uv_checks_what_the_list_says(dest: Path, url: str, tmp_path: Path) -> N
     for entry in told.values():
         entry["sha256"] = "0" * 64
     (tmp_path / "uv.json").write_text(json.dumps(told))
-    said = uv(tmp_path, "python", "install", "3.13", code=1, UV_PYTHON_DOWNLOADS_JSON_URL=(tmp_path / "uv.json").as_uri())
+    settings = {"UV_PYTHON_DOWNLOADS_JSON_URL": (tmp_path / "uv.json").as_uri()}
+    said = uv(tmp_path, settings, "python", "install", "3.13", code=1)
     assert "hash" in said.lower()
 
 
@@ -126,14 +127,14 @@ def test_uv_with_upstreams_list_and_the_mirror(dest: Path, url: str, served: Web
     listed = run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "uv", "--url", upstream)
     (tmp_path / "uv.json").write_text(listed)
     settings = {"UV_PYTHON_DOWNLOADS_JSON_URL": (tmp_path / "uv.json").as_uri(), "UV_PYTHON_INSTALL_MIRROR": url}
-    uv(tmp_path, "python", "install", "3.13", **settings)
+    uv(tmp_path, settings, "python", "install", "3.13")
     starts(next((tmp_path / "uv").glob("cpython-3.13*-linux-*")) / "bin/python3.13", PBS_VERSION)
     assert served.count("plain") == 1
 
 
 def test_uv_with_the_list_that_it_brings(url: str, served: Web, tmp_path: Path) -> None:
     """It asks the mirror for the right file, and refuses a stand-in for upstream's checksum."""
-    said = uv(tmp_path, "python", "install", PBS_VERSION, code=1, UV_PYTHON_INSTALL_MIRROR=url)
+    said = uv(tmp_path, {"UV_PYTHON_INSTALL_MIRROR": url}, "python", "install", PBS_VERSION, code=1)
     (asked,) = served.asked
     assert asked.path == f"/plain/{UPSTREAMS_PATH}/{PBS_TAG}/cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
     assert "hash mismatch" in said.lower()
@@ -141,7 +142,8 @@ def test_uv_with_the_list_that_it_brings(url: str, served: Web, tmp_path: Path) 
 
 def test_pbs_installer(url: str, served: Web, tmp_path: Path) -> None:
     """Its base URL is a release's: it puts nothing but the file's name after it. Of this old build it knows no checksum."""
-    run(tmp_path, program("pbs-install"), "3.10.0", "-d", str(tmp_path / "pbs"), PBS_INSTALLER_BASE_URL=f"{url}/{OLD_TAG}")
+    settings = {"PBS_INSTALLER_BASE_URL": f"{url}/{OLD_TAG}"}
+    run(tmp_path, program("pbs-install"), "3.10.0", "-d", str(tmp_path / "pbs"), settings=settings)
     starts(tmp_path / "pbs/bin/python3.10", "3.10.")
     assert [asked.path for asked in served.asked] == [f"/plain/{UPSTREAMS_PATH}/{OLD_TAG}/{OLD_NAME}"]
 
@@ -149,7 +151,7 @@ def test_pbs_installer(url: str, served: Web, tmp_path: Path) -> None:
 def test_pbs_installer_with_a_build_whose_checksum_it_knows(dest: Path, url: str, served: Web, tmp_path: Path) -> None:
     name = f"cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
     settings = {"PBS_INSTALLER_BASE_URL": f"{url}/{PBS_TAG}"}
-    said = run(tmp_path, program("pbs-install"), PBS_VERSION, "-d", str(tmp_path / "pbs"), code=1, **settings)
+    said = run(tmp_path, program("pbs-install"), PBS_VERSION, "-d", str(tmp_path / "pbs"), code=1, settings=settings)
     assert [asked.path for asked in served.asked] == [f"/plain/{UPSTREAMS_PATH}/{PBS_TAG}/{name}"]
     assert "Checksum mismatch" in said
     assert f"got {hashlib.sha256((dest / PBS_TAG / name).read_bytes()).hexdigest()}" in said
@@ -158,10 +160,10 @@ def test_pbs_installer_with_a_build_whose_checksum_it_knows(dest: Path, url: str
 def test_hatch(url: str, served: Web, tmp_path: Path) -> None:
     address = f"{url}/{PBS_TAG}/cpython-{PBS_VERSION}%2B{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
     settings = {"HATCH_PYTHON_CUSTOM_SOURCE_3_13": address, "HATCH_DATA_DIR": str(tmp_path / "hatch")}
-    run(tmp_path, program("hatch"), "python", "install", "3.13", "--private", **settings)
+    run(tmp_path, program("hatch"), "python", "install", "3.13", "--private", settings=settings)
     starts(tmp_path / "hatch/pythons/3.13/python/bin/python3", PBS_VERSION)
     assert served.count("plain") == 1
-    assert PBS_VERSION in run(tmp_path, program("hatch"), "python", "show", "--ascii", **settings)
+    assert PBS_VERSION in run(tmp_path, program("hatch"), "python", "show", "--ascii", settings=settings)
 
 
 def test_hatch_elsewhere(url: str, served: Web, tmp_path: Path) -> None:
@@ -170,8 +172,8 @@ def test_hatch_elsewhere(url: str, served: Web, tmp_path: Path) -> None:
     (served.folder / "short").symlink_to(served.folder / UPSTREAMS_PATH)
     address = f"{served.url('plain')}/short/{PBS_TAG}/cpython-{PBS_VERSION}%2B{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
     settings = {"HATCH_PYTHON_CUSTOM_SOURCE_3_13": address, "HATCH_DATA_DIR": str(tmp_path / "hatch")}
-    run(tmp_path, program("hatch"), "python", "install", "3.13", "--private", **settings)
-    assert "Unknown distribution source" in run(tmp_path, program("hatch"), "python", "show", code=1, **settings)
+    run(tmp_path, program("hatch"), "python", "install", "3.13", "--private", settings=settings)
+    assert "Unknown distribution source" in run(tmp_path, program("hatch"), "python", "show", code=1, settings=settings)
 
 
 @pytest.mark.parametrize("how", ["folder", "url"])

@@ -217,11 +217,15 @@ def serve(answers: dict[str, Sequence[Answer]]) -> Iterator[Server]:
                 self.send_header("Connection", "close")
                 self.close_connection = True
             self.end_headers()
+            if self.command == "HEAD":
+                return
             self.wfile.write(body if answer.cut is None else body[: answer.cut])
             if answer.cut is not None:
                 self.wfile.flush()
                 time.sleep(answer.stall)
                 self.close_connection = True
+
+        do_HEAD = do_GET
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass

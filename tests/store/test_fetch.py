@@ -391,6 +391,34 @@ def test_endless_redirects(to: Path) -> None:
         get(to, server, "/a")
 
 
+def test_a_size_is_asked_for_without_the_content_and_with_each_hosts_own_credentials() -> None:
+    with serve({"/b": [GOOD]}) as server:
+        server.answers["/a"] = [Answer(302, headers={"Location": server.url("/b", host="localhost")})]
+        assert http(SECRET, server.url("/"))[0].size([server.url("/gone"), server.url("/a")]) == len(ARCHIVE)
+    assert [(path, asked.get("authorization")) for path, asked in server.asked] == [
+        ("/gone", f"Bearer {SECRET}"),
+        ("/a", f"Bearer {SECRET}"),
+        ("/b", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(405), "answered 405 Method Not Allowed"),
+        (Answer(503), "answered 503 Service Unavailable; try again later"),
+        (Answer(200, b"<html>", headers={"Content-Type": "text/html"}), "sent an HTML page"),
+        (Answer(200, ARCHIVE, length=False), "doesn't say it"),
+        (Answer(302, headers={"Location": "ftp://a/b"}), "is, or redirects to, something that is no"),
+    ],
+)
+def test_a_size_that_is_not_told_is_asked_for_once(answer: Answer, said: str) -> None:
+    with serve({"/build.tar.gz": [answer]}) as server, pytest.raises(StandalonePythonError, match=said) as caught:
+        http()[0].size([server.url("/build.tar.gz")])
+    assert str(caught.value).startswith("the size of build.tar.gz could not be fetched: http://")
+    assert server.count("/build.tar.gz") == 1
+
+
 def test_netrc_is_for_its_host(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine 127.0.0.1 login user password {SECRET}\n")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -85,6 +84,8 @@ class Sink:
     """A file being written, hashed and counted."""
 
     def __init__(self, file: BinaryIO) -> None:
+        import hashlib
+
         self.file = file
         self.digest = hashlib.sha256()
         self.size = 0

@@ -124,14 +124,32 @@ class _Partial:
     checked: bool = False
     watch: Watch | None = None
     instead: str = "have the cache elsewhere with STANDALONE_PYTHON_CACHE"
+    # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
+    conditional: bool = False
+    etag: str = ""
+    following: str = ""
+    unchanged: bool = False
 
-    def range(self, url: str) -> dict[str, str]:
-        """The headers that ask for what is missing; none where all has to be sent."""
+    def headers(self, url: str) -> dict[str, str]:
+        """What asks for what is missing, or for what changed."""
+        if self.conditional:
+            # Lists of releases are twenty times as long unpacked.
+            return {"Accept-Encoding": "gzip"} | ({"If-None-Match": self.etag} if self.etag else {})
         same = url == self.url and bool(self.validator)
         if not (same or self.checked) or not self.path.exists() or not self.path.stat().st_size:
             return {}
         condition = {"If-Range": self.validator} if same else {}
         return {"Range": f"bytes={self.path.stat().st_size}-", **condition}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server says beside a text: its entity tag, and the URL of the next page (RFC 8288, ``rel="next"``);
+    each may be empty. ``changed``: the text came; else the one that is known is still it."""
+
+    etag: str
+    following: str
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +168,25 @@ class Http:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        part = _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
+        self._fetch(urls, to, _partial(to), max_bytes, expect)
+
+    def fetch_if_changed(self, url: str, to: Path, *, etag: str, max_bytes: int) -> Fetched:
+        """Make ``to`` the text at an address, unless it is still the one that had the entity tag.
+
+        :raises ContentError: what came is not what was expected: a page, a part, too much
+        :raises TransportError: it could not be had, or not be written
+        """
+        part = _partial(to)
+        part.conditional, part.etag = True, etag
+        self._fetch((url,), to, part, max_bytes, "text")
+        return Fetched(part.etag, part.following, not part.unchanged)
+
+    def _fetch(self, urls: Sequence[str], to: Path, part: _Partial, max_bytes: int, expect: Expect) -> None:
         try:
             self._all(urls, part, max_bytes, expect)
-            with _writing(part):
-                os.replace(part.path, to)
+            if not part.unchanged:
+                with _writing(part):
+                    os.replace(part.path, to)
         finally:
             part.path.unlink(missing_ok=True)
 
@@ -178,6 +210,7 @@ class Http:
     def size(self, urls: Sequence[str]) -> int:
         """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
 
+        :raises ContentError: what they say is of something else, such as a page
         :raises TransportError: none of them says
         """
         failures: dict[str, _Failure] = {}
@@ -194,7 +227,7 @@ class Http:
         import urllib3
 
         try:
-            response = self._open(session, url, {}, "HEAD")
+            response = self._open(session, url, {}, head=True)
             if isinstance(response, _Failure):
                 return response
             with response:
@@ -237,11 +270,14 @@ class Http:
         import urllib3
 
         try:
-            headers = part.range(url)
+            headers = part.headers(url)
             response = self._open(session, url, headers)
             if isinstance(response, _Failure):
                 return response
             with response:
+                if part.conditional and part.etag and response.status_code == 304:
+                    part.unchanged = True
+                    return None
                 if response.status_code == 416:
                     # There is nothing after what we have: it is part of something else.
                     part.path.unlink(missing_ok=True)
@@ -257,14 +293,13 @@ class Http:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
     def _open(
-        self, session: requests.Session, url: str, headers: dict[str, str], method: str = "GET"
+        self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
     ) -> requests.Response | _Failure:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
         for _unused in range(MOST_REDIRECTS):
-            response = session.request(
-                method,
+            response = (session.head if head else session.get)(
                 bare(at),
                 headers=headers,
                 auth=_Header(self._authorization(at, url)),
@@ -336,6 +371,10 @@ def _session() -> Iterator[requests.Session]:
         yield session
 
 
+def _partial(to: Path) -> _Partial:
+    return _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
+
+
 def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure | None:
     status = response.status_code
     if status in (200, 206):
@@ -350,6 +389,9 @@ def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure 
         if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
         else ADVICE.get(status, ADVICE_SERVER)
     )
+    # GitHub's limit of calls an hour: to ask again at once is no use.
+    if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
+        return _Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
     return _Failure(
         f"answered {status} {response.reason or ''}".rstrip(),
         advice,
@@ -391,6 +433,9 @@ def _receive(
         )
     start = offset if response.status_code == 206 else 0
     part.url, part.validator = url, _validator(response.headers)
+    if part.conditional:
+        part.etag = response.headers.get("ETag", "")
+        part.following = response.links.get("next", {}).get("url", "")
     length = response.headers.get("Content-Length", "")
     too_large = _Failure(
         f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True

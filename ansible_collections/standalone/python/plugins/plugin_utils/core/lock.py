@@ -8,7 +8,7 @@ Each entry is an object of its own with one fact a line, in a stable order, so t
 and target too.
 
 What it promises is content, by its sha256. Where the archive is fetched from is the option ``source``, so that a mirror may take
-upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody could say it.
+upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody says it.
 
 Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
 
@@ -76,10 +76,12 @@ class Lock:
     """
     :ivar builds: each (request, target) once
     :ivar declaration: the path of the file that declares the requests, from the lock file's folder; empty where not known
+    :ivar key: the key in that file that holds the declaration; empty where it is all of the file
     """
 
     builds: tuple[Locked, ...] = ()
     declaration: str = ""
+    key: str = ""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -184,9 +186,9 @@ def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Bui
     build = next((entry.build for entry in lock.builds if entry.key == key), None)
     if build is None:
         raise NoBuildError(_missing(lock, request, target, name))
-    reason = level_misfit(target, request.level) or misfit(target, build.triple)
-    if reason:
-        raise NoBuildError(f"{key[0]} is locked to {build.name} in {name}, and no such build can run on the host: it {reason}")
+    unfit = misfit(target, build.triple)
+    if reason := level_misfit(target, request.level) or (unfit and f"it {unfit}"):
+        raise NoBuildError(f"{key[0]} is locked to {build.name} in {name}, which can't run on the host: {reason}")
     return build
 
 
@@ -194,8 +196,9 @@ def add_command(lock: Lock, name: str, triple: str = "") -> str:
     """The command that brings a lock file up to its declaration, and to one more target."""
     declaration = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration)) if lock.declaration else "FILE"
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
+    key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]
-    return shlex.join(["standalone-python", "lock", declaration, "-o", name, *more])
+    return shlex.join(["standalone-python", "lock", declaration, *key, "-o", name, *more])
 
 
 def _missing(lock: Lock, request: Request, target: Target, name: str) -> str:
@@ -217,8 +220,8 @@ def format_lock(lock: Lock) -> str:
     :raises ContentError: a build without a sha256
     """
     entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
-    head = {"about": ABOUT, "lock": FORM} | ({"declaration": lock.declaration} if lock.declaration else {})
-    return json.dumps(head | {"builds": entries}, indent=2, ensure_ascii=False) + "\n"
+    from_ = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
+    return json.dumps({"about": ABOUT, "lock": FORM, **from_, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _entry(entry: Locked) -> dict[str, str | int]:
@@ -260,10 +263,11 @@ def parse_lock(text: str, name: str) -> Lock:
             f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
             "use the version that made it"
         )
-    unknown = sorted(set(said) - {"about", "lock", "declaration", "builds"})
-    declaration = said.get("declaration", "")
-    if unknown or not isinstance(declaration, str):
-        raise ContentError(f"the lock file {name} has {', '.join(unknown) or 'a declaration'} that means nothing: {_ANEW}")
+    declaration, key = said.get("declaration", ""), said.get("key", "")
+    unknown = sorted(set(said) - {"about", "lock", "declaration", "key", "builds"})
+    unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
+    if unknown:
+        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which means nothing there: {_ANEW}")
     entries: dict[tuple[str, str], Locked] = {}
     for number, element in enumerate(said["builds"], 1):
         try:
@@ -274,7 +278,7 @@ def parse_lock(text: str, name: str) -> Lock:
         if entry.key in entries:
             raise ContentError(f"the lock file {name} has {entry.request} for {entry.target} twice: {_ANEW}")
         entries[entry.key] = entry
-    return Lock(tuple(entries.values()), declaration)
+    return Lock(tuple(entries.values()), declaration, key)
 
 
 def _which(element: Any, number: int) -> str:
@@ -290,7 +294,8 @@ def _parse_entry(element: Any) -> Locked:
     if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
         raise ValueError(f"an entry has {', '.join(_KEYS)}, and nothing else")
     for key, value in element.items():
-        if type(value) is not _KEYS[key] or (isinstance(value, str) and not value.isprintable()):
+        right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
+        if not right or (isinstance(value, str) and not value.isprintable()):
             raise ValueError(f"{key} is {value!r}")
     if not re.fullmatch("[0-9a-f]{64}", element["sha256"]):
         raise ValueError(f"sha256 is {element['sha256']!r}, and has 64 hexadecimal digits")
@@ -344,7 +349,7 @@ def read_lock(path: str) -> Lock:
     """
     make = shlex.join(["standalone-python", "lock", "FILE", "-o", path, "--target", "TRIPLE"])
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise TransportError(f"the lock file {path} is not there: make it with: {make}") from None
@@ -368,7 +373,7 @@ def write_lock(path: str, lock: Lock) -> None:
 
     text = format_lock(lock)
     try:
-        with written(Path(os.path.realpath(path))) as file:
+        with written(Path(os.path.realpath(os.path.expanduser(path)))) as file:
             file.write(text.encode())
     except OSError as error:
         raise TransportError(
@@ -379,7 +384,7 @@ def write_lock(path: str, lock: Lock) -> None:
 def size_of(build: Build, source: Source, token: str = "") -> int:
     """How many bytes the archive of a build has, as the source says without sending it.
 
-    :raises TransportError: it can't be asked, or doesn't say
+    :raises StandalonePythonError: it can't be asked, or doesn't say
     """
     from .source import urls
 

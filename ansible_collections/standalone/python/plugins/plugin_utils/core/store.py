@@ -127,7 +127,8 @@ class Store:
 
         :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what the
             source itself says that it holds (a folder, and a server with a ``catalogue.tsv``), else the
-            bundled catalogue. An archive that is the source is the only one.
+            bundled catalogue; ``updated`` that with what this user's last update has added. An archive
+            that is the source is the only one.
         :raises ContentError: it can't be read as a catalogue
         :raises TransportError: it can't be had, and no copy is kept
         """
@@ -139,6 +140,10 @@ class Store:
             if source.kind == "folder":
                 return _catalogue_of_folder(source.location)
             return (self._own_catalogue(source) if source.kind == "url" else None) or bundled()
+        if catalogue == "updated":
+            from .updated import updated
+
+            return updated(self.root)
         if "://" in catalogue:
             address = parse_url(catalogue, "catalogue")
             with usable(self.root):
