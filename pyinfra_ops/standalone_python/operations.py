@@ -108,6 +108,7 @@ def interpreters(
     checksum: str | None = None,
     token: str | HiddenValue | None = None,
     catalogue: str | HiddenValue = "bundled",
+    lockfile: str | None = None,
     verify: Literal["quick", "full"] = "quick",
     externally_managed: bool = True,
     compile_bytecode: bool = False,
@@ -136,7 +137,10 @@ def interpreters(
     + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
     + checksum: the sha256 of that single archive
     + token: a bearer token for the source's own host; it is sent nowhere else and is never shown
-    + catalogue: the builds that are known: ``bundled``, or a path here, or an http(s) URL
+    + catalogue: the builds that are known: ``bundled``, ``updated`` (by ``standalone-python catalogue update`` here), or a path
+      here, or an http(s) URL
+    + lockfile: the path of a lock file here, as ``standalone-python lock`` makes it; with it a request means exactly the build
+      that is locked for it on the host's target, the catalogue is not used, and a request that is missing is an error
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
     + compile_bytecode: compile the standard library when installing

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.conformance.cases import Case, Place
 from tests.conformance.driver import Answer, Answers, FrontEnd, perform
 from tests.tools.deploy import Deployed, Hosts, operation, run_deploy
-from tests.tools.playbook import run_play
+from tests.tools.playbook import CACHE, run_play
+
+STANDALONE_PYTHON = Path(sys.executable).with_name("standalone-python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,29 @@ class Pyinfra:
         return {
             self.names.get(host, host): Answers(**{what: _answer(run, host) for what, run in runs.items()}) for host in self.hosts
         }
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """This machine by the command line."""
+
+    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+        return {"localhost": Answers(*(self._run(command, declared) for command in ("plan", "apply", "apply")))}
+
+    def _run(self, command: str, declared: Mapping[str, Any]) -> Answer:
+        done = subprocess.run(
+            [STANDALONE_PYTHON, command, "-", "--json"],
+            input=json.dumps(declared),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "STANDALONE_PYTHON_CACHE": str(CACHE)},
+        )
+        if done.returncode == 1:
+            assert not done.stdout, done.stdout
+            return Answer(False, (), done.stderr.removeprefix("standalone-python: ").strip())
+        told = json.loads(done.stdout)
+        assert done.returncode == (2 if command == "plan" and told["changed"] else 0), done
+        return Answer(told["changed"], tuple(told["plan"]))
 
 
 def _answer(run: Deployed, host: str) -> Answer:

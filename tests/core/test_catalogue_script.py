@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "catalogue.py"
 
@@ -90,6 +90,7 @@ def upstream() -> Iterator[Upstream]:
             here.requests.append((self.path, dict(self.headers), status))
             self.send_response(status)
             self.send_header("ETag", etag)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
             if status == 403:
                 self.send_header("X-RateLimit-Remaining", "0")
             if following:
@@ -148,8 +149,8 @@ def test_a_refresh_adds_rows_and_fills_in_checksums(upstream: Upstream, data: Pa
     assert refresh(upstream, data) == 0
     assert content(data) == {
         "3.9.tsv": f"20201020\t{OLD}\t-\n",
-        "3.12.tsv": f"20250205\t{C}\t{'c' * 64}\n",
-        "3.13.tsv": f"20250115\t{A}\t{'a' * 64}\n20250115\t{B}\t{'b' * 64}\n",
+        "3.12.tsv": f"20250205\t{C}\t{'c' * 64}\t1\n",
+        "3.13.tsv": f"20250115\t{A}\t{'a' * 64}\t1\n20250115\t{B}\t{'b' * 64}\t1\n",
     }
 
 
@@ -180,12 +181,12 @@ def test_since_passes_over_older_releases_wherever_they_are(upstream: Upstream, 
     upstream.release("20250205", {C: ""}, {C: "c" * 64})
     before = content(data)
     assert refresh(upstream, data, "--since", "20250201") == 0
-    assert content(data) == before | {"3.12.tsv": f"20250205\t{C}\t{'c' * 64}\n"}
+    assert content(data) == before | {"3.12.tsv": f"20250205\t{C}\t{'c' * 64}\t1\n"}
 
 
 def test_a_row_that_upstream_no_longer_has_stays(upstream: Upstream, data: Path) -> None:
     before = content(data)
-    upstream.release("20250115", {}, {})
+    upstream.release("20250115", {}, {"PYTHON.json": "0" * 64})
     assert refresh(upstream, data) == 0
     assert content(data) == before
 
@@ -220,8 +221,8 @@ def test_digest_and_checksum_must_agree(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (403, "answers 403, GitHub's limit is used up: set GITHUB_TOKEN, or wait for an hour"),
-        (500, "answers 500: try again later, or see whether it has moved"),
+        (403, "answered 403, its limit of calls an hour is used up; set GITHUB_TOKEN, or try again later"),
+        (404, "answered 404 Not Found; check the source, which needs upstream's layout TAG/FILE, and the release"),
     ],
 )
 def test_refusals(
@@ -230,7 +231,7 @@ def test_refusals(
     upstream.status = status
     before = content(data)
     assert refresh(upstream, data) == 1
-    assert capsys.readouterr().err == f"catalogue.py: {upstream.url}/releases?per_page=10 {words}\n"
+    assert capsys.readouterr().err == f"catalogue.py: releases could not be fetched: {upstream.url}/releases {words}\n"
     assert content(data) == before
 
 
@@ -242,43 +243,29 @@ def test_an_answer_that_is_no_list_of_releases(
     assert 'answers with no list of releases, but b\'[{"message": "hello"}]\'' in capsys.readouterr().err
 
 
-def test_an_upstream_that_is_not_there(
-    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = [
-        "--data",
-        str(data),
-        "refresh",
-        "--api",
-        "http://127.0.0.1:9/releases",
-        "--kept",
-        str(data / "kept"),
-    ]
-    assert script.main(options) == 1
-    assert "http://127.0.0.1:9/releases?per_page=10 can't be had: " in capsys.readouterr().err
+def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
+    kept = script.Kept(tmp_path / "kept", script.Http(backoff=()))
+    with pytest.raises(TransportError, match=r"http://127.0.0.1:9/releases could not be reached: Connection refused"):
+        kept("http://127.0.0.1:9/releases?per_page=10")
 
 
-def test_the_token_goes_to_github_only(
-    upstream: Upstream, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_token_goes_to_github_only(upstream: Upstream, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which hosts are GitHub, tests/store/test_fetch.py asks."""
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     upstream.release("20250115", {A: ""}, {A: "a" * 64})
     assert refresh(upstream, data) == 0
     assert upstream.requests
     assert not any("Authorization" in headers for _, headers, _ in upstream.requests)
 
-    kept = script.Kept(tmp_path / "kept2", "secret")
-    sent: list[dict[str, str]] = []
 
-    def get(url: str, headers: dict[str, str], **_: object) -> None:
-        sent.append(headers)
-        raise ContentError("enough")
-
-    monkeypatch.setattr(kept._session, "get", get)
-    for url in (script.API, "http://api.github.com/x", "https://api.github.com.example/x"):
-        with pytest.raises(ContentError):
-            kept(url)
-    assert [headers.get("Authorization") for headers in sent] == ["Bearer secret", None, None]
+def test_what_was_kept_and_is_damaged_is_fetched_anew(upstream: Upstream, data: Path) -> None:
+    upstream.release("20250115", {A: ""}, {A: "a" * 64})
+    assert refresh(upstream, data) == 0
+    for path in (data.parent / "kept").iterdir():
+        path.write_bytes(path.read_bytes()[:-3])
+    upstream.requests.clear()
+    assert refresh(upstream, data) == 0
+    assert [status for _, _, status in upstream.requests] == [200, 200]
 
 
 def test_making_it_anew_drops_what_the_rows_do_not_have(data: Path, tmp_path: Path) -> None:

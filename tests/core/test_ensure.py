@@ -89,6 +89,9 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
             ["observe", "observe with facts", "apply"],
             "repair",
         ),
+        ({"lockfile": "l"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
+         ["observe with facts"], "none"),
+        ({"lockfile": "l"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         ({"compile_bytecode": True}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
     ],
 )  # fmt: skip

@@ -26,15 +26,15 @@ MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in so
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
-    frozenset({"mirror", "render", "supply"}),
-    frozenset({"info", "lock", "store", "plan"}),
-    frozenset({"step", "catalogue", "observed", "declaration"}),
+    frozenset({"export", "mirror", "render", "supply", "sync"}),
+    frozenset({"info", "lock", "renew", "rollback", "store", "updated", "plan"}),
+    frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "mirror", "lock", "cli"})
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew", "updated", "mirror", "sync", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "catalogue": {"os", "open"},
@@ -51,7 +51,10 @@ WORLD = NETWORK | {
 CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
-HOT = ("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure", "supply")
+HOT = (
+    *("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
+    *("lock", "info", "supply"),
+)
 HEAVY = {
     *("requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
     *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),
@@ -165,3 +168,24 @@ def test_walking_the_hot_path_is_light() -> None:
     assert heavy(loaded) == set()
     assert f"{PACKAGE}.store" not in loaded
     assert f"{PACKAGE}.source" not in loaded
+
+
+def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None:
+    """It is read, and nothing else is opened or loaded."""
+    answer = Path(__file__).with_name("observations") / "sound.txt"
+    loaded = run(
+        f"from {PACKAGE} import declaration, ensure, lock, supply\n"
+        f"text = open({str(answer)!r}, encoding='utf-8').read()\n"
+        "class Host:\n"
+        "    def run(self, script):\n"
+        "        return ensure.Completed(0, text, '')\n"
+        "there = {i.build.version.minor_line: i.build for i in ensure.read(Host().run('')).installed}\n"
+        "entries = [lock.Locked(minor, there[minor].triple, there[minor], 'https://a') for minor in ('3.12', '3.13')]\n"
+        f"path = {str(tmp_path / 'python.lock.json')!r}\n"
+        "open(path, 'w').write(lock.format_lock(lock.Lock(tuple(entries))))\n"
+        "desired = declaration.declare({'builds': ['3.12', 'cpython-3.13'], 'lockfile': path, 'catalogue': '/nonexistent'})\n"
+        "result = ensure.ensure(Host(), desired, supply.Supply(desired))\n"
+        "assert not result.changed and [outcome.why for outcome in result.plan.outcomes][0].endswith(' is locked')\n"
+    )
+    assert heavy(loaded) == set()
+    assert {f"{PACKAGE}.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()

@@ -177,10 +177,21 @@ def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situat
         able = [i for i in situation.observed.installed if admits(wanted.request, i.build)]
         sound = able and all(i.receipt and not i.fault for i in able)
         absent = any(other.state == "absent" for other in situation.desired.builds)
-        if wanted.state == "present" and sound and not absent:
+        if wanted.state == "present" and sound and not absent and not situation.desired.lockfile:
             twins = [w for w in situation.desired.builds if w.request == wanted.request and w.state == "latest"]
             assert wanted.request not in asked or twins
     assert len(asked) == len(set(asked)), "one request is resolved more than once"
+
+
+@settings(max_examples=100)
+@given(situations())
+def test_with_a_lock_file_a_request_means_what_is_locked_and_nothing_else(situation: Situation) -> None:
+    """The resolver stands for the lock file."""
+    locked = replace(situation, desired=replace(situation.desired, lockfile="python.lock.json"))
+    found = made(locked)
+    known = resolver(locked.filenames)
+    for outcome in found.outcomes if found else ():
+        assert outcome.build.name == known(outcome.wanted.request).name
 
 
 @settings(max_examples=100)

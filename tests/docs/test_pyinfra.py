@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.hosts import Host, unavailable
-from tests.tools.hosts.bases import bases, program
+from tests.tools.hosts import Host
+from tests.tools.hosts.bases import program
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import CACHE, REPOSITORY
 
@@ -200,17 +199,6 @@ def test_hosts_without_file_transfer_are_like_all_others(
 ) -> None:
     host = fresh_host("busybox", file_transfer=False)
     first(host, reader(SECTIONS["A first deploy"], source, host))
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """An unpacked Debian. Of its devices only /dev/null, made anew: a copy would read one such as /dev/full for ever."""
-    if reason := unavailable():
-        pytest.skip(reason)
-    base, folder = bases() / "debian", tmp_path / "image"
-    shutil.copytree(base, folder, symlinks=True, ignore=lambda at, names: names if Path(at) == base / "dev" else [])
-    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
-    return folder
 
 
 def test_golden_image(image: Path, source: Path, reader: Callable[..., str]) -> None:

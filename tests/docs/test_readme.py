@@ -16,7 +16,7 @@ from tests.tools.hosts import Host
 from tests.tools.playbook import REPOSITORY, run_play
 
 README = (REPOSITORY / "README.md").read_text()
-PLAYS = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+PLAYS = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(- .*?)```", README, re.DOTALL)]
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
 
@@ -24,9 +24,11 @@ pytestmark = pytest.mark.xdist_group("hosts")
 
 
 def test_each_command_is_one_that_is_tried() -> None:
-    """make and pip are what CI and tests/packaging do, pyinfra is tried beside this; a command that is new here needs a test."""
+    """make and pip are what CI and tests/packaging do, pyinfra and the command line are tried beside this; a command that is new here
+    needs a test."""
     make, pyinfra = ["make demo", "make test"], ["pip install '.[pyinfra]'", "pyinfra web1.example.net deploy.py -y"]
-    assert [*make, "pip install '.[ansible]'", *pyinfra] == COMMANDS
+    line = ["pip install .", "standalone-python apply python.yml"]
+    assert [*make, "pip install '.[ansible]'", *pyinfra, *line] == COMMANDS
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint"])

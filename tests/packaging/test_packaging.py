@@ -201,12 +201,15 @@ def test_one_version(wheel: Path, tarball: Path) -> None:
     assert tarball.name == f"standalone-python-{GALAXY['version']}.tar.gz"
 
 
+ONLY_THE_COMMAND_LINE = {"click>=8.1", "pyyaml>=6.0", "rich>=13.0"}
+
+
 def test_both_require_the_same_libraries() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     lines = (PROJECT / COLLECTION / "requirements.txt").read_text().splitlines()
-    assert sorted(project["dependencies"]) == sorted(
+    assert set(project["dependencies"]) - ONLY_THE_COMMAND_LINE == {
         line for line in lines if line and not line.startswith("#")
-    )
+    }
 
 
 def test_the_collection_knows_nothing_of_pyinfra(tarball: Path) -> None:

@@ -157,6 +157,7 @@ class Answer:
     :param cut: hang up after so many bytes of the body
     :param stall: seconds to keep the connection after that
     :param ranges: serve the part that is asked for, if the condition agrees
+    :param unconditional: and also where there is no condition
     """
 
     status: int = 200
@@ -165,6 +166,7 @@ class Answer:
     cut: int | None = None
     stall: float = 0.0
     ranges: bool = False
+    unconditional: bool = False
     tag: str = '"one"'
     length: bool = True
 
@@ -200,7 +202,9 @@ def serve(answers: dict[str, Sequence[Answer]]) -> Iterator[Server]:
             headers = dict(answer.headers)
             if answer.ranges:
                 headers["ETag"] = answer.tag
-                if "Range" in self.headers and self.headers["If-Range"] == answer.tag:
+                if "Range" in self.headers and (
+                    self.headers["If-Range"] == answer.tag or (answer.unconditional and "If-Range" not in self.headers)
+                ):
                     start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
                     headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
                     body, status = body[start:], 206
@@ -213,11 +217,15 @@ def serve(answers: dict[str, Sequence[Answer]]) -> Iterator[Server]:
                 self.send_header("Connection", "close")
                 self.close_connection = True
             self.end_headers()
+            if self.command == "HEAD":
+                return
             self.wfile.write(body if answer.cut is None else body[: answer.cut])
             if answer.cut is not None:
                 self.wfile.flush()
                 time.sleep(answer.stall)
                 self.close_connection = True
+
+        do_HEAD = do_GET
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass

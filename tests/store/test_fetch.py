@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -168,6 +169,73 @@ def test_wrong_part(to: Path) -> None:
     assert to.read_bytes() == ARCHIVE
 
 
+@dataclass
+class Seen:
+    """What a download did: where it began, and what it wrote from there."""
+
+    began: list[tuple[int, int]] = field(default_factory=list)
+    content: bytes = b""
+
+    def begins(self, offset: int, size: int) -> None:
+        self.began.append((offset, size))
+        self.content = self.content[:offset]
+
+    def wrote(self, chunk: bytes) -> None:
+        self.content += chunk
+
+
+def resume(part: Path, server: Server, *paths: str) -> Seen:
+    seen = Seen(content=part.read_bytes() if part.exists() else b"")
+    http()[0].resume([server.url(path) for path in paths], part, max_bytes=1 << 23, watch=seen, instead="go elsewhere")
+    return seen
+
+
+def test_goes_on_with_what_an_earlier_run_left(to: Path) -> None:
+    to.write_bytes(ARCHIVE[:1_000_000])
+    with serve({"/a": [Answer(body=ARCHIVE, ranges=True, unconditional=True)]}) as server:
+        seen = resume(to, server, "/a")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert seen.began == [(1_000_000, len(ARCHIVE))]
+
+
+def test_goes_on_at_another_address(to: Path) -> None:
+    cut = Answer(body=ARCHIVE, cut=2_000_000, ranges=True, tag='"one"')
+    whole = Answer(body=ARCHIVE, ranges=True, unconditional=True, tag='"two"')
+    with serve({"/a": [cut, Answer(404)], "/b": [whole]}) as server:
+        seen = resume(to, server, "/a", "/b")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert [began > 1_500_000 for began, _size in seen.began] == [False, True]
+
+
+def test_starts_anew_where_the_server_has_no_parts(to: Path) -> None:
+    to.write_bytes(b"\x1f\x8b" + bytes(999))
+    with serve({"/a": [GOOD]}) as server:
+        seen = resume(to, server, "/a")
+    assert to.read_bytes() == seen.content == ARCHIVE
+    assert server.asked[0][1]["range"] == "bytes=1001-"
+
+
+def test_starts_anew_where_there_is_nothing_after_what_was_left(to: Path) -> None:
+    to.write_bytes(bytes(5_000_000))
+    with serve({"/a": [Answer(416), GOOD]}) as server:
+        resume(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
+    assert "range" not in server.asked[1][1]
+
+
+def test_leaves_what_came_for_the_next_run(to: Path) -> None:
+    with serve({"/a": [Answer(body=ARCHIVE, cut=2_000_000), Answer(503)]}) as server, pytest.raises(TransportError, match="503"):
+        resume(to, server, "/a")
+    assert ARCHIVE.startswith(to.read_bytes())
+    assert to.stat().st_size > 1_500_000
+
+
+def test_full_disk_of_what_is_resumed(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:
+    with serve({"/a": [GOOD]}) as server, full_disk(500_000), pytest.raises(TransportError, match="make room there, or go elsewhere"):
+        resume(to, server, "/a")
+    assert ARCHIVE.startswith(to.read_bytes())
+
+
 def test_always_truncated(to: Path) -> None:
     with (
         serve({"/a": [Answer(body=ARCHIVE, cut=1000)]}) as server,
@@ -321,6 +389,34 @@ def test_endless_redirects(to: Path) -> None:
     answer = Answer(301, headers={"Location": "/a"})
     with serve({"/a": [answer]}) as server, pytest.raises(TransportError, match="more than 10 times"):
         get(to, server, "/a")
+
+
+def test_a_size_is_asked_for_without_the_content_and_with_each_hosts_own_credentials() -> None:
+    with serve({"/b": [GOOD]}) as server:
+        server.answers["/a"] = [Answer(302, headers={"Location": server.url("/b", host="localhost")})]
+        assert http(SECRET, server.url("/"))[0].size([server.url("/gone"), server.url("/a")]) == len(ARCHIVE)
+    assert [(path, asked.get("authorization")) for path, asked in server.asked] == [
+        ("/gone", f"Bearer {SECRET}"),
+        ("/a", f"Bearer {SECRET}"),
+        ("/b", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(405), "answered 405 Method Not Allowed"),
+        (Answer(503), "answered 503 Service Unavailable; try again later"),
+        (Answer(200, b"<html>", headers={"Content-Type": "text/html"}), "sent an HTML page"),
+        (Answer(200, ARCHIVE, length=False), "doesn't say it"),
+        (Answer(302, headers={"Location": "ftp://a/b"}), "is, or redirects to, something that is no"),
+    ],
+)
+def test_a_size_that_is_not_told_is_asked_for_once(answer: Answer, said: str) -> None:
+    with serve({"/build.tar.gz": [answer]}) as server, pytest.raises(StandalonePythonError, match=said) as caught:
+        http()[0].size([server.url("/build.tar.gz")])
+    assert str(caught.value).startswith("the size of build.tar.gz could not be fetched: http://")
+    assert server.count("/build.tar.gz") == 1
 
 
 def test_netrc_is_for_its_host(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

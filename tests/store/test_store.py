@@ -23,6 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import cach
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
+    StandalonePythonError,
     TransportError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
@@ -540,11 +541,55 @@ def test_catalogue_that_is_a_page(root: Path) -> None:
 
 
 def test_bundled_catalogue(root: Path) -> None:
-    assert (
-        Store(root).catalogue(UPSTREAM).name
-        == Store(root).catalogue(Source("url", "http://x"), "bundled").name
-    )
+    assert Store(root).catalogue(UPSTREAM).name == Store(root).catalogue(UPSTREAM, "bundled").name == "the bundled catalogue"
     assert not root.exists()
+
+
+OWN = "/m/catalogue.tsv"
+ROWS = f"tag\tfile\tsha256\n{TAG}\t{NAME}\t{BUILD.sha256}\n".encode()
+
+
+def test_a_mirror_says_what_it_holds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve({OWN: [Answer(body=ROWS), Answer(503)]}) as server:
+        source = Source("url", server.url("/m", user="user:secret@"))
+        for catalogue in ("", "bundled", ""):
+            found = quick(root).catalogue(source, catalogue)
+            assert only(found) == BUILD
+            assert found.name == f"the catalogue {server.url(OWN)}"
+        assert server.count(OWN) == 1
+        monkeypatch.setattr(store, "TEXT_AGE", 0.0)
+        kept = quick(root).catalogue(source)
+        assert only(kept) == BUILD
+        assert "can't be reached now" in kept.name
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(404), Answer(410), Answer(401), Answer(403), Answer(body=b"<html>log in</html>", headers={"Content-Type": "text/html"})],
+    ids=["404", "410", "401", "403", "page"],
+)
+def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer) -> None:
+    with serve({OWN: [answer]}) as server:
+        source = Source("url", server.url("/m"))
+        for _ in range(3):
+            assert quick(root).catalogue(source).name == "the bundled catalogue"
+        asked = server.count(OWN)
+        assert asked <= 4
+        quick(root).catalogue(source)
+        assert server.count(OWN) == asked
+        with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be fetched"):
+            quick(root).catalogue(source, server.url(OWN))
+
+
+def test_a_source_that_cannot_be_asked_what_it_holds(root: Path) -> None:
+    """It is asked again next time, and what an archive can't be had for is the archive's sentence."""
+    with serve({OWN: [Answer(503)] * 8 + [Answer(body=ROWS)]}) as server:
+        source = Source("url", server.url("/m"))
+        assert quick(root).catalogue(source).name == "the bundled catalogue"
+        while server.count(OWN) < 8:
+            assert quick(root).catalogue(source).name == "the bundled catalogue"
+        assert only(quick(root).catalogue(source)) == BUILD
+    assert quick(root).catalogue(Source("url", "http://127.0.0.1:9")).name == "the bundled catalogue"
 
 
 def test_token_goes_to_the_source_only(root: Path) -> None:

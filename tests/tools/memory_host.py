@@ -171,7 +171,12 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
 def _finished(said: Mapping[str, str]) -> Installed:
     build = Build(
         Version.parse(said["version"]),
-        **{key: said[key] for key in ("release", "triple", "options", "flavor", "filename", "sha256")},
+        said["release"],
+        said["triple"],
+        said["options"],
+        said["flavor"],
+        said["filename"],
+        said["sha256"],
     )
     finish = Finish(
         said["externally_managed"] == "1",

@@ -73,6 +73,7 @@ def declarations(draw: st.DrawFn) -> dict[str, Any]:
         "externally_managed": draw(st.sampled_from((True, True, True, False))),
         "owner": draw(st.sampled_from((None, None, "app"))),
         "mode": draw(st.sampled_from((None, "0755"))),
+        "lockfile": draw(st.sampled_from((None, None, "python.lock.json"))),
     }
 
 

@@ -4,7 +4,8 @@
 """A web server for a folder, on the loopback interface, that is as good or as bad as the first part of a path says.
 
 ``/plain/TAG/FILE`` is the file; ``cut`` and ``slow`` send half of it, ``page`` a page, ``status-503`` that status, ``first-503``
-that status twice; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. It is a proxy too, for addresses of any host.
+that status twice; ``nohead`` answers 405 where only the head of a file is asked for; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. ``ranges``
+gives out a part to who asks for it. It is a proxy too, for addresses of any host.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     proxied: str = ""
+    method: str = "GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Answer:
     body: bytes = b""
     kind: str = "application/octet-stream"
     sent: int | None = None
+    range: str = ""
 
 
 @dataclass
@@ -59,8 +62,9 @@ class Web:
         return f"http://{user}{'@' if user else ''}{host or f'127.0.0.1:{self.port}'}/{how}"
 
     def count(self, beginning: str, end: str = ".tar.gz") -> int:
-        """How often files were asked for below a path."""
-        return sum(asked.path.startswith(f"/{beginning}/") and asked.path.endswith(end) for asked in self.asked)
+        """How often files were asked for below a path, with their content."""
+        asked = [asked.path for asked in self.asked if asked.method == "GET"]
+        return sum(path.startswith(f"/{beginning}/") and path.endswith(end) for path in asked)
 
     def answer(self, how: str, path: str, headers: Mapping[str, str], times: int) -> Answer:
         """:param times: how often this was asked for, this time included"""
@@ -76,6 +80,9 @@ class Web:
             return Answer(int(code))
         if content is None:
             return Answer(404)
+        if word == "ranges" and "range" in headers:
+            start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
+            return Answer(206, content[start:], range=f"bytes {start}-{len(content) - 1}/{len(content)}")
         return Answer(200, content, sent=len(content) // 2 if {word, code} & {"cut", "slow"} else None)
 
 
@@ -88,20 +95,27 @@ def serve(folder: Path) -> Iterator[Web]:
             url = urlsplit(self.path)
             path = unquote(url.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            web.asked.append(Asked(path, headers, url.netloc))
+            web.asked.append(Asked(path, headers, url.netloc, self.command))
             times = sum(asked.path == path for asked in web.asked)
             _, how, rest = f"{path}//".split("/", 2)
-            answer = web.answer(how, rest.strip("/"), headers, times)
+            head = self.command == "HEAD"
+            answer = Answer(405) if head and how == "nohead" else web.answer(how, rest.strip("/"), headers, times)
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
+            if answer.range:
+                self.send_header("Content-Range", answer.range)
             self.end_headers()
+            if head:
+                return
             self.wfile.write(answer.body[: answer.sent])
             if how.endswith("slow") and answer.status == 200:
                 self.wfile.flush()
                 web.half.set()
                 web.going.wait(60)
                 self.wfile.write(answer.body[answer.sent :])
+
+        do_HEAD = do_GET
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass

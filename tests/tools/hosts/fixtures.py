@@ -10,13 +10,17 @@ cause.
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from . import KINDS, Host, start, stop, unavailable
 from . import fleet as fleet_of
+from .bases import bases
 
 
 class FreshHost(Protocol):
@@ -51,3 +55,14 @@ def fresh_host() -> Iterator[FreshHost]:
 
     yield fresh
     stop(*hosts)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An unpacked Debian. Of its devices only /dev/null, made anew: a copy would read one such as /dev/full for ever."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    base, folder = bases() / "debian", tmp_path / "image"
+    shutil.copytree(base, folder, symlinks=True, ignore=lambda at, names: names if Path(at) == base / "dev" else [])
+    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
+    return folder

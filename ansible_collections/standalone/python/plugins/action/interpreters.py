@@ -13,7 +13,8 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.step import Outcome, describe
+from ..plugin_utils.core.info import returned
+from ..plugin_utils.core.step import describe
 from ..plugin_utils.core.supply import Supply, is_local
 from ..plugin_utils.host import ConnectionHost, controller_environment
 
@@ -35,48 +36,15 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error)}
         if self._task.diff:
             result["diff"] = _diff(ensured)
-        return result | _returned(ensured)
+        return result | returned(ensured.plan, ensured.after)
 
     def _with_paths(self, desired: Desired) -> Desired:
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
         told = {"source": desired.source, "catalogue": desired.catalogue}
         whole = {name: self._loader.path_dwim(path) for name, path in told.items() if is_local(path)}
+        if desired.lockfile:
+            whole["lockfile"] = self._loader.path_dwim(desired.lockfile)
         return replace(desired, **whole) if whole else desired
-
-
-def _returned(ensured: Result) -> dict[str, Any]:
-    extra = {installed.name: list(installed.extra) for installed in ensured.after.installed}
-    return {
-        "changed": ensured.changed,
-        "root": ensured.after.root,
-        "bin_dir": ensured.after.bin_dir,
-        "interpreters": [
-            _interpreter(outcome) | {"extra": extra.get(outcome.build.name, [])} for outcome in ensured.plan.outcomes
-        ],
-        "removed": [
-            {"name": step.name, "path": f"{ensured.after.root}/{step.name}", "why": step.why}
-            for step in ensured.plan.removals
-        ],
-        "plan": [str(step) for step in ensured.plan.steps],
-    }
-
-
-def _interpreter(outcome: Outcome) -> dict[str, Any]:
-    build = outcome.build
-    return {
-        "request": outcome.wanted.request.text,
-        "version": str(build.version),
-        "release": build.release,
-        "target": build.triple,
-        "variant": build.variant,
-        "flavor": build.flavor,
-        "path": outcome.path,
-        "stable_path": outcome.stable_path,
-        "prefix": outcome.prefix,
-        "links": list(outcome.links),
-        "did": outcome.did,
-        "why": outcome.why,
-    }
 
 
 def _diff(ensured: Result) -> dict[str, str]:

@@ -32,6 +32,10 @@ options:
     description: Where builds come from, as for M(standalone.python.interpreters).
     type: str
     default: upstream
+  lockfile:
+    description:
+      - Path of a lock file, as for M(standalone.python.interpreters). With it, the build is the locked one.
+    type: str
 seealso:
   - module: standalone.python.interpreters
 """
@@ -86,8 +90,9 @@ class LookupModule(LookupBase):
         source = self.get_option("source")
         if is_local(source):
             source = self._loader.path_dwim(source)
+        lockfile = self.get_option("lockfile") or ""
         try:
-            supply = Supply.of(source=source)
+            supply = Supply.of(source=source, lockfile=lockfile and self._loader.path_dwim(lockfile))
             return [
                 lookup_build(supply, term, self.get_option("target"), self.get_option("flavor") or "") for term in terms
             ]

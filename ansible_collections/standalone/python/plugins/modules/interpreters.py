@@ -38,7 +38,7 @@ options:
   state:
     description:
       - With V(present), any sound build on the host that satisfies the request is enough. What is broken is repaired. Neither the
-        catalogue nor the network is used for a request that is satisfied.
+        catalogue nor the network is used for a request that is satisfied. Where there is an O(lockfile), it says which build.
       - With V(latest), the host gets the newest version that satisfies the request, and the newest release of that version. A new
         release of the same version is an upgrade.
       - With V(absent), every build of ours that satisfies the request is removed, with its links.
@@ -111,7 +111,7 @@ options:
       - Where builds come from.
       - V(upstream) is the releases of the python-build-standalone project.
       - An http or https URL, or a folder on the controller, is a mirror with the layout of upstream's releases, C(TAG/FILE) and
-        C(TAG/SHA256SUMS). A folder's SHA256SUMS files are its catalogue.
+        C(TAG/SHA256SUMS). A folder's SHA256SUMS files are its catalogue, and a server's is C(catalogue.tsv) where it has one.
       - A file on the controller is a single build. Its name must be the upstream one.
     type: str
     default: upstream
@@ -126,11 +126,23 @@ options:
     type: str
   catalogue:
     description:
-      - The builds that are known. V(bundled) is the catalogue that comes with the collection.
+      - The builds that are known. V(bundled) is the mirror's own where O(source) is one that has it, else the one that comes
+        with the collection.
+      - V(updated) is that with what C(standalone-python catalogue update) has last added to it in the cache of the user who runs
+        Ansible.
       - Otherwise the path of a file on the controller or an http or https URL, with lines of tag, file name and sha256 separated
-        by tabs.
+        by tabs, and perhaps the size.
     type: str
     default: bundled
+  lockfile:
+    description:
+      - The path of a lock file on the controller, as C(standalone-python lock) makes it. A relative path is taken from the folder
+        of the playbook.
+      - With it, a request means exactly the build that is locked for it on the host's target, with V(present) as with V(latest).
+        Another build that satisfies the request, older or newer, is not enough. Nothing is looked up in O(catalogue).
+      - An archive counts only with the sha256 that is locked, wherever O(source) has it from.
+      - A request that is not locked for a host's target is an error, with the command that adds it.
+    type: str
   verify:
     description:
       - How thoroughly an installed build is examined.
@@ -225,6 +237,11 @@ EXAMPLES = r"""
     source: https://mirror.example.com/python-build-standalone
     token: "{{ mirror_token }}"
     delivery: pull
+
+- name: Have the builds that were reviewed in a lock file, and no others
+  standalone.python.interpreters:
+    builds: ["3.13"]
+    lockfile: python.lock.json
 
 - name: Examine every file, and repair what is broken
   standalone.python.interpreters:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,10 +74,18 @@ def younger(path: Path, age: float | None) -> bool:
         return False
 
 
+def stamp(path: Path) -> list[int]:
+    """What changes when a file is written to, even by someone who sets its modification time back."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
 class Sink:
     """A file being written, hashed and counted."""
 
     def __init__(self, file: BinaryIO) -> None:
+        import hashlib
+
         self.file = file
         self.digest = hashlib.sha256()
         self.size = 0
@@ -104,18 +111,27 @@ def written(path: Path) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """No other process works in the folder meanwhile; False where the file system has no locks to say so."""
+def alone(folder: Path, wait: float | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """No other process works in the folder meanwhile; False where the file system has no locks to say so.
+
+    :param wait: for so many seconds at most; None is LOCK_WAIT
+    :param waits: called where there is one to wait for
+    """
     import filelock
 
-    lock = filelock.FileLock(folder / "lock", timeout=LOCK_WAIT)
+    wait = LOCK_WAIT if wait is None else wait
+    lock = filelock.FileLock(folder / "lock", timeout=wait)
     locked = False
     try:
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            waits()
+            lock.acquire()
         locked = True
     except filelock.Timeout:
         raise TransportError(
-            f"another process has been working in {folder} for {LOCK_WAIT / 60:.0f} minutes: wait for it, or "
+            f"another process has been working in {folder} for {wait / 60:.0f} minutes: wait for it, or "
             "end it, and run again"
         ) from None
     except NotImplementedError:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The known builds, and the one that answers a request on a target.
 
-A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``. Never downloads
+A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``, with the file's
+size in bytes as a fourth column where the source of the row said it. Never downloads
 anything and never looks at the host; all that it reads is the data in ``catalogue_data`` beside it, and of
 that only what is asked for: lines are filtered as raw text, and only those of one version are parsed.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .errors import ContentError, NoBuildError
 from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version
@@ -63,7 +64,7 @@ _DATED = re.compile(
     rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
     rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
 )
-_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]+\.[0-9]+)\.[^\t/\\]+)\t(-|[0-9a-f]{64})")
+_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]+\.[0-9]+)\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]*)?")
 _VERSION_OF_ROW = re.compile(_VERSION)
 _VERSION_STARTS = len("20250115\tcpython-")
 _SUM = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(\S+)")
@@ -77,6 +78,7 @@ class Build:
     :ivar options: as written in its name: ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo``, nothing, ...
     :ivar filename: upstream's, verbatim; empty where :func:`parse_name` can't tell it
     :ivar sha256: of the file, None where nobody has said it
+    :ivar size: of the file in bytes, None where nobody has said it
     """
 
     version: Version
@@ -86,6 +88,7 @@ class Build:
     flavor: str
     filename: str
     sha256: str | None = None
+    size: int | None = field(default=None, compare=False)
 
     @property
     def variant(self) -> str:
@@ -197,7 +200,7 @@ def bundled() -> Catalogue:
 
 
 def from_rows(name: str, text: str) -> Catalogue:
-    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -`` in any order; they may have a header line.
+    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -[<TAB>size]`` in any order; they may have a header line.
 
     :raises ContentError: a line is no row; its number and text are named
     """
@@ -209,7 +212,7 @@ def from_rows(name: str, text: str) -> Catalogue:
         if match is None:
             raise ContentError(
                 f"{name} can't be read as a catalogue, line {number} is {line[:120]!r}: "
-                "rows are a tag, a file name and a sha256 (or -), with tabs between them"
+                "rows are a tag, a file name, a sha256 (or -) and perhaps a size, with tabs between them"
             )
         parse_filename(match[2], match[1])
         minors.setdefault(match[3], []).append(line)
@@ -245,11 +248,12 @@ def is_build(filename: str) -> bool:
     return True
 
 
-def builds(catalogue: Catalogue, minor: str = "") -> Iterator[Build]:
-    """All builds of a catalogue, or of one minor version of it, in the order of the data."""
+def builds(catalogue: Catalogue, minor: str = "", triples: Iterable[str] = ()) -> Iterator[Build]:
+    """All builds of a catalogue, or those of one minor version or for some triples, in the order of the data."""
     for one in catalogue.minors:
         if minor in ("", one):
-            yield from map(_parse_row, filter(None, catalogue.read(one).splitlines()))
+            text = catalogue.read(one)
+            yield from map(_parse_row, _lines(text, triples) if triples else filter(None, text.splitlines()))
 
 
 def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
@@ -289,7 +293,7 @@ def _read_bundled(minor: str) -> str:
         return file.read().decode("ascii")
 
 
-def _parse(filename: str, tag: str, sha256: str | None) -> Build:
+def _parse(filename: str, tag: str, sha256: str | None, size: int | None = None) -> Build:
     stem, suffix = _split_suffix(filename)
     match = _NAME.fullmatch(stem) or _DATED.fullmatch(stem)
     flavor = (match["flavor"] or "full") if match else ""
@@ -306,12 +310,13 @@ def _parse(filename: str, tag: str, sha256: str | None) -> Build:
         flavor,
         filename,
         sha256,
+        size,
     )
 
 
 def _parse_row(line: str) -> Build:
-    tag, filename, sha256 = line.split("\t")
-    return _parse(filename, tag, None if sha256 == "-" else sha256)
+    tag, filename, sha256, *size = line.split("\t")
+    return _parse(filename, tag, None if sha256 == "-" else sha256, int(size[0]) if size else None)
 
 
 def _lines(text: str, triples: Iterable[str]) -> list[str]:
@@ -331,14 +336,14 @@ def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | No
         if match is not None and line.startswith(request.release):
             rows.setdefault(match[0], []).append(line)
     for version in sorted(filter(request.admits_version, map(Version.parse, rows)), reverse=True):
-        found = _best(map(_parse_row, rows[str(version)]), request, triples)
+        found = best(map(_parse_row, rows[str(version)]), request, triples)
         if found is not None:
             return found
     return None
 
 
-def _best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
-    """Of some builds the preferred one that a request admits and that is for one of the triples."""
+def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
+    """Of some builds the preferred one that a request admits and that is for one of the triples; None: there is none."""
 
     def rank(build: Build) -> tuple[Version, str, int, int, int, str]:
         optimisation = build.optimisation
@@ -370,7 +375,7 @@ def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
     known = [_parse_row(line) for text in texts for line in _lines(text, related)]
     reason, near = next((step for step in _relaxed(known, request, wanted) if step[1]), ("", []))
     near += [] if near else _neighbours(known, request, wanted)
-    near += [build for triple in related if (build := _best(known, request, (triple,))) is not None]
+    near += [build for triple in related if (build := best(known, request, (triple,))) is not None]
     names = [str(build) for build in dict.fromkeys(near)][:NEAREST]
     nearest = f"; nearest {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else ""
     if unfit:
@@ -384,7 +389,7 @@ def _relaxed(
     """One thing at a time given up: why there is nothing if that is all, and the builds that there are."""
 
     def found(*requests: Request) -> list[Build]:
-        return [build for one in requests if (build := _best(known, one, wanted)) is not None]
+        return [build for one in requests if (build := best(known, one, wanted)) is not None]
 
     yield "", found(request)
     early = found(replace(request, prereleases=True))
@@ -403,7 +408,7 @@ def _relaxed(
 def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -> list[Build]:
     """The nearest versions below and above for the triples; plain or pre-releases if there is no other."""
     loose = replace(request, version="", release="", flavor="")
-    mine = [build for build in known if _best([build], loose, wanted)]
+    mine = [build for build in known if best([build], loose, wanted)]
     if not mine and (request.variant or not request.prereleases):
         return _neighbours(known, replace(request, variant="", prereleases=not request.variant), wanted)
     numbers = _numbers(request.version)
@@ -416,7 +421,7 @@ def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -
         [build for build in mine if place(build) <= numbers],
         [build for build in mine if place(build) == above],
     )
-    return [build for side in sides if (build := _best(side, loose, wanted)) is not None]
+    return [build for side in sides if (build := best(side, loose, wanted)) is not None]
 
 
 def _lacking(texts: list[str], request: Request, wanted: tuple[str, ...]) -> str:

@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "checksum": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "catalogue": {"type": "str", "default": "bundled"},
+    "lockfile": {"type": "str"},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "externally_managed": {"type": "bool", "default": True},
     "compile_bytecode": {"type": "bool", "default": False},
@@ -88,6 +89,7 @@ class Desired:
     checksum: str = ""
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
+    lockfile: str = ""
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
     lock_timeout: int = 60
@@ -104,6 +106,8 @@ def declare(options: Mapping[str, Any]) -> Desired:
         raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
     if values["lock_timeout"] < 0:
         raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more")
+    if values["checksum"] and values["lockfile"]:
+        raise DeclarationError("checksum and lockfile both say which archive the source has to be: leave checksum out")
     return Desired(
         builds=_wanted(values["builds"], values["state"]),
         exclusive=values["exclusive"],
@@ -117,6 +121,7 @@ def declare(options: Mapping[str, Any]) -> Desired:
         checksum=values["checksum"] or "",
         token=values["token"] or "",
         catalogue=values["catalogue"],
+        lockfile=values["lockfile"] or "",
         verify=values["verify"],
         finish=Finish(
             externally_managed=values["externally_managed"],

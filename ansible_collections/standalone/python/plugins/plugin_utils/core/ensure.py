@@ -124,8 +124,9 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
 
     :raises StandalonePythonError: with a sentence for the user
     """
-    # `latest` always needs a catalogue and so the host's kind; `present` may find what is installed enough, if something is.
-    states = {wanted.state for wanted in desired.builds}
+    # `latest` always needs a catalogue and so the host's kind, and a lock file says what there has to be on which kind; `present`
+    # may find what is installed enough, if something is.
+    states = {"latest" if desired.lockfile and wanted.state == "present" else wanted.state for wanted in desired.builds}
     observed = look("yes" if "latest" in states else "empty" if "present" in states else "no")
     try:
         planned = plan(desired, observed, _resolver(supply, observed))

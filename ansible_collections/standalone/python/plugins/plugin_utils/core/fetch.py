@@ -20,8 +20,9 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import GITHUB_HOSTS, authorization, bare, basic
@@ -45,6 +46,7 @@ CHUNK = 1 << 18
 # 403 is here because GitHub answers so when it has had enough of an address.
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 ABSENT = frozenset({404, 410})
+DENIED = frozenset({401, 403})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
@@ -77,8 +79,22 @@ class Fetch(Protocol):
         """
 
 
+class Watch(Protocol):
+    """Sees the bytes of a download on their way to its file."""
+
+    def begins(self, offset: int, size: int) -> None:
+        """What comes next is written at an offset, after what the file has already; ``size`` is that of the whole file, 0 where
+        the server doesn't say."""
+
+    def wrote(self, chunk: bytes) -> None: ...
+
+
 class NotThereError(TransportError):
     """Every address answered, and none has the file."""
+
+
+class DeniedError(TransportError):
+    """Every address answered, and none lets us have the file. Object stores answer so too where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +106,50 @@ class _Failure:
     again: bool = False
     content: bool = False
     absent: bool = False
+    denied: bool = False
     pause: float = 0.0
 
 
 @dataclass(slots=True)
 class _Partial:
-    """A download under way: the file, and what says that the server's file is still the one it is part of."""
+    """A download under way: the file, and what says that the server's file is still the one it is part of.
+
+    :ivar checked: whether the caller judges the whole by its checksum, so that any address may go on with it
+    :ivar instead: what else to do where the file can't be written
+    """
 
     path: Path
     url: str = ""
     validator: str = ""
+    checked: bool = False
+    watch: Watch | None = None
+    instead: str = "have the cache elsewhere with STANDALONE_PYTHON_CACHE"
+    # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
+    conditional: bool = False
+    etag: str = ""
+    following: str = ""
+    unchanged: bool = False
 
-    def offset(self, url: str) -> int:
-        if url != self.url or not self.validator or not self.path.exists():
-            return 0
-        return self.path.stat().st_size
+    def headers(self, url: str) -> dict[str, str]:
+        """What asks for what is missing, or for what changed."""
+        if self.conditional:
+            # Lists of releases are twenty times as long unpacked.
+            return {"Accept-Encoding": "gzip"} | ({"If-None-Match": self.etag} if self.etag else {})
+        same = url == self.url and bool(self.validator)
+        if not (same or self.checked) or not self.path.exists() or not self.path.stat().st_size:
+            return {}
+        condition = {"If-Range": self.validator} if same else {}
+        return {"Range": f"bytes={self.path.stat().st_size}-", **condition}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server says beside a text: its entity tag, and the URL of the next page (RFC 8288, ``rel="next"``);
+    each may be empty. ``changed``: the text came; else the one that is known is still it."""
+
+    etag: str
+    following: str
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +168,76 @@ class Http:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        part = _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
+        self._fetch(urls, to, _partial(to), max_bytes, expect)
+
+    def fetch_if_changed(self, url: str, to: Path, *, etag: str, max_bytes: int) -> Fetched:
+        """Make ``to`` the text at an address, unless it is still the one that had the entity tag.
+
+        :raises ContentError: what came is not what was expected: a page, a part, too much
+        :raises TransportError: it could not be had, or not be written
+        """
+        part = _partial(to)
+        part.conditional, part.etag = True, etag
+        self._fetch((url,), to, part, max_bytes, "text")
+        return Fetched(part.etag, part.following, not part.unchanged)
+
+    def _fetch(self, urls: Sequence[str], to: Path, part: _Partial, max_bytes: int, expect: Expect) -> None:
         try:
-            failures, rounds = self._attempts(urls, part, max_bytes, expect)
-            if not failures:
-                with _writing(to):
+            self._all(urls, part, max_bytes, expect)
+            if not part.unchanged:
+                with _writing(part):
                     os.replace(part.path, to)
-                return
         finally:
             part.path.unlink(missing_ok=True)
-        # Not by the file's own name, which can be a hash.
-        raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or to.name, failures, rounds)
+
+    def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str) -> None:
+        """Make ``part`` whole, going on after what an earlier run left in it, and leave there what came where it fails.
+
+        Whether all of it is one file, and the right one, the caller has to find out: by its checksum.
+
+        :param instead: what else to do where it can't be written, for the sentence
+        :raises ContentError: what came is no archive, or too much
+        :raises TransportError: it could not be had, or not be written
+        """
+        self._all(urls, _Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
+
+    def _all(self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect) -> None:
+        failures, rounds = self._attempts(urls, part, max_bytes, expect)
+        if failures:
+            # Not by the file's own name, which can be a hash.
+            raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
+
+    def size(self, urls: Sequence[str]) -> int:
+        """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
+
+        :raises ContentError: what they say is of something else, such as a page
+        :raises TransportError: none of them says
+        """
+        failures: dict[str, _Failure] = {}
+        with _session() as session:
+            for url in urls:
+                size = self._size(session, url)
+                if not isinstance(size, _Failure):
+                    return size
+                failures[url] = size
+        raise _error(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
+
+    def _size(self, session: requests.Session, url: str) -> int | _Failure:
+        import requests
+        import urllib3
+
+        try:
+            response = self._open(session, url, {}, head=True)
+            if isinstance(response, _Failure):
+                return response
+            with response:
+                length = response.headers.get("Content-Length", "")
+                refused = _refused(response, url, "archive")
+            return refused or (int(length) if length.isdigit() else _Failure("doesn't say it", ADVICE_CONTENT))
+        except ValueError:
+            return _Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _Failure(_reason(error, self.timeout), ADVICE_NETWORK)
 
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
@@ -166,16 +270,20 @@ class Http:
         import urllib3
 
         try:
-            offset = part.offset(url)
-            response = self._open(
-                session, url, {"Range": f"bytes={offset}-", "If-Range": part.validator} if offset else {}
-            )
+            headers = part.headers(url)
+            response = self._open(session, url, headers)
             if isinstance(response, _Failure):
                 return response
             with response:
+                if part.conditional and part.etag and response.status_code == 304:
+                    part.unchanged = True
+                    return None
+                if response.status_code == 416:
+                    # There is nothing after what we have: it is part of something else.
+                    part.path.unlink(missing_ok=True)
                 return (
                     _refused(response, url, expect)
-                    or _receive(response, url, part, offset, max_bytes, expect)
+                    or _receive(response, url, part, headers, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
         # ValueError is what requests and urllib say of an address, the server's redirects included.
@@ -185,13 +293,13 @@ class Http:
             return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
 
     def _open(
-        self, session: requests.Session, url: str, headers: dict[str, str]
+        self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
     ) -> requests.Response | _Failure:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
         for _unused in range(MOST_REDIRECTS):
-            response = session.get(
+            response = (session.head if head else session.get)(
                 bare(at),
                 headers=headers,
                 auth=_Header(self._authorization(at, url)),
@@ -232,6 +340,12 @@ class _Header:
         return request
 
 
+@cache
+def _system_trust(_file: str, _folder: str) -> ssl.SSLContext:
+    """Read once, for who makes many downloads: it takes as long as one of them. OpenSSL reads the variables itself."""
+    return ssl.create_default_context()
+
+
 @contextlib.contextmanager
 def _session() -> Iterator[requests.Session]:
     try:
@@ -247,7 +361,7 @@ def _session() -> Iterator[requests.Session]:
         """Trusts the system's certificate authorities beside certifi's, as Ansible's own modules do."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            options["ssl_context"] = ssl.create_default_context()
+            options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
             super().init_poolmanager(*args, **options)
 
     with requests.Session() as session:
@@ -255,6 +369,10 @@ def _session() -> Iterator[requests.Session]:
         # Asked for as it is: an archive must not be unpacked on the way, and a length must be the file's.
         session.headers.update({"User-Agent": "standalone-python", "Accept-Encoding": "identity"})
         yield session
+
+
+def _partial(to: Path) -> _Partial:
+    return _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
 
 
 def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure | None:
@@ -271,11 +389,15 @@ def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure 
         if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
         else ADVICE.get(status, ADVICE_SERVER)
     )
+    # GitHub's limit of calls an hour: to ask again at once is no use.
+    if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
+        return _Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
     return _Failure(
         f"answered {status} {response.reason or ''}".rstrip(),
         advice,
         again=status in RETRIED or status == 416,
         absent=status in ABSENT,
+        denied=status in DENIED,
         pause=_retry_after(response.headers.get("Retry-After", "")),
     )
 
@@ -298,17 +420,22 @@ def _retry_after(text: str) -> float:
 
 
 def _receive(
-    response: requests.Response, url: str, part: _Partial, offset: int, max_bytes: int, expect: Expect
+    response: requests.Response, url: str, part: _Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
 ) -> _Failure | None:
+    offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
     if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
         f"bytes {offset}-"
     ):
         part.validator = ""
+        part.path.unlink(missing_ok=True)
         return _Failure(
             "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
         )
     start = offset if response.status_code == 206 else 0
     part.url, part.validator = url, _validator(response.headers)
+    if part.conditional:
+        part.etag = response.headers.get("ETag", "")
+        part.following = response.links.get("next", {}).get("url", "")
     length = response.headers.get("Content-Length", "")
     too_large = _Failure(
         f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True
@@ -316,15 +443,21 @@ def _receive(
     if length.isdigit() and start + int(length) > max_bytes:
         return too_large
     received = start
-    with _writing(part.path):
+    with _writing(part):
         out = part.path.open("ab" if start else "wb")
+    if part.watch:
+        part.watch.begins(start, start + int(length) if length.isdigit() else 0)
     with contextlib.closing(out):
         for chunk in response.raw.stream(CHUNK, decode_content=expect == "text"):
             received += len(chunk)
             if received > max_bytes:
                 return too_large
-            _write(out, chunk)
-        _write(out, b"")
+            with _writing(part):
+                out.write(chunk)
+            if part.watch:
+                part.watch.wrote(chunk)
+        with _writing(part):
+            out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers and received - start < int(length):
         return _Failure(
@@ -339,22 +472,14 @@ def _validator(headers: Mapping[str, str]) -> str:
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def _write(out: BinaryIO, chunk: bytes) -> None:
-    with _writing(Path(out.name)):
-        out.write(chunk)
-        if not chunk:
-            out.flush()
-
-
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(part: _Partial) -> Iterator[None]:
     """Tells an error of the disk from one of the network, which is an OSError too."""
     try:
         yield
     except OSError as error:
         raise TransportError(
-            f"the download can't be written to {path.parent} ({error.strerror}): make room there, or have "
-            "the cache elsewhere with STANDALONE_PYTHON_CACHE"
+            f"the download can't be written to {part.path.parent} ({error.strerror}): make room there, or {part.instead}"
         ) from None
 
 
@@ -381,8 +506,10 @@ def _error(name: str, failures: Mapping[str, _Failure], rounds: int) -> Standalo
     last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):
         kind: type[StandalonePythonError] = ContentError
+    elif all(failure.absent for failure in failures.values()):
+        kind = NotThereError
     else:
-        kind = NotThereError if all(failure.absent for failure in failures.values()) else TransportError
+        kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
     return kind(f"{name} could not be fetched: {said}; {last.advice}")
 
 

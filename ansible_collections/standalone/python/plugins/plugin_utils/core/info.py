@@ -1,14 +1,17 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of a host by a front end that only observes: plain data, the same in each. No I/O."""
+"""What front ends tell of a host, and of what they did to it: plain data, the same in each. No I/O."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from .declaration import Desired
 from .observed import Installed, Observed
+from .plan import plan as plan_of
+from .step import Outcome, Plan
 from .target import from_facts
 
 
@@ -46,3 +49,60 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "fault": installed.fault,
         "extra": list(installed.extra),
     }
+
+
+def returned(plan: Plan, after: Observed) -> dict[str, Any]:
+    """What a plan comes to, done or predicted; the keys are those that the module ``interpreters`` documents.
+
+    :param after: the host after it
+    """
+    extra = {installed.name: list(installed.extra) for installed in after.installed}
+    return {
+        "changed": bool(plan),
+        "root": after.root,
+        "bin_dir": after.bin_dir,
+        "interpreters": [_outcome(outcome) | {"extra": extra.get(outcome.build.name, [])} for outcome in plan.outcomes],
+        "removed": [
+            {"name": step.name, "path": f"{after.root}/{step.name}", "why": step.why} for step in plan.removals
+        ],
+        "plan": [str(step) for step in plan.steps],
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    build = outcome.build
+    return {
+        "request": outcome.wanted.request.text,
+        "version": str(build.version),
+        "release": build.release,
+        "target": build.triple,
+        "variant": build.variant,
+        "flavor": build.flavor,
+        "path": outcome.path,
+        "stable_path": outcome.stable_path,
+        "prefix": outcome.prefix,
+        "links": list(outcome.links),
+        "did": outcome.did,
+        "why": outcome.why,
+    }
+
+
+def damage(observed: Observed) -> tuple[str, ...]:
+    """What is not in order on a host, whatever is declared, in words: broken builds, links of ours that lead to nothing, what a
+    killed run left.
+
+    :raises AgentError: the root can't be looked into, so nobody knows
+    """
+    broken = [f"{installed.name} is broken: {installed.fault}" for installed in observed.installed if installed.fault]
+    # Whoever may mend it: whether this user could is another question.
+    mendable = observed
+    if observed.root_state == "unwritable":
+        mendable = replace(mendable, root_state="writable")
+    if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
+        mendable = replace(mendable, bin_dir_state="writable")
+    left = plan_of(Desired((), root=observed.root, bin_dir=observed.bin_dir), mendable, _nothing_is_asked_for)
+    return (*broken, *(f"to do: {step}" for step in left.steps))
+
+
+def _nothing_is_asked_for(request: object) -> Any:
+    raise AssertionError(request)

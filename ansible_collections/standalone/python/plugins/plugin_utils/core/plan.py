@@ -26,7 +26,8 @@ from .request import Request, Version
 from .step import Clear, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
 
 Resolve = Callable[[Request], Build]
-"""Finds the newest build for a request on the host in question; only called where what is installed is not enough."""
+"""Finds the build for a request on the host in question: the newest, and only called where what is installed is not enough; or,
+where the declaration has a lock file, the locked one, which alone is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _moves(choices: list[_Choice], observed: Observed) -> bool:
 def _choose(
     wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]
 ) -> _Choice:
-    serving = _serving(wanted, observed, resolve, gone)
+    serving = _serving(wanted, desired, observed, resolve, gone)
     if serving:
         return _kept(wanted, serving, desired, resolve)
     best = resolve(wanted.request)
@@ -152,7 +153,8 @@ def _choose(
             raise DeclarationError(
                 f"{wanted.request.text} asks for {best.name}, which {other.request.text}, declared absent, means too: choose one"
             )
-    return _Choice(wanted, best, "install", f"nothing installed satisfies {wanted.request.text}")
+    locked = f"{wanted.request.text} is locked to it"
+    return _Choice(wanted, best, "install", locked if desired.lockfile else f"nothing installed satisfies {wanted.request.text}")
 
 
 def _choose_again(
@@ -165,7 +167,7 @@ def _choose_again(
     gone: frozenset[str],
 ) -> _Choice:
     """The choice of a host that has what all requests chose so far, ``view``."""
-    serving = _serving(choice.wanted, view, resolve, gone)
+    serving = _serving(choice.wanted, desired, view, resolve, gone)
     if serving is None or serving.name == choice.build.name:
         return choice
     for other in choices:
@@ -175,13 +177,17 @@ def _choose_again(
     return _kept(choice.wanted, there, desired, resolve)
 
 
-def _serving(wanted: Wanted, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> Installed | None:
+def _serving(
+    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]
+) -> Installed | None:
     """The installed build that is enough for a request, sound or not; None where another one is needed."""
 
     def current(installed: Installed) -> bool:
         return installed.name == _current(observed, line_of(installed.build))
 
     able = [i for i in observed.installed if i.name not in gone and _satisfies(i.build, wanted.request)]
+    if desired.lockfile:
+        return next((i for i in able if i.name == resolve(wanted.request).name), None)
     if wanted.state == "present":
         return max(able, key=lambda i: (current(i), not i.fault, *_age(i.build), i.name), default=None)
     best = resolve(wanted.request)
@@ -211,12 +217,16 @@ def _installs(choices: list[_Choice]) -> tuple[Install, ...]:
 
 def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve) -> _Choice:
     """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
-    build = installed.build
+    build = resolve(wanted.request) if desired.lockfile else installed.build
     changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
+    if desired.lockfile and installed.receipt and build.sha256 not in (None, installed.build.sha256):
+        changed = "it was made of another archive than the locked one"
     if not installed.fault and not changed:
+        if desired.lockfile:
+            return _Choice(wanted, installed.build, "none", f"{build.version} of {build.release} is locked")
         newest = f"{build.version} of {build.release} is the newest"
         return _Choice(wanted, build, "none", newest if wanted.state == "latest" else f"{build.version} is installed")
-    if installed.receipt is None:
+    if installed.receipt is None and not desired.lockfile:
         build = resolve(
             replace(
                 wanted.request,

@@ -37,6 +37,7 @@ FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+debug, 3.13+v3, 3.1
 
 # The letters that CPython itself puts after a version: `python3.13t`, `python3.13d`, `python3.13td`.
 _SUFFIXES = {"": "", "t": "freethreaded", "d": "debug", "td": "freethreaded+debug"}
+_OPERATORS = (">=", ">", "~=", "==", "!=", "<", "<=")
 _FINAL = ("~", 0)  # sorts after 'a', 'b' and 'rc'
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:(a|b|rc)({_NUMBER}))?")
@@ -215,6 +216,26 @@ def with_parts(request: Request, *, variant: str = "", flavor: str = "", release
         if not present:
             news.append(value)
     return _filled(request, "+".join([request.text, *news]), said)
+
+
+def canonical(request: Request) -> str:
+    """The one text for all requests that mean the same: ``3.13+freethreaded`` for ``cpython-3.13t``.
+
+    :func:`parse_request` of it gives the same request, but for its text.
+    """
+    version = request.version or "cpython"
+    if _has_operator(version):
+        version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_place))
+    elif request.prereleases and version.replace(".", "").isdigit():
+        version += "-dev"
+    parts = (version, request.variant, request.level, request.release, request.flavor)
+    return "+".join(part for part in parts if part)
+
+
+def _place(specifier: str) -> tuple[int, str]:
+    """Of specifiers, the lower bounds first."""
+    operator = re.match("[<>=!~]+", specifier)
+    return (_OPERATORS.index(operator[0]) if operator else 0, specifier)
 
 
 def _filled(request: Request, text: str, said: dict[str, str]) -> Request:

@@ -6,7 +6,8 @@
 Pure text. Nothing here opens an address or looks into a folder; the one question to the file system, whether
 a path is a folder, is asked through a parameter.
 
-Upstream's layout is every source's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``.
+Upstream's layout is every source's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``. A mirror
+has ``LOCATION/catalogue.tsv`` besides: the rows of what it holds.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MIRROR = "https://releases.astral.sh/github/python-build-standalone/releases/dow
 MIRROR_SINCE = "20260303"
 
 SUMS = "SHA256SUMS"
+CATALOGUE = "catalogue.tsv"
 ARCHIVE_ENDINGS = (".tar.gz", ".tar.zst")
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -152,6 +154,16 @@ def sums_urls(source: Source, tag: str) -> tuple[str, ...]:
     return _addresses(source, tag, SUMS)
 
 
+def catalogue_url(source: Source) -> str:
+    """Where a source that is a URL says what it holds, if it does."""
+    return _below(source.location, CATALOGUE)
+
+
+def url_below(base: str, build: Named) -> str:
+    """Where a build is on a server that has upstream's layout below ``base``."""
+    return _below(base, build.release, build.filename)
+
+
 def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
     if source.kind == "archive":
         return (source.location,)
@@ -163,12 +175,11 @@ def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
     return tuple(_below(base, tag, name) for base in bases)
 
 
-def _below(base: str, tag: str, name: str) -> str:
+def _below(base: str, *names: str) -> str:
     # A query, such as a mirror's access key, stays behind the path.
     parts = urlsplit(base)
-    return urlunsplit(
-        parts._replace(path=f"{parts.path.rstrip('/')}/{quote(tag, safe='')}/{quote(name, safe='')}")
-    )
+    path = "/".join([parts.path.rstrip("/"), *(quote(name, safe="") for name in names)])
+    return urlunsplit(parts._replace(path=path))
 
 
 def without_credentials(url: str) -> str:

@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from .cache import alone, clear, default_root, usable, what_failed, written, younger
+from .cache import alone, clear, default_root, stamp, usable, what_failed, written, younger
 from .credentials import bare
 from .errors import ContentError, StandalonePythonError, TransportError
-from .source import SUMS, Source, parse_url, sums_urls, urls, without_credentials
+from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, urls, without_credentials
 
 if TYPE_CHECKING:
     from .catalogue import Build, Catalogue
@@ -125,9 +125,10 @@ class Store:
     def catalogue(self, source: Source, catalogue: str = "") -> Catalogue:
         """The builds to choose from.
 
-        :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what a
-            folder that is the source holds, else the bundled catalogue. An archive that is the source is
-            the only one.
+        :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what the
+            source itself says that it holds (a folder, and a server with a ``catalogue.tsv``), else the
+            bundled catalogue; ``updated`` that with what this user's last update has added. An archive
+            that is the source is the only one.
         :raises ContentError: it can't be read as a catalogue
         :raises TransportError: it can't be had, and no copy is kept
         """
@@ -136,7 +137,13 @@ class Store:
         if source.kind == "archive":
             return self._catalogue_of_archive(source)
         if catalogue in ("", "bundled"):
-            return _catalogue_of_folder(source.location) if source.kind == "folder" else bundled()
+            if source.kind == "folder":
+                return _catalogue_of_folder(source.location)
+            return (self._own_catalogue(source) if source.kind == "url" else None) or bundled()
+        if catalogue == "updated":
+            from .updated import updated
+
+            return updated(self.root)
         if "://" in catalogue:
             address = parse_url(catalogue, "catalogue")
             with usable(self.root):
@@ -145,6 +152,16 @@ class Store:
         if _local(catalogue).is_dir():
             return _catalogue_of_folder(catalogue)
         return from_rows(f"the catalogue {catalogue}", _read_text(_local(catalogue), "catalogue"))
+
+    def _own_catalogue(self, source: Source) -> Catalogue | None:
+        """What a server says that it holds; None where it says nothing, or can't be asked now: then the archive's own sentence
+        says why."""
+        from .catalogue import from_rows
+
+        address = catalogue_url(source)
+        with usable(self.root):
+            text, kept = self._text((address,), source, age=TEXT_AGE, optional=True)
+        return from_rows(f"the catalogue {without_credentials(address)}{kept}", text) if text else None
 
     def _catalogue_of_archive(self, source: Source) -> Catalogue:
         from .catalogue import from_rows, parse_filename
@@ -183,13 +200,16 @@ class Store:
         with usable(self.root):
             return self._text(addresses, source, age)[0]
 
-    def _text(self, addresses: tuple[str, ...], source: Source, age: float | None) -> tuple[str, str]:
+    def _text(
+        self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False
+    ) -> tuple[str, str]:
         """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
-        although it is older."""
-        from .fetch import NotThereError
+        although it is older. One that is ``optional`` is empty where the server has none (which is kept too, so that a
+        fleet's workers don't all ask) or can't be asked."""
+        from .fetch import DeniedError, NotThereError
 
         folder = self.root / "texts"
-        key = hashlib.sha256(bare(addresses[0]).encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{'optional ' * optional}{bare(addresses[0])}".encode()).hexdigest()[:24]
         path = folder / key
         if younger(path, age):
             return _read_text(path, "cache"), ""
@@ -199,21 +219,24 @@ class Store:
             clear(folder, sure=locked)
             if not younger(path, age):
                 try:
-                    self._fetch(source).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
-                except NotThereError:
-                    raise
-                except TransportError:
-                    if not path.exists():
+                    self._fetch(source, brief=optional).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
+                except StandalonePythonError as error:
+                    if optional and isinstance(error, (NotThereError, DeniedError, ContentError)):
+                        path.write_bytes(b"")
+                        return "", ""
+                    if not path.exists() or isinstance(error, (NotThereError, ContentError)):
+                        if optional:
+                            return "", ""
                         raise
                     day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
                     remark = f" (as of {day}; it can't be reached now)"
             return _read_text(path, "cache"), remark
 
-    def _fetch(self, source: Source) -> Fetch:
-        from .fetch import Http
+    def _fetch(self, source: Source, *, brief: bool = False) -> Fetch:
+        from .fetch import BACKOFF, Http
 
         if self._fetcher is None:
-            return Http(self._token, source.location)
+            return Http(self._token, source.location, backoff=BACKOFF[:1] if brief else BACKOFF)
         if isinstance(self._fetcher, Http) and not self._fetcher.location:
             return replace(self._fetcher, location=source.location)
         return self._fetcher
@@ -368,17 +391,11 @@ def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _stamp(path: Path) -> list[int]:
-    """What changes when a file is written to, even by someone who sets its modification time back."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
 def _record(payload: Payload, original: str) -> None:
     about = {
         "recipe": RECIPE,
         "original": original,
-        "stamp": _stamp(payload.path),
+        "stamp": stamp(payload.path),
         "sha256": payload.sha256,
         "unpacked": payload.unpacked,
         "files": payload.files,
@@ -395,9 +412,9 @@ def _recorded(
     path = folder / f"payload.tar.{compression}"
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
-        stamp = _stamp(path)
-        payload = Payload(path, about["sha256"], compression, stamp[0], about["unpacked"], about["files"])
-        same = about["stamp"] == stamp
+        now = stamp(path)
+        payload = Payload(path, about["sha256"], compression, now[0], about["unpacked"], about["files"])
+        same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None
     except (FileNotFoundError, ValueError, KeyError, TypeError):

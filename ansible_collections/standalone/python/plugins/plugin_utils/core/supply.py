@@ -1,8 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where one declaration's builds come from: its source, its catalogue and the controller's cache, each opened when it is first
-needed. A declaration that finds everything in place needs none of them.
+"""Where one declaration's builds come from: its source, its catalogue or lock file and the controller's cache, each opened when
+it is first needed. A declaration that finds everything in place needs none of them, but for a lock file, which says what that is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .catalogue import Build, Catalogue, resolve
+from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired
 from .errors import DeclarationError
+from .lock import Lock, Locked, Slot, locked_build, read_lock
 from .request import Request, parse_request, with_parts
 from .target import Target, from_facts, parse_triple
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_local(text: str) -> bool:
     """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
-    return text not in ("", "upstream", "bundled") and "://" not in text
+    return text not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 class Supply:
@@ -34,9 +35,12 @@ class Supply:
         self._resolved: dict[tuple[Request, Target], Build] = {}
 
     @classmethod
-    def of(cls, *, source: str = "upstream", catalogue: str = "bundled") -> Supply:
+    def of(
+        cls, *, source: str = "upstream", catalogue: str = "bundled", checksum: str = "", token: str = "", lockfile: str = ""
+    ) -> Supply:
         """For a front end that installs nothing."""
-        return cls(Desired(builds=(), source=source, catalogue=catalogue))
+        told = Desired((), source=source, catalogue=catalogue, checksum=checksum, token=token, lockfile=lockfile)
+        return cls(told)
 
     @cached_property
     def source(self) -> Source:
@@ -52,7 +56,13 @@ class Supply:
 
     @cached_property
     def catalogue(self) -> Catalogue:
+        if self._desired.catalogue in ("", "bundled") and self.source.kind in ("upstream", "url"):
+            return bundled()  # without the store, which takes longer to import than a row to find
         return self.store.catalogue(self.source, self._desired.catalogue)
+
+    @cached_property
+    def lock(self) -> Lock:
+        return read_lock(self._desired.lockfile)
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
         """
@@ -63,14 +73,32 @@ class Supply:
     def resolve_for(self, request: Request, target: Target) -> Build:
         key = (request, target)
         if key not in self._resolved:
-            self._resolved[key] = resolve(request, target, self.catalogue)
+            self._resolved[key] = self._find(request, target)
         return self._resolved[key]
 
+    def _find(self, request: Request, target: Target) -> Build:
+        if not self._desired.lockfile:
+            return resolve(request, target, self.catalogue)
+        return locked_build(self.lock, request, target, self._desired.lockfile)
+
+    def found(self, slot: Slot) -> Locked:
+        """What a lock file has to say of a request on a target, but for the size.
+
+        :raises StandalonePythonError: there is no such build, or its checksum can't be had
+        """
+        build = self.resolve_for(slot.request, slot.host)
+        return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
+
     def payload(self, build: Build, *, zstd: bool) -> Payload:
-        return self.store.payload(build, self.source, zstd=zstd)
+        return self.store.payload(build, self._source_of(build), zstd=zstd)
 
     def sha256(self, build: Build) -> str:
-        return self.store.sha256(build, self.source)
+        return self.store.sha256(build, self._source_of(build))
+
+    def _source_of(self, build: Build) -> Source:
+        """The source; of a single archive the lock file knows the checksum."""
+        locked = self._desired.lockfile and self.source.kind == "archive"
+        return replace(self.source, checksum=build.sha256 or "") if locked else self.source
 
     def urls(self, build: Build) -> tuple[str, ...]:
         """Where a host can fetch a build itself.
@@ -85,6 +113,10 @@ class Supply:
                 "use delivery: push, or a source that is an http(s) URL"
             )
         return urls(self.source, build)
+
+    @property
+    def token(self) -> str:
+        return self._desired.token
 
     @property
     def token_for_hosts(self) -> str:

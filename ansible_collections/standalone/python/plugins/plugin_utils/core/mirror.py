@@ -1,0 +1,299 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mirror: a folder that any static web server can serve, with some of upstream's builds and with lists that say which.
+
+    DEST/TAG/FILE          an archive, under its name only once its checksum agreed
+    DEST/TAG/SHA256SUMS    of the release's archives that are there
+    DEST/catalogue.tsv     all of them, as the option `catalogue` reads it
+    DEST/.mirror/          what a sync needs: a lock, downloads under way, and which archives were read since they last changed
+
+The first half decides and is pure; the second reads. What writes is in `sync`. A list never names an archive that is not there:
+archives come before they are listed, and go after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .archive import checksum
+from .cache import alone, stamp, what_failed, written
+from .catalogue import Build, builds, from_rows, is_build, parse_filename, rows_from_sums
+from .errors import ContentError, StandalonePythonError, TransportError
+from .request import parse_request, with_parts
+from .source import CATALOGUE, SUMS
+from .store import parse_sums
+from .target import parse_triple
+
+if TYPE_CHECKING:
+    from .supply import Supply
+
+WORK = ".mirror"
+JOBS = 8
+HEADER = "tag\tfile\tsha256\n"
+
+Records = dict[str, tuple[str, list[int]]]
+"""Path of an archive -> the sha256 that was read, and the file's stamp then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What is in a mirror under the name of an archive.
+
+    :ivar listed: the sha256 that the release's SHA256SUMS has of it; empty where it has none
+    :ivar actual: the sha256 of what is there; empty where nobody needs to know
+    :ivar size: in bytes
+    """
+
+    listed: str
+    actual: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync does.
+
+    :ivar fetch: what is wanted and is not there, or is there and is something else
+    :ivar there: what is wanted and is there
+    :ivar kept: what else is there and stays listed
+    :ivar pruned: paths below the mirror that go
+    """
+
+    fetch: tuple[Build, ...]
+    there: tuple[Build, ...]
+    kept: tuple[Build, ...]
+    pruned: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.fetch or self.pruned)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a look at all of a mirror found.
+
+    :ivar size: of the archives that are listed and there, in bytes
+    :ivar problems: sentences; none where all is well
+    """
+
+    archives: int
+    size: int
+    problems: tuple[str, ...]
+
+
+def path_of(build: Build) -> str:
+    """Where a build is below a mirror."""
+    return f"{build.release}/{build.filename}"
+
+
+def once(wanted: Iterable[Build]) -> tuple[Build, ...]:
+    """Each build once, newest release first.
+
+    :raises ContentError: two sha256 for one name
+    """
+    known: dict[str, Build] = {}
+    for build in wanted:
+        other = known.setdefault(path_of(build), build)
+        if other.sha256 != build.sha256:
+            raise ContentError(
+                f"{path_of(build)} is asked for with two checksums, {other.sha256} and {build.sha256}: "
+                "make the lock file anew, or leave out what contradicts it"
+            )
+    return ordered(known.values())
+
+
+def plan(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) -> Plan:
+    """
+    :param wanted: with their sha256, each once
+    :param found: path -> what is there
+    :param prune: whether what is not wanted goes
+    """
+    asked = {path_of(build): build for build in wanted}
+    right = {path for path, build in asked.items() if path in found and found[path].actual == build.sha256}
+    rest = sorted(set(found) - set(asked))
+    return Plan(
+        fetch=ordered(build for path, build in asked.items() if path not in right),
+        there=ordered(asked[path] for path in right),
+        kept=() if prune else ordered(_listed(path, found[path].listed) for path in rest if found[path].listed),
+        pruned=tuple(rest) if prune else (),
+    )
+
+
+def lists(present: Iterable[Build]) -> dict[str, str]:
+    """The files that say what a mirror holds: path -> text."""
+    releases: dict[str, list[Build]] = {}
+    for build in ordered(present):
+        releases.setdefault(build.release, []).append(build)
+    rows = "".join(f"{build.release}\t{build.filename}\t{build.sha256}\n" for some in releases.values() for build in some)
+    sums = {
+        f"{tag}/{SUMS}": "".join(f"{build.sha256}  {build.filename}\n" for build in some) for tag, some in releases.items()
+    }
+    return {**sums, CATALOGUE: HEADER + rows}
+
+
+def asked(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavors: Sequence[str]) -> tuple[Build, ...]:
+    """The builds, with their sha256, that requests mean on target triples; the preferred flavor where none is named.
+
+    :raises StandalonePythonError: a request or a triple can't be read, there is no such build, or its checksum can't be had
+    """
+    found = []
+    for text in requests:
+        for triple in triples:
+            target = parse_triple(triple)
+            for flavor in flavors or ("",):
+                request = with_parts(parse_request(text), flavor=flavor)
+                if target.level > 1 and not request.level:
+                    request = replace(request, level=f"v{target.level}")
+                build = supply.resolve_for(request, target)
+                found.append(replace(build, sha256=supply.sha256(build)))
+    return tuple(found)
+
+
+def ordered(some: Iterable[Build]) -> tuple[Build, ...]:
+    return tuple(sorted(sorted(some, key=path_of), key=lambda build: build.release, reverse=True))
+
+
+def _listed(path: str, sha256: str) -> Build:
+    tag, _slash, filename = path.partition("/")
+    return replace(parse_filename(filename, tag), sha256=sha256)
+
+
+# What follows reads.
+
+
+def verify(dest: Path, jobs: int = JOBS) -> Verified:
+    """Read all of a mirror, and compare it with its lists. What is found damaged the next sync brings anew.
+
+    :raises ContentError: it is no mirror
+    :raises TransportError: it can't be read
+    """
+    problems: list[str] = []
+    listed: dict[str, str] = {}
+    with usable_mirror(dest, "be read", "check the path and its permissions"):
+        releases = sorted(dest.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
+        if not releases:
+            raise _none(dest, f"TAG/{SUMS}")
+        for sums in releases:
+            try:
+                rows = rows_from_sums(sums.parent.name, sums.read_text(encoding="utf-8", errors="replace"))
+            except StandalonePythonError as error:
+                problems.append(str(error))
+                continue
+            listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
+        problems += _of_catalogue(dest / CATALOGUE, listed)
+        size = 0
+        bad = set()
+        with ThreadPoolExecutor(jobs) as pool:
+            for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(dest / path), listed), strict=True):
+                if actual != digest:
+                    bad.add(path)
+                    is_what = f"its SHA-256 should be {digest} and is {actual}" if len(actual) == 64 else actual
+                    problems.append(f"{path} is damaged: {is_what}")
+                if len(actual) == 64:
+                    size += (dest / path).stat().st_size
+    if bad and (dest / WORK).is_dir():
+        # So that a sync reads them again, although they look as they did.
+        with contextlib.suppress(OSError, TransportError), alone(dest / WORK, 0):
+            record(dest, {path: record for path, record in recorded(dest).items() if path not in bad})
+    return Verified(len(listed), size, tuple(problems))
+
+
+def contents(dest: Path) -> tuple[Build, ...]:
+    """The builds that a mirror lists, newest release first.
+
+    :raises ContentError: it is no mirror, or a list can't be read
+    :raises TransportError: it can't be opened
+    """
+    with usable_mirror(dest, "be read", "check the path and its permissions"):
+        try:
+            text = (dest / CATALOGUE).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise _none(dest, CATALOGUE) from None
+        except UnicodeDecodeError:
+            raise ContentError(f"{dest / CATALOGUE} is not text: run mirror sync again") from None
+    return ordered(builds(from_rows(f"the catalogue {dest / CATALOGUE}", text)))
+
+
+def _none(dest: Path, lacks: str) -> ContentError:
+    return ContentError(f"{dest} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
+
+
+@contextlib.contextmanager
+def usable_mirror(
+    dest: Path, what: str = "be written to", do: str = "make room there, or choose another folder"
+) -> Iterator[None]:
+    """An error of the file system becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise TransportError(f"the mirror {dest} can't {what} ({what_failed(error)}): {do}") from None
+
+
+def look(
+    dest: Path, wanted: Iterable[Build], records: Records, jobs: int
+) -> dict[str, Archive]:
+    """What is there. Of what is wanted the content is known after it, from the records or by reading it."""
+    found: dict[str, Archive] = {}
+    folders = sorted(path for path in dest.glob(8 * "[0-9]") if path.is_dir())
+    for folder in folders:
+        sums = folder / SUMS
+        listed = parse_sums(sums.read_text(encoding="utf-8", errors="replace")) if sums.exists() else {}
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file() and is_build(entry.name):
+                    path = f"{folder.name}/{entry.name}"
+                    found[path] = Archive(listed.get(entry.name, ""), "", entry.stat().st_size)
+    present = [path for path in map(path_of, wanted) if path in found]
+    unread = [path for path in present if path not in records or records[path][1] != stamp(dest / path)]
+    with ThreadPoolExecutor(jobs) as pool:
+        for path, (actual, now) in zip(unread, pool.map(lambda path: _read(dest / path), unread), strict=True):
+            records[path] = (actual, now)
+    return {path: replace(archive, actual=records[path][0]) if path in present else archive for path, archive in found.items()}
+
+
+def _read(path: Path) -> tuple[str, list[int]]:
+    """The sha256 of a file, and the stamp that it had before it was read."""
+    now = stamp(path)
+    return checksum(path), now
+
+
+def _hashed(path: Path) -> str:
+    """The sha256 of a file, or what is wrong with it."""
+    try:
+        return checksum(path)
+    except FileNotFoundError:
+        return "it is not there"
+    except OSError as error:
+        return f"it can't be read ({what_failed(error)})"
+
+
+def _of_catalogue(path: Path, listed: Mapping[str, str]) -> list[str]:
+    try:
+        rows = {path_of(build): build.sha256 for build in builds(from_rows(str(path), path.read_text(encoding="utf-8")))}
+    except FileNotFoundError:
+        return [f"{path} is not there: run mirror sync again"]
+    except (StandalonePythonError, ValueError) as error:
+        return [f"{path} can't be read as a catalogue: {error}"]
+    return [] if rows == listed else [f"{path} and the {SUMS} files don't agree: run mirror sync again"]
+
+
+def recorded(dest: Path) -> Records:
+    """Path -> the sha256 that was read, and the file's stamp then."""
+    try:
+        kept = json.loads((dest / WORK / "read.json").read_bytes())
+        return {path: (digest, [int(number) for number in now]) for path, (digest, now) in kept.items()}
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def record(dest: Path, records: Mapping[str, tuple[str, list[int]]]) -> None:
+    with written(dest / WORK / "read.json") as out:
+        out.write(json.dumps(records, indent=0).encode())

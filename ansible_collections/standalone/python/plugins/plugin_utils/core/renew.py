@@ -1,0 +1,158 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renews a catalogue by upstream's releases: a user's own, in the cache (``updated``); scripts/catalogue.py the bundled one.
+
+Nothing is written where any of it can't be read, and what is written is written a file at a time, each as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import upstream
+from .cache import alone, clear, usable, written
+from .catalogue import Catalogue, builds, bundled
+from .source import without_credentials
+from .updated import ABOUT, FOLDER, About, about, updated
+
+if TYPE_CHECKING:
+    from .fetch import Http
+
+LARGEST_TEXT = 64 << 20
+UPSTREAM = "upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update has brought: releases that were read, builds that were new, checksums that were filled in."""
+
+    about: About
+    releases: int
+    added: int
+    filled: int
+
+
+def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
+    """Read upstream's releases and keep what is new. Nothing is kept where any of it can't be read.
+
+    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of rows of a catalogue
+    :raises ContentError: what came is no such list, or a checksum is not what it was
+    :raises TransportError: it can't be had
+    """
+    with usable(root):
+        folder = root / FOLDER
+        folder.mkdir(exist_ok=True)
+        with alone(folder) as locked:
+            clear(folder, sure=locked)
+            rows = _known(root)
+            before = dict(rows)
+            get = Kept(folder / "kept", http)
+            releases = upstream.refresh(rows, get, only_news=True) if where == UPSTREAM else _read_from(where, rows, get)
+            return _keep(root, rows, before, releases, without_credentials(where))
+
+
+def add(root: Path, catalogue: Catalogue, where: str) -> Update:
+    """Keep what another catalogue has beyond what is known.
+
+    :raises ContentError: a checksum is not what it was
+    """
+    with usable(root):
+        folder = root / FOLDER
+        folder.mkdir(exist_ok=True)
+        with alone(folder) as locked:
+            clear(folder, sure=locked)
+            rows = _known(root)
+            before = dict(rows)
+            news = {(one.release, one.filename): upstream.Known(one.sha256 or "-", one.size) for one in builds(catalogue)}
+            upstream.merge(rows, news, catalogue.name)
+            return _keep(root, rows, before, len({tag for tag, _name in news}), where)
+
+
+def _read_from(url: str, rows: upstream.Rows, get: Kept) -> int:
+    content, _next = get(url)
+    if content.lstrip()[:1] in (b"[", b"{"):
+        return upstream.refresh(rows, get, url, only_news=True)
+    name = without_credentials(url)
+    news = upstream.read_rows(name, content.decode("utf-8", "replace"))
+    upstream.merge(rows, news, name)
+    return len({tag for tag, _name in news})
+
+
+def _known(root: Path) -> upstream.Rows:
+    source = updated(root) if about(root) else bundled()
+    return {(one.release, one.filename): upstream.Known(one.sha256 or "-", one.size) for one in builds(source)}
+
+
+def _keep(root: Path, rows: upstream.Rows, before: upstream.Rows, releases: int, source: str) -> Update:
+    folder = root / FOLDER
+    write(folder, rows)
+    told = About(time.strftime("%Y-%m-%d", time.gmtime()), source)
+    with written(folder / ABOUT) as out:
+        out.write(json.dumps(asdict(told)).encode())
+    filled = sum(known.sha256 == "-" and rows[key].sha256 != "-" for key, known in before.items())
+    return Update(told, releases, len(rows) - len(before), filled)
+
+
+def write(folder: Path, rows: upstream.Rows) -> list[str]:
+    """Write a catalogue's files where they are different, each as a whole. Returns the names of those that were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = []
+    for name, text in sorted(upstream.render(rows).items()):
+        path = folder / name
+        if path.exists() and path.read_bytes() == text.encode():
+            continue
+        staged = folder / f".{name}.new"
+        staged.write_bytes(text.encode())
+        os.replace(staged, path)
+        changed.append(name)
+    return changed
+
+
+def load(folder: Path) -> upstream.Rows:
+    """The rows in a folder, as :func:`write` left it; nothing where it doesn't exist."""
+    return upstream.read_rows(str(folder), "".join(path.read_text("ascii") for path in sorted(folder.glob("*.tsv"))))
+
+
+class Kept:
+    """:class:`upstream.Get` that keeps what it fetched in a folder, and asks again on condition that it changed.
+
+    A file of it is a line of JSON (url, etag, the next page) and then the content, compressed.
+    """
+
+    def __init__(self, folder: Path, http: Http) -> None:
+        self._folder = folder
+        self._http = http
+
+    def __call__(self, url: str) -> tuple[bytes, str]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / hashlib.sha256(url.encode()).hexdigest()
+        known, kept = self._kept(path)
+        staged = path.with_suffix(".new")
+        try:
+            fetched = self._http.fetch_if_changed(url, staged, etag=known.get("etag", ""), max_bytes=LARGEST_TEXT)
+            if not fetched.changed:
+                return kept, known["next"]
+            content = staged.read_bytes()
+        finally:
+            staged.unlink(missing_ok=True)
+        news = {"url": without_credentials(url), "etag": fetched.etag, "next": fetched.following}
+        with written(path) as out:
+            out.write(json.dumps(news).encode() + b"\n" + zlib.compress(content, 1))
+        return content, fetched.following
+
+    def _kept(self, path: Path) -> tuple[dict[str, str], bytes]:
+        """What was kept, or nothing where it is damaged: it is fetched anew then."""
+        try:
+            head, _newline, content = path.read_bytes().partition(b"\n")
+            known = json.loads(head)
+            return ({"etag": str(known["etag"]), "next": str(known["next"])}, zlib.decompress(content))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, zlib.error):
+            return {}, b""

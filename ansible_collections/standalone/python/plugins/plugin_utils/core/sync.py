@@ -1,0 +1,261 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing a mirror up to date: downloads, several at a time, checked before they get their names; the lists; then what goes.
+
+One sync works in a mirror at a time, and another waits for it. Killed at any time it leaves a mirror that is true, and the next
+one goes on where it stopped, in the middle of an archive too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from .cache import TEMPORARY, alone, clear, stamp, what_failed, written
+from .catalogue import Build, is_build
+from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
+from .fetch import CHUNK, DeniedError, Http, NotThereError
+from .mirror import JOBS, WORK, Plan, Records, lists, look, once, path_of, plan, record, recorded, usable_mirror
+from .source import SUMS, Source, urls
+from .store import LARGEST_ARCHIVE, parse_sums
+
+# Seconds that one sync waits for another: as long as a large one takes.
+WAIT = 6 * 3600.0
+
+
+class Progress:
+    """Is told what a sync does, from several threads at once; this one says nothing."""
+
+    def waits(self) -> None:
+        """Another sync is at work in the mirror."""
+
+    def plans(self, plan: Plan) -> None: ...
+
+    def receives(self, path: str, done: int, size: int) -> None:
+        """Of one archive, ``done`` bytes are there; ``size`` is 0 where the server doesn't say."""
+
+
+def survey(dest: Path, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> Plan:
+    """What a sync would do. Writes nothing, and what it has to read it reads each time.
+
+    :raises StandalonePythonError: as :func:`sync`
+    """
+    wanted = once(wanted)
+    with usable_mirror(dest):
+        return plan(wanted, look(dest, wanted, recorded(dest), jobs), prune=prune)
+
+
+def sync(
+    dest: Path,
+    wanted: Iterable[Build],
+    source: Source,
+    *,
+    prune: bool = False,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+) -> Plan:
+    """Bring into a mirror what is wanted of it; says what was done.
+
+    Where some archives can't be had the others come, and nothing is pruned.
+
+    :param wanted: with their sha256
+    :raises ContentError: an archive is not the one that its checksum names
+    :raises TransportError: an archive can't be had, or the mirror not be written to
+    :raises DeclarationError: the mirror is its own source
+    """
+    wanted, progress = once(wanted), progress or Progress()
+    if source.kind == "folder" and dest.resolve() == Path(source.location).expanduser().resolve():
+        raise DeclarationError(f"the mirror {dest} is its own source: name another folder")
+    work = dest / WORK
+    with usable_mirror(dest):
+        work.mkdir(parents=True, exist_ok=True)
+        with alone(work, WAIT, progress.waits) as locked:
+            records = recorded(dest)
+            found = look(dest, wanted, records, jobs)
+            todo = plan(wanted, found, prune=prune)
+            # What stays listed until all has come.
+            others = plan(wanted, found, prune=False).kept
+            progress.plans(todo)
+            come: list[Build] = []
+
+            def settle(kept: Iterable[Build]) -> None:
+                present = (*todo.there, *kept, *come)
+                _write_lists(dest, lists(present))
+                record(dest, {path: records[path] for path in map(path_of, present) if path in records})
+
+            mine = "" if locked else f".{os.getpid()}"
+            receive = _Receiver(dest, source, mine, progress, records)
+            try:
+                failures = _all(todo.fetch, receive, jobs, come)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    settle(others)
+                raise
+            try:
+                settle(others if failures else todo.kept)
+            except OSError:
+                # On a full disk it is the download that has the better sentence.
+                if not failures:
+                    raise
+            if failures:
+                raise _failed(dest, failures, len(todo.fetch) - len(come), len(wanted))
+            for path in todo.pruned:
+                (dest / path).unlink(missing_ok=True)
+            for tag in {path.partition("/")[0] for path in todo.pruned}:
+                with contextlib.suppress(OSError):
+                    (dest / tag).rmdir()
+            clear(work, sure=locked and prune)
+    return todo
+
+
+def _write_lists(dest: Path, texts: Mapping[str, str]) -> None:
+    """The lists of what is there; those of releases that have nothing any more go."""
+    for path, text in texts.items():
+        old = dest / path
+        if not old.exists() or old.read_bytes() != text.encode():
+            with written(old) as out:
+                out.write(text.encode())
+    for sums in dest.glob(f"{8 * '[0-9]'}/{SUMS}"):
+        if f"{sums.parent.name}/{SUMS}" not in texts and any(map(is_build, parse_sums(sums.read_text(errors="replace")))):
+            sums.unlink()
+
+
+class _Stopped(Exception):
+    """Another archive failed in a way that this one would too, or the user has had enough."""
+
+
+class _Download:
+    """What has come of one archive, hashed while it came."""
+
+    def __init__(self, part: Path, told: Callable[[int, int], None], stop: Event) -> None:
+        self._part, self._told, self._stop = part, told, stop
+        self.digest, self.done, self._size = hashlib.sha256(), 0, 0
+
+    def begins(self, offset: int, size: int) -> None:
+        if offset != self.done:
+            self.digest, self.done = hashlib.sha256(), 0
+            with self._part.open("rb") as file:
+                while self.done < offset and (chunk := file.read(min(CHUNK, offset - self.done))):
+                    self.digest.update(chunk)
+                    self.done += len(chunk)
+        self._size = size
+        self._told(self.done, size)
+
+    def wrote(self, chunk: bytes) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+        self.digest.update(chunk)
+        self.done += len(chunk)
+        self._told(self.done, self._size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """Brings one archive to its place.
+
+    :ivar mine: what tells this process' downloads from another's, where the file system can't
+    """
+
+    dest: Path
+    source: Source
+    mine: str
+    progress: Progress
+    records: Records
+
+    def __call__(self, build: Build, stop: Event) -> None:
+        path, digest = path_of(build), build.sha256 or ""
+        part = self.dest / WORK / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
+        came = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
+        with usable_mirror(self.dest):
+            earlier = part.stat().st_size if part.exists() else 0
+            came.begins(earlier, 0)
+            if not earlier or came.digest.hexdigest() != digest:
+                self._bring(build, part, came)
+            if earlier and came.digest.hexdigest() != digest:
+                # What was left there was part of something else.
+                part.unlink(missing_ok=True)
+                self._bring(build, part, came)
+            if came.digest.hexdigest() != digest:
+                part.unlink(missing_ok=True)
+                raise ContentError(
+                    f"{build.filename} from {self.source} is not the archive that was promised: its SHA-256 should be {digest} "
+                    f"and is {came.digest.hexdigest()}; check the source, or the checksum"
+                )
+            to = self.dest / path
+            to.parent.mkdir(exist_ok=True)
+            # Not forced onto the disk, which would take most of the time: after a power cut it has another size or time than was
+            # recorded, and the next sync reads it again.
+            os.replace(part, to)
+            self.records[path] = (digest, stamp(to))
+
+    def _bring(self, build: Build, part: Path, came: _Download) -> None:
+        addresses = urls(self.source, build)
+        if self.source.kind in ("folder", "archive"):
+            self._copy(Path(addresses[0]).expanduser(), build, part, came)
+            return
+        try:
+            Http(location=self.source.location).resume(
+                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead="choose another folder for the mirror"
+            )
+        except ContentError:
+            part.unlink(missing_ok=True)
+            raise
+
+    def _copy(self, origin: Path, build: Build, part: Path, came: _Download) -> None:
+        try:
+            file = origin.open("rb")
+        except OSError as error:
+            raise NotThereError(
+                f"the archive {origin} can't be read ({what_failed(error)}): put it there, or choose another source"
+            ) from None
+        if origin.name != build.filename:
+            file.close()
+            raise ContentError(f"the source is the archive {origin.name}, and {build.filename} was asked for: name it")
+        with file, part.open("wb") as out:
+            came.begins(0, os.fstat(file.fileno()).st_size)
+            while chunk := file.read(CHUNK):
+                out.write(chunk)
+                came.wrote(chunk)
+
+
+def _all(wanted: Sequence[Build], receive: _Receiver, jobs: int, come: list[Build]) -> list[StandalonePythonError]:
+    """Receive some builds at a time; ``come`` gets those that came. What only one of them can have the others survive."""
+    failures: list[StandalonePythonError] = []
+    stop = Event()
+    with ThreadPoolExecutor(jobs) as pool:
+        tasks = {pool.submit(receive, build, stop): build for build in wanted}
+
+        def end() -> None:
+            stop.set()
+            for task in tasks:
+                task.cancel()
+
+        try:
+            for task in as_completed(tasks):
+                try:
+                    task.result()
+                    come.append(tasks[task])
+                except (_Stopped, CancelledError):
+                    pass
+                except StandalonePythonError as error:
+                    failures.append(error)
+                    if not isinstance(error, (ContentError, NotThereError, DeniedError)):
+                        end()
+        except BaseException:
+            end()
+            raise
+    return failures
+
+
+def _failed(dest: Path, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
+    # Why all the others were given up comes first.
+    first = sorted(failures, key=lambda error: isinstance(error, (ContentError, NotThereError, DeniedError)))[0]
+    kind = ContentError if isinstance(first, ContentError) else TransportError
+    return kind(f"{missing} of {wanted} archives are missing from the mirror {dest}: {first}" if wanted > 1 else str(first))

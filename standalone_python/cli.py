@@ -1,0 +1,80 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entry: which commands there are, what is common to all, and how errors end.
+
+A command's file is imported when that command is called, so that one doesn't wait for what another needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+from .core import StandalonePythonError
+
+FAILED, DIFFERS, USAGE = 1, 2, 64
+"""Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
+
+# Name -> module:attribute, and the line that --help shows.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "plan": ("standalone_python.commands.machine:plan", "say what a declaration would change on this machine"),
+    "apply": ("standalone_python.commands.machine:apply", "make this machine as a declaration says"),
+    "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
+    "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
+    "rollback": ("standalone_python.commands.machine:rollback", "return a stable link to the kept build before"),
+    "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
+    "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
+    "catalogue": ("standalone_python.commands.catalogue:catalogue", "what exists: list, show, update"),
+    "mirror": ("standalone_python.commands.mirror:group", "a folder of builds for any web server: sync, verify, export"),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _colon, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_where, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="standalone-python")
+def group() -> None:
+    """Keep python-build-standalone interpreters: on this machine, in images, and for a fleet.
+
+    Exit codes: 0 all is well; 1 it failed, and one sentence says why; 2 something would change or is damaged (plan, verify);
+    64 the command line can't be read.
+    """
+
+
+def main() -> None:
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("standalone-python: ended by Ctrl-C", err=True)
+        sys.exit(130)
+    except (click.ClickException, StandalonePythonError) as error:
+        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"standalone-python: {said}", err=True)
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        # Who reads what is printed has seen enough: head, or a pager that was left.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,263 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands about what exists. None of them changes a host; only ``update`` asks the network, or a catalogue that is a URL."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from typing import Any
+
+import click
+
+from .. import output
+from ..core import (
+    About,
+    Build,
+    Request,
+    Row,
+    Supply,
+    Target,
+    TransportError,
+    default_root,
+    for_level,
+    from_facts,
+    listed,
+    observe,
+    observing,
+    overview,
+    parse_request,
+    parse_triple,
+    resolve,
+)
+from ..local import LocalHost
+
+_TARGET = click.option(
+    "--target", metavar="TRIPLE", help="For this kind of host, such as aarch64-unknown-linux-musl.  [default: this machine]"
+)
+_SOURCE = click.option(
+    "--source", metavar="SRC", default="upstream", help="Upstream, a mirror's URL or folder, or one archive.  [default: upstream]"
+)
+_CATALOGUE = click.option(
+    "--catalogue",
+    "known",
+    metavar="CAT",
+    default="",
+    help="bundled, updated, a file, a folder or a URL.  [default: updated, where there was an update]",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+@click.group()
+def catalogue() -> None:
+    """What exists: builds for a request and a kind of host, and how new what is known of them is.
+
+    Hosts get what the bundled catalogue has, so that a declaration means the same everywhere, until it says catalogue: updated.
+    """
+
+
+@catalogue.command("list")
+@click.argument("request", default="")
+@_TARGET
+@_SOURCE
+@_CATALOGUE
+@_JSON
+def list_(request: str, target: str | None, source: str, known: str, as_json: bool) -> int:
+    """List the builds that REQUEST means, newest first; the one that a host would get is marked.
+
+    A request is such as 3.13, 3.13.1, '>=3.12,<3.14', 3.13t, 3.13+debug, 3.13+v3 or 3.13+auto, and '>=3' is all final versions.
+    Without one, the newest build of each minor version and variant is listed. A date is the release's name. A dash is what nobody
+    has said.
+    """
+    supply, kind = _supply(source, known), _target(target)
+    asked = _asked(request or "3", kind, target)
+    rows = listed(asked, kind, supply.catalogue) if request else overview(kind, supply.catalogue, asked.level)
+    if as_json:
+        output.data(
+            {
+                "target": target or kind.triple,
+                "catalogue": supply.catalogue.name,
+                "builds": [_told(row, supply) for row in rows],
+            }
+        )
+        return 0
+    head: tuple[str, ...] = ("version", "release", "date", "variant", "flavor", "size", "")
+    shown = [_columns(row, supply) for row in rows]
+    triples = sorted({row.build.triple for row in rows})
+    if len(triples) > 1:
+        head, shown = ("target", *head), [(row.build.triple, *cells) for row, cells in zip(rows, shown, strict=True)]
+    output.table(head, shown, [row.newest for row in rows], right=("size",))
+    # Beside the table, which a program may read.
+    click.echo(f"for {', '.join(triples)}, of {supply.catalogue.name}", err=True)
+    return 0
+
+
+@catalogue.command()
+@click.argument("request", default="")
+@_TARGET
+@_SOURCE
+@_CATALOGUE
+@_JSON
+def show(request: str, target: str | None, source: str, known: str, as_json: bool) -> int:
+    """Show all about the one build that a host gets for REQUEST; without one, which catalogues there are and how old they are."""
+    told = _of_build(request, target, source, known) if request else _of_catalogues()
+    if as_json:
+        output.data(told)
+        return 0
+    width = max(map(len, told))
+    for name, value in told.items():
+        click.echo(f"{name.ljust(width)}  {'-' if value in ('', None) else value}")
+    return 0
+
+
+@catalogue.command()
+@click.option(
+    "--from",
+    "where",
+    metavar="SRC",
+    default="upstream",
+    help="Upstream, or else a mirror: a URL of GitHub's list of releases or of a catalogue, a file, or a folder of releases.",
+)
+@_JSON
+def update(where: str, as_json: bool) -> int:
+    """Read what upstream has released, and keep it for `catalogue: updated`.
+
+    Upstream's releases on GitHub are asked, on condition that they changed; each new release's SHA256SUMS has to agree. Without a
+    token GitHub answers 60 times an hour: GITHUB_TOKEN, which is sent to GitHub only, lets it answer more. A checksum that is not
+    what it was is an error. Where upstream can't be reached, what is known stays, and how old it is is said.
+    """
+    from ..core import add, is_local
+    from ..core import update as update_from
+
+    root = default_root()
+    try:
+        if is_local(where):
+            done = add(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
+        else:
+            from ..core import Http
+
+            done = update_from(root, Http(location="" if where == "upstream" else where), where)
+    except TransportError as error:
+        raise TransportError(f"{error}; what is known is as before: {_age()}") from None
+    told = {
+        "source": done.about.source,
+        "releases": done.releases,
+        "added": done.added,
+        "filled": done.filled,
+        "newest": _newest("updated"),
+    }
+    if as_json:
+        output.data(told)
+    else:
+        click.echo(
+            f"{done.releases} releases read from {done.about.source}: {done.added} builds are new, {done.filled} checksums were "
+            f"filled in; the newest release is {told['newest']}; declarations use it with catalogue: updated"
+        )
+    return 0
+
+
+def _supply(source: str, known: str) -> Supply:
+    return Supply.of(source=source, catalogue=known or ("updated" if source == "upstream" and _updated() else "bundled"))
+
+
+def _updated() -> About | None:
+    from ..core import about
+
+    return about(default_root())
+
+
+def _target(triple: str | None) -> Target:
+    """What a triple says, or what this machine is."""
+    if triple:
+        return parse_triple(triple)
+    # Only what kind of host this is matters, and not what is installed.
+    nowhere = observing({"root": "/dev/null/root", "bin_dir": "/dev/null/bin"})
+    with LocalHost() as host:
+        return from_facts(observe(host, nowhere, facts="yes").facts)
+
+
+def _asked(request: str, kind: Target, target: str | None) -> Request:
+    """A triple that was given says the CPU level too; of this machine's own, only a request does."""
+    return for_level(parse_request(request), kind) if target else parse_request(request)
+
+
+def _columns(row: Row, supply: Supply) -> tuple[str, ...]:
+    build = row.build
+    size = _size(build, supply)
+    return (
+        str(build.version),
+        build.release,
+        _date(build.release),
+        build.variant or "-",
+        build.flavor,
+        f"{size / 1e6:.1f} MB" if size else "-",
+        "newest" if row.newest else "",
+    )
+
+
+def _told(row: Row, supply: Supply) -> dict[str, Any]:
+    return _about(row.build, supply) | {"newest": row.newest}
+
+
+def _about(build: Build, supply: Supply) -> dict[str, Any]:
+    return {
+        "version": str(build.version),
+        "release": build.release,
+        "date": _date(build.release),
+        "target": build.triple,
+        "variant": build.variant,
+        "flavor": build.flavor,
+        "filename": build.filename,
+        "url": supply.shown_url(build),
+        "sha256": build.sha256,
+        "size": _size(build, supply),
+    }
+
+
+def _size(build: Build, supply: Supply) -> int | None:
+    """Bytes: what the catalogue says, or what a file here has; None where nobody says."""
+    if build.size or supply.source.kind not in ("folder", "archive"):
+        return build.size
+    try:
+        return os.stat(os.path.expanduser(supply.shown_url(build))).st_size
+    except OSError:
+        return None
+
+
+def _of_build(request: str, target: str | None, source: str, known: str) -> dict[str, Any]:
+    supply, kind = _supply(source, known), _target(target)
+    build = resolve(_asked(request, kind, target), kind, supply.catalogue)
+    return _about(build, supply) | {"options": build.options, "name": build.name, "catalogue": supply.catalogue.name}
+
+
+def _of_catalogues() -> dict[str, Any]:
+    told = _updated()
+    return {
+        "bundled": f"newest release {_newest('bundled')}",
+        "updated": f"newest release {_newest('updated')}, {_ago(told)}" if told else f"never, in {default_root()}",
+        "listed": "updated" if told else "bundled",
+    }
+
+
+def _ago(told: About) -> str:
+    days = (datetime.now(UTC).date() - date.fromisoformat(told.day)).days
+    ago = "today" if days == 0 else f"{days} days ago" if days > 1 else "yesterday"
+    return f"updated on {told.day} ({ago}) from {told.source}"
+
+
+def _age() -> str:
+    """How old what is known is, in words."""
+    if told := _updated():
+        return f"newest release {_newest('updated')}, {_ago(told)}"
+    return f"the bundled catalogue, newest release {_newest('bundled')}"
+
+
+def _newest(which: str) -> str:
+    """The newest release that a catalogue knows; rows begin with it."""
+    known = Supply.of(catalogue=which).catalogue
+    return max((line[:8] for minor in known.minors for line in known.read(minor).splitlines()), default="none")
+
+
+def _date(release: str) -> str:
+    return f"{release[:4]}-{release[4:6]}-{release[6:]}"

@@ -1,0 +1,263 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``standalone-python lock``: a declaration and targets in, a lock file out. What a lock file is, the core's ``lock`` says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from ..core import (
+    Changes,
+    DeclarationError,
+    Desired,
+    Lock,
+    Locked,
+    Request,
+    Slot,
+    StandalonePythonError,
+    Supply,
+    TransportError,
+    add_command,
+    canonical,
+    changes,
+    declare,
+    is_local,
+    parse_request,
+    parse_triple,
+    read_lock,
+    renew,
+    size_of,
+    slots,
+    stale,
+    write_lock,
+)
+
+# Connections at a time, for the sizes.
+CONNECTIONS = 8
+STALE = 1
+
+
+@click.command()
+@click.argument("file")
+@click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE.")
+@click.option("-o", "--output", metavar="LOCKFILE", help="The lock file.  [default: FILE's lockfile, or FILE.lock.json]")
+@click.option("--target", "targets", multiple=True, metavar="TRIPLE", help="A kind of host, such as x86_64-unknown-linux-gnu.")
+@click.option("--inventory", metavar="FILE", help="Observe the hosts of this Ansible inventory, and lock for what they are.")
+@click.option("--source", metavar="SRC", help="Where builds come from, instead of FILE's own: a URL, a folder or an archive.")
+@click.option("--catalogue", metavar="CAT", help="Which builds are known, instead of FILE's own: a file, a folder or a URL.")
+@click.option("--upgrade", is_flag=True, help="Look for the newest build of every request, not only of those that are new.")
+@click.option("--upgrade-request", "upgrades", multiple=True, metavar="REQUEST", help="Look for the newest build of this one.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock file isn't what FILE and targets ask for.")
+@click.option("--json", "as_json", is_flag=True, help="Say what changed as JSON.")
+def lock(
+    file: str,
+    key: str,
+    output: str | None,
+    targets: tuple[str, ...],
+    inventory: str | None,
+    source: str | None,
+    catalogue: str | None,
+    upgrade: bool,
+    upgrades: tuple[str, ...],
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Write a lock file: for every request in FILE and every target the build, its URL, sha256 and size.
+
+    FILE is what `plan` takes, or a playbook's variable file. What is locked already stays as it is. What is not declared any
+    more goes, and so do targets that are not named; without --target and --inventory the targets of the lock file stay.
+
+    \b
+    standalone-python lock pythons.yml --target x86_64-unknown-linux-gnu
+    standalone-python lock pythons.yml --upgrade-request 3.13
+    standalone-python lock pythons.yml --check
+    """
+    if check and (upgrade or upgrades):
+        raise click.UsageError("--check upgrades nothing: leave --upgrade and --upgrade-request out")
+    from ..declarations import read
+
+    triples = [_triple(text) for text in targets]
+    desired = declare(read(file, key))
+    requests = [wanted.request for wanted in desired.builds if wanted.state != "absent"]
+    if not requests:
+        raise DeclarationError(f"{file} declares no build that a host shall have: there is nothing to lock")
+    upgraded = _upgraded(file, requests, upgrades)
+    path = output or desired.lockfile or f"{os.path.splitext(file)[0]}.lock.json"
+    if file == "-" and not (output or desired.lockfile):
+        raise click.UsageError("a declaration from standard input has no name to call the lock file by: name it with -o LOCKFILE")
+    beside = os.path.dirname(os.path.abspath(path))
+    told = Lock(declaration="" if file == "-" else _relative(file, beside), key=key)
+    there = os.path.lexists(path)
+    if check and not there:
+        more = "".join(f" --target {triple}" for triple in triples or ["TRIPLE"])
+        raise TransportError(f"the lock file {path} is not there: make it with: {add_command(told, path)}{more}")
+    old = read_lock(path) if there else told
+    if inventory:
+        from ..inventory import targets_of
+
+        triples += targets_of(inventory)
+    if not (triples or old.targets):
+        raise click.UsageError("there is no lock file yet, so name its targets: with --target TRIPLE, or with --inventory FILE")
+    wanted = slots(requests, triples or old.targets)
+    base = replace(told, builds=old.builds)
+    if check:
+        _check(base, wanted, path, as_json)
+        return
+    supply = _supply(desired, source, catalogue)
+    new, remarks = _with_sizes(
+        old,
+        renew(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
+        lambda entry: size_of(entry.build, supply.source, supply.token),
+    )
+    if new != old or not there:
+        write_lock(path, new)
+    for remark in remarks:
+        click.echo(f"standalone-python: {remark}", err=True)
+    _tell(path, changes(old, new), len(new.builds), as_json)
+
+
+def _triple(text: str) -> str:
+    try:
+        target = parse_triple(text)
+    except DeclarationError as error:
+        raise click.BadParameter(str(error), param_hint="--target") from None
+    if target.level > 1:
+        raise click.BadParameter(
+            f"{text} is {target.triple} with a CPU level, and those are the requests' business: name {target.triple}, and "
+            f"ask for 3.13+v{target.level} or 3.13+auto",
+            param_hint="--target",
+        )
+    return target.triple
+
+
+def _upgraded(file: str, requests: Iterable[Request], upgrades: Sequence[str]) -> frozenset[str]:
+    """
+    :raises DeclarationError: one of them is not declared
+    """
+    declared = list(dict.fromkeys(canonical(request) for request in requests))
+    asked = [canonical(parse_request(text)) for text in upgrades]
+    for text in asked:
+        if text not in declared:
+            raise DeclarationError(f"{text} can't be upgraded, {file} doesn't declare it: it declares {', '.join(declared)}")
+    return frozenset(asked)
+
+
+def _relative(path: str, folder: str) -> str:
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
+def _check(lock: Lock, wanted: Sequence[Slot], path: str, as_json: bool) -> None:
+    missing, superfluous = stale(lock, wanted)
+    lacking = [f"{canonical(slot.request)} for {slot.target}" for slot in missing]
+    beyond = [f"{entry.request} for {entry.target}" for entry in superfluous]
+    if as_json:
+        said = {"lockfile": path, "stale": bool(lacking or beyond), "missing": lacking, "superfluous": beyond}
+        click.echo(json.dumps(said, indent=2))
+    elif not (lacking or beyond):
+        click.echo(f"{path} is up to date: {len(lock.builds)} builds")
+    if not (lacking or beyond):
+        return
+    if not as_json:
+        told = [f"{', '.join(lacking)} not locked"] if lacking else []
+        told += [f"{', '.join(beyond)} not asked for"] if beyond else []
+        command = add_command(replace(lock, builds=()), path) + _target_words(lock, wanted)
+        click.echo(f"standalone-python: {path} is stale, {'; '.join(told)}: run: {command}", err=True)
+    raise click.exceptions.Exit(STALE)
+
+
+def _target_words(lock: Lock, wanted: Sequence[Slot]) -> str:
+    """The targets for a command line, where they are not those of the lock file."""
+    triples = sorted({parse_triple(slot.target).triple for slot in wanted})
+    return "" if tuple(triples) == lock.targets else "".join(f" --target {triple}" for triple in triples)
+
+
+def _supply(desired: Desired, source: str | None, catalogue: str | None) -> Supply:
+    """Token and checksum are of the file's own source, and for no other."""
+    known = catalogue or desired.catalogue
+    if source is None or source == desired.source:
+        return Supply.of(source=desired.source, catalogue=known, checksum=desired.checksum, token=desired.token)
+    supply = Supply.of(source=source, catalogue=known)
+    # What is wrong with it is said even where nothing has to be found.
+    _ = supply.source
+    return supply
+
+
+def _finder(supply: Supply, beside: str) -> Callable[[Slot], Locked]:
+    def find(slot: Slot) -> Locked:
+        found = supply.found(slot)
+        # Whoever has the lock file and the folder side by side finds the archive wherever they are.
+        local = is_local(found.url) and not os.path.isabs(found.url)
+        return replace(found, url=_relative(found.url, beside)) if local else found
+
+    return find
+
+
+def _with_sizes(old: Lock, new: Lock, size: Callable[[Locked], int]) -> tuple[Lock, list[str]]:
+    """The lock with sizes where they can be had, and what is to be said of the others. What was locked stays as it was."""
+    before = set(old.builds)
+    unsized = {entry.build.filename: entry for entry in new.builds if entry not in before}
+
+    def ask(entry: Locked) -> int | StandalonePythonError:
+        try:
+            return size(entry)
+        except StandalonePythonError as error:
+            return error
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        told = dict(zip(unsized, pool.map(ask, unsized.values()), strict=True))
+    sizes = {name: answer for name, answer in told.items() if isinstance(answer, int)}
+    errors = [answer for answer in told.values() if not isinstance(answer, int)]
+    builds = tuple(
+        entry if entry in before else replace(entry, size=sizes.get(entry.build.filename)) for entry in new.builds
+    )
+    remarks = [f"the size of {len(errors)} archives is left out, as it can't be had: {errors[0]}"] if errors else []
+    return replace(new, builds=builds), remarks
+
+
+def _tell(path: str, made: Changes, total: int, as_json: bool) -> None:
+    kept = total - len(made.added) - len(made.changed)
+    if as_json:
+        said = {
+            "lockfile": path,
+            "changed": bool(made),
+            "added": [_data(entry) for entry in made.added],
+            "upgraded": [{"from": _data(before), "to": _data(after)} for before, after in made.changed],
+            "removed": [_data(entry) for entry in made.removed],
+            "kept": kept,
+        }
+        click.echo(json.dumps(said, indent=2))
+        return
+    if not made:
+        click.echo(f"{path} is up to date: {total} builds")
+        return
+    click.echo(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
+    lines = [("added", entry, _build(entry)) for entry in made.added]
+    lines += [("upgraded", after, f"{_build(before)} -> {_build(after)}") for before, after in made.changed]
+    lines += [("removed", entry, _build(entry)) for entry in made.removed]
+    for did, entry, build in lines:
+        click.echo(f"  {did:8} {entry.request} for {entry.target}: {build}")
+
+
+def _build(entry: Locked) -> str:
+    return f"{entry.build.version}+{entry.build.release}"
+
+
+def _data(entry: Locked) -> dict[str, Any]:
+    return {
+        "request": entry.request,
+        "target": entry.target,
+        "version": str(entry.build.version),
+        "release": entry.build.release,
+        "file": entry.build.filename,
+        "url": entry.url,
+        "sha256": entry.build.sha256,
+        "size": entry.size,
+    }

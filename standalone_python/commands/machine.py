@@ -1,0 +1,288 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands about one machine: this one, or the root of an image on it. What they decide, the core decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from .. import output
+from ..cli import DIFFERS
+from ..core import (
+    DEFAULT_ROOT,
+    AgentError,
+    Decision,
+    DeclarationError,
+    Desired,
+    Facts,
+    Observed,
+    Supply,
+    carry_out,
+    decide,
+    declare,
+    describe,
+    observe,
+    observing,
+    predict,
+)
+from ..local import ImageHost, LocalHost
+
+Host = LocalHost | ImageHost
+Command = Callable[..., int]
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(function: Command) -> Command:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+_WHERE = _options(
+    click.option("--root", metavar="ROOT", help=f"The folder that holds the builds.  [default: {DEFAULT_ROOT}]"),
+    click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
+    click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root, entered with chroot, instead of this machine."),
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_DRY = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done; the exit code is 2 if anything would.")
+_DECLARATION = _options(
+    click.argument("file"),
+    click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
+    _WHERE,
+    click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
+    click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
+    click.option("--target", metavar="TRIPLE", help="Choose builds for this kind of host, which this machine can run too."),
+    click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
+    _JSON,
+)
+
+
+@click.command()
+@_DECLARATION
+def plan(**given: Any) -> int:
+    """Say what FILE would change, and change nothing.
+
+    FILE is YAML, the same mapping that the Ansible module and the pyinfra operation take ("-" is standard input):
+
+    \b
+        builds: ["3.13", {version: "3.12", default: true}]
+        state: latest
+
+    Options given here win over FILE. The exit code is 0 where nothing is to do and 2 where something would change.
+    """
+    return _declared(given, check=True)
+
+
+@click.command()
+@_DECLARATION
+def apply(**given: Any) -> int:
+    """Install, upgrade, repair, relink and remove until this machine has what FILE declares.
+
+    FILE is what `plan` takes. A second run changes nothing. A run that fails leaves the machine as it was, or
+    says that it doesn't.
+    """
+    return _declared(given, check=False)
+
+
+def _declared(given: Mapping[str, Any], *, check: bool) -> int:
+    from ..declarations import read
+
+    told = {name: given[name] for name in ("root", "bin_dir", "source", "catalogue") if given[name] is not None}
+    desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
+    with _host(given["root_dir"]) as host:
+
+        def look(facts: Facts) -> Observed:
+            return observe(host, desired, facts="no" if facts == "empty" else facts)
+
+        if given["target"]:
+            from ..target import decide_for
+
+            desired, supply, decision = decide_for(given["target"], desired, look, check=check)
+        else:
+            supply = Supply(desired)
+            decision = decide(desired, supply, look, check=check)
+        return _carry_out(host, desired, supply, decision, check=check, as_json=given["as_json"], with_diff=given["with_diff"])
+
+
+def _carry_out(
+    host: Host,
+    desired: Desired,
+    supply: Supply,
+    decision: Decision,
+    *,
+    check: bool,
+    as_json: bool,
+    with_diff: bool = False,
+    with_paths: bool = True,
+    nothing: str = "no build is installed that would have to go",
+) -> int:
+    """Say what was decided and, without ``check``, do it; returns the exit code."""
+    planned, before = decision.plan, decision.observed
+    if not as_json:
+        output.steps(map(str, planned.steps))
+    doing = bool(planned) and not check
+    after = carry_out(host, desired, supply, decision).after if doing else predict(planned, before, desired)
+    if as_json:
+        from ..core import returned
+
+        difference = {"before": describe(before), "after": describe(after)} if with_diff else {}
+        output.data(returned(planned, after) | ({"diff": difference} if with_diff else {}))
+    else:
+        if not planned:
+            reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in planned.outcomes]
+            click.echo(f"nothing to do: {'; '.join(reasons) or nothing}")
+        if with_diff:
+            output.diff(describe(before), describe(after), f"interpreters in {after.root}")
+        if doing and with_paths:
+            for outcome in planned.outcomes:
+                click.echo(f"{outcome.wanted.request.text} is {outcome.stable_path}")
+    return DIFFERS if check and planned else 0
+
+
+@click.command()
+@_WHERE
+@_JSON
+def status(root: str | None, bin_dir: str | None, root_dir: str | None, as_json: bool) -> int:
+    """Show which interpreters are installed, whether they are sound, and what kind of host this is.
+
+    A quick look: the receipt, a start, the number of modules. `verify` compares every file.
+    """
+    _show(root, bin_dir, root_dir, as_json=as_json, verify="quick")
+    return 0
+
+
+@click.command()
+@_WHERE
+@_JSON
+def verify(root: str | None, bin_dir: str | None, root_dir: str | None, as_json: bool) -> int:
+    """Compare every file of the installed interpreters with the list of what was installed.
+
+    The exit code is 2 where something is damaged: `apply` with a declaration that has verify: full mends it. It is 0 where all is
+    sound, also where nothing is installed. Files that somebody has added are shown, and are no damage.
+    """
+    return DIFFERS if _show(root, bin_dir, root_dir, as_json=as_json, verify="full") else 0
+
+
+def _show(root: str | None, bin_dir: str | None, root_dir: str | None, *, as_json: bool, verify: str) -> tuple[str, ...]:
+    """Print what is there; returns what is damaged."""
+    from ..core import damage, from_facts, info
+
+    desired = observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir) | {"verify": verify})
+    with _host(root_dir) as host:
+        observed = observe(host, desired, facts="yes")
+    damaged = damage(observed)
+    told = info(observed)
+    if as_json:
+        output.data(told | {"damage": list(damaged)})
+        return damaged
+    click.echo(f"{from_facts(observed.facts)}; builds in {observed.root}, links in {observed.bin_dir}")
+    interpreters = told["interpreters"]
+    if interpreters:
+        rows = [
+            [
+                *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
+                one["installed_at"][:10] or "-",
+                "sound" if one["sound"] else "broken",
+                _stable_link(one),
+            ]
+            for one in interpreters
+        ]
+        output.table(("version", "release", "variant", "flavor", "installed", "state", "in use as"), rows)
+    else:
+        click.echo("no interpreters are installed there")
+    for one in interpreters:
+        for extra in one["extra"]:
+            click.echo(f"added by somebody: {one['prefix']}/{extra}")
+    for line in damaged:
+        click.echo(click.style(line, fg="red") if output.on_terminal() else line)
+    if verify == "full" and interpreters and not damaged:
+        click.echo("every file is as it was installed")
+    return damaged
+
+
+def _stable_link(one: Mapping[str, Any]) -> str:
+    """The name of the link to a build that ``info`` tells of; a dash where another build of its line has it."""
+    prefix: str = one["stable_path"].removesuffix("/bin/python3")
+    return "-" if prefix == one["prefix"] else prefix.rpartition("/")[2]
+
+
+@click.command()
+@click.argument("line", default="")
+@_WHERE
+@_DRY
+@_JSON
+def rollback(line: str, root: str | None, bin_dir: str | None, root_dir: str | None, dry_run: bool, as_json: bool) -> int:
+    """Return a stable link to the kept build before.
+
+    LINE is a minor version with its variant, such as 3.13 or 3.13t; it may be left out where only one is in use. The link goes to
+    the build that was installed last before the one in use, of those that `keep` has kept. Nothing is downloaded and nothing is
+    removed, and what was made through the stable path, such as virtual environments, goes along. A second time it
+    goes one further.
+    """
+    from ..core import exact, way_back
+
+    with _host(root_dir) as host:
+        observed = observe(host, observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)), facts="no")
+        if observed.root_state in ("unreadable", "notfolder"):
+            raise AgentError(f"the root {observed.root} can't be looked into: choose another root or become a user who may")
+        way = way_back(observed, line)
+        desired = declare(way.options)
+        supply = Supply(desired)
+        decision = decide(desired, supply, lambda _facts: observed, check=dry_run)
+        if decision.plan.installs or decision.plan.removals or decision.plan.outcomes[0].build.name != way.to.name:
+            raise AgentError(
+                f"{way.to.name} can't be told from another build by a request, so no declaration goes back to it: "
+                f"remove {way.was.name} instead"
+            )
+        code = _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, with_paths=False)
+    if not as_json:
+        to = exact(way.to.build)
+        click.echo(
+            f"{to} {'would be' if dry_run else 'is'} in use in place of {exact(way.was.build)}; a declaration with state: latest "
+            f"goes forward again: to make this last, declare {to}"
+        )
+    return code
+
+
+@click.command()
+@click.argument("requests", metavar="REQUEST...", nargs=-1, required=True)
+@_WHERE
+@_DRY
+@_JSON
+def remove(
+    requests: Sequence[str], root: str | None, bin_dir: str | None, root_dir: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Remove every installed build that a REQUEST means, with its links.
+
+    A request is such as 3.13, 3.13.1, 3.13t, '>=3.9,<3.12' or 3.13.1+20250115. What others have installed is never touched.
+    """
+    desired = declare({"builds": list(requests), "state": "absent"} | _with_paths({"root": root, "bin_dir": bin_dir}, root_dir))
+    supply = Supply(desired)
+    with _host(root_dir) as host:
+        decision = decide(desired, supply, lambda facts: observe(host, desired, facts=facts), check=dry_run)
+        nothing = f"no build of ours in {decision.observed.root} is meant by {', '.join(requests)}"
+        return _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, nothing=nothing)
+
+
+def _host(root_dir: str | None) -> Host:
+    return LocalHost() if root_dir is None else ImageHost(root_dir)
+
+
+def _with_paths(told: Mapping[str, Any], root_dir: str | None) -> dict[str, Any]:
+    """What was given, with root and bin_dir as the core wants them: relative ones are taken from the current folder, unless they
+    are an image's."""
+    whole = {name: value for name, value in told.items() if value is not None}
+    for name in ("root", "bin_dir"):
+        value = whole.get(name)
+        if value == "":
+            raise DeclarationError(f"{name} is empty: give a folder")
+        if value and root_dir is None and not value.startswith(("/", "~/")):
+            whole[name] = os.path.abspath(value)
+    return whole

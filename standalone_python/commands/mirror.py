@@ -1,0 +1,208 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``standalone-python mirror``: fill a folder with builds, read it again, and tell other tools of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import click
+
+from ..cli import DIFFERS
+from ..core import (
+    TOOLS,
+    Build,
+    Plan,
+    Progress,
+    StandalonePythonError,
+    Supply,
+    asked,
+    contents,
+    parse_url,
+    path_of,
+    read_lock,
+    survey,
+    sync,
+    verify,
+)
+
+DEST = click.argument("dest", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
+JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Archives at a time.")
+
+
+@click.group("mirror")
+def group() -> None:
+    """Keep a folder of builds that any static web server can serve, and `source` can name."""
+
+
+@group.command("sync")
+@DEST
+@click.option("--lockfile", metavar="LOCKFILE", default="", help="Mirror all that a lock file has.")
+@click.option("--request", "requests", metavar="REQ", multiple=True, help="Mirror what a request means on each --target.")
+@click.option("--target", "triples", metavar="TRIPLE", multiple=True, help="Such as x86_64-unknown-linux-gnu.")
+@click.option("--flavor", "flavors", metavar="FLAVOR", multiple=True, help="Of what is requested; the preferred one by default.")
+@click.option("--source", metavar="SRC", default="upstream", show_default=True, help="A URL, a folder, or upstream.")
+@click.option("--catalogue", metavar="FILE|URL", default="bundled", show_default=True, help="The builds to choose from.")
+@click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
+@JOBS
+@JSON
+def _sync(
+    dest: Path,
+    lockfile: str,
+    requests: tuple[str, ...],
+    triples: tuple[str, ...],
+    flavors: tuple[str, ...],
+    source: str,
+    catalogue: str,
+    prune: bool,
+    dry_run: bool,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Download what a lock file, or requests and targets, ask for; nothing else, and nothing twice."""
+    if not lockfile and not requests:
+        raise click.UsageError("there is nothing to mirror: give --lockfile, or --request with --target.")
+    if bool(requests) != bool(triples):
+        raise click.UsageError("--request and --target go together: what to mirror is a request on a target.")
+    if flavors and not requests:
+        raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
+    supply = Supply.of(source=source, catalogue=catalogue)
+    locked = read_lock(lockfile).builds if lockfile else ()
+    wanted = (*(entry.build for entry in locked), *asked(supply, requests, triples, flavors))
+    sizes = {path_of(build): build.size for build in wanted if build.size}
+    sizes |= {path_of(entry.build): entry.size for entry in locked if entry.size}
+    if dry_run:
+        plan = survey(dest, wanted, prune=prune, jobs=jobs)
+    else:
+        with _shown(dest, sizes) as progress:
+            plan = sync(dest, wanted, supply.source, prune=prune, jobs=jobs, progress=progress)
+    if as_json:
+        click.echo(json.dumps({"dest": str(dest), "dry_run": dry_run, **_plain(plan)}, indent=2))
+    else:
+        would = "would " if dry_run else ""
+        lines = [(f"{would}fetch", path_of(build)) for build in plan.fetch] + [(f"{would}prune", path) for path in plan.pruned]
+        for verb, path in lines:
+            click.echo(f"{verb} {path}")
+        click.echo(f"{dest}: {_counts(plan, dry_run)}")
+    return DIFFERS if dry_run and plan else 0
+
+
+def _plain(plan: Plan) -> dict[str, list[str]]:
+    return {
+        "fetched": [path_of(build) for build in plan.fetch],
+        "there": [path_of(build) for build in plan.there],
+        "kept": [path_of(build) for build in plan.kept],
+        "pruned": list(plan.pruned),
+    }
+
+
+def _counts(plan: Plan, dry_run: bool) -> str:
+    there = f"{len(plan.there)} there already"
+    others = f", {len(plan.kept)} others kept" if plan.kept else ""
+    if not plan:
+        return f"nothing to do, {there}{others}"
+    fetched, pruned = ("to fetch", "to prune") if dry_run else ("fetched", "pruned")
+    return f"{len(plan.fetch)} {fetched}, {there}{others}" + (f", {len(plan.pruned)} {pruned}" if plan.pruned else "")
+
+
+@group.command("verify")
+@DEST
+@JOBS
+@JSON
+def _verify(dest: Path, jobs: int, as_json: bool) -> int:
+    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it."""
+    found = verify(dest, jobs)
+    if as_json:
+        told = {"dest": str(dest), "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for problem in found.problems:
+            click.echo(problem)
+        said = f"{len(found.problems)} problems" if found.problems else "all is well"
+        click.echo(f"{dest}: {found.archives} archives, {found.size / 1e6:.0f} MB, {said}")
+    return DIFFERS if found.problems else 0
+
+
+@group.command("export")
+@DEST
+@click.option("--for", "tool", type=click.Choice(list(TOOLS)), required=True, help="What to print it for.")
+@click.option("--url", metavar="URL", required=True, help="Where the mirror is served.")
+def _export(dest: Path, tool: str, url: str) -> None:
+    """Print what another tool needs so that it takes its builds from a mirror."""
+    try:
+        base = parse_url(url, "--url")
+    except StandalonePythonError:
+        # Not repeated: it may have a password in it.
+        raise click.UsageError("--url is no address: give http://HOST/PATH or https://HOST/PATH.") from None
+    exported = TOOLS[tool](contents(dest), base)
+    click.echo(exported.text, nl=False)
+    if exported.left_out:
+        names = ", ".join(path_of(build) for build in exported.left_out)
+        click.echo(f"left out, {tool} has no name for such builds: {names}", err=True)
+
+
+class _Said(Progress):
+    def __init__(self, dest: Path) -> None:
+        self._dest = dest
+
+    def waits(self) -> None:
+        click.echo(f"another sync is at work in {self._dest}: waiting for it", err=True)
+
+
+class _Drawn(_Said):
+    """A bar for all downloads together. What an earlier run left counts neither as done nor as to do."""
+
+    def __init__(self, dest: Path, sizes: Mapping[str, int], update: Callable[..., Any]) -> None:
+        super().__init__(dest)
+        self._known = dict(sizes)
+        self._update = update
+        self._began: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._wanted: tuple[Build, ...] = ()
+        self._lock = Lock()
+
+    def plans(self, plan: Plan) -> None:
+        self._wanted = plan.fetch
+
+    def receives(self, path: str, done: int, size: int) -> None:
+        with self._lock:
+            self._began.setdefault(path, done)
+            self._began[path] = min(self._began[path], done)
+            self._done[path] = done
+            if size:
+                self._known[path] = size
+            known = [self._known[path] for path in map(path_of, self._wanted) if path in self._known]
+            # Of those whose size nobody has said yet, the mean of the others is the best guess.
+            total = sum(known) * len(self._wanted) / len(known) if known else None
+            before = sum(self._began.values())
+            ended = sum(self._done[path] >= self._known.get(path, 1 << 62) for path in self._done)
+            self._update(
+                completed=sum(self._done.values()) - before,
+                total=None if total is None else max(0, total - before),
+                description=f"{ended} of {len(self._wanted)} archives",
+            )
+
+
+@contextmanager
+def _shown(dest: Path, sizes: Mapping[str, int]) -> Iterator[Progress]:
+    """Progress for people who look at a terminal; for all others it would only fill a log."""
+    if not sys.stderr.isatty():
+        yield _Said(dest)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+        yield _Drawn(dest, sizes, lambda **what: bar.update(task, **what))

@@ -1,0 +1,186 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project's core. It lies in the Ansible collection; only this file knows where.
+
+A room is imported when a name of it is: each command waits for what it needs itself, and ``--help`` for none of it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    AgentError,
+    DeclarationError,
+    NoBuildError,
+    StandalonePythonError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+        DEFAULT_ROOT,
+        OPTIONS,
+        Desired,
+        declare,
+        observing,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
+        Completed,
+        Decision,
+        carry_out,
+        decide,
+        observe,
+        read,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.export import TOOLS
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.listing import Row, for_level, listed, overview
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import (
+        Changes,
+        Lock,
+        Locked,
+        Slot,
+        add_command,
+        changes,
+        read_lock,
+        renew,
+        size_of,
+        slots,
+        stale,
+        write_lock,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Plan, asked, contents, path_of, verify
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
+        Request,
+        canonical,
+        parse_request,
+        with_parts,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_url
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
+
+_ROOMS = {
+    "cache": ("default_root",),
+    "catalogue": ("Build", "Catalogue", "resolve"),
+    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
+    "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "export": ("TOOLS",),
+    "fetch": ("Http",),
+    "info": ("damage", "info", "returned"),
+    "listing": ("Row", "for_level", "listed", "overview"),
+    "lock": (
+        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "read_lock"),
+        *("renew", "size_of", "slots", "stale", "write_lock"),
+    ),
+    "mirror": ("Plan", "asked", "contents", "path_of", "verify"),
+    "observed": ("Observed",),
+    "renew": ("Update", "add", "update"),
+    "render": ("Facts",),
+    "request": ("Request", "canonical", "parse_request", "with_parts"),
+    "rollback": ("Way", "exact", "way_back"),
+    "source": ("parse_url",),
+    "step": ("describe", "predict"),
+    "supply": ("Supply", "is_local"),
+    "sync": ("Progress", "survey", "sync"),
+    "target": ("Target", "from_facts", "misfit", "parse_triple"),
+    "updated": ("About", "about"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "DEFAULT_ROOT",
+    "OPTIONS",
+    "TOOLS",
+    "About",
+    "AgentError",
+    "Build",
+    "Catalogue",
+    "Changes",
+    "Completed",
+    "Decision",
+    "DeclarationError",
+    "Desired",
+    "Facts",
+    "Http",
+    "Lock",
+    "Locked",
+    "NoBuildError",
+    "Observed",
+    "Plan",
+    "Progress",
+    "Request",
+    "Row",
+    "Slot",
+    "StandalonePythonError",
+    "Supply",
+    "Target",
+    "TransportError",
+    "Update",
+    "Way",
+    "about",
+    "add",
+    "add_command",
+    "asked",
+    "canonical",
+    "carry_out",
+    "changes",
+    "contents",
+    "damage",
+    "decide",
+    "declare",
+    "default_root",
+    "describe",
+    "exact",
+    "for_level",
+    "from_facts",
+    "info",
+    "is_local",
+    "listed",
+    "misfit",
+    "observe",
+    "observing",
+    "overview",
+    "parse_request",
+    "parse_triple",
+    "parse_url",
+    "path_of",
+    "predict",
+    "read",
+    "read_lock",
+    "renew",
+    "resolve",
+    "returned",
+    "size_of",
+    "slots",
+    "stale",
+    "survey",
+    "sync",
+    "update",
+    "verify",
+    "way_back",
+    "with_parts",
+    "write_lock",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = import_module(f"{StandalonePythonError.__module__.rpartition('.')[0]}.{_ROOM_OF[name]}")
+    value = getattr(room, name)
+    globals()[name] = value
+    return value

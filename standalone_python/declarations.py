@@ -1,0 +1,113 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that holds a declaration, read into options. What they mean, the core knows.
+
+The file is YAML: the mapping that the Ansible module and the pyinfra operation take. Variables of Ansible or data of pyinfra may
+hold it too, below a key of theirs, or with the names that the role has for it (``interpreters_builds``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from .core import OPTIONS, DeclarationError, TransportError, is_local
+
+ROLE = "interpreters_"
+# What the role's variables say of Ansible, and not of a host.
+_OF_ANSIBLE = frozenset({"use", "gather_facts"})
+_EXAMPLE = "write a mapping of options such as builds: ['3.13']"
+_PATHS = ("source", "catalogue", "lockfile")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    """A value that only Ansible can read, such as one with ``!vault``. What isn't of the declaration may have it."""
+
+    tag: str
+
+
+def read(path: str, key: str = "") -> dict[str, Any]:
+    """The options in a file; ``-`` is standard input. Relative paths in it are taken from the file's folder.
+
+    :param key: the key below which they stand; where it is empty they are the file itself
+    :raises TransportError: the file can't be read
+    :raises DeclarationError: it is no YAML, or holds no mapping
+    """
+    shown = "standard input" if path == "-" else path
+    options = _mapping(_parsed(_text(path), shown), shown)
+    if key:
+        if key not in options:
+            keys = ", ".join(options) or "none"
+            raise DeclarationError(f"{shown} has no key {key}, its keys are {keys}: name the one that holds the options")
+        options = _mapping(options[key], f"{key} in {shown}")
+    elif f"{ROLE}builds" in options:
+        options = {name.removeprefix(ROLE): value for name, value in options.items() if name.startswith(ROLE)}
+        options = {name: value for name, value in options.items() if name not in _OF_ANSIBLE}
+    for name, value in options.items():
+        _check_plain(name, value, shown)
+    folder = "" if path == "-" else os.path.dirname(path)
+    for name in _PATHS:
+        value = options.get(name)
+        if isinstance(value, str) and is_local(value):
+            options[name] = os.path.join(folder, os.path.expanduser(value))
+    return options
+
+
+def _text(path: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise TransportError(f"the declaration {path} can't be read ({why}): check the path and its permissions") from None
+
+
+def _parsed(text: bytes, shown: str) -> Any:
+    import yaml
+
+    # libyaml's reader is faster where PyYAML was built with it; both are safe.
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_multi_constructor("!", lambda _loader, suffix, _node: _Tagged(f"!{suffix}"))
+    try:
+        return yaml.load(text, Loader=Loader)  # noqa: S506
+    except yaml.constructor.ConstructorError as error:
+        found = error.problem or "something unknown"
+        where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
+        raise DeclarationError(
+            f"{shown} can't be read as plain YAML, {where} has something else ({found}): leave out what only Ansible can read"
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
+        raise DeclarationError(f"{shown} can't be read as YAML, {where} is wrong ({error.problem}): {_EXAMPLE}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise DeclarationError(f"{shown} can't be read as YAML ({said}): {_EXAMPLE}") from None
+
+
+def _check_plain(name: str, value: Any, shown: str) -> None:
+    """
+    :raises DeclarationError: what the option is, only Ansible can say
+    """
+    if isinstance(value, _Tagged):
+        raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        found = "which is" if OPTIONS.get(name, {}).get("no_log") else f"which is {value!r},"
+        raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write what comes of it")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_plain(name, item, shown)
+
+
+def _mapping(value: Any, shown: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {str(name): content for name, content in value.items()}
+    found = {list: "a list", str: "a text", type(None): "empty"}.get(type(value), repr(value))
+    more = ", and a play's tasks can't be taken out of it" if isinstance(value, list) else ""
+    raise DeclarationError(f"{shown} is {found}{more}: {_EXAMPLE}")

@@ -1,0 +1,81 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What commands print: tables and colour for a terminal, plain columns for a pipe, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+# First word of a step -> its colour.
+_COLOURS = {
+    "install": "green",
+    "upgrade": "green",
+    "downgrade": "yellow",
+    "repair": "yellow",
+    "reinstall": "yellow",
+    "link": "cyan",
+    "clear": "yellow",
+    "remove": "red",
+}
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at standard output, who didn't say NO_COLOR (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def data(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def steps(lines: Iterable[str]) -> None:
+    """Steps of a plan, one a line, each with its verb first."""
+    for line in lines:
+        verb, space, rest = line.partition(" ")
+        click.echo(click.style(verb, fg=_COLOURS.get(verb)) + space + rest if on_terminal() else line)
+
+
+def diff(before: str, after: str, where: str) -> None:
+    from difflib import unified_diff
+
+    for line in unified_diff(before.splitlines(), after.splitlines(), f"before: {where}", f"after: {where}", lineterm="", n=0):
+        colour = {"+": "green", "-": "red"}.get(line[:1]) if on_terminal() else None
+        click.echo(click.style(line, fg=colour) if colour else line)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = (), right: Sequence[str] = ()) -> None:
+    """Columns, the ones named in ``right`` to the right.
+
+    :param marked: rows that stand out on a terminal
+    """
+    if on_terminal():
+        _rich_table(head, rows, marked, right)
+        return
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        cells = [
+            cell.rjust(width) if name in right else cell.ljust(width) for cell, width, name in zip(row, widths, head, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool], right: Sequence[str]) -> None:
+    # Imported here: it takes longer than all the rest of a command.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in head:
+        shown.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for number, row in enumerate(rows):
+        shown.add_row(*row, style="bold green" if number < len(marked) and marked[number] else None)
+    # Names of files are no markup and no emoji.
+    Console(markup=False, emoji=False, highlight=False).print(shown)

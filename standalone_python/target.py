@@ -1,0 +1,75 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds for another kind of host than the machine that installs them: an image made on a new CPU has to run on older ones.
+
+A build is started where it is installed, so the machine has to be able to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .core import (
+    Decision,
+    DeclarationError,
+    Desired,
+    Facts,
+    Observed,
+    Supply,
+    Target,
+    decide,
+    from_facts,
+    misfit,
+    parse_triple,
+    with_parts,
+)
+
+
+class _Targeted(Supply):
+    """Resolves for a target, whatever the host is."""
+
+    def __init__(self, desired: Desired, target: Target) -> None:
+        super().__init__(desired)
+        self._target = target
+
+    def resolve(self, request: Any, facts: Mapping[str, str]) -> Any:
+        return self.resolve_for(request, replace(self._target, libc_version=from_facts(facts).libc_version))
+
+
+def decide_for(
+    triple: str, desired: Desired, look: Callable[[Facts], Observed], *, check: bool
+) -> tuple[Desired, Supply, Decision]:
+    """What has to be done for a host of a kind; a request that says nothing of CPU levels asks for the triple's.
+
+    :raises DeclarationError: ``triple`` is none, this machine can't run its builds, or what is installed can't run there
+    """
+    target = parse_triple(triple)
+    if target.level > 1:
+        level = f"v{target.level}"
+        builds = [
+            wanted if wanted.request.level else replace(wanted, request=with_parts(wanted.request, variant=level))
+            for wanted in desired.builds
+        ]
+        desired = replace(desired, builds=tuple(builds))
+    supply = _Targeted(desired, target)
+
+    def checked(_facts: Facts) -> Observed:
+        observed = look("yes")
+        if why := misfit(from_facts(observed.facts), triple):
+            raise DeclarationError(
+                f"builds for {triple} can't be installed here, where each is started once: a build for it {why}; "
+                "do it on a machine that can run them"
+            )
+        return observed
+
+    decision = decide(desired, supply, checked, check=check)
+    for outcome in decision.plan.outcomes:
+        if why := misfit(target, outcome.build.triple):
+            raise DeclarationError(
+                f"{outcome.build.name} is installed in {decision.observed.root} and answers {outcome.wanted.request.text}, but "
+                f"it is nothing for {triple}, as it {why}: remove it first"
+            )
+    return desired, supply, decision

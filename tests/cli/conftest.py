@@ -1,0 +1,87 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real command in a process of its own, with nothing of the environment of whoever runs the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools.playbook import REPOSITORY
+
+PROGRAM = Path(sys.executable).with_name("standalone-python")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def sentence(self) -> str:
+        """What was said of a failure, which is one line.
+
+        :raises AssertionError: it isn't, or something was printed beside it
+        """
+        assert self.code == 1, self
+        assert self.errors.startswith("standalone-python: "), self.errors
+        assert self.errors.count("\n") == 1, self.errors
+        assert not self.output, self.output
+        return self.errors.removeprefix("standalone-python: ").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``command("plan", "file.yml")``; it is run in ``folder``."""
+
+    folder: Path
+
+    def __call__(
+        self, *arguments: str | Path, given: str = "", environment: dict[str, str] | None = None, runner: Sequence[str] = ()
+    ) -> Ended:
+        done = subprocess.run(
+            [*runner, PROGRAM, *map(str, arguments)],
+            cwd=self.folder,
+            input=given,
+            capture_output=True,
+            text=True,
+            env=self.environment() | (environment or {}),
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": str(REPOSITORY),
+            "STANDALONE_PYTHON_CACHE": str(self.folder / "cache"),
+        }
+
+    def file(self, text: str, name: str = "python.yml") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+def below(folder: Path) -> set[str]:
+    """All that is in a folder, but for caches."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if "cache" not in path.parts}
+
+
+Told = dict[str, Any]

@@ -1,0 +1,232 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""catalogue list, show and update, as their user meets them; upstream is a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Command, below
+from tests.tools.sources import NEW, NEWER, OLD, V13, V13LATER
+from tests.tools.web import serve
+
+GNU = "x86_64-unknown-linux-gnu"
+SOON = "20991231"
+NEWS = f"cpython-3.13.99+{SOON}-{GNU}-install_only_stripped.tar.gz"
+
+
+def rows(command: Command, *arguments: str | Path) -> list[list[str]]:
+    ended = command("catalogue", "list", *arguments)
+    assert ended.code == 0, ended
+    return [line.split() for line in ended.output.splitlines()]
+
+
+def test_the_builds_of_a_folder(command: Command, source: Path) -> None:
+    head, *builds = rows(command, "3.13", "--source", source)
+    assert head == ["version", "release", "date", "variant", "flavor", "size"]
+    assert [row[:3] + row[7:] for row in builds] == [
+        [V13LATER, NEWER, "2025-04-09", "newest"],
+        [V13, NEW, "2025-03-17"],
+        [V13, OLD, "2025-01-15"],
+    ]
+    assert all(row[6] == "MB" and float(row[5]) > 1 for row in builds), "a file that is there has a size"
+
+
+def test_the_overview_has_one_build_of_each_line(command: Command, source: Path) -> None:
+    _head, *builds = rows(command, "--source", source, "--target", GNU)
+    assert [row[0] for row in builds] == [V13LATER, "3.12.1"]
+    _head, *builds = rows(command, "--target", GNU)
+    lines = [(row[0].rsplit(".", 1)[0], row[3]) for row in builds]
+    assert len(set(lines)) == len(lines)
+    assert sum("newest" in row for row in builds) == 1
+    assert len(lines) > 10
+
+
+@pytest.mark.parametrize("triple", [GNU, "aarch64-apple-darwin", "x86_64-pc-windows-msvc", "x86_64_v3-unknown-linux-gnu"])
+def test_other_kinds_of_host(command: Command, triple: str) -> None:
+    told = json.loads(command("catalogue", "list", "3.13", "--target", triple, "--json").output)
+    assert (told["target"], told["catalogue"]) == (triple, "the bundled catalogue")
+    assert {build["target"] for build in told["builds"]} == {triple}
+    assert [build["newest"] for build in told["builds"]].count(True) == 1
+    assert told["builds"][0]["newest"]
+    first = told["builds"][0]
+    assert first["url"].endswith(f"/{first['release']}/{first['filename'].replace('+', '%2B')}")
+    assert first["date"].replace("-", "") == first["release"]
+
+
+def test_levels_side_by_side(command: Command) -> None:
+    head, first, *_rest = rows(command, "3.13.1+auto", "--target", "x86_64_v3-unknown-linux-gnu")
+    assert head[0] == "target"
+    assert first[0] == "x86_64_v3-unknown-linux-gnu"
+    assert first[-1] == "newest"
+
+
+def test_show(command: Command, source: Path) -> None:
+    ended = command("catalogue", "show", "3.13", "--source", source, "--json")
+    told = json.loads(ended.output)
+    assert told["filename"] == f"cpython-{V13LATER}+{NEWER}-{GNU}-install_only_stripped.tar.gz"
+    assert told["size"] == (source / NEWER / told["filename"]).stat().st_size
+    assert len(told["sha256"]) == 64
+    printed = dict(line.split(None, 1) for line in command("catalogue", "show", "3.13", "--source", source).output.splitlines())
+    assert printed["sha256"] == told["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("list", "three"), "the request 'three' can't be read"),
+        (("list", "3.6", "--target", GNU), "no build of 3.6 for x86_64 linux"),
+        (("list", "--target", "x86"), "'x86' is no target triple"),
+        (("list", "--target", "riscv64-apple-darwin"), "no build of 3 for riscv64 macOS"),
+        (("list", "--source", "/nowhere"), "the source '/nowhere' is neither"),
+        (("list", "--catalogue", "/nowhere"), "the catalogue /nowhere can't be read"),
+        (("list", "--catalogue", "updated"), "run 'standalone-python catalogue update'"),
+        (("show", "3.13.100", "--target", GNU), "no build of 3.13.100"),
+        (("update", "--from", "/nowhere"), "the catalogue /nowhere can't be read"),
+        (("update", "--from", "ftp://example.net/x"), "ftp://example.net/x"),
+    ],
+)
+def test_what_can_not_be_told(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    assert says in command("catalogue", *arguments).sentence
+    assert below(command.folder) == set()
+
+
+class Upstream:
+    """What GitHub's API has, one release a page; each release's SHA256SUMS."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.releases: list[tuple[str, dict[str, str]]] = []
+        self.asked: list[tuple[str, int]] = []
+        self.status = 200
+
+    def page(self, number: int) -> list[dict[str, Any]]:
+        tag, files = self.releases[number - 1]
+        assets: list[dict[str, Any]] = [{"name": name, "digest": f"sha256:{sha256}", "size": 31_000_000} for name, sha256 in files.items()]
+        sums = {"name": "SHA256SUMS", "digest": None, "size": 9, "browser_download_url": f"{self.url}/{tag}/SHA256SUMS"}
+        return [{"tag_name": tag, "draft": False, "assets": [*assets, sums]}]
+
+    def answer(self, path: str) -> tuple[bytes, str]:
+        if path.endswith("SHA256SUMS"):
+            files = dict(self.releases)[path.split("/")[1]]
+            return "".join(f"{sha256}  {name}\n" for name, sha256 in files.items()).encode(), ""
+        number = int(path.partition("&page=")[2] or 1)
+        more = f'<{self.url}/releases?per_page=10&page={number + 1}>; rel="next"' if number < len(self.releases) else ""
+        return json.dumps(self.page(number)).encode(), more
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    here = Upstream()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, more = here.answer(self.path)
+            etag = f'"{hash(body)}"'
+            status = 304 if here.status == 200 and self.headers.get("If-None-Match") == etag else here.status
+            here.asked.append((self.path, status))
+            self.send_response(status)
+            self.send_header("ETag", etag)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            if status == 403:
+                self.send_header("X-RateLimit-Remaining", "0")
+            if more and status == 200:
+                self.send_header("Link", more)
+            self.send_header("Content-Length", str(0 if status == 304 else len(body)))
+            self.end_headers()
+            if status != 304:
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        here.url = f"http://127.0.0.1:{server.server_address[1]}"
+        here.releases = [(SOON, {NEWS: "a" * 64}), ("20250115", {f"cpython-3.13.98+20250115-{GNU}-install_only.tar.gz": "b" * 64})]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield here
+        server.shutdown()
+
+
+def test_update_and_who_uses_it(command: Command, upstream: Upstream) -> None:
+    done = command("catalogue", "update", "--from", f"{upstream.url}/releases")
+    assert done.code == 0, done
+    assert done.output.startswith(f"2 releases read from {upstream.url}/releases: 2 builds are new, 0 checksums were filled in; ")
+    assert f"the newest release is {SOON}" in done.output
+    _head, first, *_rest = rows(command, "3.13", "--target", GNU)
+    assert first == ["3.13.99", SOON, "2099-12-31", "-", "install_only_stripped", "31.0", "MB", "newest"]
+    bundled = rows(command, "3.13", "--target", GNU, "--catalogue", "bundled")
+    assert SOON not in str(bundled), "who says bundled gets what everybody has"
+    given = {"builds": ["3.13"], "root": str(command.folder / "root")}
+    assert "3.13.99" not in command("plan", "-", given=json.dumps(given)).output
+    assert "install cpython-3.13.99+" in command("plan", "-", given=json.dumps(given | {"catalogue": "updated"})).output
+    shown = command("catalogue", "show").output
+    assert f"newest release {SOON}, updated on " in shown
+    assert "(today) from http://127.0.0.1" in shown
+
+
+def test_a_second_update_asks_on_condition_and_stops_at_what_is_known(command: Command, upstream: Upstream) -> None:
+    asking = ("catalogue", "update", "--from", f"{upstream.url}/releases", "--json")
+    assert json.loads(command(*asking).output)["added"] == 2
+    upstream.asked.clear()
+    assert json.loads(command(*asking).output) == {
+        "source": f"{upstream.url}/releases", "releases": 1, "added": 0, "filled": 0, "newest": SOON,
+    }  # fmt: skip
+    assert [status for path, status in upstream.asked] == [304, 304]
+    assert not any("page=2" in path for path, _status in upstream.asked)
+
+
+def test_an_update_that_fails_says_how_old_is_what_is_known(command: Command, upstream: Upstream) -> None:
+    asking = ("catalogue", "update", "--from", f"{upstream.url}/releases")
+    upstream.status = 403
+    sentence = command(*asking).sentence
+    assert "answered 403, its limit of calls an hour is used up; " in sentence
+    assert "; what is known is as before: the bundled catalogue, newest release 20" in sentence
+    assert command("catalogue", "list", "--catalogue", "updated").code == 1, "nothing half done"
+    upstream.status = 200
+    assert command(*asking).code == 0
+    upstream.status = 404
+    assert f"what is known is as before: newest release {SOON}, updated on " in command(*asking).sentence
+    assert rows(command, "3.13", "--target", GNU)[1][1] == SOON
+
+
+def test_no_network(command: Command) -> None:
+    """Upstream itself, behind a proxy that isn't there."""
+    ended = command("catalogue", "update", environment={"https_proxy": "http://127.0.0.1:9"})
+    assert "could not be reached through the proxy" in ended.sentence
+    assert "what is known is as before: the bundled catalogue" in ended.sentence
+    assert rows(command, "3.13", "--target", GNU)
+
+
+def test_a_checksum_that_changes_is_an_error_and_nothing_is_kept(command: Command, upstream: Upstream) -> None:
+    asking = ("catalogue", "update", "--from", f"{upstream.url}/releases")
+    assert command(*asking).code == 0
+    upstream.releases[0] = (SOON, {NEWS: "c" * 64})
+    assert f"was {'a' * 64} and is {'c' * 64}" in command(*asking).sentence
+    told = json.loads(command("catalogue", "show", "3.13.99", "--target", GNU, "--json").output)
+    assert told["sha256"] == "a" * 64
+
+
+def test_a_mirror_s_catalogue_and_a_folder(command: Command, source: Path, catalogue: Path, tmp_path: Path) -> None:
+    with serve(catalogue.parent) as web:
+        done = command("catalogue", "update", "--from", web.url(f"plain/{catalogue.name}"))
+        assert done.output.startswith("3 releases read from http://127.0.0.1"), done
+    assert json.loads(command("catalogue", "update", "--from", source, "--json").output)["added"] == 0
+    assert [row[1] for row in rows(command, f"{V13LATER}+{NEWER}", "--target", GNU)[1:]] == [NEWER]
+
+
+def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<!doctype html><p>hello")
+    (tmp_path / "object.json").write_text('{"message": "hello"}')
+    with serve(tmp_path) as web:
+        assert "sent an HTML page where plain text was expected" in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
+        assert "answers with no list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
+    assert "the bundled catalogue" in command("catalogue", "list", "--target", GNU).errors

@@ -1,0 +1,355 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""plan, apply, status, verify, rollback and remove, as their user meets them. What they bring about is held by tests/conformance."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PROGRAM, Command, below
+from tests.tools.hosts.bases import program
+from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
+
+OLD13, NEW13, LATER13 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}"
+
+
+def declared(source: Path, *builds: str, **more: str) -> str:
+    return json.dumps({"builds": list(builds), "root": "ROOT", "source": str(source), **more})
+
+
+@pytest.fixture
+def upgraded(command: Command, source: Path) -> Command:
+    """A root with 3.13 installed, upgraded, and so with the build before kept."""
+    for builds in ([OLD13], [LATER13]):
+        file = command.file(json.dumps({"builds": builds, "source": str(source)}))
+        assert command("apply", file, "--root", "root").code == 0
+    return command
+
+
+def in_use(command: Command, root: str = "root") -> str:
+    return os.readlink(command.folder / root / "cpython-3.13").split("-")[1]
+
+
+def test_plan_then_apply_then_nothing_to_do(command: Command, source: Path) -> None:
+    file = command.file(f"builds: ['3.13', {{version: '3.12', default: true}}]\nsource: {source}\n")
+    planned = command("plan", file, "--root", "root")
+    assert planned.code == 2
+    assert planned.output.splitlines()[0].startswith(f"install cpython-{LATER13}-")
+    assert below(command.folder) == {"python.yml"}, "a plan leaves nothing"
+    applied = command("apply", file, "--root", "root", "--diff")
+    assert applied.code == 0, applied
+    assert applied.output.startswith(planned.output)
+    assert f"+{command.folder}/root/bin/python3 -> " in applied.output
+    assert applied.output.endswith(f"3.12 is {command.folder}/root/cpython-3.12/bin/python3\n")
+    for again in (command("apply", file, "--root", "root"), command("plan", file, "--root", "root")):
+        assert (again.code, again.output) == (0, f"nothing to do: 3.13: {V13LATER} is installed; 3.12: {V12} is installed\n")
+    assert not list(Path("/tmp").glob(f"standalone-python-*/cpython-{LATER13}*"))
+
+
+def test_the_interpreter_that_apply_names_runs(command: Command, source: Path) -> None:
+    told = json.loads(command("apply", command.file(declared(source, "3.13").replace("ROOT", "~/py")), "--json").output)
+    assert told["changed"] is True
+    done = subprocess.run(
+        [told["interpreters"][0]["stable_path"], "-c", "import ssl, sys; print(sys.prefix)"], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == f"{command.folder}/py/cpython-3.13", done
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("interpreters_builds: ['3.13']\ninterpreters_use: '3.13'\nanother_role: 1\n", ()),
+        ("standalone_python: {builds: ['3.13']}\nother: {}\n", ("--key", "standalone_python")),
+        ('{"builds": "3.13"}', ()),
+    ],
+    ids=["variables of the role", "below a key", "JSON"],
+)
+def test_where_a_declaration_may_stand(command: Command, source: Path, text: str, options: tuple[str, ...]) -> None:
+    more = (*options, "--root", "root", "--source", str(source))
+    from_file = command("plan", command.file(text), *more)
+    from_input = command("plan", "-", *more, given=text)
+    assert from_file == from_input
+    assert from_file.output.startswith(f"install cpython-{LATER13}"), from_file
+
+
+def test_paths_in_a_file_are_taken_from_its_folder(command: Command, source: Path) -> None:
+    (command.folder / "there").mkdir()
+    (command.folder / "there/builds").symlink_to(source)
+    file = command.file("builds: ['3.13']\nsource: builds\nroot: ~/root\n", "there/python.yml")
+    assert command("plan", file).code == 2
+
+
+def test_options_win_over_the_file(command: Command, source: Path) -> None:
+    file = command.file("builds: ['3.13']\nsource: /nowhere\nroot: /nowhere\nbin_dir: /nowhere/bin\n")
+    planned = command("plan", file, "--source", str(source), "--root", "a", "--bin-dir", "b")
+    assert f"link {command.folder}/b/python3.13 to {command.folder}/a/cpython-3.13/bin/python3.13" in planned.output
+
+
+BAD_FILES = {
+    "a list": ("- hosts: all\n", "is a list, and a play's tasks can't be taken out of it: write a mapping of options"),
+    "empty": ("", "is empty: write a mapping of options"),
+    "a text": ("3.13\n", "is 3.13: write a mapping of options"),
+    "no YAML": ("builds: [\n", "can't be read as YAML, line 2 is wrong"),
+    "binary": ("\x00\x01", "can't be read as YAML"),
+    "Ansible's own": ("builds: !vault secret\n", "line 1 has something else (could not determine a constructor for the tag '!vault')"),
+    "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "build_dir is no option: the options are builds,"),
+    "a number": ("builds: [3.1]\n", "write '3.10' in quotes"),
+    "no builds": ("state: latest\n", "builds is missing: give it"),
+    "a wrong choice": ("builds: ['3.13']\nstate: newest\n", "state is 'newest': give one of present, latest, absent"),
+    "no version": ("builds: [three]\n", "the request 'three' can't be read"),
+    "a bad root": ("builds: ['3.13']\nroot: python\n", "root is 'python': give an absolute path"),
+    "no such source": ("builds: ['3.13']\nroot: /nowhere/p\nsource: /nowhere\n", "the source '/nowhere' is neither"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), BAD_FILES.values(), ids=BAD_FILES)
+@pytest.mark.parametrize("what", ["plan", "apply"])
+def test_a_file_that_can_not_be_used(command: Command, what: str, text: str, says: str) -> None:
+    assert says in command(what, command.file(text)).sentence
+    assert below(command.folder) == {"python.yml"}
+
+
+def test_a_file_that_is_not_there(command: Command) -> None:
+    sentence = command("apply", "missing.yml").sentence
+    assert sentence == "the declaration missing.yml can't be read (No such file or directory): check the path and its permissions"
+    assert "Is a directory" in command("apply", ".").sentence
+    assert "has no key python, its keys are builds" in command("plan", command.file("builds: []"), "--key", "python").sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("plan",), "Missing argument 'FILE'"),
+        (("aply", "x"), "No such command 'aply'"),
+        (("plan", "x", "--rot", "y"), "No such option"),
+        (("remove",), "Missing argument 'REQUEST...'"),
+        (("catalogue", "lst"), "No such command 'lst'"),
+    ],
+)
+def test_a_command_line_that_can_not_be_read(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    ended = command(*arguments)
+    assert (ended.code, ended.output) == (64, "")
+    assert says in ended.errors
+    assert "Traceback" not in ended.errors
+
+
+def test_a_build_that_there_is_not(command: Command, source: Path) -> None:
+    sentence = command("apply", "-", "--root", "root", given=declared(source, "3.9")).sentence
+    assert sentence.startswith("no build of 3.9 for x86_64 linux")
+    assert below(command.folder) == set()
+
+
+def test_a_failure_after_the_plan_leaves_nothing(command: Command, source: Path) -> None:
+    broken = command.folder / f"builds/{NEWER}"
+    broken.mkdir(parents=True)
+    for path in (source / NEWER).iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (archive,) = broken.glob("*.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:-1000])
+    before = below(command.folder)
+    ended = command("apply", "-", "--root", "root", "--source", "builds", given="builds: ['3.13']")
+    assert ended.code == 1
+    assert "is not the one that was promised" in ended.errors
+    assert below(command.folder) == before
+
+
+def test_no_network(command: Command) -> None:
+    """A proxy that isn't there, as upstream may be reached from where tests run, or not."""
+    proxy = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    given = json.dumps({"builds": ["3.13.1+20250115"], "source": "http://127.0.0.1:9/builds", "root": str(command.folder / "root")})
+    ended = command("apply", "-", given=given, environment=proxy)
+    assert ended.code == 1
+    assert "could not be reached" in ended.errors
+    assert not (command.folder / "root").exists()
+
+
+def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
+    """As another user, which a namespace of users makes of this one: what is read is still this one's."""
+    other = [program("unshare"), "--user", "--map-user=1000"]
+    tried = subprocess.run([*other, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"needs namespaces: {tried.stderr.strip()}")
+    root = command.folder / "root"
+    root.mkdir(mode=0o555)
+    for what in ("plan", "apply"):
+        ended = command(what, "-", "--root", "root", given="builds: ['3.13']", runner=other)
+        assert "can't be written by this user, and it has to be changed (install cpython-" in ended.sentence
+    assert "no interpreters are installed there" in command("status", "--root", "root", runner=other).output
+    root.chmod(0)
+    for what in ("status", "verify", "rollback"):
+        assert f"the root {root} can't be" in command(what, "--root", "root", runner=other).sentence
+    assert "only root may enter it" in command("status", "--root-dir", ".", runner=other).sentence
+    root.chmod(0o700)
+    assert not list(root.iterdir())
+
+
+def test_status_and_verify(upgraded: Command) -> None:
+    status = upgraded("status", "--root", "root")
+    assert status.code == 0
+    head, columns, *rows = status.output.splitlines()
+    assert head.endswith(f"builds in {upgraded.folder}/root, links in {upgraded.folder}/root/bin")
+    assert columns.split() == ["version", "release", "variant", "flavor", "installed", "state", "in", "use", "as"]
+    assert [row.split()[:2] + row.split()[-2:] for row in rows] == [
+        [V13, OLD, "sound", "-"],
+        [V13LATER, NEWER, "sound", "cpython-3.13"],
+    ]
+    assert upgraded("verify", "--root", "root").code == 0
+    (module,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*/lib/python3.13/json/decoder.py")
+    module.write_text(module.read_text() + "# altered\n")
+    (module.parent / "mine.py").write_text("")
+    assert upgraded("status", "--root", "root").code == 0
+    verified = upgraded("verify", "--root", "root")
+    assert verified.code == 2
+    assert "is broken: its files differ from what was installed: lib/python3.13/json/decoder.py\n" in verified.output
+    assert "added by somebody: " in verified.output
+    told = upgraded("verify", "--root", "root", "--json")
+    assert told.code == 2
+    assert [one["sound"] for one in json.loads(told.output)["interpreters"]] == [True, False]
+    assert len(json.loads(told.output)["damage"]) == 1
+
+
+def test_verify_sees_a_link_that_leads_to_nothing_and_what_a_killed_run_left(upgraded: Command) -> None:
+    (upgraded.folder / "root/cpython-3.12").symlink_to(f"cpython-{V12}+{OLD}-x86_64-unknown-linux-gnu-install_only_stripped")
+    (upgraded.folder / "root/.staging").mkdir()
+    verified = upgraded("verify", "--root", "root")
+    assert verified.code == 2
+    assert f"to do: remove the link {upgraded.folder}/root/cpython-3.12 to " in verified.output
+    assert "to do: clear what an earlier run left: " in verified.output
+
+
+def test_where_nothing_is(command: Command) -> None:
+    for what in ("status", "verify"):
+        ended = command(what, "--root", "root")
+        assert (ended.code, ended.output.splitlines()[1]) == (0, "no interpreters are installed there")
+    assert "the lines in use in" in command("rollback", "--root", "root").sentence
+    ended = command("remove", "3.13", "--root", "root")
+    assert ended.output == f"nothing to do: no build of ours in {command.folder}/root is meant by 3.13\n"
+    assert below(command.folder) == set()
+
+
+def test_rollback(upgraded: Command, source: Path) -> None:
+    before = below(upgraded.folder)
+    tried = upgraded("rollback", "3.13", "--root", "root", "--dry-run")
+    assert tried.code == 2
+    assert in_use(upgraded) == LATER13
+    done = upgraded("rollback", "3.13", "--root", "root")
+    assert done.code == 0, done
+    assert done.output.splitlines()[0] == tried.output.splitlines()[0]
+    assert done.output.splitlines()[1] == (
+        f"{OLD13} is in use in place of {LATER13}; a declaration with state: latest goes forward again: "
+        f"to make this last, declare {OLD13}"
+    )
+    assert in_use(upgraded) == OLD13
+    assert below(upgraded.folder) == before, "nothing comes and nothing goes"
+    sentence = upgraded("rollback", "--root", "root").sentence
+    assert sentence.startswith(f"there is nothing before {OLD13} in ")
+    assert f"came later, {LATER13}; declare that" in sentence
+    for state, build in (("present", OLD13), ("latest", LATER13)):
+        assert upgraded("apply", "-", "--root", "root", given=declared(source, "3.13", state=state)).code == 0
+        assert in_use(upgraded) == build, "a declaration of the line stays, unless it asks for the latest"
+
+
+def test_rollback_keeps_the_links_that_the_line_has(upgraded: Command, source: Path) -> None:
+    given = json.dumps({"builds": [{"version": "3.13", "default": True}], "externally_managed": False})
+    assert upgraded("apply", "-", "--root", "root", "--source", source, given=given).code == 0
+    before = below(upgraded.folder)
+    ended = upgraded("rollback", "3.13", "--root", "root", "--json")
+    assert ended.code == 0, ended
+    assert len(json.loads(ended.output)["plan"]) == 1, "one link"
+    assert below(upgraded.folder) == before
+    assert (upgraded.folder / "root/bin/python3").exists()
+
+
+def test_rollback_passes_over_what_is_broken(upgraded: Command) -> None:
+    (old,) = (upgraded.folder / "root").glob(f"cpython-{OLD13}*")
+    (old / "bin/python3.13").unlink()
+    sentence = upgraded("rollback", "3.13", "--root", "root").sentence
+    assert f"could go back to in {upgraded.folder}/root is broken: {OLD13} (its executable is missing)" in sentence
+
+
+@pytest.mark.parametrize(("line", "says"), [("3.13.1", "is no line"), ("3.12", "no build of 3.12 is in use"), ("x", "can't be read")])
+def test_no_line_to_roll_back(upgraded: Command, line: str, says: str) -> None:
+    assert says in upgraded("rollback", line, "--root", "root").sentence
+    assert in_use(upgraded) == LATER13
+
+
+def test_remove(upgraded: Command) -> None:
+    tried = upgraded("remove", OLD13, "--root", "root", "-n")
+    assert tried.code == 2
+    done = upgraded("remove", OLD13, "--root", "root")
+    assert (done.code, done.output) == (0, tried.output)
+    assert done.output.endswith(f"install_only_stripped: {OLD13} is declared absent\n")
+    assert in_use(upgraded) == LATER13
+    assert upgraded("remove", "3.13", "3.12", "--root", "root").code == 0
+    assert list((upgraded.folder / "root").glob("cpython-*")) == []
+    assert "can't be read" in upgraded("remove", "thirteen", "--root", "root").sentence
+
+
+def test_a_target_is_what_this_machine_can_run(upgraded: Command, source: Path) -> None:
+    def plan(triple: str, request: str = "3.13") -> str:
+        return upgraded("plan", "-", "--root", "root", "--target", triple, given=declared(source, request)).sentence
+
+    assert "is no target triple" in plan("x86")
+    assert "can't be installed here, where each is started once: a build for it is for aarch64 linux" in plan("aarch64-unknown-linux-gnu")
+    assert "needs musl, and the host has glibc" in plan("x86_64-unknown-linux-musl")
+    same = upgraded("plan", "-", "--root", "root", "--target", "x86_64-unknown-linux-gnu", given=declared(source, "3.13"))
+    assert same.output == f"nothing to do: 3.13: {V13LATER} is installed\n"
+
+
+def test_an_image_that_is_none(command: Command) -> None:
+    for what in (("status",), ("rollback",), ("remove", "3.13")):
+        assert "is not a folder" in command(*what, "--root-dir", "missing").sentence
+
+
+def test_no_colour_but_on_a_terminal(upgraded: Command) -> None:
+    piped = upgraded("rollback", "--root", "root", "-n")
+    assert "\x1b" not in piped.output + piped.errors
+    assert "\x1b[36mlink\x1b[0m" in on_terminal(upgraded, "rollback", "--root", "root", "-n")
+    assert "\x1b[1m" in on_terminal(upgraded, "status", "--root", "root")
+    assert "\x1b" not in on_terminal(upgraded, "rollback", "--root", "root", "-n", NO_COLOR="1")
+
+
+def on_terminal(command: Command, *arguments: str, **environment: str) -> str:
+    """What a command prints on a terminal."""
+    ours, its = pty.openpty()
+    more = {"TERM": "xterm", "COLUMNS": "120"} | environment
+    process = subprocess.Popen(
+        [PROGRAM, *arguments], cwd=command.folder, stdin=its, stdout=its, stderr=its, env=command.environment() | more
+    )
+    os.close(its)
+    printed = b""
+    try:
+        while piece := os.read(ours, 1 << 16):
+            printed += piece
+    except OSError:
+        pass  # Linux says so that nobody has the terminal open any more.
+    process.wait()
+    os.close(ours)
+    return printed.decode()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(command: Command, shell: str) -> None:
+    ended = command(environment={"_STANDALONE_PYTHON_COMPLETE": f"{shell}_source"})
+    assert (ended.code, ended.errors) == (0, "")
+    assert "_STANDALONE_PYTHON_COMPLETE" in ended.output
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=ended.output, text=True, check=True)
+        words = {"COMP_WORDS": "standalone-python ro", "COMP_CWORD": "1"}
+        completed = command(environment={"_STANDALONE_PYTHON_COMPLETE": "bash_complete", **words})
+        assert completed.output == "plain,rollback\n"
+
+
+@pytest.mark.parametrize("what", ["plan", "apply", "status", "verify", "rollback", "remove", "catalogue"])
+def test_help_teaches(command: Command, what: str) -> None:
+    ended = command(what, "--help")
+    assert ended.code == 0
+    assert what in command("--help").output
+    assert len(ended.output.splitlines()) > 10

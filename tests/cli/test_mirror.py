@@ -1,0 +1,450 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``standalone-python mirror`` as people run it: a program, real servers and disks, good and bad days.
+
+The archives here are noise with the first bytes of one, as nobody unpacks them; those of test_mirror_peers.py are builds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import Lock, Locked, write_lock
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import lists
+from tests.tools.playbook import REPOSITORY
+from tests.tools.sources import put, write_catalogue
+from tests.tools.web import PASSWORD, Web, serve
+
+PROGRAM = str(Path(sys.executable).with_name("standalone-python"))
+TRIPLE, OTHER = "x86_64-unknown-linux-gnu", "aarch64-apple-darwin"
+SIZE = 1_000_000
+
+ARCHIVES = tuple(
+    (tag, f"cpython-{version}+{tag}-{triple}-{flavor}")
+    for tag, version, triple, flavor in (
+        ("20250115", "3.12.8", TRIPLE, "install_only_stripped.tar.gz"),
+        ("20250115", "3.13.1", TRIPLE, "install_only_stripped.tar.gz"),
+        ("20250115", "3.13.1", OTHER, "install_only_stripped.tar.gz"),
+        ("20250317", "3.13.2", TRIPLE, "install_only_stripped.tar.gz"),
+        ("20250317", "3.13.2", TRIPLE, "install_only.tar.gz"),
+        ("20250317", "3.13.2", OTHER, "install_only_stripped.tar.gz"),
+        ("20250317", "3.13.2", f"{TRIPLE}-freethreaded+pgo+lto", "full.tar.zst"),
+    )
+)
+PATHS = {name.split("-")[1] + name[name.index("-", 8) :]: f"{tag}/{name}" for tag, name in ARCHIVES}
+NEW = f"20250317/cpython-3.13.2+20250317-{TRIPLE}-install_only_stripped.tar.gz"
+OLD = f"20250115/cpython-3.12.8+20250115-{TRIPLE}-install_only_stripped.tar.gz"
+NEW_MAC = NEW.replace(TRIPLE, OTHER)
+BOTH = ("--request", "3.12", "--request", "3.13", "--target", TRIPLE)
+
+Mirror = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of releases, with its catalogue, as a server would have it."""
+    folder, work = tmp_path_factory.mktemp("releases"), tmp_path_factory.mktemp("work")
+    for number, (tag, name) in enumerate(ARCHIVES):
+        magic = b"\x28\xb5\x2f\xfd" if name.endswith("zst") else b"\x1f\x8b"
+        (work / name).write_bytes(magic + random.Random(number).randbytes(SIZE))  # noqa: S311 # noise
+        put(folder, tag, work / name)
+    write_catalogue(folder, folder / "catalogue.tsv")
+    return folder
+
+
+@pytest.fixture
+def web(releases: Path) -> Iterator[Web]:
+    with serve(releases) as server:
+        yield server
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "NO_PROXY": "*",
+        "PYTHONPATH": str(REPOSITORY),
+        "STANDALONE_PYTHON_CACHE": str(tmp_path / "cache"),
+    }
+
+
+@pytest.fixture
+def mirror(environment: Mapping[str, str], tmp_path: Path) -> Mirror:
+    def run(*arguments: str | Path, code: int = 0, runner: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        command = [*runner, PROGRAM, "mirror", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that says why it failed."""
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def held(dest: Path) -> set[str]:
+    return {str(path.relative_to(dest)) for path in dest.glob("20*/cpython-*")}
+
+
+def true(dest: Path, releases: Path, *paths: str) -> None:
+    """A mirror holds these archives, whole, and its lists say so."""
+    assert held(dest) == set(paths)
+    for path in paths:
+        assert (dest / path).read_bytes() == (releases / path).read_bytes()
+    builds = []
+    for path in paths:
+        tag, name = path.split("/")
+        builds.append(replace(parse_filename(name, tag), sha256=digest(releases / path)))
+    expected = lists(builds)
+    found = {str(path.relative_to(dest)): path.read_text() for path in (*dest.glob("*/SHA256SUMS"), dest / "catalogue.tsv")}
+    assert found == expected
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def downloads(dest: Path) -> list[Path]:
+    return list((dest / ".mirror").glob("*.part"))
+
+
+def test_first_time_then_nothing_to_do(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "new" / "dest"
+    first = mirror("sync", dest, *BOTH, "--source", web.url())
+    assert first.stdout == f"fetch {NEW}\nfetch {OLD}\n{dest}: 2 fetched, 0 there already\n"
+    assert first.stderr == ""
+    true(dest, releases, NEW, OLD)
+    again = mirror("sync", dest, *BOTH, "--source", web.url())
+    assert again.stdout == f"{dest}: nothing to do, 2 there already\n"
+    assert web.count("plain") == 2
+    assert web.count("plain", "SHA256SUMS") == 0, "the catalogue has it all"
+    assert downloads(dest) == []
+
+
+def test_what_is_there_already_is_read_and_not_fetched(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    """As another tool has put it there, or a sync that was killed before it could list it."""
+    (tmp_path / "dest/20250317").mkdir(parents=True)
+    shutil.copy(releases / NEW, tmp_path / "dest" / NEW)
+    mirror("sync", tmp_path / "dest", *BOTH, "--source", web.url())
+    assert web.count("plain") == 1
+    true(tmp_path / "dest", releases, NEW, OLD)
+
+
+def test_flavors_targets_and_what_was_there_before(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    mirror("sync", dest, "--request", "3.12", "--target", TRIPLE, "--source", releases)
+    flavors = ("--flavor", "install_only", "--flavor", "install_only_stripped")
+    done = mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, *flavors, "--source", releases, "--json")
+    stripped = NEW.replace("_stripped", "")
+    assert json.loads(done.stdout) == {
+        "dest": str(dest),
+        "dry_run": False,
+        "fetched": [stripped, NEW],
+        "there": [],
+        "kept": [OLD],
+        "pruned": [],
+    }
+    mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--target", OTHER, "--source", releases)
+    mirror("sync", dest, "--request", "3.13t", "--target", TRIPLE, "--source", releases)
+    true(dest, releases, OLD, stripped, NEW, NEW_MAC, next(path for path in PATHS.values() if "freethreaded" in path))
+
+
+def test_lock_file(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    def locked(request: str, target: str, path: str) -> Locked:
+        tag, name = path.split("/")
+        known = replace(parse_filename(name, tag), sha256=digest(releases / path))
+        return Locked(request, target, known, f"https://upstream.example/{path}", SIZE + 2)
+
+    write_lock(str(tmp_path / "lock.json"), Lock((locked("3.12", TRIPLE, OLD), locked("3.13", OTHER, NEW_MAC))))
+    dest = tmp_path / "dest"
+    mirror("sync", dest, "--lockfile", "lock.json", "--source", web.url())
+    true(dest, releases, OLD, NEW_MAC)
+    assert web.count("plain", "catalogue.tsv") == 0, "a lock file says it all"
+    mirror("sync", dest, "--lockfile", "lock.json", "--request", "3.13", "--target", TRIPLE, "--source", web.url())
+    true(dest, releases, OLD, NEW_MAC, NEW)
+
+
+def test_prune(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    mirror("sync", dest, *BOTH, "--source", releases)
+    for path in ("index.html", "20250317/notes.txt", "20250101/SHA256SUMS"):
+        (dest / path).parent.mkdir(exist_ok=True)
+        (dest / path).write_text("not ours\n")
+    only = ("--request", "3.13", "--target", TRIPLE, "--source", releases, "--prune")
+    assert mirror("sync", dest, *only, "--dry-run", code=2).stdout == (
+        f"would prune {OLD}\n{dest}: 0 to fetch, 1 there already, 1 to prune\n"
+    )
+    assert held(dest) == {NEW, OLD}
+    assert mirror("sync", dest, *only).stdout == f"prune {OLD}\n{dest}: 0 fetched, 1 there already, 1 pruned\n"
+    assert not (dest / "20250115").exists()
+    assert (dest / "20250101/SHA256SUMS").read_text() == (dest / "20250317/notes.txt").read_text() == "not ours\n"
+    shutil.rmtree(dest / "20250101")
+    true(dest, releases, NEW)
+
+
+def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    said = mirror("sync", dest, *BOTH, "--source", releases, "--dry-run", code=2).stdout
+    assert said == f"would fetch {NEW}\nwould fetch {OLD}\n{dest}: 2 to fetch, 0 there already\n"
+    assert not dest.exists()
+    mirror("sync", dest, *BOTH, "--source", releases)
+    assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 there already\n"
+
+
+def test_killed_then_completed(
+    mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    dest = tmp_path / "dest"
+    rows = ("--catalogue", str(releases / "catalogue.tsv"))
+    mirror("sync", dest, "--request", "3.12", "--target", TRIPLE, "--source", web.url(), *rows)
+    command = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url("slow"), *rows]
+    with subprocess.Popen(command, env=environment) as running:
+        assert web.half.wait(30)
+        while not (parts := downloads(dest)) or parts[0].stat().st_size < SIZE // 4:
+            assert running.poll() is None
+        running.send_signal(signal.SIGKILL)
+    came = parts[0].stat().st_size
+    assert 0 < came < SIZE
+    true(dest, releases, OLD)
+    assert mirror("verify", dest).stdout.endswith("1 archives, 1 MB, all is well\n")
+    mirror("sync", dest, *BOTH, "--source", web.url("ranges"), *rows)
+    true(dest, releases, NEW, OLD)
+    (asked,) = [asked for asked in web.asked if asked.path.startswith("/ranges/")]
+    assert asked.headers["range"] == f"bytes={came}-"
+    assert downloads(dest) == []
+
+
+@pytest.mark.parametrize("how", ["ranges", "plain"])
+def test_what_was_left_is_part_of_something_else(mirror: Mirror, web: Web, releases: Path, tmp_path: Path, how: str) -> None:
+    dest = tmp_path / "dest"
+    (dest / ".mirror").mkdir(parents=True)
+    name = Path(NEW).name
+    (dest / ".mirror" / f"{name}.{digest(releases / NEW)[:12]}.part").write_bytes(b"\x1f\x8b" + bytes(5000))
+    mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--source", web.url(how))
+    true(dest, releases, NEW)
+    assert downloads(dest) == []
+
+
+def test_two_at_once(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    rows = ("--catalogue", str(releases / "catalogue.tsv"))
+    slow = [PROGRAM, "mirror", "sync", str(dest), "--request", "3.13", "--target", TRIPLE, "--source", web.url("slow"), *rows]
+    fast = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url(), *rows]
+    with (
+        subprocess.Popen(slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first,
+        subprocess.Popen(fast, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if web.half.wait(30)
+        else pytest.fail("the first one asks for nothing") as second,
+    ):
+        assert second.stderr
+        assert second.stderr.readline() == f"another sync is at work in {dest}: waiting for it\n"
+        web.going.set()
+        assert first.wait(30) == second.wait(30) == 0
+        assert second.stdout
+        assert second.stdout.read() == f"fetch {OLD}\n{dest}: 1 fetched, 1 there already\n"
+    true(dest, releases, NEW, OLD)
+
+
+def test_ctrl_c(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    rows = ("--catalogue", str(releases / "catalogue.tsv"))
+    command = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url("slow"), *rows]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert web.half.wait(30)
+        running.send_signal(signal.SIGINT)
+        web.going.set()
+        assert running.wait(30) == 130
+        assert running.stderr
+        assert running.stderr.read().strip() == "standalone-python: ended by Ctrl-C"
+    mirror("sync", dest, *BOTH, "--source", web.url())
+    true(dest, releases, NEW, OLD)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_damage_is_found_and_mended(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    mirror("sync", dest, *BOTH, "--source", releases)
+    assert mirror("verify", dest).stdout == f"{dest}: 2 archives, 2 MB, all is well\n"
+    flip(dest / NEW)
+    (dest / OLD).unlink()
+    # As where a disk lost a bit: nothing but the content says so.
+    read = json.loads((dest / ".mirror/read.json").read_text())
+    stat = (dest / NEW).stat()
+    read[NEW][1] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    (dest / ".mirror/read.json").write_text(json.dumps(read))
+    said = mirror("verify", dest, code=2).stdout.splitlines()
+    assert said[0] == f"{NEW} is damaged: its SHA-256 should be {digest(releases / NEW)} and is {digest(dest / NEW)}"
+    assert said[1:] == [f"{OLD} is damaged: it is not there", f"{dest}: 2 archives, 1 MB, 2 problems"]
+    assert len(json.loads(mirror("verify", dest, "--json", code=2).stdout)["problems"]) == 2
+    mirror("sync", dest, *BOTH, "--source", releases)
+    mirror("verify", dest)
+    true(dest, releases, NEW, OLD)
+
+
+def test_damaged_lists(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    mirror("sync", dest, *BOTH, "--source", releases)
+    (dest / "catalogue.tsv").write_text("tag\tfile\tsha256\n")
+    assert "don't agree: run mirror sync again" in mirror("verify", dest, code=2).stdout
+    (dest / "catalogue.tsv").unlink()
+    (dest / "20250115/SHA256SUMS").write_text("<html>")
+    said = mirror("verify", dest, code=2).stdout
+    assert "catalogue.tsv is not there: run mirror sync again" in said
+    assert "no checksum and file name: '<html>'" in said
+    mirror("sync", dest, *BOTH, "--source", releases)
+    mirror("verify", dest)
+    true(dest, releases, NEW, OLD)
+
+
+def test_truncating_server(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    rows = ("--catalogue", str(releases / "catalogue.tsv"))
+    mirror("sync", dest, "--request", "3.12", "--target", TRIPLE, "--source", web.url(), *rows)
+    said = sentence(mirror("sync", dest, *BOTH, "--source", web.url("cut"), *rows, code=1))
+    assert said.startswith(f"standalone-python: 1 of 2 archives are missing from the mirror {dest}: cpython-3.13.2+")
+    assert "broke off in the middle (tried 5 times)" in said
+    true(dest, releases, OLD)
+    mirror("sync", dest, *BOTH, "--source", web.url("ranges"), *rows)
+    true(dest, releases, NEW, OLD)
+    (asked,) = [asked for asked in web.asked if asked.path.startswith("/ranges/")]
+    assert "range" in asked.headers
+
+
+def test_lying_server(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    lying = tmp_path / "lying"
+    shutil.copytree(releases, lying)
+    flip(lying / NEW)
+    dest = tmp_path / "dest"
+    mirror("sync", dest, "--request", "3.13", "--target", OTHER, "--source", releases)
+    with serve(lying) as web:
+        said = sentence(mirror("sync", dest, *BOTH, "--source", web.url(), "--prune", code=1))
+    assert f"1 of 2 archives are missing from the mirror {dest}: {Path(NEW).name} from http://" in said
+    assert f"its SHA-256 should be {digest(releases / NEW)} and is {digest(lying / NEW)}; check the source" in said
+    true(dest, releases, OLD, NEW_MAC)
+    assert downloads(dest) == []
+
+
+def test_what_is_damaged_and_cannot_be_had_is_listed_no_more(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    mirror("sync", dest, *BOTH, "--source", web.url())
+    flip(dest / NEW)
+    assert "answered 404" in sentence(mirror("sync", dest, *BOTH, "--source", web.url("plain/no"), "--catalogue", releases, code=1))
+    assert (dest / "catalogue.tsv").read_text().count("\n") == 2
+    assert not (dest / "20250317/SHA256SUMS").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a small disk is mounted")
+def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(dest)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"needs namespaces: {done.stderr.strip()}")
+    try:
+        said = sentence(mirror("sync", dest, *BOTH, "--source", web.url(), "--jobs", "1", code=1))
+        assert "1 of 2 archives are missing from the mirror" in said
+        assert f"can't be written to {dest}/.mirror (No space left on device): make room there, or choose another folder" in said
+        assert len(held(dest)) == 1
+        subprocess.run(["mount", "-o", "remount,size=5m", str(dest)], check=True)
+        mirror("sync", dest, *BOTH, "--source", web.url())
+        true(dest, releases, NEW, OLD)
+    finally:
+        subprocess.run(["umount", str(dest)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("sync D", 64, "there is nothing to mirror: give --lockfile, or --request with --target."),
+        ("sync D --request 3.13", 64, "--request and --target go together"),
+        ("sync D --target x86_64-apple-darwin", 64, "there is nothing to mirror"),
+        ("sync D --lockfile L --flavor full", 64, "--flavor goes with --request"),
+        ("sync D --request 3.13 --target T --jobs 0", 64, "'--jobs': 0 is not in the range"),
+        ("sync D --request 3.x --target x86_64-apple-darwin", 1, "the request '3.x' can't be read"),
+        ("sync D --request 3.13 --target x86-linux", 1, "'x86-linux' is no target triple: write one like"),
+        ("sync D --request 3.13 --target x86_64-apple-darwin --flavor tiny", 1, "'tiny' is unknown"),
+        ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it knows no version 3.99"),
+        ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "can't be used as a URL"),
+        ("sync D --request 3.13 --target x86_64-apple-darwin --source nowhere", 1, "nor a folder that exists"),
+        ("sync D --lockfile nowhere.json", 1, "the lock file nowhere.json is not there: make it with"),
+        ("verify D", 1, "D is no mirror, it has no TAG/SHA256SUMS: check the path, or fill it with mirror sync"),
+        ("export D --for uv --url http://x", 1, "D is no mirror, it has no catalogue.tsv"),
+        ("export D --for bazel --url http://x", 64, "'bazel' is not one of 'uv', 'rules_python', 'mise'"),
+        ("export D --for uv", 64, "Missing option '--url'"),
+        (f"export D --for uv --url ftp://u:{PASSWORD}@x", 64, "--url is no address"),
+    ],
+)
+def test_bad_input(mirror: Mirror, tmp_path: Path, arguments: str, code: int, said: str) -> None:
+    done = mirror(*arguments.split(), code=code)
+    assert said in done.stderr
+    assert PASSWORD not in done.stderr
+    assert done.stdout == ""
+    assert code == 64 or len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "D").exists()
+
+
+def test_places_that_cannot_be_a_mirror(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    wanted = ("--request", "3.13", "--target", TRIPLE, "--source", releases)
+    assert "the mirror file can't be written to (" in sentence(mirror("sync", "file", *wanted, code=1))
+    assert f"the mirror {releases} is its own source: name another folder" in sentence(mirror("sync", releases, *wanted, code=1))
+
+
+def test_a_password_is_shown_to_the_server_only(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
+    source = web.url("basic", user=f"someone:{PASSWORD}")
+    mirror("sync", tmp_path / "dest", "--request", "3.13", "--target", TRIPLE, "--source", source)
+    true(tmp_path / "dest", releases, NEW)
+    wrong = web.url("basic", user="someone:else")
+    done = mirror("sync", tmp_path / "other", "--request", "3.13", "--target", TRIPLE, "--source", wrong, code=1)
+    assert "401" in done.stderr
+    assert "else" not in done.stderr
+    assert not any(PASSWORD in path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_progress_on_a_terminal_only(mirror: Mirror, web: Web, tmp_path: Path) -> None:
+    import pty
+
+    def run(dest: Path) -> str:
+        command = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url()]
+        main, terminal = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "STANDALONE_PYTHON_CACHE": str(tmp_path / "cache")}
+        with subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL, env=environment):
+            os.close(terminal)
+            said = b""
+            try:
+                while chunk := os.read(main, 4096):
+                    said += chunk
+            except OSError:
+                pass
+        os.close(main)
+        return said.decode()
+
+    said = run(tmp_path / "dest")
+    assert "2 of 2 archives" in said
+    assert "2.0/2.0 MB" in said
+    assert "MB/s" in said

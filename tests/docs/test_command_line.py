@@ -1,0 +1,70 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What README and docs/command-line.md tell people to run, run as they would, on a Debian of its own.
+
+Only the source of builds is exchanged, for upstream is not reached from where tests run, and root and image for folders of the test.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools.hosts.bases import program
+from tests.tools.playbook import CACHE, REPOSITORY
+
+PAGE = (REPOSITORY / "docs/command-line.md").read_text()
+README = (REPOSITORY / "README.md").read_text().partition("## On one machine")[2].partition("\n## ")[0]
+SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+def run(section: str, source: Path, folder: Path, image: Path | None = None) -> str:
+    """Write a section's files and run its commands, in their order; returns what they print."""
+    for name, text in re.findall(r"```yaml\n# (\S+)\n(.*?)```", section, re.DOTALL):
+        where = "" if image else f"root: {folder}/root\n"
+        (folder / name).write_text(f"{text}source: {source}\n{where}")
+    commands = re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", section, flags=re.DOTALL), re.MULTILINE)
+    commands = [command.replace("/srv/image", str(image)) for command in commands if not command.startswith("pip ")]
+    if not image:
+        commands = [re.sub(r"^standalone-python (status|verify|rollback|remove)", rf"\g<0> --root {folder}/root", one) for one in commands]
+    done = subprocess.run(
+        [*([program("unshare"), "--mount"] if image else []), "bash", "-exc", "\n".join(commands)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(folder),
+            "PYTHONPATH": str(REPOSITORY),
+            "STANDALONE_PYTHON_CACHE": str(CACHE),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("heading", [heading for heading in SECTIONS if heading != "An image"])
+def test_the_page(heading: str, source: Path, tmp_path: Path) -> None:
+    printed = run(SECTIONS[heading], source, tmp_path)
+    if heading == "This machine":
+        assert printed.splitlines()[-1].startswith("nothing to do: 3.13: 3.13.4 of 20250409 is the newest")
+    if heading == "Back to the build before":
+        assert "3.13.0+20250115 is in use in place of 3.13.4+20250409" in printed
+        assert (tmp_path / "root/cpython-3.13").readlink().name.startswith("cpython-3.13.0+20250115-")
+
+
+def test_an_image(image: Path, source: Path, tmp_path: Path) -> None:
+    assert "every file is as it was installed" in run(SECTIONS["An image"], source, tmp_path, image)
+    assert not list((image / "proc").iterdir())
+
+
+def test_readme(source: Path, tmp_path: Path) -> None:
+    assert f"3.13 is {tmp_path}/root/cpython-3.13/bin/python3" in run(README, source, tmp_path)

@@ -1,0 +1,99 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docs/lock.md tells people to write and to run, in its order, on a test host.
+
+Only the source of builds is exchanged, for upstream is not reached from where tests run; and it gets archives for the second target.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools.hosts import Host
+from tests.tools.playbook import CACHE, REPOSITORY
+from tests.tools.sources import NEW, NEWER, OLD, put
+
+PAGE = (REPOSITORY / "docs/lock.md").read_text()
+FILES: Mapping[str, str] = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+COMMANDS = re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL), re.MULTILINE)
+ARM = "aarch64-unknown-linux-gnu"
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+@pytest.fixture
+def place(source: Path, fleet: Mapping[str, Host], tmp_path: Path) -> Path:
+    """A reader's folder: the page's files, an inventory, and a mirror of what upstream has."""
+    mirror = tmp_path / "mirror"
+    for tag in (OLD, NEW, NEWER):
+        (mirror / tag).mkdir(parents=True)
+        for archive in (source / tag).glob("cpython-*"):
+            (mirror / tag / archive.name).symlink_to(archive)
+        (mirror / tag / "SHA256SUMS").write_text((source / tag / "SHA256SUMS").read_text())
+    for build in (f"3.12.1+{OLD}", f"3.13.4+{NEWER}"):
+        other = tmp_path / f"cpython-{build}-{ARM}-install_only_stripped.tar.gz"
+        other.write_bytes(b"not for a host of this test")
+        put(mirror, build.partition("+")[2], other)
+    for name, text in FILES.items():
+        text = text.replace("builds: [", f"source: {mirror}\nbuilds: [") if name == "pythons.yml" else text
+        text = text.replace("        lockfile:", f"        source: {mirror}\n        root: {tmp_path}/root\n        lockfile:")
+        (tmp_path / name).write_text(text)
+    (tmp_path / "hosts.ini").write_text(f"{fleet['debian'].inventory_line}\n")
+    return tmp_path
+
+
+def run(command: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(REPOSITORY),
+            "STANDALONE_PYTHON_CACHE": str(CACHE),
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY),
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_HOST_KEY_CHECKING": "False",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_page_from_top_to_bottom(place: Path, fleet: Mapping[str, Host]) -> None:
+    said = {command: run(command, place) for command in COMMANDS}
+    assert len(said) == len(COMMANDS) == 6
+    first, check, inventory, play, *upgrades = said.values()
+    assert first.startswith("pythons.lock.json: 4 added, 0 upgraded, 0 removed, 0 as before\n")
+    assert check == "pythons.lock.json is up to date: 4 builds\n"
+    # The one host of the inventory is of the first target.
+    assert inventory.startswith("pythons.lock.json: 0 added, 0 upgraded, 2 removed, 2 as before\n")
+    assert "changed=1" in play
+    assert upgrades == ["pythons.lock.json is up to date: 2 builds\n"] * 2
+    assert "changed=0" in run(COMMANDS[3], place)
+    root = fleet["debian"].root / str(place)[1:] / "root"
+    assert sorted(path.name for path in root.glob("cpython-3.1?")) == ["cpython-3.12", "cpython-3.13"]
+
+
+def test_the_entry_that_is_shown_is_one(place: Path) -> None:
+    run(COMMANDS[0], place)
+    shown: dict[str, Any] = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])
+    made = json.loads((place / "pythons.lock.json").read_text())["builds"]
+    (same,) = [entry for entry in made if (entry["request"], entry["target"]) == (shown["request"], shown["target"])]
+    assert list(same) == list(shown)
+    assert (same["release"], same["file"]) == (shown["release"], shown["file"])
+    assert shown["url"].endswith(f"/{shown['release']}/{shown['file'].replace('+', '%2B')}")

@@ -1,0 +1,48 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docs/mirror.md tells people to run, run in its order; only the source and the place are others. What it says of other tools,
+tests/cli/test_mirror_peers.py tries.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.tools.playbook import REPOSITORY
+from tests.tools.sources import V12, V13LATER
+
+PAGE = (REPOSITORY / "docs/mirror.md").read_text()
+COMMANDS = re.findall(r"^    (standalone-python .*)$", PAGE, re.MULTILINE)
+
+
+def test_the_page(source: Path, tmp_path: Path) -> None:
+    place = tmp_path / "pbs"
+    printed, codes = [], []
+    for command in COMMANDS:
+        words = command.replace("/srv/pbs", str(place)).replace(" --target aarch64-apple-darwin", "").split()
+        words += ["--source", str(source)] if "sync" in words else []
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(words[0])), *words[1:]],
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        )
+        assert done.stderr == ""
+        printed.append(done.stdout)
+        codes.append(done.returncode)
+    assert codes == [0, 2, 0, 0, 0, 0]
+    assert f"cpython-{V12}+" in printed[0]
+    assert f"cpython-{V13LATER}+" in printed[0]
+    assert f"would prune 20250115/cpython-{V12}+" in printed[1]
+    assert "2 archives" in printed[2]
+    assert f'"cpython-{V13LATER}-linux-' in printed[3]
+    assert "https://mirror.example/pbs/20250409/" in printed[3]
+    assert "single_version_platform_override" in printed[4]
+    assert "url_replacements" in printed[5]
+    for path in ("catalogue.tsv", ".mirror/", "TAG/SHA256SUMS"):
+        assert f"/srv/pbs/{path}" in PAGE
+        assert list(place.glob(path.replace("TAG", "*").rstrip("/")))
