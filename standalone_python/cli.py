@@ -8,6 +8,7 @@ A command's file is imported when that command is called, so that one doesn't wa
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,6 +16,9 @@ from importlib import import_module
 import click
 
 from .core import StandalonePythonError
+
+# Most of a command's time is imports, which make much that stays and is nothing to look for garbage in.
+gc.set_threshold(100_000)
 
 FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -82,6 +81,3 @@ def command(tmp_path: Path) -> Command:
 def below(folder: Path) -> set[str]:
     """All that is in a folder, but for caches."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "cache" not in path.parts}
-
-
-Told = dict[str, Any]

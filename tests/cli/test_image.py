@@ -21,9 +21,8 @@ STABLE = "/opt/python/cpython-3.13"
 
 
 def test_an_image(command: Command, image: Path, source: Path) -> None:
-    # Mounts of its own: what is mounted is gone with the shell. A link out of the image is one that must not be followed.
+    # Mounts of its own: what is mounted is gone with the shell. The link leads out of the image, if it is followed from here.
     mounted = [program("unshare"), "--mount", "sh", "-c", 'mount -t proc proc "$0/proc" && exec "$@"', str(image)]
-    (command.folder / "outside").mkdir()
     (image / "tmp").rmdir()
     (image / "tmp").symlink_to("/var/tmp")
     file = command.file(json.dumps({"builds": ["3.13"], "source": str(source)}))

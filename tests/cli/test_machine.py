@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,36 @@ def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
     assert "only root may enter it" in command("status", "--root-dir", ".", runner=other).sentence
     root.chmod(0o700)
     assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("after", [0.0, 0.2, 0.5])
+def test_ended_by_ctrl_c_the_machine_is_as_it_was_or_done(command: Command, source: Path, after: float) -> None:
+    """A terminal sends it to the shell too, which has to have the time to tidy up."""
+    file = command.file(json.dumps({"builds": ["3.13", "3.12"], "source": str(source)}))
+    arguments = [PROGRAM, "apply", str(file), "--root", "root"]
+    process = subprocess.Popen(
+        arguments,
+        cwd=command.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=command.environment(),
+        process_group=0,
+        # A shell's background job ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and not (command.folder / "root/.staging").exists():
+        time.sleep(0.01)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _output, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 1, 130), errors
+    if process.returncode:
+        assert len(errors.split("\n")) <= 3, errors  # the first ends the line on which a terminal shows ^C
+        assert not (command.folder / "root/.lock").is_symlink()
+        assert not (command.folder / "root/.staging").exists()
+    assert command("apply", file, "--root", "root").code == 0
+    assert command("verify", "--root", "root").code == 0
 
 
 def test_status_and_verify(upgraded: Command) -> None:
