@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds, from_rows, parse_filename, rows_from_sums
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
+    Build,
+    builds,
+    from_rows,
+    parse_filename,
+    rows_from_sums,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.export import TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Archive, lists, once, path_of, plan
