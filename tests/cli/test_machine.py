@@ -196,7 +196,7 @@ def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
 def test_ended_by_ctrl_c_the_machine_is_as_it_was_or_done(command: Command, source: Path, after: float) -> None:
     """A terminal sends it to the shell too, which has to have the time to tidy up."""
     file = command.file(json.dumps({"builds": ["3.13", "3.12"], "source": str(source)}))
-    arguments: list[str] = [str(PROGRAM), "apply", str(file), "--root", "root"]
+    arguments = [str(PROGRAM), "apply", str(file), "--root", "root"]
     process = subprocess.Popen(
         arguments,
         cwd=command.folder,

@@ -119,7 +119,7 @@ def release_rows(get: Get, release: Release) -> Rows:
     """
     rows = dict(release.rows)
     if release.sums:
-        content, _ = get(release.sums)
+        content, _next = get(release.sums)
         text = catalogue.rows_from_sums(release.tag, content.decode("utf-8", "replace"))
         merge(rows, read_rows(f"{SUMS} of release {release.tag}", text), SUMS)
     return rows
