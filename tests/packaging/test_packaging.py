@@ -27,6 +27,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections/standalone/python"
 OPERATION = "pyinfra_ops/standalone_python"
+COMMANDS = "standalone_python"
 GALAXY: Mapping[str, Any] = yaml.safe_load((PROJECT / COLLECTION / "galaxy.yml").read_text())
 GENERATED = {"__pycache__", ".ansible", ".mypy_cache", ".ruff_cache"}
 # Of the caller's environment, what would let the project in by another way.
@@ -155,10 +156,10 @@ def files_below(folder: str) -> set[str]:
     }
 
 
-def test_wheel_holds_the_collection_and_the_operation_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_the_front_ends_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == {f"{folder}/{name}" for folder in (COLLECTION, OPERATION) for name in files_below(folder)}
+    assert names == {f"{folder}/{name}" for folder in (COLLECTION, OPERATION, COMMANDS) for name in files_below(folder)}
 
 
 def test_wheel_says_that_it_is_typed(wheel: Path) -> None:
