@@ -177,8 +177,10 @@ def test_hatch_elsewhere(url: str, served: Web, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["folder", "url"])
-def test_ansible_and_pyinfra_with_the_source_and_no_other_setting(how: str, dest: Path, url: str, tmp_path: Path) -> None:
-    """The newest that the mirror has is installed, not the newest that the bundled catalogue knows."""
+def test_ansible_and_pyinfra_with_the_source_and_no_other_setting(
+    how: str, dest: Path, url: str, served: Web, tmp_path: Path
+) -> None:
+    """The newest that the mirror has is installed, not the newest that the bundled catalogue knows; and then nobody is asked."""
     declared = {"builds": ["3.13"], "source": str(dest) if how == "folder" else url, "links": []}
     roots = {name: tmp_path / name for name in ("ansible", "pyinfra")}
     told = {**declared, "root": str(roots["ansible"]), "bin_dir": str(tmp_path / "bin")}
@@ -189,3 +191,8 @@ def test_ansible_and_pyinfra_with_the_source_and_no_other_setting(how: str, dest
     assert deployed.code == 0, deployed.output
     for root in roots.values():
         starts(root / "cpython-3.13/bin/python3", PBS_VERSION)
+    asked = [asked.path.rpartition("/")[2] for asked in served.asked]
+    assert asked.count("catalogue.tsv") == (how == "url")
+    served.asked.clear()
+    again = run_play([{"standalone.python.interpreters": told}], LOCALHOST, environment={"STANDALONE_PYTHON_CACHE": str(tmp_path / "new")})
+    assert (again.code, again.of().result["changed"], served.asked) == (0, False, [])

@@ -56,7 +56,7 @@ class Supply:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        if self._desired.catalogue in ("", "bundled") and self.source.kind in ("upstream", "url"):
+        if self._desired.catalogue in ("", "bundled") and self.source.kind == "upstream":
             return bundled()  # without the store, which takes longer to import than a row to find
         return self.store.catalogue(self.source, self._desired.catalogue)
 
