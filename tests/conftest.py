@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,11 @@ import pytest
 from filelock import FileLock
 
 from tests.tools import mkbuild
+
+# Who runs this in the background may have let it ignore these signals, and with it everything that tests start.
+for _sign, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_sign) is signal.SIG_IGN:
+        signal.signal(_sign, _usual)
 
 # Once for all folders, so that a worker has one fleet.
 pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources"]
