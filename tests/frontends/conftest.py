@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.tools.hosts import unavailable
+from tests.tools.hosts.bases import bases
 from tests.tools.web import Web, serve
 
 
@@ -28,3 +32,14 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def web(source: Path) -> Iterator[Web]:
     with serve(source) as server:
         yield server
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A busybox system in a folder, with /dev/null."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    folder = tmp_path / "image"
+    shutil.copytree(bases() / "busybox", folder, symlinks=True)
+    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
+    return folder

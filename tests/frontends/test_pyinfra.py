@@ -30,7 +30,6 @@ from tests.frontends.support import (
 )
 from tests.tools.deploy import LOCAL, PYINFRA, Deployed, login, operation, run_deploy
 from tests.tools.hosts import Host, start, stop, unavailable
-from tests.tools.hosts.bases import bases
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import REPOSITORY
 
@@ -39,7 +38,6 @@ pytestmark = pytest.mark.xdist_group("hosts")
 BUILD = name(LATER13)
 PREFIX = "import ssl, sys; print(sys.prefix)"
 USERS = {0: "root", 1000: "deploy", 1001: "plain"}
-BASH = "#!/bin/bash\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +202,6 @@ esac
 """
 
 
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """A busybox system in a folder, with /dev/null."""
-    if reason := unavailable():
-        pytest.skip(reason)
-    folder = tmp_path / "image"
-    shutil.copytree(bases() / "busybox", folder, symlinks=True)
-    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
-    return folder
-
-
 def test_a_container(image: Path, source: Path, tmp_path: Path) -> None:
     """The connector is pyinfra's own; the engine is a stand-in, as none runs here."""
     engine = tmp_path / "bin/docker"
@@ -261,7 +248,7 @@ def test_hosts_of_different_targets(fleet: Mapping[str, Host], source: Path, tmp
     assert run.failed == {fleet["musl"].name}
 
 
-def test_a_host_whose_target_has_a_build_of_its_own(fleet: Mapping[str, Host], builds: Any, source: Path, tmp_path: Path) -> None:
+def test_a_host_whose_target_has_a_build_of_its_own(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
     """A stand-in for musl starts nowhere, but what is planned for each host shows which build is its own."""
     folder = tmp_path / "source"
     shutil.copytree(source, folder)

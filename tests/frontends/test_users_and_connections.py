@@ -31,7 +31,6 @@ from tests.frontends.support import (
 )
 from tests.tools.community import community_general
 from tests.tools.hosts import Host, start, stop, unavailable
-from tests.tools.hosts.bases import bases
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import REPOSITORY, Run, TaskResult, run_play
 
@@ -221,17 +220,6 @@ def test_over_the_local_connection(user: str, source: Path) -> None:
 CHROOT_WITH_PROC = """#!/bin/sh
 exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$@"' sh "$@"
 """
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """A busybox system in a folder, with /dev/null."""
-    if reason := unavailable():
-        pytest.skip(reason)
-    folder = tmp_path / "image"
-    shutil.copytree(bases() / "busybox", folder, symlinks=True)
-    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
-    return folder
 
 
 def through_chroot(image: Path, *tasks: Mapping[str, Any], chroot: str = "chroot") -> Run:

@@ -13,6 +13,8 @@ import json
 import os
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,16 +49,12 @@ def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
     :raises ContentError: what came is no such list, or a checksum is not what it was
     :raises TransportError: it can't be had
     """
-    with usable(root):
-        folder = root / FOLDER
-        folder.mkdir(exist_ok=True)
-        with alone(folder) as locked:
-            clear(folder, sure=locked)
-            rows = _known(root)
-            before = dict(rows)
-            get = Kept(folder / "kept", http)
-            releases = upstream.refresh(rows, get, only_news=True) if where == UPSTREAM else _read_from(where, rows, get)
-            return _keep(root, rows, before, releases, without_credentials(where))
+    with _alone_in(root) as folder:
+        rows = _known(root)
+        before = dict(rows)
+        get = Kept(folder / "kept", http)
+        releases = upstream.refresh(rows, get, only_news=True) if where == UPSTREAM else _read_from(where, rows, get)
+        return _keep(root, rows, before, releases, without_credentials(where))
 
 
 def add(root: Path, catalogue: Catalogue, where: str) -> Update:
@@ -64,16 +62,23 @@ def add(root: Path, catalogue: Catalogue, where: str) -> Update:
 
     :raises ContentError: a checksum is not what it was
     """
+    with _alone_in(root):
+        rows = _known(root)
+        before = dict(rows)
+        news = {(one.release, one.filename): upstream.Known(one.sha256 or "-", one.size) for one in builds(catalogue)}
+        upstream.merge(rows, news, catalogue.name)
+        return _keep(root, rows, before, len({tag for tag, _name in news}), where)
+
+
+@contextmanager
+def _alone_in(root: Path) -> Iterator[Path]:
+    """The folder of what updates keep, without what killed runs have left in it; no other process works in it meanwhile."""
     with usable(root):
         folder = root / FOLDER
         folder.mkdir(exist_ok=True)
         with alone(folder) as locked:
             clear(folder, sure=locked)
-            rows = _known(root)
-            before = dict(rows)
-            news = {(one.release, one.filename): upstream.Known(one.sha256 or "-", one.size) for one in builds(catalogue)}
-            upstream.merge(rows, news, catalogue.name)
-            return _keep(root, rows, before, len({tag for tag, _name in news}), where)
+            yield folder
 
 
 def _read_from(url: str, rows: upstream.Rows, get: Kept) -> int:
