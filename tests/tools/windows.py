@@ -81,10 +81,8 @@ class Windows:
                 [program, *words], capture_output=True, text=True, input=stdin, env=dict(os.environ, **env or {}), check=False
             )
         wine, prefix = self.wine
-        environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
-            **{"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8", **(env or {})},
-        }
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        environment |= {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8", **(env or {})}
         return subprocess.run(
             [wine, str(program), *words],
             capture_output=True,
