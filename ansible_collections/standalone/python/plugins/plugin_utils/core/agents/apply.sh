@@ -5,7 +5,7 @@
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
 # Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here).
-# The renderer adds the functions finisher (prints finish.py), prepare and commit (this plan's steps).
+# The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 
 staging=
@@ -145,7 +145,7 @@ begin() { # NAME: an empty place for a build that is being made
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher >"$staging/finish.py"; }; } 2>&1) || {
+  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
     fail_if_full "$said"
     fail io "$said"
   }
