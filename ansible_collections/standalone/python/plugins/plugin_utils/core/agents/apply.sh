@@ -264,10 +264,19 @@ pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
   fail download "$errors"
 }
 
+# macOS marks what a browser has fetched, or a program that is itself marked, and asks a person before it starts such a thing. The
+# checksum has answered that question. As a rule nothing is marked, and only one file is looked at.
+unquarantine() {
+  have xattr && [ "$(uname -s)" = Darwin ] || return 0
+  xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
+  xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
+}
+
 finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
   step="finishing $name"
   # Not -x: where programs may not be started from this disk, the attempt says so.
   [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
+  unquarantine
   "$here/python/bin/python3" -I -B "$staging/finish.py" "tree=$here/python" "final=$root/$name" "name=$name" "$@" \
     >"$here/out" 2>"$here/err"
   code=$?
