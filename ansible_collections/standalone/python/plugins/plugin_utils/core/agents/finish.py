@@ -64,6 +64,7 @@ SCHEMA = 1
 MINOR = "%d.%d" % sys.version_info[:2]
 WINDOWS = os.name == "nt"
 
+VENV, PIP = ("python -m venv PATH", r"PATH\Scripts\pip") if WINDOWS else ("python3 -m venv PATH", "PATH/bin/pip")
 EXTERNALLY_MANAGED = """\
 [externally-managed]
 Error=This Python is kept by standalone-python and may be replaced at any time: what is
@@ -71,12 +72,12 @@ Error=This Python is kept by standalone-python and may be replaced at any time: 
 
  Make a virtual environment and install there:
 
-     python3 -m venv PATH
-     PATH/bin/pip install PACKAGE
+     {venv}
+     {pip} install PACKAGE
 
  Or use a tool that does so for you, such as pipx. To lift this for every build,
  declare externally_managed: false; for one command, pass --break-system-packages.
-"""
+""".format(venv=VENV, pip=PIP)
 
 
 class Failure(Exception):
@@ -195,11 +196,7 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
     """Whether the build has, or should have by its list, the extension module."""
     if extension in sys.builtin_module_names:
         return True
-    folder = (
-        os.path.join(os.path.dirname(os.path.dirname(library)), "DLLs")
-        if WINDOWS
-        else library + "/lib-dynload"
-    )
+    folder = at(os.path.dirname(library), "DLLs") if WINDOWS else library + "/lib-dynload"
     names = os.listdir(folder) if os.path.isdir(folder) else []
     here = any(name.startswith(extension + ".") for name in names)
     return here or any(re.search(r"(lib-dynload|DLLs)/%s\." % extension, path) for path in listed)
@@ -370,6 +367,18 @@ def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
             yield folder + "/" + name, patch_lines_text
 
 
+def at(folder: str, relative: str) -> str:
+    """A path of the list, in `folder`. Windows takes no ``/`` in a path that it is told to take as it is."""
+    return os.path.join(folder, *relative.split("/"))
+
+
+def as_it_is(path: str) -> str:
+    """On Windows, the path in the form that may be longer than 260 characters."""
+    if not WINDOWS or path.startswith("\\\\?\\"):
+        return path
+    return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+
 def write(path: str, text: str) -> None:
     """Replaces `path` by a new file, so that a hard link elsewhere in the tree keeps its content."""
     fresh = path + ".new"
@@ -377,7 +386,18 @@ def write(path: str, text: str) -> None:
         file.write(text)
     if os.path.lexists(path):
         os.chmod(fresh, stat.S_IMODE(os.lstat(path).st_mode))
-    os.replace(fresh, path)
+    patiently(lambda: os.replace(fresh, path))
+
+
+def patiently(work: Callable[[], object]) -> None:
+    """On Windows, again for two seconds: what looks through new files there (a virus scanner) holds them for a moment."""
+    for _attempt in range(20 if WINDOWS else 0):
+        try:
+            work()
+            return
+        except PermissionError:
+            time.sleep(0.1)
+    work()
 
 
 def patch_tree(library: str, prefix: str) -> list[str]:
@@ -466,20 +486,23 @@ def compile_share(tree: str, final: str, library: str, share: int) -> None:
     """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
     import importlib.util
     import py_compile
+    from functools import partial
 
     paths = sources(library)[share::SHARES]
     print("ready", flush=True)
     sys.stdin.readline()
     for path in paths:
+        compile_one = partial(
+            py_compile.compile,
+            path,
+            cfile=importlib.util.cache_from_source(path, optimization=""),
+            dfile=os.path.join(final, os.path.relpath(path, tree)),
+            doraise=True,
+            optimize=0,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
         try:
-            py_compile.compile(
-                path,
-                cfile=importlib.util.cache_from_source(path, optimization=""),
-                dfile=os.path.join(final, os.path.relpath(path, tree)),
-                doraise=True,
-                optimize=0,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+            patiently(compile_one)
         except py_compile.PyCompileError:
             continue
 
@@ -627,9 +650,9 @@ def digest_of(path: str) -> str:
 
 def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, str]:
     """Path -> sha256 of its content: for files, and for links that lead to a file inside the tree."""
-    found = {path: digest_of(os.path.join(tree, path)) for path in files}
+    found = {path: digest_of(at(tree, path)) for path in files}
     for path in links:
-        real = os.path.realpath(os.path.join(tree, path))
+        real = os.path.realpath(at(tree, path))
         if real.startswith(tree + os.sep) and os.path.isfile(real):
             aim = os.path.relpath(real, tree).replace(os.sep, "/")
             found[path] = found.get(aim) or digest_of(real)
@@ -644,7 +667,7 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
     here = {*walked.files, *walked.links}
     lost = sorted(entries.keys() - here - changed)
     # Where names that differ only in case are one file, the walk saw one, with the content of the last.
-    merged = [path for path in lost if os.path.lexists(os.path.join(tree, path))]
+    merged = [path for path in lost if os.path.lexists(at(tree, path))]
     gone = [path for path in lost if path not in merged]
     if gone:
         more = " and %d more" % (len(gone) - 1) if len(gone) > 1 else ""
@@ -666,7 +689,7 @@ def count_modules(tree: str) -> int:
         return sum(name[0] != "." and name != "__pycache__" for name in names)
 
     if WINDOWS:
-        return count(tree + "/Lib") + count(tree + "/DLLs")
+        return count(at(tree, "Lib")) + count(at(tree, "DLLs"))
     libraries = [tree + "/lib/" + name for name in os.listdir(tree + "/lib") if name.startswith("python3.")]
     return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
@@ -676,7 +699,7 @@ def executable_of(tree: str) -> str:
     flags = getattr(sys, "abiflags", "")
     names = ["bin/python" + MINOR, "bin/python" + MINOR + flags, "bin/python3", "python.exe"]
     for name in names:
-        if os.path.exists(os.path.join(tree, name)):
+        if os.path.exists(at(tree, name)):
             return name
     raise Failure("content", "the build has none of %s" % ", ".join(names))
 
@@ -713,10 +736,15 @@ def installed_at(environment: Mapping[str, str]) -> str:
 
 
 def synchronise(tree: str, receipt: str) -> None:
-    """Everything of the tree is on disk when this returns, as far as the system offers that."""
+    """Everything of the tree is on disk when this returns, as far as the system offers that.
+
+    On Windows only an administrator may ask for a whole volume. One by one would take many seconds, and leave out what
+    this interpreter runs from, so for other users only the receipt is, and Windows writes the rest when it pleases.
+    """
     if WINDOWS:
         with open(receipt, "r+b") as file:
             os.fsync(file.fileno())
+        flush_volume(tree)
         return
     folder = os.open(tree, os.O_RDONLY)
     try:
@@ -729,6 +757,16 @@ def synchronise(tree: str, receipt: str) -> None:
 
         with open(receipt, "rb") as file:
             fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+
+
+def flush_volume(tree: str) -> None:
+    """Source: Microsoft's page on FlushFileBuffers."""
+    drive = os.path.splitdrive(os.path.realpath(tree))[0].replace("\\\\?\\", "")
+    try:
+        with open("\\\\.\\" + drive, "r+b", buffering=0) as volume:
+            os.fsync(volume.fileno())
+    except OSError:
+        pass  # not an administrator, or no volume of this machine
 
 
 def sync_file_system(descriptor: int) -> bool:
@@ -756,13 +794,16 @@ def finish(job: Job) -> dict[str, object]:
     tree, final = os.path.realpath(job["tree"]), job["final"]
     check_interpreter(tree, job["version"])
     library = os.path.dirname(os.path.realpath(os.__file__))
+    if WINDOWS:
+        tree = as_it_is(tree)
+        library = at(tree, "Lib")
     access = Access(
         parse_mode(job["mode"]),
         identity(job["owner"], "pwd", "getpwnam", "pw_uid"),
         identity(job["group"], "grp", "getgrnam", "gr_gid"),
     )
 
-    list_path = os.path.join(tree, LIST)
+    list_path = at(tree, LIST)
     delivered = os.path.isfile(list_path)
     entries = {}
     if delivered:
@@ -776,7 +817,7 @@ def finish(job: Job) -> dict[str, object]:
         changed, unpatched = patch_libraries(os.path.dirname(library), final)
         changed += patch_tree(library, final)
     if job.switches["externally_managed"]:
-        changed.append(library + "/EXTERNALLY-MANAGED")
+        changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
     if job.switches["compile_bytecode"]:
         compile_tree(tree, final, library)
@@ -803,7 +844,7 @@ def finish(job: Job) -> dict[str, object]:
         missing=modules(),
         unpatched=unpatched,
     )
-    receipt = os.path.join(tree, RECEIPT)
+    receipt = at(tree, RECEIPT)
     write(receipt, receipt_text(fields))
     for path in (list_path, receipt, os.path.join(tree, FOLDER), tree) if not WINDOWS else ():
         access.settle(path, os.lstat(path))
@@ -850,7 +891,9 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace")
+    # Windows' code page has no letters for many paths; who reads this there is told that it is UTF-8.
+    encoding = {"encoding": "utf-8"} if WINDOWS else {}
+    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace", **encoding)
     status = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(status)  # what an interpreter clears up at its end takes 5 ms, and nobody needs it
