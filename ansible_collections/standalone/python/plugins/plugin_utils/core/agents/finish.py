@@ -154,7 +154,7 @@ def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
     missing = []
     for name, extension in sorted(MODULES.items()):
         try:
-            written = [library + "/" + name + end for end in (".py", "/__init__.py")]
+            written = [at(library, name + end) for end in (".py", "/__init__.py", ".pyc", "/__init__.pyc")]
             if name != extension and not any(map(os.path.isfile, written)):
                 raise ModuleNotFoundError("No module named '%s'" % name, name=name)
             __import__(extension)
@@ -504,7 +504,7 @@ def sent(name: str) -> Any:
 
 def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
     """Makes the install name of macOS' libpython true for `prefix`: the paths that changed, and why others didn't."""
-    names = [name for name in sorted(os.listdir(folder)) if re.match(r"libpython.*\.dylib$", name)]
+    names = [name for name in sorted(os.listdir(folder)) if name.startswith("libpython") and name.endswith(".dylib")]
     names = [name for name in names if not os.path.islink(folder + "/" + name)]
     macho = sent("macho") if names else None
     changed: list[str] = []
