@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from .errors import ContentError, TransportError
-from .tarstream import BLOCK, CHUNK, ZEROS, Kind, Member, TarStream
+from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .unzstd import UnzstdError, unpacked
 
 Compression = Literal["zst", "gz"]

@@ -39,7 +39,7 @@ class Readable(Protocol):
 
 @contextlib.contextmanager
 def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
-    """A function that gives up to so many bytes of what is packed, and none only at the end, when all of ``packed`` has been read.
+    """A function that gives up to so many unpacked bytes, and none only at the end, when all of ``packed`` has been read.
 
     :param window: bytes of memory that it may take
     :raises UnzstdError: from that function
