@@ -64,6 +64,7 @@ SCHEMA = 1
 MINOR = "%d.%d" % sys.version_info[:2]
 WINDOWS = os.name == "nt"
 
+VENV, PIP = ("python -m venv PATH", r"PATH\Scripts\pip") if WINDOWS else ("python3 -m venv PATH", "PATH/bin/pip")
 EXTERNALLY_MANAGED = """\
 [externally-managed]
 Error=This Python is kept by standalone-python and may be replaced at any time: what is
@@ -71,12 +72,12 @@ Error=This Python is kept by standalone-python and may be replaced at any time: 
 
  Make a virtual environment and install there:
 
-     python3 -m venv PATH
-     PATH/bin/pip install PACKAGE
+     {venv}
+     {pip} install PACKAGE
 
  Or use a tool that does so for you, such as pipx. To lift this for every build,
  declare externally_managed: false; for one command, pass --break-system-packages.
-"""
+""".format(venv=VENV, pip=PIP)
 
 
 class Failure(Exception):
@@ -202,11 +203,7 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
     """Whether the build has, or should have by its list, the extension module."""
     if extension in sys.builtin_module_names:
         return True
-    folder = (
-        os.path.join(os.path.dirname(os.path.dirname(library)), "DLLs")
-        if WINDOWS
-        else library + "/lib-dynload"
-    )
+    folder = at(os.path.dirname(library), "DLLs") if WINDOWS else library + "/lib-dynload"
     names = os.listdir(folder) if os.path.isdir(folder) else []
     here = any(name.startswith(extension + ".") for name in names)
     return here or any("lib-dynload/%s." % extension in path or "DLLs/%s." % extension in path for path in listed)
@@ -432,6 +429,18 @@ def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
             yield folder + "/" + name, patch_lines_text
 
 
+def at(folder: str, relative: str) -> str:
+    """A path of the list, in `folder`. Windows takes no ``/`` in a path that it is told to take as it is."""
+    return os.path.join(folder, *relative.split("/"))
+
+
+def as_it_is(path: str) -> str:
+    """On Windows, the path in the form that may be longer than 260 characters."""
+    if not WINDOWS or path.startswith("\\\\?\\"):
+        return path
+    return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+
 def write(path: str, text: str) -> None:
     """Replaces `path` by a new file, so that a hard link elsewhere in the tree keeps its content."""
     fresh = path + ".new"
@@ -439,7 +448,18 @@ def write(path: str, text: str) -> None:
         file.write(text)
     if os.path.lexists(path):
         os.chmod(fresh, stat.S_IMODE(os.lstat(path).st_mode))
-    os.replace(fresh, path)
+    patiently(lambda: os.replace(fresh, path))
+
+
+def patiently(work: Callable[[], object]) -> None:
+    """On Windows, again for two seconds: what looks through new files there (a virus scanner) holds them for a moment."""
+    for _attempt in range(20 if WINDOWS else 0):
+        try:
+            work()
+            return
+        except PermissionError:
+            time.sleep(0.1)
+    work()
 
 
 def patch_tree(library: str, prefix: str) -> list[str]:
@@ -461,6 +481,43 @@ def patch_tree(library: str, prefix: str) -> list[str]:
                 os.remove(cache + "/" + name)
                 changed.append(cache + "/" + name)
     return changed
+
+
+def sent(name: str) -> Any:
+    """The module that was sent beside this file, for some builds only; None where it wasn't.
+
+    By its path, as nothing else in this folder may be taken for a module, and -I looks into none.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    if not os.path.isfile(path):
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        return None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
+    """Makes the install name of macOS' libpython true for `prefix`: the paths that changed, and why others didn't."""
+    names = [name for name in sorted(os.listdir(folder)) if name.startswith("libpython") and name.endswith(".dylib")]
+    names = [name for name in names if not os.path.islink(folder + "/" + name)]
+    macho = sent("macho") if names else None
+    changed: list[str] = []
+    unchanged: list[str] = []
+    if macho is None:
+        return changed, unchanged
+    for name in names:
+        try:
+            if macho.make_true(folder + "/" + name, "%s/lib/%s" % (prefix, name)):
+                changed.append(folder + "/" + name)
+        except macho.Unchanged as reason:
+            unchanged.append("lib/%s keeps the install name that it was built with: %s" % (name, reason))
+    return changed, unchanged
 
 
 # Bytecode
@@ -491,20 +548,23 @@ def compile_share(tree: str, final: str, library: str, share: int) -> None:
     """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
     import importlib.util
     import py_compile
+    from functools import partial
 
     paths = sources(library)[share::SHARES]
     print("ready", flush=True)
     sys.stdin.readline()
     for path in paths:
+        compile_one = partial(
+            py_compile.compile,
+            path,
+            cfile=importlib.util.cache_from_source(path, optimization=""),
+            dfile=os.path.join(final, os.path.relpath(path, tree)),
+            doraise=True,
+            optimize=0,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
         try:
-            py_compile.compile(
-                path,
-                cfile=importlib.util.cache_from_source(path, optimization=""),
-                dfile=os.path.join(final, os.path.relpath(path, tree)),
-                doraise=True,
-                optimize=0,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+            patiently(compile_one)
         except py_compile.PyCompileError:
             continue
 
@@ -652,9 +712,9 @@ def digest_of(path: str) -> str:
 
 def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, str]:
     """Path -> sha256 of its content: for files, and for links that lead to a file inside the tree."""
-    found = {path: digest_of(os.path.join(tree, path)) for path in files}
+    found = {path: digest_of(at(tree, path)) for path in files}
     for path in links:
-        real = os.path.realpath(os.path.join(tree, path))
+        real = os.path.realpath(at(tree, path))
         if real.startswith(tree + os.sep) and os.path.isfile(real):
             aim = os.path.relpath(real, tree).replace(os.sep, "/")
             found[path] = found.get(aim) or digest_of(real)
@@ -669,7 +729,7 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
     here = {*walked.files, *walked.links}
     lost = sorted(entries.keys() - here - changed)
     # Where names that differ only in case are one file, the walk saw one, with the content of the last.
-    merged = [path for path in lost if os.path.lexists(os.path.join(tree, path))]
+    merged = [path for path in lost if os.path.lexists(at(tree, path))]
     gone = [path for path in lost if path not in merged]
     if gone:
         more = " and %d more" % (len(gone) - 1) if len(gone) > 1 else ""
@@ -691,7 +751,7 @@ def count_modules(tree: str) -> int:
         return sum(name[0] != "." and name != "__pycache__" for name in names)
 
     if WINDOWS:
-        return count(tree + "/Lib") + count(tree + "/DLLs")
+        return count(at(tree, "Lib")) + count(at(tree, "DLLs"))
     libraries = [tree + "/lib/" + name for name in os.listdir(tree + "/lib") if name.startswith("python3.")]
     return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
@@ -701,7 +761,7 @@ def executable_of(tree: str) -> str:
     flags = getattr(sys, "abiflags", "")
     names = ["bin/python" + MINOR, "bin/python" + MINOR + flags, "bin/python3", "python.exe"]
     for name in names:
-        if os.path.exists(os.path.join(tree, name)):
+        if os.path.exists(at(tree, name)):
             return name
     raise Failure("content", "the build has none of %s" % ", ".join(names))
 
@@ -738,10 +798,15 @@ def installed_at(environment: Mapping[str, str]) -> str:
 
 
 def synchronise(tree: str, receipt: str) -> None:
-    """Everything of the tree is on disk when this returns, as far as the system offers that."""
+    """Everything of the tree is on disk when this returns, as far as the system offers that.
+
+    On Windows only an administrator may ask for a whole volume. One by one would take many seconds, and leave out what
+    this interpreter runs from, so for other users only the receipt is, and Windows writes the rest when it pleases.
+    """
     if WINDOWS:
         with open(receipt, "r+b") as file:
             os.fsync(file.fileno())
+        flush_volume(tree)
         return
     folder = os.open(tree, os.O_RDONLY)
     try:
@@ -754,6 +819,16 @@ def synchronise(tree: str, receipt: str) -> None:
 
         with open(receipt, "rb") as file:
             fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+
+
+def flush_volume(tree: str) -> None:
+    """Source: Microsoft's page on FlushFileBuffers."""
+    drive = os.path.splitdrive(os.path.realpath(tree))[0].replace("\\\\?\\", "")
+    try:
+        with open("\\\\.\\" + drive, "r+b", buffering=0) as volume:
+            os.fsync(volume.fileno())
+    except OSError:
+        pass  # not an administrator, or no volume of this machine
 
 
 def sync_file_system(descriptor: int) -> bool:
@@ -781,13 +856,16 @@ def finish(job: Job) -> dict[str, object]:
     tree, final = os.path.realpath(job["tree"]), job["final"]
     check_interpreter(tree, job["version"])
     library = os.path.dirname(os.path.realpath(os.__file__))
+    if WINDOWS:
+        tree = as_it_is(tree)
+        library = at(tree, "Lib")
     access = Access(
         parse_mode(job["mode"]),
         identity(job["owner"], "pwd", "getpwnam", "pw_uid"),
         identity(job["group"], "grp", "getgrnam", "gr_gid"),
     )
 
-    list_path = os.path.join(tree, LIST)
+    list_path = at(tree, LIST)
     delivered = os.path.isfile(list_path)
     entries = {}
     if delivered:
@@ -795,9 +873,13 @@ def finish(job: Job) -> dict[str, object]:
             entries = parse_list(file.read())
     modules = beside(lambda: missing_modules(library, lambda extension: carries(extension, library, entries)))
 
-    changed = patch_tree(library, final) if job.switches["patch_sysconfig"] and not WINDOWS else []
+    changed: list[str] = []
+    unpatched: list[str] = []
+    if job.switches["patch_sysconfig"] and not WINDOWS:
+        changed, unpatched = patch_libraries(os.path.dirname(library), final)
+        changed += patch_tree(library, final)
     if job.switches["externally_managed"]:
-        changed.append(library + "/EXTERNALLY-MANAGED")
+        changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
     if job.switches["compile_bytecode"]:
         compile_tree(tree, final, library)
@@ -822,8 +904,9 @@ def finish(job: Job) -> dict[str, object]:
         files_sha256=digest_of(list_path),
         installed_at=installed_at(os.environ),
         missing=modules(),
+        unpatched=unpatched,
     )
-    receipt = os.path.join(tree, RECEIPT)
+    receipt = at(tree, RECEIPT)
     write(receipt, receipt_text(fields))
     for path in (list_path, receipt, os.path.join(tree, FOLDER), tree) if not WINDOWS else ():
         access.settle(path, os.lstat(path))
@@ -870,7 +953,9 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace")
+    # Windows' code page has no letters for many paths; who reads this there is told that it is UTF-8.
+    encoding = {"encoding": "utf-8"} if WINDOWS else {}
+    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace", **encoding)
     status = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(status)  # what an interpreter clears up at its end takes 5 ms, and nobody needs it
