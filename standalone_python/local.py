@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
 
-from .core import Completed, TransportError
+from .core import Completed, Desired, TransportError
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -33,6 +33,9 @@ class LocalHost:
             import shutil
 
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def placed(self, desired: Desired) -> Desired:
+        return desired
 
     def run(self, script: str) -> Completed:
         return _run(["/bin/sh", "-s"], script)
@@ -57,7 +60,7 @@ class LocalHost:
 class ImageHost:
     """The unpacked root of an image, of this machine's architecture, through ``chroot``; for root only.
 
-    :raises TransportError: it can't be entered
+    :raises TransportError: the folder is none
     """
 
     def __init__(self, folder: str) -> None:
@@ -68,20 +71,16 @@ class ImageHost:
         self._folder = ""
         if not os.path.isdir(self._image):
             raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")
-        if os.geteuid() != 0 or not self._chroot:
-            lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
-            raise TransportError(
-                f"the image {folder} is entered with chroot, and {lacks}: run this as root where chroot is, or build the image "
-                "in a container and run this in it"
-            )
 
     def __enter__(self) -> Self:
-        self._enterable()
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._folder:
             self.run(f"rm -rf '{self._folder}'")
+
+    def placed(self, desired: Desired) -> Desired:
+        return desired
 
     def run(self, script: str) -> Completed:
         return _run([self._chroot, self._image, "sh", "-s"], script)
@@ -100,10 +99,18 @@ class ImageHost:
             raise self._unsent(name, sent.errors)
         return there
 
-    def _enterable(self) -> None:
+    def barred(self) -> str:
+        """Why it can't be entered, in a sentence that says what to do; empty where it can.
+
+        :raises TransportError: it can, but nothing that is installed would start there
+        """
+        outside = "say with --target TRIPLE what its machine is, and it is prepared from outside"
+        if os.geteuid() != 0 or not self._chroot:
+            lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
+            return f"the image {self._image} is entered with chroot, and {lacks}: run this as root where chroot is, or {outside}"
         tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
         if tried.code == 0:
-            return
+            return ""
         if tried.code == _NO_PROC:
             # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
             raise TransportError(
@@ -112,11 +119,11 @@ class ImageHost:
             )
         said = " ".join(tried.errors.split())
         why = (
-            "its shell is for another architecture, or its loader is missing: run this on a machine of that architecture"
+            f"its shell is for another architecture: {outside}, or run this on a machine of that architecture"
             if "Exec format error" in said
-            else "it needs a POSIX sh: give the unpacked root of an image"
+            else f"it needs a POSIX sh: give the unpacked root of an image, or {outside}"
         )
-        raise TransportError(f"the image {self._image} can't be entered ({said}); {why}")
+        return f"the image {self._image} can't be entered ({said}); {why}"
 
     def _unsent(self, name: str, said: str) -> TransportError:
         return TransportError(
