@@ -151,6 +151,8 @@ def _carry_out(
         if doing and with_paths:
             for outcome in planned.outcomes:
                 click.echo(f"{outcome.wanted.request.text} is {outcome.stable_path}")
+        if doing and planned.installs and desired.outside:
+            click.echo("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
 
 

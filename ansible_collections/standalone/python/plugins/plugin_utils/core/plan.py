@@ -8,8 +8,8 @@ A *line* is what one stable link stands for: a minor version and a variant, such
 link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
 
 The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, receipts of
-builds that were installed from outside are completed, links change, links go, builds go. Nothing that isn't ours is ever taken for
-ours: not a folder without a receipt's folder in it, not a link that leads elsewhere.
+builds that were installed from outside are completed, links change, links go, builds go. Nothing that isn't ours is ever taken
+for ours: not a folder without a receipt's folder in it, not a link that leads elsewhere.
 """
 
 from __future__ import annotations

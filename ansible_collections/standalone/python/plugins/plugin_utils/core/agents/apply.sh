@@ -134,7 +134,9 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
     try io discard "$root/.staging"
   fi
   for claim in "$root"/.lock-broken-*; do
-    [ ! -d "$claim" ] || rmdir "$claim" 2>/dev/null
+    if [ -h "$claim" ]; then try io rm -f "$claim"
+    elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null
+    fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if there "$p"; then try io rm -f "$p"; fi
