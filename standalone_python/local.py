@@ -69,6 +69,7 @@ class ImageHost:
         self._image = os.path.abspath(folder)
         self._chroot = which("chroot") or which("chroot", path=_SYSTEM_PATH) or ""
         self._folder = ""
+        self._before: tuple[str, tuple[int, int]] | None = None
         if not os.path.isdir(self._image):
             raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")
 
@@ -78,6 +79,12 @@ class ImageHost:
     def __exit__(self, *_error: object) -> None:
         if self._folder:
             self.run(f"rm -rf '{self._folder}'")
+        if self._before:
+            folder, times = self._before
+            if os.path.basename(folder) != "tmp":
+                self.run("rmdir /tmp")
+            # So that nothing tells one run in an image from another.
+            os.utime(folder, ns=times)
 
     def placed(self, desired: Desired) -> Desired:
         return desired
@@ -88,6 +95,7 @@ class ImageHost:
     def upload(self, path: Path, name: str) -> str:
         # Written from inside: a link in the image may lead to somewhere else out here.
         if not self._folder:
+            self._remember()
             made = self.run("umask 077; f=/tmp/standalone-python-$$; [ -d /tmp ] || mkdir -m 1777 /tmp; mkdir $f && echo $f")
             if made.code:
                 raise self._unsent(name, made.errors)
@@ -98,6 +106,16 @@ class ImageHost:
         if sent.code:
             raise self._unsent(name, sent.errors)
         return there
+
+    def _remember(self) -> None:
+        """The times of what sending a file changes: /tmp in the image, or where that will be made."""
+        from .image import within
+
+        folder = within(os.path.realpath(self._image), "/tmp")  # noqa: S108
+        folder = folder if os.path.isdir(folder) else os.path.dirname(folder)
+        if os.path.isdir(folder):
+            status = os.stat(folder)
+            self._before = folder, (status.st_atime_ns, status.st_mtime_ns)
 
     def barred(self) -> str:
         """Why it can't be entered, in a sentence that says what to do; empty where it can.
