@@ -31,8 +31,8 @@ def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | Out
     # Nothing is tried in an image of another kind: what it has for a shell may be anything.
     if triple and not runs_here(triple):
         return OutsideImage(folder, triple)
-    why = image.barred()
-    if why and to_install and not triple:
+    why, unready = image.barred()
+    if why and not triple and (to_install or unready):
         raise TransportError(why)
     return OutsideImage(folder, triple) if why else image
 

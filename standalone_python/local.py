@@ -117,31 +117,30 @@ class ImageHost:
             status = os.stat(folder)
             self._before = folder, (status.st_atime_ns, status.st_mtime_ns)
 
-    def barred(self) -> str:
-        """Why it can't be entered, in a sentence that says what to do; empty where it can.
-
-        :raises TransportError: it can, but nothing that is installed would start there
-        """
+    def barred(self) -> tuple[str, bool]:
+        """Why it can't be entered, in a sentence that says what to do; empty where it can. And whether that is only because
+        nobody has made it ready."""
         outside = "say with --target TRIPLE what its machine is, and it is prepared from outside"
         if os.geteuid() != 0 or not self._chroot:
             lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
-            return f"the image {self._image} is entered with chroot, and {lacks}: run this as root where chroot is, or {outside}"
+            instead = f"run this as root where chroot is, or {outside}"
+            return f"the image {self._image} is entered with chroot, and {lacks}: {instead}", False
         tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
         if tried.code == 0:
-            return ""
+            return "", False
         if tried.code == _NO_PROC:
             # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
-            raise TransportError(
+            return (
                 f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
-                f"'mount -t proc proc {self._image}/proc'"
-            )
+                f"'mount -t proc proc {self._image}/proc', or {outside}"
+            ), True
         said = " ".join(tried.errors.split())
         why = (
             f"its shell is for another architecture: {outside}, or run this on a machine of that architecture"
             if "Exec format error" in said
             else f"it needs a POSIX sh: give the unpacked root of an image, or {outside}"
         )
-        return f"the image {self._image} can't be entered ({said}); {why}"
+        return f"the image {self._image} can't be entered ({said}); {why}", False
 
     def _unsent(self, name: str, said: str) -> TransportError:
         return TransportError(
