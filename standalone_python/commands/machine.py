@@ -61,6 +61,7 @@ _DECLARATION = _options(
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
     _WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
+    click.option("--lockfile", metavar="LOCKFILE", help="Exactly the builds that are locked there, as `lock` makes it."),
     click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
     click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
     _JSON,
@@ -101,7 +102,7 @@ def apply(**given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     from ..declarations import read
 
-    told = {name: given[name] for name in ("root", "bin_dir", "source", "catalogue") if given[name] is not None}
+    told = {name: given[name] for name in ("root", "bin_dir", "source", "lockfile", "catalogue") if given[name] is not None}
     desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
     with _host((given["root_dir"], given["target"]), to_install=True) as host:
         desired = host.placed(desired)

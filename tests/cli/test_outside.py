@@ -199,8 +199,28 @@ def test_links_lead_nobody_out_of_it(command: Command, root_dir: Path, foreign: 
     assert command("apply", declare(command, foreign, state="latest", builds=[f"{V13}+{OLD}"]), *image).code == 0
     assert not (inside / "old-build").exists()
     assert sorted(str(path) for path in outside.rglob("*")) == before
-    (root_dir / "circle").symlink_to("/circle")
-    assert "leads in a circle" in command("apply", declare(command, foreign, root="/circle/python"), *image).sentence
+
+
+def test_a_link_to_itself_is_not_the_one_of_this_machine(command: Command, root_dir: Path, foreign: Path) -> None:
+    """Followed from here, /opt would be this machine's."""
+    (root_dir / "opt").symlink_to("/opt")
+    before = sorted(os.listdir("/opt"))
+    sentence = command("apply", declare(command, foreign), "--root-dir", root_dir, "--target", ARM).sentence
+    assert sentence == (
+        f"/opt/python in the image {root_dir} is a link that leads in a circle, {root_dir}/opt: mend it first"
+    )
+    assert sorted(os.listdir("/opt")) == before
+
+
+def test_a_locked_build(command: Command, root_dir: Path, foreign: Path) -> None:
+    image = ("--root-dir", root_dir, "--target", ARM)
+    assert command("lock", declare(command, foreign, builds=["3.13"]), "--target", ARM).code == 0
+    applied = command("apply", declare(command, foreign), "--lockfile", "python.lock.json", *image)
+    assert applied.code == 0, applied
+    assert "is locked" in command("plan", "python.yml", "--lockfile", "python.lock.json", *image).output
+    elsewhere = ("--root-dir", root_dir, "--target", "riscv64-unknown-linux-gnu")
+    refused = command("plan", "python.yml", "--lockfile", "python.lock.json", *elsewhere)
+    assert (refused.code, "riscv64" in refused.errors) == (1, True), refused
 
 
 @pytest.mark.parametrize("triple", ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"])
