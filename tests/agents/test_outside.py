@@ -79,6 +79,15 @@ def test_links_of_a_hostile_image_are_not_followed(shell: Shell, disk: Path, tmp
         assert (elsewhere / "empty").is_dir()
 
 
+def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    receipt = unstarted(disk) / fakes.RECEIPT
+    receipt.unlink()
+    os.mkfifo(receipt)
+    on = host(shell, disk, tmp_path)
+    (found,) = ensure.observe(on, desired(on), facts="no").installed
+    assert found.fault == "its receipt is missing or can't be read"
+
+
 @pytest.mark.parametrize("without", [(), ("touch",)], ids=["touch", "python"])
 def test_one_time_for_all_that_was_changed(without: tuple[str, ...], shell: Shell, disk: Path, tmp_path: Path) -> None:
     tools = Shell(shell.name, shell.command, shell.tools, (*shell.without, *without), shell.replaced)

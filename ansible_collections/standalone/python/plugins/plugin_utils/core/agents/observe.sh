@@ -68,7 +68,7 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
   unconfirmed=
-  if [ -r "$1/.standalone-python/receipt.json" ]; then
+  if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       put "receipt=$line"
       case $line in ' "started": false'*) unconfirmed=yes ;; esac
