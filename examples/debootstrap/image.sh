@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the root of a Debian with Python 3.13 as a tar, the same to the bit each time from the same packages and the same build:
 #
-#     image.sh image.tar bookworm http://deb.debian.org/debian
+#     image.sh image.tar bookworm http://mirror.example/debian
 #
 # Root, debootstrap and standalone-python are needed. python.yml beside this file says which Python it is.
 set -eu
