@@ -311,7 +311,7 @@ def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
     listing = tree / finish.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
     words = [f"tree={tree}", f"final={trial.root / 'final'}", "name=final", f"version={version}"]
-    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1"]
+    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1"]
     begun = time.monotonic()
     told = said(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
     trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(told.split())}")
