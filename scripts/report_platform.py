@@ -334,14 +334,18 @@ def finish_path(tree: Path, relative: str) -> str:
 
 def windows_long_paths(trial: Trial) -> None:
     """As a root in a profile with a long name makes them."""
-    deep = trial.folder / ("d" * 80)
-    shutil.copytree(finish.as_it_is(str(trial.root / ".staging" / "python")), finish.as_it_is(str(deep / "python")))
-    far = finish_path(deep, f"python/Lib/site-packages/{'f' * 100}/{'g' * 60}")
-    os.makedirs(far)
-    with open(os.path.join(far, "module.py"), "w") as file:
+    staged, deep = trial.root / ".staging" / "python", trial.folder / ("d" * 80)
+    deep.mkdir()
+    os.rename(staged, deep / "python")
+    far = finish_path(deep, f"python/Lib/site-packages/{'f' * 100}")
+    os.makedirs(finish_path(deep, f"python/Lib/site-packages/{'f' * 100}/{'g' * 60}"))
+    with open(os.path.join(far, "g" * 60, "module.py"), "w") as file:
         file.write("value = 1\n")
-    windows_finishes(trial, deep / "python")
-    shutil.rmtree(finish.as_it_is(str(deep)))
+    try:
+        windows_finishes(trial, deep / "python")
+    finally:
+        shutil.rmtree(far)
+        os.rename(deep / "python", staged)
 
 
 def windows_held_file(trial: Trial) -> None:
