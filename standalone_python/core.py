@@ -20,6 +20,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.bucket import place_of
     from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
     from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
+    "bucket": ("place_of",),
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
     "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
@@ -158,6 +160,7 @@ __all__ = [
     "parse_triple",
     "parse_url",
     "path_of",
+    "place_of",
     "predict",
     "read",
     "read_lock",
