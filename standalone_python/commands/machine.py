@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import output
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..cli import DIFFERS
 from ..core import (
     DEFAULT_ROOT,
@@ -50,6 +51,8 @@ _WHERE = _options(
     click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
     click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root, entered with chroot, instead of this machine."),
 )
+# Those of a declaration that can be given on the command line, too.
+_OPTIONS = ("root", "bin_dir", "source", "catalogue", "lockfile", "attestations", "trusted_root")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _DRY = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done; the exit code is 2 if anything would.")
 _DECLARATION = _options(
@@ -57,6 +60,9 @@ _DECLARATION = _options(
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
     _WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
+    click.option("--lockfile", metavar="LOCKFILE", help="Take exactly the builds that this lock file has."),
+    ATTESTATIONS,
+    TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
     click.option("--target", metavar="TRIPLE", help="Choose builds for this kind of host, which this machine can run too."),
     click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
@@ -94,7 +100,7 @@ def apply(**given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     from ..declarations import read
 
-    told = {name: given[name] for name in ("root", "bin_dir", "source", "catalogue") if given[name] is not None}
+    told = {name: given[name] for name in _OPTIONS if given[name] is not None}
     desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
     with _host(given["root_dir"]) as host:
 
@@ -129,6 +135,7 @@ def _carry_out(
         output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
     after = carry_out(host, desired, supply, decision).after if doing else predict(planned, before, desired)
+    tell_remarks(supply)
     if as_json:
         from ..core import returned
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..cli import DIFFERS
 from ..core import (
     TOOLS,
@@ -60,6 +61,8 @@ def group() -> None:
 @click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
 @ENDPOINT
+@ATTESTATIONS
+@TRUSTED_ROOT
 @JOBS
 @JSON
 def _sync(
@@ -73,6 +76,8 @@ def _sync(
     prune: bool,
     dry_run: bool,
     endpoint_url: str,
+    attestations: str | None,
+    trusted_root: str | None,
     jobs: int,
     as_json: bool,
 ) -> int:
@@ -84,7 +89,7 @@ def _sync(
     if flavors and not requests:
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
     place = place_of(dest, endpoint_url)
-    supply = Supply.of(source=source, catalogue=catalogue)
+    supply = Supply.of(source=source, catalogue=catalogue, attestations=attestations or "off", trusted_root=trusted_root or "")
     locked = read_lock(lockfile).builds if lockfile else ()
     wanted = (*(entry.build for entry in locked), *asked(supply, requests, triples, flavors))
     sizes = {path_of(build): build.size for build in wanted if build.size}
@@ -93,7 +98,9 @@ def _sync(
         plan = survey(place, wanted, prune=prune, jobs=jobs)
     else:
         with _shown(dest, sizes) as progress:
-            plan = sync(place, wanted, supply.source, prune=prune, jobs=jobs, progress=progress)
+            attest = supply.attested if attestations in ("prefer", "require") else None
+            plan = sync(place, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
+    tell_remarks(supply)
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))
     else:

@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"ensure"}),
     frozenset({"export", "mirror", "render", "supply", "sync"}),
     frozenset({"bucket", "info", "lock", "renew", "rollback", "store", "updated", "plan"}),
-    frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
+    frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache", "place"}),
     frozenset({"errors"}),
 )
@@ -37,9 +37,11 @@ FLOORS: tuple[frozenset[str], ...] = (
 WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew", "updated", "mirror", "place", "bucket", "sync", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
+    "attestation": {"logging"},
     "catalogue": {"os", "open"},
     "render": {"pathlib"},
     "ensure": {"pathlib"},
+    "supply": {"os"},
     "source": {"os"},
 }
 NETWORK = {"socket", "ssl", "http", "requests", "urllib3", "ftplib", "asyncio", "socketserver", "urllib.request", "boto3", "botocore"}
@@ -56,7 +58,7 @@ HOT = (
     *("lock", "info", "supply"),
 )
 HEAVY = {
-    *("boto3", "requests", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
+    *("boto3", "cryptography", "requests", "sigstore", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
     *("tarfile", "ssl", "socket", "http", "yaml", "email", "subprocess", "tempfile", "shutil", "asyncio", "logging"),
 }
 

@@ -122,6 +122,7 @@ class Folder:
         return ""
 
     def put(self, path: str, content: bytes) -> None:
+        (self.path / path).parent.mkdir(exist_ok=True)
         with written(self.path / path) as out:
             out.write(content)
 

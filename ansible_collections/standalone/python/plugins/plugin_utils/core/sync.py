@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from .attestation import ENDING
 from .cache import TEMPORARY, clear, what_failed
 from .catalogue import Build, is_build
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
@@ -29,6 +30,11 @@ from .store import LARGEST_ARCHIVE, parse_sums
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
+
+
+Attest = Callable[[Build, str], str]
+"""Verifies what is said of a build: the attestations that the mirror has, or nothing -> those that it shall have, or nothing.
+What is wrong is an error, and that archive doesn't come."""
 
 
 class Progress:
@@ -64,12 +70,14 @@ def sync(
     prune: bool = False,
     jobs: int = JOBS,
     progress: Progress | None = None,
+    attest: Attest | None = None,
 ) -> Plan:
     """Bring into a mirror what is wanted of it; says what was done.
 
     Where some archives can't be had the others come, and nothing is pruned.
 
     :param wanted: with their sha256
+    :param attest: asked for each archive that is wanted, also for those that are there
     :raises ContentError: an archive is not the one that its checksum names
     :raises TransportError: an archive can't be had, or the mirror not be written to
     :raises DeclarationError: the mirror is its own source
@@ -94,23 +102,29 @@ def sync(
             record(place, {path: records[path] for path in map(path_of, present) if path in records})
 
         mine = "" if locked else f".{os.getpid()}"
-        receive = _Receiver(place, source, mine, progress, records)
+        receive = _Receiver(place, source, mine, progress, records, attest)
         try:
+            unattested = _all(todo.there, receive.attested, jobs, []) if attest else []
             failures = _all(todo.fetch, receive, jobs, come)
         except BaseException:
             with contextlib.suppress(OSError, StandalonePythonError):
                 settle(others)
             raise
         try:
-            settle(others if failures else todo.kept)
+            settle(others if failures or unattested else todo.kept)
         except (OSError, TransportError):
             # On a full disk it is the download that has the better sentence.
             if not failures:
                 raise
         if failures:
             raise _failed(place, failures, len(todo.fetch) - len(come), len(wanted))
+        if unattested:
+            raise unattested[0]
+        beside = place.files() if todo.pruned else {}
         for path in todo.pruned:
             place.delete(path)
+            if f"{path}{ENDING}" in beside:
+                place.delete(f"{path}{ENDING}")
         clear(place.work, sure=locked and prune)
     return todo
 
@@ -179,12 +193,32 @@ class _Receiver:
     mine: str
     progress: Progress
     records: Records
+    attest: Attest | None
+
+    def attested(self, build: Build, _stop: Event) -> None:
+        """Of an archive that is there."""
+        lines = self._attestations(build)
+        if lines:
+            self.place.put(*lines)
+
+    def _attestations(self, build: Build) -> tuple[str, bytes] | None:
+        """What has to be written beside an archive: path and content.
+
+        :raises StandalonePythonError: an attestation is wrong, or missing
+        """
+        if self.attest is None:
+            return None
+        path = f"{path_of(build)}{ENDING}"
+        have = _read(self.place, path).decode(errors="replace")
+        lines = self.attest(build, have)
+        return (path, lines.encode()) if lines and lines != have else None
 
     def __call__(self, build: Build, stop: Event) -> None:
         path, digest = path_of(build), build.sha256 or ""
         part = self.place.work / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
         came = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
         with self.place.usable():
+            lines = self._attestations(build)
             earlier = part.stat().st_size if part.exists() else 0
             came.begins(earlier, 0)
             if not earlier or came.digest.hexdigest() != digest:
@@ -200,6 +234,8 @@ class _Receiver:
                     f"and is {came.digest.hexdigest()}; check the source, or the checksum"
                 )
             self.records[path] = (digest, self.place.take(part, path, digest))
+            if lines:
+                self.place.put(*lines)
 
     def _bring(self, build: Build, part: Path, came: _Download) -> None:
         addresses = urls(self.source, build)
@@ -231,7 +267,9 @@ class _Receiver:
                 came.wrote(chunk)
 
 
-def _all(wanted: Sequence[Build], receive: _Receiver, jobs: int, come: list[Build]) -> list[StandalonePythonError]:
+def _all(
+    wanted: Sequence[Build], receive: Callable[[Build, Event], None], jobs: int, come: list[Build]
+) -> list[StandalonePythonError]:
     """Receive some builds at a time; ``come`` gets those that came. What only one of them can have the others survive."""
     failures: list[StandalonePythonError] = []
     stop = Event()
