@@ -57,7 +57,14 @@ if TYPE_CHECKING:
         stale,
         write_lock,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Plan, asked, contents, path_of, verify
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
+        Plan,
+        asked,
+        contents,
+        path_of,
+        unattested,
+        verify,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
@@ -89,7 +96,7 @@ _ROOMS = {
         *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
         *("renew", "size_of", "slots", "stale", "write_lock"),
     ),
-    "mirror": ("Plan", "asked", "contents", "path_of", "verify"),
+    "mirror": ("Plan", "asked", "contents", "path_of", "unattested", "verify"),
     "observed": ("Observed",),
     "renew": ("Update", "add", "update"),
     "render": ("Facts",),
@@ -174,6 +181,7 @@ __all__ = [
     "stale",
     "survey",
     "sync",
+    "unattested",
     "update",
     "verify",
     "way_back",

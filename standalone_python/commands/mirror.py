@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -31,6 +33,7 @@ from ..core import (
     read_lock,
     survey,
     sync,
+    unattested,
     verify,
 )
 
@@ -133,11 +136,25 @@ def _counts(plan: Plan, dry_run: bool) -> str:
 @group.command("verify")
 @DEST
 @ENDPOINT
+@ATTESTATIONS
+@TRUSTED_ROOT
 @JOBS
 @JSON
-def _verify(dest: str, endpoint_url: str, jobs: int, as_json: bool) -> int:
-    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it."""
-    found = verify(place_of(dest, endpoint_url), jobs)
+def _verify(
+    dest: str, endpoint_url: str, attestations: str | None, trusted_root: str | None, jobs: int, as_json: bool
+) -> int:
+    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it.
+
+    With --attestations those that the mirror has are verified too.
+    """
+    place = place_of(dest, endpoint_url)
+    found = verify(place, jobs)
+    if attestations in ("prefer", "require"):
+        wrong, missing = unattested(place, os.path.expanduser(trusted_root or ""), jobs)
+        required = missing if attestations == "require" else ()
+        found = replace(found, problems=(*found.problems, *wrong, *required))
+        for sentence in missing if not required else ():
+            click.echo(f"standalone-python: {sentence}", err=True)
     if as_json:
         told = {"dest": dest, "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
         click.echo(json.dumps(told, indent=2))

@@ -135,7 +135,7 @@ def test_a_mirror_has_them_too(command: Command, attested: Path, sigstore: Sigst
     done = command("mirror", "sync", dest, *wanted, *REQUIRE)
     assert (done.code, done.errors) == (0, "")
     assert (dest / NEWER / name).read_text() == the_attestation(attested).read_text(), "brought also for what was there"
-    assert command("mirror", "verify", dest).code == 0
+    assert command("mirror", "verify", dest, *REQUIRE).output.endswith("1 archives, 15 MB, all is well\n")
     with serve(dest) as web:
         done = command("apply", declare(command, web.url(), "3.13"), *REQUIRE, environment={"NO_PROXY": "*"})
         assert (done.code, done.errors) == (0, "")
@@ -143,9 +143,18 @@ def test_a_mirror_has_them_too(command: Command, attested: Path, sigstore: Sigst
     assert command("mirror", "sync", dest, *wanted, *REQUIRE).code == 0, "what it has is enough"
     (dest / NEWER / name).write_text(sigstore.lines("b" * 64))
     assert "is not upstream's: it is of the sha256 bbbb" in command("mirror", "sync", dest, *wanted, *PREFER).sentence
+    said = command("mirror", "verify", dest, *PREFER)
+    assert said.code == 2
+    assert "is not upstream's: it is of the sha256 bbbb" in said.output
     others = ("--request", "3.12", "--target", TRIPLE, "--source", str(attested), "--prune")
     assert command("mirror", "sync", dest, *others, *PREFER).code == 0
     assert not (dest / NEWER).exists()
+    said = command("mirror", "verify", dest, *REQUIRE)
+    assert said.code == 2
+    assert f"there is no attestation of cpython-{V12}+{OLD}" in said.output
+    said = command("mirror", "verify", dest, *PREFER)
+    assert said.code == 0
+    assert f"there is no attestation of cpython-{V12}+{OLD}" in said.errors
 
 
 def test_nothing_comes_into_a_mirror_with_a_wrong_one(command: Command, attested: Path, sigstore: Sigstore) -> None:

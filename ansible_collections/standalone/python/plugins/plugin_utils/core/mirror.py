@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .attestation import ENDING, missing
+from .attestation import verify as verify_attestation
 from .cache import what_failed
 from .catalogue import Build, builds, from_rows, is_build, parse_filename, rows_from_sums
 from .errors import ContentError, StandalonePythonError, TransportError
@@ -206,6 +208,29 @@ def verify(place: Place, jobs: int = JOBS) -> Verified:
         with contextlib.suppress(OSError, TransportError), place.alone(0):
             record(place, {path: record for path, record in known.items() if path not in bad} | read)
     return Verified(len(listed), size, tuple(problems))
+
+
+def unattested(place: Place, trusted_root: str = "", jobs: int = JOBS) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is wrong with the attestations of the archives that a mirror lists, and of which it has none, as sentences.
+
+    :raises StandalonePythonError: it is no mirror, or attestations can't be verified here
+    """
+
+    def look_at(build: Build) -> tuple[str, str]:
+        try:
+            lines = _text(place, f"{path_of(build)}{ENDING}")
+        except FileNotFoundError:
+            lines = ""
+        try:
+            found = verify_attestation(lines, build, build.sha256 or "", trusted_root)
+        except ContentError as error:
+            return str(error), ""
+        return "", "" if found else missing(build, f"in {place}")
+
+    listed = contents(place)
+    with place.usable("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
+        said = list(pool.map(look_at, listed))
+    return tuple(wrong for wrong, _none in said if wrong), tuple(none for _wrong, none in said if none)
 
 
 def contents(place: Place) -> tuple[Build, ...]:

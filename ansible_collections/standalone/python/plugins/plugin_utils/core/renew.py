@@ -46,8 +46,8 @@ class Update:
 def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
     """Read upstream's releases and keep what is new. Nothing is kept where any of it can't be read.
 
-    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, of Astral's list of versions,
-        or of rows of a catalogue
+    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of Astral's list of
+        versions, or of rows of a catalogue
     :raises ContentError: what came is no such list, or a checksum is not what it was
     :raises TransportError: it can't be had
     """
