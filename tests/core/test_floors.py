@@ -29,12 +29,17 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"export", "mirror", "render", "supply", "sync"}),
     frozenset({"bucket", "info", "lock", "renew", "rollback", "store", "updated", "plan"}),
     frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
-    frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache", "place"}),
+    frozenset({"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "credentials", "cache", "place"}),
     frozenset({"errors"}),
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew", "updated", "mirror", "place", "bucket", "sync", "lock", "cli"})
+WORLDLY = frozenset(
+    {
+        *("archive", "bucket", "cache", "cli", "fetch", "lock", "mirror", "place", "renew", "store", "sync", "tarstream", "unzstd"),
+        *("updated",),
+    }
+)
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "attestation": {"logging"},
