@@ -85,17 +85,17 @@ class Bucket:
     prefix: str = ""
     endpoint_url: str = field(default="", repr=False)
     lease: float = LEASE
+    _client: Any = field(init=False, repr=False)
     _lost: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def __post_init__(self) -> None:
         # What is wrong with the settings is said before anything else is done.
-        _ = self._client
+        self._client = self._made()
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.name}" + (f"/{self.prefix}" if self.prefix else "")
 
-    @cached_property
-    def _client(self) -> Any:
+    def _made(self) -> Any:
         try:
             import boto3
             from botocore.config import Config
