@@ -41,7 +41,7 @@ LONGEST_PAUSE = 60.0
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MOST_REDIRECTS = 10
-CHUNK = 1 << 19
+CHUNK = 1 << 18
 
 # 403 is here because GitHub answers so when it has had enough of an address.
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
