@@ -31,6 +31,7 @@ class Store:
     :ivar asked: method and path of each request
     :ivar conditions: whether it knows If-Match and If-None-Match, as older stores don't
     :ivar broken: how many times it answers 503 before it does what it is asked
+    :ivar forgetful: how many times it does what it is asked and answers 503 all the same
     :ivar damaging: whether it alters what it is sent
     """
 
@@ -39,6 +40,7 @@ class Store:
     conditions: bool = True
     broken: int = 0
     damaging: bool = False
+    forgetful: int = 0
 
     def count(self, method: str, end: str = ".tar.gz") -> int:
         return sum(asked == method and path.endswith(end) for asked, path in self.asked)
@@ -69,7 +71,7 @@ class Store:
         """As on the first day, with an empty bucket."""
         self.check_credentials("inf")
         urlopen(Request(f"{self.url}/moto-api/reset", b"", method="POST"), timeout=30).close()  # noqa: S310
-        self.conditions, self.broken, self.damaging = True, 0, False
+        self.conditions, self.broken, self.damaging, self.forgetful = True, 0, False, 0
         self.client.create_bucket(Bucket=BUCKET)
         self.asked.clear()
 
@@ -100,6 +102,11 @@ def serve_s3() -> Iterator[Store]:
             body = bytearray(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
             body[len(body) // 2] ^= 1
             environ["wsgi.input"] = io.BytesIO(bytes(body))
+        if store.forgetful > 0:
+            store.forgetful -= 1
+            list(behind(environ, lambda *_answer: None))
+            start("503 Slow Down", [("Content-Length", "0")])
+            return [b""]
         return behind(environ, start)
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

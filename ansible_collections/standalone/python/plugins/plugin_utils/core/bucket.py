@@ -271,13 +271,28 @@ class Bucket:
                     Bucket=self.name, Key=self._key(LOCK), Body=content, ContentType="text/plain", **condition
                 )
             except self._client.exceptions.ClientError as error:
-                if _code(error) in _CONDITION_FAILED | _ABSENT:
+                if _code(error) in _CONDITION_FAILED:
+                    # Written all the same, if the answer to it was lost and boto3 has asked again.
+                    return self._etag_if(content)
+                if _code(error) in _ABSENT:
                     return ""
                 if _code(error) in _NO_CONDITIONS:
                     return None
                 raise
         etag: str = done["ETag"]
         return etag
+
+    def _etag_if(self, content: bytes) -> str:
+        """The entity tag of the lock, where it has this content; else nothing."""
+        with self._sentence("be read"):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=self._key(LOCK))
+                etag: str = answer["ETag"]
+                return etag if answer["Body"].read() == content else ""
+            except self._client.exceptions.ClientError as error:
+                if _code(error) in _ABSENT:
+                    return ""
+                raise
 
     def _mine(self) -> None:
         if self._lost.is_set():
