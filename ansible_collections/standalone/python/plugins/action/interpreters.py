@@ -14,6 +14,7 @@ from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.info import returned
+from ..plugin_utils.core.observed import native
 from ..plugin_utils.core.step import describe
 from ..plugin_utils.core.supply import Supply, is_local
 from ..plugin_utils.host import ConnectionHost, controller_environment
@@ -29,13 +30,17 @@ class ActionModule(ActionBase):
         host = ConnectionHost(self)
         environment = host.environment()
         try:
-            desired = self._with_paths(declare(self._task.args))
+            desired = self._with_paths(declare(self._task.args, windows=host.windows))
             with controller_environment(environment):
                 ensured = ensure(host, desired, Supply(desired), check=self._task.check_mode, environment=environment)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
         if self._task.diff:
             result["diff"] = _diff(ensured)
+        if held := ensured.after.held:
+            result["warnings"] = [
+                f"{', '.join(map(native, held))} could not be removed, as a process on the host has files in it open; the next run tries again"
+            ]
         return result | returned(ensured.plan, ensured.after)
 
     def _with_paths(self, desired: Desired) -> Desired:

@@ -126,6 +126,8 @@ function Exit-Run { # also where the run failed: back to what was, as far as tha
     if ($state.lock) {
         Restore-Builds
         if (-not (Remove-Tree $staging) -and -not $state.held.Contains($staging)) { [void]$state.held.Add($staging) }
+        # Before it is closed: then nobody can open it in between, and not every system removes it by itself.
+        [IO.File]::Delete((Join-Name $root '.lock'))
         $state.lock.Dispose()
         $state.lock = $null
     }
@@ -311,7 +313,7 @@ function Expand-Here([string]$archive) {
                     $size -= $part
                 }
             } finally { $file.Dispose() }
-            [IO.File]::SetLastWriteTimeUtc($path, [DateTime]::new(1970, 1, 1, 0, 0, 0, 'Utc').AddSeconds($time))
+            [IO.File]::SetLastWriteTimeUtc($path, [DateTime]::new(1970, 1, 1, 0, 0, 0, [DateTimeKind]::Utc).AddSeconds($time))
         }
     } catch [IO.InvalidDataException] { Stop-Run 'unpack' $_.Exception.GetBaseException().Message }
     catch [FormatException] { Stop-Run 'unpack' 'the archive has a header that is none' }

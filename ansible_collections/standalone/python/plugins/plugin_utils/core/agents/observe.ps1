@@ -25,6 +25,8 @@ function Write-Path([string]$key, [string]$path) { Write-Pair $key (ConvertTo-Sl
 
 function ConvertTo-Slashes([string]$path) { $path.Replace('\', '/') }
 
+function ConvertTo-Native([string]$path) { $path.Replace('/', [string][IO.Path]::DirectorySeparatorChar) }
+
 function Join-Name([string]$folder, [string]$name) { [IO.Path]::Combine($folder, $name) }
 
 function Resolve-Folder([string]$path) {
