@@ -84,14 +84,14 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> render.Pushed:
-    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32)
+    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56)
 
 
 def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     told = [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
     for step in found.installs:
-        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234"], ["finish"]]
+        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56"], ["finish"]]
     for any_step in found.steps:
         match any_step:
             case Install(build):

@@ -33,7 +33,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, and the kilobytes that unpacking it needs."""
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes that unpacking it needs, and
+    where its second half begins (in blocks of 64 KiB; 0: it has none)."""
 
     path: str
     sha256: str
@@ -41,6 +42,7 @@ class Pushed:
     need_kb: int
     url: str
     archive_sha256: str
+    half: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
         if isinstance(delivery, Pushed):
-            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb))
+            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb), str(delivery.half))
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
         yield _call("finish", *finish_arguments(desired, install, delivery))

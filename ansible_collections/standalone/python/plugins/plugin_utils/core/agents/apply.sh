@@ -157,15 +157,27 @@ space() { # KILOBYTES NEEDED
   [ -z "$free" ] || [ ${#free} -gt ${#1} ] || { [ ${#free} -eq ${#1} ] && [ "$free" -ge "$1" ]; } || fail space "$1 $free"
 }
 
-unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
-  set -- "$1" "${3-}" "$2"
-  case $3 in
+unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where its second half begins, in blocks of 64 KiB
+  if [ "${4:-0}" = 0 ]; then
+    unpack_stream "$2" "${3-}" <"$1"
+    return
+  fi
+  # Each half is whole tar members of its own packed stream; neither needs what the other brings but folders, which tar makes.
+  dd if="$1" bs=65536 count="$4" 2>/dev/null | unpack_stream "$2" &
+  first_half=$!
+  dd if="$1" bs=65536 skip="$4" 2>/dev/null | unpack_stream "$2"
+  second_half=$?
+  wait "$first_half" && [ $second_half = 0 ]
+}
+
+unpack_stream() { # FORM(zst|gz) [MEMBER]: standard input, into the build's place; what went wrong is in its file err
+  case $1 in
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
   # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape. Its 10 KiB at a time from a pipe
   # cost a quarter of its time, against 64 KiB; other tars don't know the variable, and busybox' not the option.
-  { "$packer" -dcq "$1" 2>>"$here/err" || : >"$here/broken"; } |
+  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
     (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
 }
 
@@ -176,12 +188,12 @@ archive_sha256() { # FILE -> its sum, perhaps with more after it
 
 # The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
 # disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER]
+unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
   step="unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  unpack "$1" "$3" "${4-}" &
+  unpack "$1" "$3" "${4-}" "${5-}" &
   unpacker=$!
   found=$(archive_sha256 "$1")
   wait "$unpacker"
@@ -195,9 +207,9 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER]
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES: an archive that the controller sent, holding one tree, python/
+pushed() { # FILE SHA256 FORM KILOBYTES HALF: an archive that the controller sent, holding one tree, python/
   space "$4"
-  unpack_checked "$1" "$2" "$3"
+  unpack_checked "$1" "$2" "$3" '' "$5"
   to_disk_meanwhile "$1"
 }
 
