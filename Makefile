@@ -4,7 +4,8 @@
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 VERSIONED := pyproject.toml ansible_collections/standalone/python/galaxy.yml scripts/venv
-PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt)
+WINDOWS := $(if $(STANDALONE_PYTHON_WINDOWS),windows-)
+PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt) $(if $(WINDOWS),tests/windows-packages.txt)
 PYTEST_ARGS ?=
 
 .PHONY: demo test lint clean
@@ -12,7 +13,7 @@ PYTEST_ARGS ?=
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
 
-test: $(VENV)/.ready-to-test $(VENV)/.packages
+test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-to-test
@@ -30,5 +31,5 @@ $(VENV)/.ready-to-test: $(VERSIONED)
 	@scripts/venv $(VENV) dev
 	@touch $@ $(VENV)/.ready-to-run
 
-$(VENV)/.packages: $(PACKAGES) | $(VENV)/.ready-to-test
+$(VENV)/.$(WINDOWS)packages: $(PACKAGES) | $(VENV)/.ready-to-test
 	@scripts/packages $@ $(PACKAGES)

@@ -36,12 +36,12 @@ DOWNLOADERS = {"curl": ("curl", "curl"), "GNU wget": ("wget", "wget"), "busybox 
 
 
 def apply(
-    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = ""
+    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = "", **env: str
 ) -> Observed:
     """What the host says after one build was installed with only these tools."""
     needed(shell.command[0])
     build = fakes.fake(what)
-    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools)})
+    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools), **env})
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}
     if isinstance(delivery, render.Pulled):
         delivery = replace(delivery, token=token)
@@ -76,6 +76,54 @@ def whole(disk: Path, what: str = "3.13.1") -> None:
         "opt/python": "folder",
         f"opt/python/{build.name}": f"build {build.version}",
     }
+
+
+# Marked as fetched from the internet
+
+XATTR = """#!/bin/sh
+# Of macOS' program as much as is needed: whether a file is marked, and that marks are removed below a folder.
+echo "$*" >>"$0.calls"
+case $1 in
+  -p) [ -e "${3%/*}/marked" ] ;;
+  -dr) rm "$3/bin/marked" ;;
+esac
+"""
+# Marks what it unpacks, as macOS' does.
+TAR = """#!/bin/sh
+{tar} "$@" && : >python/bin/marked
+"""
+# An interpreter that is marked isn't started, without a person who agrees.
+GATE = """
+before_finish() { [ ! -e "$here/bin/marked" ] || { echo 'killed by Gatekeeper' >&2; exit 137; }; }
+after_finish() { :; }
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell.name)
+@pytest.mark.parametrize(
+    ("system", "marked", "calls"),
+    [("Darwin", True, ["-p", "-dr"]), ("Darwin", False, ["-p"]), ("Linux", False, [])],
+)
+def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
+    tmp_path: Path, shell: Shell, system: str, marked: bool, calls: list[str]
+) -> None:
+    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "gzip", "sha256sum", "touch"])
+    programs = {
+        "uname": f"#!/bin/sh\ncase $1 in -s) echo {system} ;; *) echo node ;; esac\n",
+        "xattr": XATTR,
+        "tar": TAR.format(tar=shutil.which("tar")) if marked else f'#!/bin/sh\nexec {shutil.which("tar")} "$@"\n',
+    }
+    for name, text in programs.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (tmp_path / "hook").write_text(GATE)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    apply(pushed(tmp_path), disk, tools, shell, FAKE_HOOK=str(tmp_path / "hook"))
+    log = tools / "xattr.calls"
+    assert [line.split()[0] for line in log.read_text().splitlines()] == calls if calls else not log.exists()
+    whole(disk)
+    assert not list(disk.rglob("marked"))
 
 
 # Sent by the controller

@@ -5,7 +5,7 @@
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
 # Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here).
-# The renderer adds the functions finisher (prints finish.py), prepare and commit (this plan's steps).
+# The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 
 staging=
@@ -145,7 +145,7 @@ begin() { # NAME: an empty place for a build that is being made
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher >"$staging/finish.py"; }; } 2>&1) || {
+  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
     fail_if_full "$said"
     fail io "$said"
   }
@@ -276,10 +276,19 @@ pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
   fail download "$errors"
 }
 
+# macOS marks what a browser has fetched, or a program that is itself marked, and asks a person before it starts such a thing. The
+# checksum has answered that question. As a rule nothing is marked, and only one file is looked at.
+unquarantine() {
+  have xattr && [ "$(uname -s)" = Darwin ] || return 0
+  xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
+  xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
+}
+
 finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
   step="finishing $name"
   # Not -x: where programs may not be started from this disk, the attempt says so.
   [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
+  unquarantine
   "$here/python/bin/python3" -I -B "$staging/finish.py" "tree=$here/python" "final=$root/$name" "name=$name" "$@" \
     >"$here/out" 2>"$here/err"
   code=$?

@@ -401,6 +401,43 @@ def patch_tree(library: str, prefix: str) -> list[str]:
     return changed
 
 
+def sent(name: str) -> Any:
+    """The module that was sent beside this file, for some builds only; None where it wasn't.
+
+    By its path, as nothing else in this folder may be taken for a module, and -I looks into none.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    if not os.path.isfile(path):
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        return None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
+    """Makes the install name of macOS' libpython true for `prefix`: the paths that changed, and why others didn't."""
+    names = [name for name in sorted(os.listdir(folder)) if re.match(r"libpython.*\.dylib$", name)]
+    names = [name for name in names if not os.path.islink(folder + "/" + name)]
+    macho = sent("macho") if names else None
+    changed: list[str] = []
+    unchanged: list[str] = []
+    if macho is None:
+        return changed, unchanged
+    for name in names:
+        try:
+            if macho.make_true(folder + "/" + name, "%s/lib/%s" % (prefix, name)):
+                changed.append(folder + "/" + name)
+        except macho.Unchanged as reason:
+            unchanged.append("lib/%s keeps the install name that it was built with: %s" % (name, reason))
+    return changed, unchanged
+
+
 # Bytecode
 #
 # Byte for byte the same on every run: the order of a set's elements follows the hash seed, and which
@@ -733,7 +770,11 @@ def finish(job: Job) -> dict[str, object]:
             entries = parse_list(file.read())
     modules = beside(lambda: missing_modules(lambda extension: carries(extension, library, entries)))
 
-    changed = patch_tree(library, final) if job.switches["patch_sysconfig"] and not WINDOWS else []
+    changed: list[str] = []
+    unpatched: list[str] = []
+    if job.switches["patch_sysconfig"] and not WINDOWS:
+        changed, unpatched = patch_libraries(os.path.dirname(library), final)
+        changed += patch_tree(library, final)
     if job.switches["externally_managed"]:
         changed.append(library + "/EXTERNALLY-MANAGED")
         write(changed[-1], EXTERNALLY_MANAGED)
@@ -760,6 +801,7 @@ def finish(job: Job) -> dict[str, object]:
         files_sha256=digest_of(list_path),
         installed_at=installed_at(os.environ),
         missing=modules(),
+        unpatched=unpatched,
     )
     receipt = os.path.join(tree, RECEIPT)
     write(receipt, receipt_text(fields))
