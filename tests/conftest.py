@@ -24,7 +24,7 @@ for _sign, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(_sign, _usual)
 
 # Once for all folders, so that a worker has one fleet.
-pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources"]
+pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources", "tests.tools.windows_hosts"]
 
 Builds = Callable[..., Path]
 

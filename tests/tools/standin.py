@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("junction.ps1")
 _FUNCTION = re.compile(r"^function Use-Junction\(.*?^}\n", re.MULTILINE | re.DOTALL)
 

@@ -1,0 +1,258 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows hosts without Python, through Ansible. Where the hosts have no junctions, a copy of the folder stands for one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools.playbook import TaskResult
+from tests.tools.sources import NEW, OLD
+from tests.tools.windows_hosts import WindowsHosts
+
+MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters_info"
+ROOT = r"C:\ProgramData\standalone-python"
+COMPANY = r"SOFTWARE\Python\StandalonePython"
+
+
+class Host:
+    """One of the hosts, with a root that is gone when the test ends."""
+
+    def __init__(self, hosts: WindowsHosts, number: int, source: Path) -> None:
+        self.hosts = hosts
+        self.number = number
+        self.source = source
+        self.roots: list[str] = []
+
+    def declare(self, *builds: Any, fails: bool = False, **options: Any) -> TaskResult:
+        declared = {"builds": list(builds), "source": str(self.source), **{k: v for k, v in options.items() if k != "check"}}
+        if (root := str(options.get("root", ""))) not in self.roots:
+            self.roots.append(root)
+        run = self.hosts.play(
+            {MODULE: declared, "ignore_errors": True}, on=self.number, check=bool(options.get("check")), diff=True
+        )
+        result = run.of()
+        assert (result.kind == "failed") == fails, run.output
+        return result
+
+    def powershell(self, script: str) -> str:
+        return self.hosts.powershell(script, self.number)
+
+    def says(self, program: str, *words: str) -> str:
+        arguments = " ".join(f"'{word}'" for word in words)
+        return self.powershell(f"& '{program}' {arguments}")
+
+    def registered(self, hive: str = "LocalMachine") -> dict[str, dict[str, str]]:
+        """Tags of ours to what the registry says of them."""
+        said = self.powershell(
+            f"$c = [Microsoft.Win32.Registry]::{hive}.OpenSubKey('{COMPANY}'); if ($c) {{ foreach ($t in $c.GetSubKeyNames()) {{ "
+            "foreach ($k in $c.OpenSubKey($t), $c.OpenSubKey(\"$t\\InstallPath\")) { foreach ($v in $k.GetValueNames()) "
+            '{ "$t|$v|$($k.GetValue($v))" } } } }'
+        )
+        found: dict[str, dict[str, str]] = {}
+        for line in said.splitlines():
+            tag, name, value = line.split("|", 2)
+            found.setdefault(tag, {})[name] = value
+        return found
+
+    def search_path(self) -> tuple[str, str]:
+        """The machine's PATH as it is written in the registry, and its kind."""
+        said = self.powershell(
+            r"$k = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Control\Session Manager\Environment'); "
+            "\"$($k.GetValueKind('Path'))|$($k.GetValue('Path', '', 'DoNotExpandEnvironmentNames'))\""
+        )
+        kind, _unused, text = said.partition("|")
+        return text, kind
+
+    def there(self, folder: str = ROOT) -> list[str]:
+        """What is in a folder."""
+        said = self.powershell(
+            f"if ([IO.Directory]::Exists('{folder}')) {{ foreach ($e in [IO.Directory]::GetFileSystemEntries('{folder}')) "
+            "{ [IO.Path]::GetFileName($e) } }"
+        )
+        return sorted(said.splitlines())
+
+
+_numbers = iter(range(1000))
+
+
+@pytest.fixture
+def host(windows_hosts: WindowsHosts, windows_source: Path) -> Iterator[Host]:
+    one = Host(windows_hosts, next(_numbers), windows_source)
+    yield one
+    for root in one.roots:
+        one.declare(exclusive=True, keep=0, **({"root": root} if root else {}))
+
+
+def names(result: TaskResult) -> list[str]:
+    return [" ".join(line.replace(":", " ").split()[:2]) for line in result.result["plan"]]
+
+
+def build_of(result: TaskResult) -> Mapping[str, Any]:
+    (interpreter,) = result.result["interpreters"]
+    assert isinstance(interpreter, dict)
+    return interpreter
+
+
+def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) -> None:
+    predicted = host.declare(f"3.13+{OLD}", check=True)
+    assert host.there() == []
+    done = host.declare(f"3.13+{OLD}")
+    assert predicted.result["plan"] == done.result["plan"]
+    assert predicted.result["diff"]["after"] == done.result["diff"]["after"]
+    build = build_of(done)
+    version, name = build["version"], build["prefix"].rpartition("\\")[2]
+    assert done.result["changed"]
+    assert done.result["root"] == ROOT
+    assert done.result["bin_dir"] == ROOT + r"\bin"
+    assert build["prefix"] == rf"{ROOT}\{name}"
+    assert build["path"] == rf"{ROOT}\{name}\python.exe"
+    assert build["stable_path"] == rf"{ROOT}\cpython-3.13\python.exe"
+    assert build["links"] == [ROOT + r"\bin\python3.13.cmd"]
+    assert done.result["diff"]["before"] == ""
+    assert host.there() == ["bin", "cpython-3.13", name]
+
+    # It runs from each of its places, with the library of that place.
+    where = "import ssl, sqlite3, sys; print(sys.prefix)"
+    assert host.says(build["path"], "-c", where) == build["prefix"]
+    assert host.says(build["stable_path"], "-c", where) == rf"{ROOT}\cpython-3.13"
+    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert host.registered()["3.13"] == {
+        "DisplayName": f"Python {version} (64-bit, standalone-python)",
+        "SysArchitecture": "64bit",
+        "SysVersion": "3.13",
+        "Version": version,
+        "": rf"{ROOT}\cpython-3.13" + "\\",
+        "ExecutablePath": rf"{ROOT}\cpython-3.13\python.exe",
+        "WindowedExecutablePath": rf"{ROOT}\cpython-3.13\pythonw.exe",
+    }
+
+    again = host.declare(f"3.13+{OLD}")
+    assert (again.result["changed"], again.result["plan"]) == (False, [])
+    assert again.result["diff"]["before"] == again.result["diff"]["after"] == done.result["diff"]["after"]
+
+    upgraded = host.declare("3.13", state="latest", keep=0)
+    assert names(upgraded) == [f"upgrade {build_of(upgraded)['prefix'].rpartition(chr(92))[2]}", "link C", f"remove {name}"]
+    assert build_of(upgraded)["release"] == NEW
+    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert name not in host.there()
+
+    gone = host.declare("3.13", state="absent")
+    assert gone.result["changed"]
+    assert host.registered() == {}
+    assert host.there() == ["bin"]
+    assert host.there(ROOT + r"\bin") == []
+
+
+def test_what_is_broken_is_repaired(host: Host) -> None:
+    prefix = build_of(host.declare(f"3.13+{OLD}", links=[]))["prefix"]
+    for spoil, verify in (
+        (rf"[IO.File]::Delete('{prefix}\python.exe')", "quick"),
+        (rf"[IO.Directory]::Delete('{prefix}\Lib\json', $true)", "quick"),
+        (rf"[IO.File]::AppendAllText('{prefix}\Lib\json\__init__.py', '#')", "full"),
+    ):
+        host.powershell(spoil.replace("__init__.py", _first_of(host, prefix)))
+        done = host.declare(f"3.13+{OLD}", links=[], verify=verify)
+        assert names(done) == [f"repair {prefix.rpartition(chr(92))[2]}"]
+        assert not host.declare(f"3.13+{OLD}", links=[], verify=verify).result["changed"]
+
+
+def _first_of(host: Host, prefix: str) -> str:
+    """Stand-in builds have compiled modules where this machine lacks that Python."""
+    return next(name for name in host.there(rf"{prefix}\Lib\json") if name.startswith("__init__"))
+
+
+def test_info(host: Host) -> None:
+    build = build_of(host.declare(f"3.13+{OLD}"))
+    told = host.hosts.play({INFO: {}}, on=host.number).of().result
+    (interpreter,) = told["interpreters"]
+    assert {key: interpreter[key] for key in ("version", "path", "stable_path", "sound")} == {
+        "version": build["version"],
+        "path": build["path"],
+        "stable_path": build["stable_path"],
+        "sound": True,
+    }
+    assert told["target"]["triple"] == "x86_64-pc-windows-msvc"
+
+
+def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
+    host.declare(f"3.13+{OLD}", links=[])
+    said = host.powershell(
+        f"$l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'); $l.AreAccessRulesProtected; "
+        "foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) "
+        '{ "$($r.IdentityReference.Value) $($r.FileSystemRights) $($r.InheritanceFlags)" }'
+    ).splitlines()
+    inherited = "ContainerInherit, ObjectInherit"
+    assert said[0] == "True"
+    assert sorted(said[1:]) == [
+        f"S-1-5-18 FullControl {inherited}",
+        f"S-1-5-32-544 FullControl {inherited}",
+        f"S-1-5-32-545 ReadAndExecute, Synchronize {inherited}",
+    ]
+
+
+def test_the_path_is_changed_where_asked_for_and_once_and_undone(host: Host) -> None:
+    before = host.search_path()
+    host.declare(f"3.13+{OLD}")
+    assert host.search_path() == before
+    added = host.declare(f"3.13+{OLD}", add_to_path=True)
+    assert added.result["plan"] == [rf"add {ROOT}\bin to the PATH"]
+    assert host.search_path() == (rf"{before[0]};{ROOT}\bin", before[1])
+    for options in ({"add_to_path": True}, {}):
+        assert not host.declare(f"3.13+{OLD}", **options).result["changed"]
+    assert host.declare(f"3.13+{OLD}", add_to_path=False).result["plan"] == [rf"take {ROOT}\bin off the PATH"]
+    assert host.search_path() == before
+    host.declare(f"3.13+{OLD}", add_to_path=True)
+    host.declare("3.13", state="absent")
+    assert host.search_path() == before
+    assert host.there() == ["bin"]
+
+
+def test_registration(host: Host) -> None:
+    host.declare(f"3.13+{OLD}", register=False)
+    assert host.registered() == {}
+    assert host.declare(f"3.13+{OLD}", f"3.12+{OLD}").result["changed"]
+    assert set(host.registered()) == {"3.13", "3.12"}
+    assert [line.split(",")[0] for line in host.declare(f"3.13+{OLD}", register=False).result["plan"]] == ["unregister 3.13"]
+    assert set(host.registered()) == {"3.12"}
+    another = host.declare(f"3.12+{OLD}", root=r"C:\another root", fails=True)
+    assert another.message == (
+        rf"StandalonePython\3.12 in the registry stands for {ROOT}\cpython-3.12\python.exe, which is not in C:\another root: "
+        "remove it there, use register: false, or use force: true"
+    )
+    host.declare("3.12", state="absent")
+    assert host.registered() == {}
+
+
+def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
+    """Also with letters that no console agrees upon."""
+    done = host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇")
+    build = build_of(done)
+    assert build["stable_path"].endswith(r"Pythön 蛇\cpython-3.13\python.exe")
+    assert host.registered() == {}
+    assert host.registered("CurrentUser")["3.13"]["Version"] == build["version"]
+    assert not host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇").result["changed"]
+
+
+def test_what_is_not_ours_stays(host: Host) -> None:
+    host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")
+    failed = host.declare(f"3.13+{OLD}", fails=True)
+    assert "which is a file and is not ours" in failed.message
+    assert host.powershell(rf"[IO.File]::ReadAllText('{ROOT}\bin\python3.13.cmd')") == "mine"
+    host.declare(f"3.13+{OLD}", force=True)
+    assert not host.declare(f"3.13+{OLD}").result["changed"]
+
+
+def test_ten_hosts_at_once(windows_hosts: WindowsHosts, windows_source: Path) -> None:
+    declared = {"builds": [f"3.12+{OLD}"], "source": str(windows_source), "root": "~/ten", "links": []}
+    run = windows_hosts.play({MODULE: declared}, {MODULE: declared}, on="all", arguments=["--forks", "10"])
+    assert run.code == 0, run.output
+    assert [result.result["changed"] for result in run.results].count(True) == len(windows_hosts.names)
+    gone = windows_hosts.play({MODULE: {**declared, "builds": [], "exclusive": True}}, on="all", arguments=["--forks", "10"])
+    assert {json.dumps(result.result["removed"] != []) for result in gone.results} == {"true"}
