@@ -255,6 +255,13 @@ function Read-Unpacked($tar, [int]$count) { # into the buffer; throws where ther
     }
 }
 
+function Skip-Rest($tar) { # up to the true end, or one that is missing shows
+    do {
+        $read = $tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length)
+        $tar.unpacked += $read
+    } while ($read -gt 0 -or (Open-Member $tar))
+}
+
 function Read-Field($tar, [int]$at, [int]$size) { # -> a text of a header, up to its NUL
     $end = [Array]::IndexOf($tar.buffer, [byte]0, $at, $size)
     [Text.Encoding]::UTF8.GetString($tar.buffer, $at, $(if ($end -lt 0) { $size } else { $end - $at }))
@@ -283,7 +290,7 @@ function Expand-Here([string]$archive) {
         [void](Open-Member $tar)
         while ($true) {
             Read-Unpacked $tar 512
-            if ($tar.buffer[0] -eq 0) { break }
+            if ($tar.buffer[0] -eq 0) { Skip-Rest $tar; break }
             $kind = [char]$tar.buffer[156]
             $name = Read-Field $tar 0 100
             if ((Read-Field $tar 257 5) -eq 'ustar' -and $tar.buffer[262] -eq 0 -and $tar.buffer[345]) { $name = (Read-Field $tar 345 155) + '/' + $name }
