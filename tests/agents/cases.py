@@ -416,7 +416,7 @@ APPLYING: tuple[Case, ...] = (
             steps=INSTALL,
             sees={"builds": {"3.13.1": ""}},
             after={"(parents)": "folder", **INSTALLED},
-            posix=name in NEVER_ON_WINDOWS,
+            posix=name in (*NEVER_ON_WINDOWS, "unicode"),
         )
         for name, root in ODD_ROOTS.items()
     ),

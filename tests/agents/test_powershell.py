@@ -151,6 +151,24 @@ def test_apply(case: Case, powershell: Shell, system: Path, disk: Path, tmp_path
     assert tree(disk, windows=True) == expected_tree(case, place, before)
 
 
+@pytest.mark.parametrize("bin_dir", ["bin", "opt/python ö/bin"])
+def test_a_launcher_has_only_ascii_letters(bin_dir: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """cmd reads others in one way here and another there. In the root it can do without; elsewhere that fails before anything."""
+    case = Case("", settings={"root": "opt/python ö", "bin_dir": bin_dir}, steps=cases.INSTALL)
+    place = windows_place(case, powershell, disk, tmp_path)
+    # The home's name alone would do no harm.
+    place.environment["HOME"] = "/elsewhere"
+    plan, deliveries = planned(case, place, tmp_path)
+    answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
+    if bin_dir == "bin":
+        with pytest.raises(AgentError, match="the launcher's text can't name .*; the host is as it was"):
+            parse(answer)
+        assert tree(disk, windows=True) == {}
+    else:
+        assert parse(answer).links == {place.text(cases.STABLE): cases.ONE, place.text(cases.PYTHON): place.text(cases.TO_PYTHON)}
+        assert place.path(cases.PYTHON).read_bytes().isascii()
+
+
 def apply(delivery: render.Delivery, shell: Shell, disk: Path, system: Path, **environment: str) -> Observed:
     """One build comes to an empty disk."""
     place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment, windows=True)

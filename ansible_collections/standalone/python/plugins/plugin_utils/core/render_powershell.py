@@ -124,7 +124,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     """Everything that can fail, before anything that can be seen."""
     for step in plan.steps:
         if isinstance(step, SetLink):
-            yield f"Assert-Link {_native(step.path)}"
+            yield f"Assert-Link {_native(step.path)} {_native(step.to)}"
     if any(isinstance(step, (Register, Unregister)) for step in plan.steps):
         yield "Assert-Registry"
     for install in plan.installs:

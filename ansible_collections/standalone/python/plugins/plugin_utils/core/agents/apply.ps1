@@ -430,17 +430,19 @@ function Complete-Build([string[]]$settings) { # the interpreter finishes its ow
     Stop-Run $code $detail
 }
 
-function Assert-Link([string]$path) { # a link of ours, or nothing, must be there
+function Assert-Link([string]$path, [string]$to) { # a link of ours, or nothing, must be there; and one can be made
     $state.step = "checking $path"
+    $folder = [IO.Path]::GetDirectoryName($path)
+    if ($folder -ne $root) { [void](Get-LauncherText $folder $to) }
     if (-not (Test-There $path)) { return }
-    if ([IO.Path]::GetDirectoryName($path) -eq $root) {
+    if ($folder -eq $root) {
         if (Use-Junction 'is' $path) {
             if ($force -eq 'yes' -or [IO.File]::Exists((Join-Name $path '.standalone-python/receipt.json'))) { return }
             Stop-Run 'foreign' "$path leads to nothing of ours"
         }
-    } elseif ($to = Get-Launched $path) {
-        if ($force -eq 'yes' -or $to.StartsWith((ConvertTo-Slashes $root) + '/', [StringComparison]::OrdinalIgnoreCase)) { return }
-        Stop-Run 'foreign' "$path starts $to"
+    } elseif ($was = Get-Launched $path) {
+        if ($force -eq 'yes' -or $was.StartsWith((ConvertTo-Slashes $root) + '/', [StringComparison]::OrdinalIgnoreCase)) { return }
+        Stop-Run 'foreign' "$path starts $was"
     }
     if ($force -ne 'yes' -or [IO.Directory]::Exists($path)) { Stop-Run 'foreign' $path }
 }
