@@ -26,8 +26,9 @@ MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in so
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
-    frozenset({"export", "mirror", "render", "supply", "sync"}),
+    frozenset({"export", "mirror", "render", "render_powershell", "supply", "sync"}),
     frozenset({"info", "lock", "renew", "rollback", "store", "updated", "plan"}),
+    frozenset({"registry"}),
     frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
@@ -39,6 +40,7 @@ WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew",
 EXCEPTIONS = {
     "catalogue": {"os", "open"},
     "render": {"pathlib"},
+    "render_powershell": {"pathlib"},
     "ensure": {"pathlib"},
     "source": {"os"},
 }
@@ -53,6 +55,7 @@ CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 # What the path that finds everything in order loads, action plugin included.
 HOT = (
     *("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
+    *("registry", "render_powershell"),
     *("lock", "info", "supply"),
 )
 HEAVY = {

@@ -159,7 +159,7 @@ def test_keys_of_agents_to_come_do_not_matter() -> None:
 def test_no_observation_at_all(text: str, shown: str) -> None:
     assert refused(text) == (
         f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
-        "see that its shell is a POSIX sh and that nothing ends it early"
+        "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
     )
 
 
