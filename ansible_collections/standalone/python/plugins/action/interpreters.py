@@ -38,8 +38,9 @@ class ActionModule(ActionBase):
         if self._task.diff:
             result["diff"] = _diff(ensured)
         if held := ensured.after.held:
+            paths = ", ".join(map(native, held))
             result["warnings"] = [
-                f"{', '.join(map(native, held))} could not be removed, as a process on the host has files in it open; the next run tries again"
+                f"{paths} could not be removed, as a process on the host has files in it open; the next run tries again"
             ]
         return result | returned(ensured.plan, ensured.after)
 

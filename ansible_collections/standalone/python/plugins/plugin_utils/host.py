@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host behind any Ansible connection, as the core wants one. Needs nothing on the host but its shell: a POSIX one, or PowerShell."""
+"""A host behind any Ansible connection, as the core wants one. Needs nothing on it but its shell: a POSIX one, or PowerShell."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class ConnectionHost:
         if self.windows:
             if action._connection.become is not None:
                 raise TransportError(
-                    f"the task becomes another user ({action._connection.become.name}), which this module does not do on Windows: use "
-                    "become: false and connect as the user whose root it is, or as an administrator; the host is as it was"
+                    f"the task becomes another user ({action._connection.become.name}), which this module does not do on "
+                    "Windows: use become: false and connect as the user whose root it is, or as an administrator; the host is as it was"
                 )
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
@@ -87,8 +87,8 @@ class ConnectionHost:
             if answer.code or not self._folder:
                 said = " ".join((answer.errors or answer.output).split())[-300:]
                 raise TransportError(
-                    f"a folder for what is sent can't be made on the host ({said or 'it said nothing'}): see that the connection's "
-                    "user has a temporary folder; the host is as it was"
+                    f"a folder for what is sent can't be made on the host ({said or 'it said nothing'}): see that the "
+                    "connection's user has a temporary folder; the host is as it was"
                 )
         return self._folder
 

@@ -116,8 +116,8 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     root, bin_dir = folders(values, windows=windows)
     if windows and (unknown := [name for name in ("owner", "group", "mode") if values[name]]):
         raise DeclarationError(
-            f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can read "
-            "and administrators write, and a root that is there passes on what it has"
+            f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can "
+            "read and administrators write, and a root that is there passes on what it has"
         )
     if values["keep"] < 0:
         raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")

@@ -5,7 +5,8 @@
 
 The text is that of ``agents/observe.sh`` and ``agents/observe.ps1``: ``key=value`` lines between two sentinels, or ``key*=`` with
 the value in base64; what stands outside them (banners, a login shell's greetings) is ignored. A Windows host's paths have slashes
-here as all others, and :func:`native` is for people. No I/O. What can't be read is an error, never a host on which nothing is installed.
+here as all others, and :func:`native` is for people. No I/O. What can't be read is an error, never a host on which nothing is
+installed.
 """
 
 from __future__ import annotations

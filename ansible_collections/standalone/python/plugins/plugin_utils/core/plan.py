@@ -75,19 +75,22 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     """
     if observed.root_state in ("unreadable", "notfolder"):
         reason = {"unreadable": "can't be read by this user", "notfolder": "is not a folder"}[observed.root_state]
-        raise AgentError(f"the root {native(observed.root)} {reason}: choose another root or become a user who may", step="observe")
+        raise AgentError(
+            f"the root {native(observed.root)} {reason}: choose another root or become a user who may", step="observe"
+        )
     resolve = cache(resolve)
     gone = _absent(desired, observed)
     choices = _choices(desired, observed, resolve, frozenset(gone))
     winners = _winners(choices)
     gone |= _replaced(desired, observed, choices, gone)
     links = _links(desired, observed, winners)
-    relinking = (*_set_links(links, observed), *_unlinks(desired, observed, links, winners, gone))
+    chosen = {line: choice.build for line, choice in winners.items()}
+    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, observed, links, winners, gone))
     steps: list[Step] = [
         *_clearing(observed),
         *_installs(choices),
         *relinking,
-        *registrations(desired, observed, {line: choice.build for line, choice in winners.items()}, _lines(observed, winners, gone)),
+        *registrations(desired, observed, chosen, _lines(observed, winners, gone)),
         *search_path(desired, observed, relinking),
         *(Remove(name, why) for name, why in sorted(gone.items())),
     ]
@@ -352,8 +355,8 @@ def _unlinks(
 
 def _lines(observed: Observed, winners: Mapping[str, _Choice], gone: Mapping[str, str]) -> frozenset[str]:
     """The lines that have a stable link when all is done."""
-    lines = {line_of(i.build) for i in observed.installed if i.name not in gone and _current(observed, line_of(i.build)) == i.name}
-    return frozenset(winners) | lines
+    left = (installed for installed in observed.installed if installed.name not in gone)
+    return frozenset(winners).union(line_of(i.build) for i in left if _current(observed, line_of(i.build)) == i.name)
 
 
 def _clearing(observed: Observed) -> Iterator[Clear]:
@@ -395,8 +398,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             and observed.bin_dir_state in barred
         ):
             raise AgentError(
-                f"the folder for links {native(observed.bin_dir)} {barred[observed.bin_dir_state]}, and it has to be changed ({step}): "
-                "become a user who may, choose another bin_dir, or use links: []",
+                f"the folder for links {native(observed.bin_dir)} {barred[observed.bin_dir_state]}, "
+                f"and it has to be changed ({step}): become a user who may, choose another bin_dir, or use links: []",
                 step="plan",
             )
 

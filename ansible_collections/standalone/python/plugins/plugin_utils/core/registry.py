@@ -54,8 +54,8 @@ def registrations(
         was = observed.registered.get(tag, "")
         if was and not _line(was, observed) and not desired.force:
             raise AgentError(
-                f"{COMPANY}\\{tag} in the registry stands for {native(_executable(was))}, which is not in {native(observed.root)}: "
-                "remove it there, use register: false, or use force: true",
+                f"{COMPANY}\\{tag} in the registry stands for {native(_executable(was))}, which is not in "
+                f"{native(observed.root)}: remove it there, use register: false, or use force: true",
                 step="plan",
             )
         if was != entry:

@@ -82,7 +82,8 @@ class Register:
     was: str = ""
 
     def __str__(self) -> str:
-        return f"register {self.tag} as {native_entry(self.entry)}" + (f" instead of {native_entry(self.was)}" if self.was else "")
+        instead = f" instead of {native_entry(self.was)}" if self.was else ""
+        return f"register {self.tag} as {native_entry(self.entry)}{instead}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,8 @@ def from_facts(facts: Mapping[str, str]) -> Target:
     if system is None:
         if facts.get("os", "").lower().startswith(("mingw", "msys", "cygwin")):
             raise ObservationError(
-                f"the host says that its system is {facts['os']!r}, a POSIX shell on Windows: Windows hosts are managed with Ansible "
-                "and PowerShell (ansible_shell_type: powershell)"
+                f"the host says that its system is {facts['os']!r}, a POSIX shell on Windows: Windows hosts are managed with "
+                "Ansible and PowerShell (ansible_shell_type: powershell)"
             )
         raise ObservationError(
             f"the host says that its system is {facts.get('os', '')!r}: "
