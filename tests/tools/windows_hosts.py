@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from tests.tools.playbook import Run, run_play
 from tests.tools.standin import collection_without_junctions
 
 MOST = 10
-_ENVIRONMENT = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment"
+_ENVIRONMENT = r"[System\\CurrentControlSet\\Control\\Session Manager\\Environment]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def windows_hosts(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> I
     (folder / "windows").mkdir()
     made = windows.make(_kept())
     assert made.wine is not None
-    (folder / "windows/made").symlink_to(made.wine[1])
+    _copy(made.wine[1], folder / "windows/made")
     small = folder / "small"
     small.mkdir()
     number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
@@ -102,13 +103,7 @@ def windows_hosts(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> I
             ("ssh", "-n", *options, "-i", str(run / "id"), "-p", environment["PORT"], f"root@127.0.{200 + number}.{n}")
             for n in range(1, MOST + 1)
         )
-        hosts = WindowsHosts(names, (run / "inv").read_text(), collections, False, drives, small, ssh)
-        # .NET's garbage collector ends a longer script with an error under Wine 8: let none come.
-        spared = hosts.play(
-            {"ansible.builtin.raw": f'reg add "{_ENVIRONMENT}" /v DOTNET_GCgen0size /t REG_SZ /d 10000000 /f'}, on="all"
-        )
-        assert spared.code == 0, spared.output
-        yield hosts
+        yield WindowsHosts(names, (run / "inv").read_text(), collections, False, drives, small, ssh)
     finally:
         subprocess.run([script, "down"], env=environment, check=False)
         subprocess.run(["umount", small], check=False)
@@ -119,6 +114,19 @@ def _kept() -> Path:
     from tests.conftest import own_folder
 
     return own_folder("windows")
+
+
+def _copy(made: Path, to: Path) -> None:
+    """A made Windows as hard links, with a registry of its own. Under Wine 8, .NET's garbage collector ends a longer script with an
+    error: the environment has none come."""
+    subprocess.run(["cp", "-al", made, to], check=True)
+    text = (made / "system.reg").read_text(encoding="utf-8", errors="surrogateescape")
+    fresh, found = re.subn(
+        f"^{re.escape(_ENVIRONMENT)}.*\n", lambda line: line[0] + '"DOTNET_GCgen0size"="10000000"\n', text, flags=re.MULTILINE
+    )
+    assert found == 1, "Windows' environment is not where it was"
+    (to / "system.reg").unlink()
+    (to / "system.reg").write_text(fresh, encoding="utf-8", errors="surrogateescape")
 
 
 def _listed(inventory: Path) -> tuple[str, ...]:

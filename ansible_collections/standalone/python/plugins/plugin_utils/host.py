@@ -42,7 +42,8 @@ class ConnectionHost:
             if action._connection.become is not None:
                 raise TransportError(
                     f"the task becomes another user ({action._connection.become.name}), which this module does not do on "
-                    "Windows: use become: false and connect as the user whose root it is, or as an administrator; the host is as it was"
+                    "Windows: use become: false and connect as the user whose root it is, or as an administrator; "
+                    "the host is as it was"
                 )
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
