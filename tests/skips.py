@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.tools import windows
+from tests.tools import casefold, windows
 
 
 def _no_namespaces() -> bool:
@@ -41,6 +41,7 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs the internet:": lambda: True,
     "needs root:": lambda: os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
+    "needs FUSE:": casefold.lacking,
 }
 
 _SKIPPED = re.compile(r"^Skipped: ")

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from .errors import ContentError, TransportError
-from .tarstream import BLOCK, CHUNK, ZEROS, Kind, Member, TarStream
+from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
+from .unzstd import UnzstdError, unpacked
 
 Compression = Literal["zst", "gz"]
 
@@ -39,7 +40,7 @@ LISTING = f"{OURS}/files.sha256"
 LONGEST_NAME = 4096
 MOST_HOPS = 40
 
-# Full archives are packed with windows of up to this size, which whoever reads them has to hold.
+# Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
 FILE_SYSTEM_BLOCK = 4096
 
@@ -297,10 +298,9 @@ def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
             unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
             yield TarStream(path.name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
         elif magic == ZSTD_MAGIC:
-            zstandard = require_zstandard()
-            decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
-            stream = decompressor.stream_reader(archive, read_size=CHUNK, read_across_frames=True)
-            yield TarStream(path.name, size, stream.read, (zstandard.ZstdError,)), archive
+            require_zstandard()
+            with unpacked(archive, WINDOW) as read:
+                yield TarStream(path.name, size, read, (UnzstdError,)), archive
         else:
             raise ContentError(
                 f"the archive {path.name} is neither gzip nor zstd: take it from upstream again"

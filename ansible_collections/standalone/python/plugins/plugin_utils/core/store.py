@@ -12,6 +12,7 @@ its name before it is complete.
         <file name>        the archive, where it was downloaded; one in a local folder is read where it is
         payload.tar.zst    what a host unpacks, or payload.tar.gz; and about it payload.tar.zst.json
         lock               held by the one process that works in the folder
+    <root>/unzstd/lock     held by the one process that reads a .tar.zst
     <root>/texts/          SHA256SUMS files and catalogues, by a hash of their addresses
 """
 
@@ -254,7 +255,7 @@ class Store:
             archive.require_zstandard()
         original = self._original(folder, build, source, digest)
         path = folder / f"payload.tar.{compression}"
-        with written(path) as out:
+        with self._turn(build), written(path) as out:
             packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
             if packed.sha256 != digest:
                 raise _differs(original, digest, packed.sha256)
@@ -263,6 +264,14 @@ class Store:
         )
         _record(payload, digest)
         return payload
+
+    def _turn(self, build: Build) -> contextlib.AbstractContextManager[object]:
+        """A .tar.zst takes much memory to read: one at a time on a controller, however many hosts it works on."""
+        if not build.filename.endswith(".tar.zst"):
+            return contextlib.nullcontext()
+        folder = self.root / "unzstd"
+        folder.mkdir(exist_ok=True)
+        return alone(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
         """A build's archive, verified."""
