@@ -317,3 +317,16 @@ def test_windows_powershell_5_has_what_they_use(agent: str, powershell: Shell) -
 
     done = subprocess.run([powershell.command[0], "--lint", AGENTS / agent], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """With letters and lines that no command line would bring there whole."""
+    value = "it's \u2018a\u2019 $HOME `n\nsecond line; \"\u20ac\""
+    fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
+    hook = tmp_path / "hook"
+    hook.write_text(f"printf '%s' \"$SAID\" >{tmp_path}/said\n")
+    place = Place(disk, f"{disk}/opt", f"{disk}/bin", windows=True)
+    environment = {"SAID": value, "FAKE_HOOK": str(hook)}
+    script = render_powershell.observation(declare({"builds": [], "root": place.root}), facts="no", environment=environment)
+    assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
+    assert (tmp_path / "said").read_text() == value

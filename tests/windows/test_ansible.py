@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
+
+from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import NEW, OLD
 from tests.tools.windows_hosts import WindowsHosts
 from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names
+
+FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
 
 
 def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) -> None:
@@ -95,19 +101,20 @@ def test_info(host: Host) -> None:
 
 
 def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
+    """All read and start what is in it; administrators, the system and who made it write. Wine keeps a part of that list only."""
     host.declare(f"3.13+{OLD}", links=[])
-    said = host.powershell(
-        f"$l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'); $l.AreAccessRulesProtected; "
-        "foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) "
-        '{ "$($r.IdentityReference.Value) $($r.FileSystemRights) $($r.InheritanceFlags)" }'
+    rights = "ReadAndExecute", "CreateFiles", "CreateDirectories", "Delete", "DeleteSubdirectoriesAndFiles", "ChangePermissions"
+    listed = ", ".join(f"'{right}'" for right in rights)
+    mine, *rules = host.powershell(
+        "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value; "
+        f"$l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'); "
+        "foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
+        f"foreach ($w in {listed}) {{ $f = [int][Security.AccessControl.FileSystemRights]$w; "
+        'if (([int]$r.FileSystemRights -band $f) -eq $f) { "$($r.AccessControlType) $w $($r.IdentityReference.Value)" } } }'
     ).splitlines()
-    inherited = "ContainerInherit, ObjectInherit"
-    assert said[0] == "True"
-    assert sorted(said[1:]) == [
-        f"S-1-5-18 FullControl {inherited}",
-        f"S-1-5-32-544 FullControl {inherited}",
-        f"S-1-5-32-545 ReadAndExecute, Synchronize {inherited}",
-    ]
+    may = {(right, who) for kind, right, who in map(str.split, rules) if kind == "Allow"}
+    assert {who for right, who in may if right == "ReadAndExecute"} & {"S-1-5-32-545", "S-1-1-0"}
+    assert {who for right, who in may if right != "ReadAndExecute"} <= {"S-1-5-18", "S-1-5-32-544", mine}
 
 
 def test_the_path_is_changed_where_asked_for_and_once_and_undone(host: Host) -> None:
@@ -169,3 +176,26 @@ def test_ten_hosts_at_once(windows_hosts: WindowsHosts, windows_source: Path) ->
     assert [result.result["changed"] for result in run.results].count(True) == len(windows_hosts.names)
     gone = windows_hosts.play({MODULE: {**declared, "builds": [], "exclusive": True}}, on="all", arguments=["--forks", "10"])
     assert {json.dumps(result.result["removed"] != []) for result in gone.results} == {"true"}
+
+
+def test_the_junction_itself(host: Host) -> None:
+    """The one function of the agents that hosts without junctions have another one for."""
+    if not host.hosts.junctions:
+        pytest.skip("needs junctions: Wine has none")
+    agent = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/observe.ps1"
+    text = agent.read_text()
+    functions = [re.search(rf"^function {name}\b.*?^}}$", text, re.M | re.S) for name in FOR_JUNCTIONS]
+    said = host.powershell(
+        "\n".join(function[0] for function in functions if function)
+        + r"""
+        $at = [IO.Path]::Combine([IO.Path]::GetTempPath(), "junction %PATH% & 'ö' " + [Guid]::NewGuid())
+        [void][IO.Directory]::CreateDirectory("$at\to"); [IO.File]::WriteAllText("$at\to\file", 'seen')
+        Use-Junction 'make' "$at\link" "$at\to"
+        Use-Junction 'is' "$at\link"; Use-Junction 'is' "$at\to"; Use-Junction 'is' "$at\nothing"
+        [IO.File]::ReadAllText("$at\link\file")
+        [IO.Directory]::Move("$at\to", "$at\moved"); Use-Junction 'is' "$at\link"; [IO.Directory]::Move("$at\moved", "$at\to")
+        Use-Junction 'remove' "$at\link"; Use-Junction 'is' "$at\link"; [IO.File]::Exists("$at\to\file")
+        [IO.Directory]::Delete($at, $true)
+        """
+    )
+    assert said.split() == ["True", "False", "False", "seen", "True", "False", "True"]

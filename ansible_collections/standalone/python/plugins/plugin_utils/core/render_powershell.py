@@ -5,7 +5,8 @@
 No I/O but reading the agents beside this file.
 
 A script goes to a host by standard input, packed: consoles and remote shells change letters that aren't ASCII, and a command line
-has 8,191 letters at most. :data:`RUN` is the command that takes it; secrets stand in the script and on no command line.
+has 8,191 letters at most. :data:`RUN` is the command that takes it. Windows may be set to log the text of every script: secrets,
+and the environment, which may have some, come beside it. In the text here they are its first line.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 
 RUN = (
+    "$lines = @($input); $given = $lines[0]; "
     "& ([ScriptBlock]::Create([IO.StreamReader]::new([IO.Compression.GzipStream]::new([IO.MemoryStream]::new("
-    "[Convert]::FromBase64String(-join $input)),[IO.Compression.CompressionMode]::Decompress)).ReadToEnd()))"
+    "[Convert]::FromBase64String($lines[1])),[IO.Compression.CompressionMode]::Decompress)).ReadToEnd()))"
 )
+_GIVEN = re.compile(r"\$given = '([A-Za-z0-9+/=]*)'\n")
 
 
 def packed(script: str) -> bytes:
-    """A script as :data:`RUN` takes it from standard input: base64 of gzip of UTF-8."""
+    """A script as :data:`RUN` takes it from standard input: a line of what is given beside it, and base64 of gzip of UTF-8."""
+    given = _GIVEN.match(script)
     packer = zlib.compressobj(6, wbits=31)
-    return base64.b64encode(packer.compress(script.encode()) + packer.flush()) + b"\n"
+    text = packer.compress(script[given.end() if given else 0 :].encode()) + packer.flush()
+    return (given[1].encode() if given else b"") + b"\n" + base64.b64encode(text) + b"\n"
 
 
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
@@ -44,7 +49,8 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
     observe, more, kind = _observe()
     told = facts != "no"
     return (
-        _settings(desired, facts, environment)
+        _beside({f"env {name}": (value,) for name, value in environment.items()})
+        + _settings(desired, facts)
         + observe
         + (more if told or desired.verify == "full" else "")
         + (kind if told else "")
@@ -61,10 +67,12 @@ def application(
     """
     observe, more, _unused = _observe()
     token = next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), "")
-    given = {"lock_timeout": str(desired.lock_timeout), "force": "yes" if desired.force else "no", "token": token}
+    beside: dict[str, tuple[str, ...]] = {f"env {name}": (value,) for name, value in environment.items()}
+    beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)}
     return (
-        _settings(desired, "no", environment)
-        + _assignments(given)
+        _beside(beside | ({"token": (token,)} if token else {}))
+        + _settings(desired, "no")
+        + _assignments({"lock_timeout": str(desired.lock_timeout), "force": "yes" if desired.force else "no"})
         + observe
         + more
         + _agent("apply.ps1")
@@ -105,15 +113,17 @@ def _assignments(values: Mapping[str, str]) -> str:
     return "".join(f"${name} = {_quote(value)}\n" for name, value in values.items())
 
 
-def _settings(desired: Desired, facts: Facts, environment: Mapping[str, str]) -> str:
-    for name in environment:
-        if not name or re.search("[=\0]", name):
-            raise DeclarationError(f"the environment has the name {name!r}, which no system takes: leave = out")
-    exports = "".join(
-        f"[Environment]::SetEnvironmentVariable({_quote(name)}, {_quote(value)})\n" for name, value in environment.items()
-    )
-    settings = {"root": desired.root, "bin_dir": desired.bin_dir, "verify": desired.verify, "facts": facts}
-    return exports + _assignments(settings)
+def _beside(values: Mapping[str, tuple[str, ...]]) -> str:
+    """The first line: what observe.ps1 reads as pairs."""
+    for name in values:
+        if name == "env " or "=" in name or "\0" in name:
+            raise DeclarationError(f"the environment has the name {name[4:]!r}, which no system takes: leave = out")
+    pairs = "".join(f"{name}\0{value}\0" for name, several in values.items() for value in several)
+    return f"$given = '{base64.b64encode(pairs.encode()).decode()}'\n"
+
+
+def _settings(desired: Desired, facts: Facts) -> str:
+    return _assignments({"root": desired.root, "bin_dir": desired.bin_dir, "verify": desired.verify, "facts": facts})
 
 
 def _function(name: str, lines: Iterator[str] | list[str]) -> str:
@@ -133,11 +143,11 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         if isinstance(delivery, Pushed):
             yield f"Expand-Pushed {_native(delivery.path)} {_quote(delivery.sha256)} {delivery.need_kb}"
         else:
-            yield f"Expand-Pulled {_quote(delivery.archive_sha256)} {_array(delivery.urls)}"
+            yield f"Expand-Pulled {_quote(delivery.archive_sha256)}"
         yield f"Complete-Build {_array(finish_arguments(desired, install, delivery))}"
 
 
-def _array(words: Iterator[str] | tuple[str, ...]) -> str:
+def _array(words: Iterator[str]) -> str:
     return f"@({', '.join(map(_quote, words))})"
 
 

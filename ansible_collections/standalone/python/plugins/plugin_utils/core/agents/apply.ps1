@@ -5,7 +5,7 @@
 # a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
 # still held then stays for the next run, and is named (held=).
 #
-# Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no), $token.
+# Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no).
 # The renderer adds the functions Get-Finisher (gives finish.py), Invoke-Prepare and Invoke-Commit (this plan's steps).
 
 $state.step = $state.code = $state.detail = $state.made = ''
@@ -365,7 +365,9 @@ function Get-Login([Uri]$address) {
 
 function Save-Url([string]$url, [string]$path) {
     $address = [Uri]$url
-    [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
+    # 0 is what the system has, which is at least that.
+    $protocols = [Net.ServicePointManager]::SecurityProtocol
+    if ([int]$protocols) { [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12 }
     $request = [Net.WebRequest]::Create($address)
     $proxy = Get-Proxy $address
     if ($proxy) { $request.Proxy = $proxy }
@@ -373,7 +375,7 @@ function Save-Url([string]$url, [string]$path) {
     $request.Timeout = $request.ReadWriteTimeout = 60000
     $request.UserAgent = 'standalone-python'
     # A redirection to another host gets neither: .NET sends no such header on.
-    if ($token) { $request.Headers['Authorization'] = "Bearer $token" }
+    if ($secrets['token']) { $request.Headers['Authorization'] = "Bearer $($secrets['token'] -join '')" }
     elseif ($address.UserInfo) {
         $login = Get-Login $address
         $pair = [Text.Encoding]::UTF8.GetBytes("$($login.UserName):$($login.Password)")
@@ -386,10 +388,11 @@ function Save-Url([string]$url, [string]$path) {
     } finally { $answer.Dispose() }
 }
 
-function Expand-Pulled([string]$sha256, [string[]]$urls) { # from the first that answers
+function Expand-Pulled([string]$sha256) { # from the first of its URLs that answers
     $archive = Join-Name $state.here 'archive'
     $problems = @()
-    foreach ($url in $urls) {
+    foreach ($url in $secrets["url $($state.name)"]) {
+        if (-not $url) { continue }
         $state.step = "downloading $($state.name)"
         try { Save-Url $url $archive }
         catch {

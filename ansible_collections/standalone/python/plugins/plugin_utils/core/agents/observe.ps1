@@ -1,6 +1,6 @@
 # observe.ps1: what a Windows host has, printed as key=value lines between two sentinels, as observe.sh does. It only reads.
 #
-# Set before it: $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and $facts: whether to say what kind
+# Set before it: $given (what comes beside the script, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and $facts: whether to say what kind
 # of host it is: yes, no, or empty for only where no build of ours is there.
 # Windows PowerShell 5.1 and PowerShell 7: the language and what .NET Framework 4.6.2 has. No cmdlet, so that no module is loaded.
 # Paths have slashes when they leave the host, and backslashes in it. On the path that finds everything in order it starts each
@@ -10,6 +10,16 @@ $ErrorActionPreference = 'Stop'
 $said = [Collections.ArrayList]::new()
 # Functions see a variable of who called them, and can only change what it holds.
 $state = @{ facts = $facts; held = [Collections.ArrayList]::new() }
+
+# Windows may log the text of every script, so secrets are not in it. Pairs of a name and a value, each with a NUL after it: variables of
+# the environment ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
+$secrets = @{}
+$words = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($given)).Split([char]0)
+for ($at = 0; $at + 1 -lt $words.Length; $at += 2) {
+    $name, $value = $words[$at], $words[$at + 1]
+    if ($name.StartsWith('env ')) { [Environment]::SetEnvironmentVariable($name.Substring(4), $value) }
+    else { $secrets[$name] = @($secrets[$name]) + $value }
+}
 
 # Consoles, remote shells and terminals disagree about any letter that isn't ASCII: such a value goes as base64, behind *=.
 function Write-Pair([string]$key, $value) { # a line of KEY for every line of VALUE
