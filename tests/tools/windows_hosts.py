@@ -66,7 +66,7 @@ class WindowsHosts:
 
 
 @pytest.fixture(scope="session")
-def windows_hosts(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsHosts]:
+def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsHosts]:
     """The hosts; the test is skipped where there are none."""
     windows.needed()
     if (place := windows.inventory()) is not None:
@@ -85,12 +85,13 @@ def windows_hosts(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> I
     _copy(made.wine[1], folder / "windows/made")
     small = folder / "small"
     small.mkdir()
-    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+    # Addresses of its own, as other sessions may run on this machine.
+    network = f"127.{64 + os.getpid() % 128}.{os.getpid() // 128 % 256}"
     environment = {**os.environ, "W": str(folder), "PORT": "2222"}
     try:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", small], check=True)
         done = subprocess.run(
-            [script, "up", str(MOST), f"127.0.{200 + number}"], env=environment, capture_output=True, text=True, check=False
+            [script, "up", str(MOST), network], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         run = folder / "windows/run"
@@ -100,7 +101,7 @@ def windows_hosts(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> I
         drives = tuple(run / name / "prefix/drive_c" for name in names)
         options = [word for option in SSH_OPTIONS for word in option.split()]
         ssh = tuple(
-            ("ssh", "-n", *options, "-i", str(run / "id"), "-p", environment["PORT"], f"root@127.0.{200 + number}.{n}")
+            ("ssh", "-n", *options, "-i", str(run / "id"), "-p", environment["PORT"], f"root@{network}.{n}")
             for n in range(1, MOST + 1)
         )
         yield WindowsHosts(names, (run / "inv").read_text(), collections, False, drives, small, ssh)
