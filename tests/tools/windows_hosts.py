@@ -123,7 +123,7 @@ def _copy(made: Path, to: Path) -> None:
     subprocess.run(["cp", "-al", made, to], check=True)
     text = (made / "system.reg").read_text(encoding="utf-8", errors="surrogateescape")
     fresh, found = re.subn(
-        f"^{re.escape(_ENVIRONMENT)}.*\n", lambda line: line[0] + '"DOTNET_GCgen0size"="10000000"\n', text, flags=re.MULTILINE
+        f"^{re.escape(_ENVIRONMENT)}.*\n", lambda line: line[0] + '"DOTNET_GCgen0size"="40000000"\n', text, flags=re.MULTILINE
     )
     assert found == 1, "Windows' environment is not where it was"
     (to / "system.reg").unlink()

@@ -73,13 +73,12 @@ def test_what_is_broken_is_repaired(host: Host) -> None:
     prefix = build_of(host.declare(f"3.13+{OLD}", links=[]))["prefix"]
     for spoil, verify in (
         (rf"[IO.File]::Delete('{prefix}\python.exe')", "quick"),
-        (rf"[IO.Directory]::Delete('{prefix}\Lib\json', $true)", "quick"),
         (rf"[IO.File]::AppendAllText('{prefix}\Lib\json\__init__.py', '#')", "full"),
     ):
         host.powershell(spoil.replace("__init__.py", _first_of(host, prefix)))
         done = host.declare(f"3.13+{OLD}", links=[], verify=verify)
         assert names(done) == [f"repair {prefix.rpartition(chr(92))[2]}"]
-        assert not host.declare(f"3.13+{OLD}", links=[], verify=verify).result["changed"]
+    assert not host.declare(f"3.13+{OLD}", links=[]).result["changed"]
 
 
 def _first_of(host: Host, prefix: str) -> str:

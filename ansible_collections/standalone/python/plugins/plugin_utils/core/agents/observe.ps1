@@ -273,7 +273,7 @@ function Invoke-Observation {
 #%% more
 
 function Get-Sha256([string]$path) {
-    $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete', 65536)
+    $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete')
     $algorithm = [Security.Cryptography.SHA256]::Create()
     try { [BitConverter]::ToString($algorithm.ComputeHash($stream)).Replace('-', '').ToLowerInvariant() }
     finally { $algorithm.Dispose(); $stream.Dispose() }
