@@ -427,6 +427,7 @@ APPLYING: tuple[Case, ...] = (
         steps=UPGRADE,
         sees={"builds": {"3.13.2": ""}},
         after=UPGRADED,
+        posix=True,  # such a launcher can't be outside of the root
     ),
     Case("upgrade", FINISHED, steps=UPGRADE, sees={"builds": {"3.13.2": ""}}, after=UPGRADED),
     Case(
