@@ -21,8 +21,8 @@ from . import render, render_powershell
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
-from .observed import Observed, parse
-from .plan import Resolve, plan
+from .observed import Observed, parse, relocated
+from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
 
@@ -100,7 +100,7 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
     :raises ObservationError: the host's answer can't be read
     """
     renderer = render_powershell if desired.windows else render
-    return read(host.run(renderer.observation(desired, facts=facts, environment=environment)))
+    return _as_on_host(desired, read(host.run(renderer.observation(desired, facts=facts, environment=environment))))
 
 
 def ensure(
@@ -151,7 +151,7 @@ def carry_out(
     planned, observed = decision.plan, decision.observed
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
     renderer = render_powershell if desired.windows else render
-    after = read(host.run(renderer.application(desired, planned, deliveries, environment)))
+    after = _as_on_host(desired, read(host.run(renderer.application(desired, planned, deliveries, environment))))
     try:
         left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
     except _FactsNeeded:
@@ -178,6 +178,27 @@ def _without_held(planned: Plan, after: Observed) -> Plan:
         return bool(paths) and paths <= set(after.held)
 
     return replace(planned, steps=tuple(step for step in planned.steps if not held(step)))
+
+
+def _as_on_host(desired: Desired, observed: Observed) -> Observed:
+    if desired.outside is None:
+        return observed
+    return relocated(observed, {here: there for there, here in desired.places.items()}, desired.outside.facts)
+
+
+def confirm(
+    host: Host, desired: Desired, observed: Observed, *, environment: Mapping[str, str] = render.NOTHING
+) -> tuple[tuple[str, ...], Observed]:
+    """Complete the receipts of builds that were installed from outside and that ``observed`` saw start, and change nothing else;
+    returns their names, and the host after it.
+
+    :raises StandalonePythonError: with a sentence for the user
+    """
+    steps = tuple(confirmations(observed, frozenset()))
+    if not steps:
+        return (), observed
+    after = read(host.run(render.application(desired, Plan(steps, ()), {}, environment)))
+    return tuple(step.name for step in steps), replace(after, facts=observed.facts)
 
 
 def _resolver(supply: Supply, observed: Observed) -> Resolve:

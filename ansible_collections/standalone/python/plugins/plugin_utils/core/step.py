@@ -106,7 +106,17 @@ class SetSearchPath:
         return f"add {native(self.folder)} to the PATH" if self.there else f"take {native(self.folder)} off the PATH"
 
 
-Step = Clear | Install | SetLink | Unlink | Remove | Register | Unregister | SetSearchPath
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The receipt of a build that was installed from outside says from now on that it was started."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"confirm {self.name}: it was not started where it was installed, and starts here"
+
+
+Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregister | SetSearchPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,10 @@ class Plan:
     @property
     def installs(self) -> tuple[Install, ...]:
         return tuple(step for step in self.steps if isinstance(step, Install))
+
+    @property
+    def confirmations(self) -> tuple[Confirm, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Confirm))
 
     @property
     def removals(self) -> tuple[Remove, ...]:
@@ -180,10 +194,14 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
             case Clear():
                 leftovers, lock, lock_state = (), "", ""
             case Install(build):
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None)
                 installed[build.name] = Installed(build.name, build, receipt)
                 occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
+            case Confirm(name):
+                was = installed[name]
+                known = replace(was.receipt, started=True) if was.receipt else None
+                installed[name] = replace(was, receipt=known, unconfirmed=False)
             case SetLink(path, to):
                 links[path] = to
                 occupied.discard(path)
@@ -214,7 +232,9 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
 def describe(observed: Observed) -> str:
     """A host's interpreters in lines that a person reads, for a diff."""
     lines = [
-        f"{installed.name}" + (f" (broken: {installed.fault})" if installed.fault else "") for installed in observed.installed
+        installed.name
+        + (f" (broken: {installed.fault})" if installed.fault else "" if installed.started else " (not started here)")
+        for installed in observed.installed
     ]
     lines += [
         f"{native(path)} -> {native(target)}"
