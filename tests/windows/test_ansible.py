@@ -201,7 +201,8 @@ def test_the_junction_itself(host: Host) -> None:
 
 
 def test_who_becomes_another_user_is_told(host: Host) -> None:
-    run = host.hosts.play({INFO: {}, "become": True, "become_method": "ansible.builtin.runas", "ignore_errors": True}, on=host.number)
+    becoming = {"become": True, "become_method": "ansible.builtin.runas", "become_user": "SYSTEM", "ignore_errors": True}
+    run = host.hosts.play({INFO: {}, **becoming}, on=host.number)
     assert run.of().message == (
         "the task becomes another user (runas), which this module does not do on Windows: use become: false and connect as the user "
         "whose root it is, or as an administrator; the host is as it was"
