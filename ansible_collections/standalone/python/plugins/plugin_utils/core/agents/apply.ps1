@@ -190,8 +190,8 @@ function Expand-WithTar([string]$tar, [string]$archive) {
     $process = [Diagnostics.Process]::Start($start)
     $errors = $process.StandardError.ReadToEndAsync()
     $out = $process.StandardOutput.ReadToEndAsync()
-    $file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 1048576)
-    try { $file.CopyTo($process.StandardInput.BaseStream, 1048576); $process.StandardInput.Close() }
+    $file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
+    try { $file.CopyTo($process.StandardInput.BaseStream, 65536); $process.StandardInput.Close() }
     catch { } # it has ended, and has said why
     finally { $file.Dispose() }
     $process.WaitForExit()
@@ -282,8 +282,8 @@ function Assert-Name([string]$name) { # one that lands where it says, in every W
 }
 
 function Expand-Here([string]$archive) {
-    $tar = @{ start = 0; inflater = $null; unpacked = 0; buffer = [byte[]]::new(131072) }
-    $tar.file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 131072)
+    $tar = @{ start = 0; inflater = $null; unpacked = 0; buffer = [byte[]]::new(65536) }
+    $tar.file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
     $folders = [Collections.Generic.HashSet[string]]::new()
     $long = ''
     try {
@@ -314,7 +314,7 @@ function Expand-Here([string]$archive) {
             try {
                 while ($size -gt 0) {
                     # The last piece with what fills it up to whole blocks.
-                    $part = [int][Math]::Min($size, 131072)
+                    $part = [int][Math]::Min($size, 65536)
                     Read-Unpacked $tar ([int][Math]::Ceiling($part / 512) * 512)
                     $file.Write($tar.buffer, 0, $part)
                     $size -= $part
@@ -383,8 +383,8 @@ function Save-Url([string]$url, [string]$path) {
     }
     $answer = $request.GetResponse()
     try {
-        $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 1048576)
-        try { $answer.GetResponseStream().CopyTo($file, 1048576) } finally { $file.Dispose() }
+        $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 65536)
+        try { $answer.GetResponseStream().CopyTo($file, 65536) } finally { $file.Dispose() }
     } finally { $answer.Dispose() }
 }
 
