@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -141,8 +142,11 @@ def the_system(trial: Trial) -> None:
         import winreg
 
         trial.note(f"administrator: {bool(ctypes.windll.shell32.IsUserAnAdmin())}")
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
-            trial.note(f"LongPathsEnabled: {winreg.QueryValueEx(key, 'LongPathsEnabled')[0]}")
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+                trial.note(f"LongPathsEnabled: {winreg.QueryValueEx(key, 'LongPathsEnabled')[0]}")
+        except FileNotFoundError:
+            trial.note("LongPathsEnabled: not there")
 
 
 def the_disk(trial: Trial) -> None:
@@ -298,10 +302,13 @@ def windows_unpacks(trial: Trial) -> None:
     staging = trial.root / ".staging"
     staging.mkdir(parents=True)
     tar = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "tar.exe"
-    if not tar.is_file():
-        raise Unavailable("Windows' own tar.exe, which is there since 1803")
     begun = time.monotonic()
-    said(tar, "-xf", archive, "-C", staging)
+    if tar.is_file():
+        said(tar, "-xf", archive, "-C", staging)
+    else:
+        trial.note("Windows' own tar.exe, which is there since 1803, is missing: unpacked by Python")
+        with tarfile.open(archive) as unpacked:
+            unpacked.extractall(staging, filter="data")
     trial.note(f"{time.monotonic() - begun:.1f} s")
 
 
@@ -311,7 +318,7 @@ def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
     listing = tree / finish.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
     words = [f"tree={tree}", f"final={trial.root / 'final'}", "name=final", f"version={version}"]
-    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1"]
+    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1"]
     begun = time.monotonic()
     told = said(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
     trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(told.split())}")
@@ -327,14 +334,18 @@ def finish_path(tree: Path, relative: str) -> str:
 
 def windows_long_paths(trial: Trial) -> None:
     """As a root in a profile with a long name makes them."""
-    deep = trial.folder / ("d" * 80)
-    shutil.copytree(finish.as_it_is(str(trial.root / ".staging" / "python")), finish.as_it_is(str(deep / "python")))
-    far = finish_path(deep, f"python/Lib/site-packages/{'f' * 100}/{'g' * 60}")
-    os.makedirs(far)
-    with open(os.path.join(far, "module.py"), "w") as file:
+    staged, deep = trial.root / ".staging" / "python", trial.folder / ("d" * 80)
+    deep.mkdir()
+    os.rename(staged, deep / "python")
+    far = finish_path(deep, f"python/Lib/site-packages/{'f' * 100}")
+    os.makedirs(finish_path(deep, f"python/Lib/site-packages/{'f' * 100}/{'g' * 60}"))
+    with open(os.path.join(far, "g" * 60, "module.py"), "w") as file:
         file.write("value = 1\n")
-    windows_finishes(trial, deep / "python")
-    shutil.rmtree(finish.as_it_is(str(deep)))
+    try:
+        windows_finishes(trial, deep / "python")
+    finally:
+        shutil.rmtree(far)
+        os.rename(deep / "python", staged)
 
 
 def windows_held_file(trial: Trial) -> None:
