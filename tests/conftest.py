@@ -27,7 +27,7 @@ for _sign, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 # Once for all folders, so that a worker has one fleet.
 pytest_plugins = ["tests.tools.sources"]
 if os.name != "nt":  # no test host runs there
-    pytest_plugins.append("tests.tools.hosts.fixtures")
+    pytest_plugins += ["tests.tools.hosts.fixtures", "tests.tools.windows_hosts"]
 
 Builds = Callable[..., Path]
 
