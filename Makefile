@@ -6,8 +6,10 @@ BIN := $(CURDIR)/$(VENV)/bin
 VERSIONED := pyproject.toml ansible_collections/standalone/python/galaxy.yml scripts/venv
 PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt)
 PYTEST_ARGS ?=
+# Of `nox --list`: tags or names of sessions; all where it is empty.
+MATRIX ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test matrix lint clean
 
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
@@ -15,11 +17,14 @@ demo: $(VENV)/.ready-to-run
 test: $(VENV)/.ready-to-test $(VENV)/.packages
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
+matrix: $(VENV)/.ready-to-test
+	@$(BIN)/nox $(if $(MATRIX),$(if $(filter oldest newest,$(MATRIX)),--tags,--sessions) $(MATRIX))
+
 lint: $(VENV)/.ready-to-test
 	@PATH="$(BIN):$$PATH" scripts/lint
 
 clean:
-	rm -rf $(VENV) .demo .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .demo .nox .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-to-run: $(VERSIONED)
