@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds what is published, into a folder: the wheel, its sources, the collection, and what the wheel needs as an SBOM.
 
-The same tree gives the same bytes, wherever and whenever it is built: all times are SOURCE_DATE_EPOCH's, or the last commit's where
-nobody says it. The SBOM is what an index has at that time, so it alone may differ from day to day.
+The same tree gives the same bytes, wherever and whenever it is built: all times are SOURCE_DATE_EPOCH's, else the last
+commit's. The SBOM is what an index has at that time, so it alone may differ from day to day.
 
 usage: python scripts/release.py FOLDER [--repository URL] [--sbom]
 

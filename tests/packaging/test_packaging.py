@@ -78,34 +78,6 @@ def environment(folder: Path, requirements: Sequence[str | Path], **settings: st
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        folder,
-        PROJECT,
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tarball")
-    galaxy = Path(sys.executable).with_name("ansible-galaxy")
-    command: list[str | Path] = [galaxy, "collection", "build", PROJECT / COLLECTION, "--output-path", folder]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"HOME": str(folder)})
-    (built,) = folder.glob("*.tar.gz")
-    return built
-
-
-@pytest.fixture(scope="module")
 def from_wheel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return environment(tmp_path_factory.mktemp("from-wheel"), [f"{wheel}[ansible]"])
 
@@ -167,12 +139,9 @@ def test_wheel_says_that_it_is_typed(wheel: Path) -> None:
         assert f"{OPERATION}/py.typed" in archive.namelist()
 
 
-def test_sdist_holds_what_the_project_is_made_of(tmp_path: Path) -> None:
+def test_sdist_holds_what_the_project_is_made_of(sources: Path) -> None:
     """All that git has, but for what it is only to git, and a link that is there for the eye."""
-    command: list[str | Path] = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, PROJECT]
-    subprocess.run(command, check=True, capture_output=True)
-    (built,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(built) as archive:
+    with tarfile.open(sources) as archive:
         names = {member.name.partition("/")[2] for member in archive if not member.isdir()}
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout
     assert {name for name in listed.split("\0") if name} - names == {"roles"}
