@@ -100,7 +100,6 @@ def test_changelog_can_be_made_of_the_fragments(collection: Path) -> None:
     for fragment in (collection / "changelogs/fragments").glob("*.yml"):
         for markup in ("C(", "O(", "V(", "M(", "I(", "B("):
             assert markup not in fragment.read_text(), f"{fragment.name}: write ``…`` in place of {markup}…)"
-    run("antsibull-changelog", "lint", cwd=collection)
     run("antsibull-changelog", "release", "--date", "2026-01-01", cwd=collection)
     text = (collection / "CHANGELOG.rst").read_text()
     assert f"\nv{version}\n=" in text
@@ -131,8 +130,8 @@ def test_sbom_names_what_the_wheel_needs(published: Path, wheel: Path) -> None:
     assert "file://" not in text
 
 
-def test_licences_are_told_for_every_file() -> None:
-    run("reuse", "lint")
+def test_licence_is_the_same_for_all() -> None:
+    """scripts/lint holds that every file has one."""
     texts = {(PROJECT / name).read_bytes() for name in ("LICENSE", "LICENSES/GPL-3.0-or-later.txt", COLLECTION / "LICENSE")}
     assert len(texts) == 1
 
