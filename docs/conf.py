@@ -59,7 +59,8 @@ def _supported() -> None:
     """support.toml as a table."""
     table = tomllib.loads((PROJECT / "support.toml").read_text(encoding="utf-8"))
     rows = ["| Python of the controller | ansible-core | pyinfra |", "|---|---|---|"]
-    rows += [f"| {python} | {' to '.join(of['ansible-core'])} | {' to '.join(of['pyinfra'])} |" for python, of in table["controller"].items()]
+    for python, series in table["controller"].items():
+        rows.append(f"| {python} | {' to '.join(series['ansible-core'])} | {' to '.join(series['pyinfra'])} |")
     interpreters = table["host"]["interpreters"]
     rows += ["", f"Interpreters that are run: {interpreters[0]} to {interpreters[-1]}."]
     SUPPORTED.write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -68,7 +69,9 @@ def _supported() -> None:
 def _ansibles_own(_app: Any, _environment: Any, node: Any, text: nodes.Element) -> nodes.reference | None:
     """A link into Ansible's documentation, for a name that antsibull-docs takes for granted."""
     page = ANSIBLES.get(node.get("reftarget"))
-    return nodes.reference("", "", text, internal=False, refuri=f"https://docs.ansible.com/projects/ansible/latest/{page}") if page else None
+    if page is None:
+        return None
+    return nodes.reference("", "", text, internal=False, refuri=f"https://docs.ansible.com/projects/ansible/latest/{page}")
 
 
 def setup(app: Any) -> None:

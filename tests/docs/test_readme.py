@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -81,3 +82,25 @@ def test_the_reference_reads_whole() -> None:
     )
     for option in ("builds", "exclusive", "lock_timeout", "EXAMPLES", "RETURN VALUES"):
         assert option in done.stdout
+
+
+def text_of(picture: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\xa0", " ")
+
+
+def test_the_picture_is_of_what_happens(fleet: Mapping[str, Host], tmp_path: Path) -> None:
+    """Made anew; its commands and what matters of their answers are those of the picture that is shown."""
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts/recording.py", tmp_path / "run.svg"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown, made = (text_of(path.read_text()) for path in (REPOSITORY / "docs/images/run.svg", tmp_path / "run.svg"))
+    for said in (
+        *(line for line in shown.splitlines() if line.startswith("$ ")),
+        "+/usr/local/bin/python3.13 -> /opt/python/cpython-3.13/bin/python3.13",
+        "changed=1",
+        "changed=0",
+        "3.13.4 /opt/python/cpython-3.13",
+    ):
+        assert said in shown
+        assert said in made
