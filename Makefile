@@ -4,7 +4,8 @@
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 VERSIONED := pyproject.toml ansible_collections/standalone/python/galaxy.yml scripts/venv
-PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt)
+WINDOWS := $(if $(STANDALONE_PYTHON_WINDOWS),windows-)
+PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt) $(if $(WINDOWS),tests/windows-packages.txt)
 PYTEST_ARGS ?=
 # Of `nox --list`: tags or names of sessions; all where it is empty.
 MATRIX ?=
@@ -14,7 +15,7 @@ MATRIX ?=
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
 
-test: $(VENV)/.ready-to-test $(VENV)/.packages
+test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 matrix: $(VENV)/.ready-to-test
@@ -49,5 +50,5 @@ $(VENV)/.ready-to-test: $(VERSIONED)
 	@scripts/venv $(VENV) dev
 	@touch $@ $(VENV)/.ready-to-run
 
-$(VENV)/.packages: $(PACKAGES) | $(VENV)/.ready-to-test
+$(VENV)/.$(WINDOWS)packages: $(PACKAGES) | $(VENV)/.ready-to-test
 	@scripts/packages $@ $(PACKAGES)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from tests.tools import mkbuild
+from tests.tools import mkbuild, windows
 
 # Who runs this in the background may have let it ignore these signals, and with it everything that tests start.
 for _sign, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -29,6 +29,16 @@ pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources"]
 Builds = Callable[..., Path]
 
 
+def own_folder(name: str) -> Path:
+    """A folder that is kept from one session to the next and that only this user can write to."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"standalone-python-{name}-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != user):
+        raise RuntimeError(f"{folder} belongs to someone else: remove it")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def builds() -> Builds:
     """``builds("3.13", tag="20250317", version="3.13.4", ...)``: the path of a packed archive.
@@ -38,10 +48,7 @@ def builds() -> Builds:
     under a name made of the packer's text, the interpreter and the keywords, in a folder that only this user
     can write to.
     """
-    cache = Path(tempfile.gettempdir()) / f"standalone-python-builds-{os.getuid()}"
-    cache.mkdir(mode=0o700, exist_ok=True)
-    if cache.stat().st_uid != os.getuid() or cache.is_symlink():
-        raise RuntimeError(f"{cache} belongs to someone else: remove it")
+    cache = own_folder("builds")
     interpreters = mkbuild.available()
 
     def build(minor: str, *, tag: str = "20250115", **keywords: Any) -> Path:
@@ -51,9 +58,35 @@ def builds() -> Builds:
         keywords.setdefault("compress_level", 1)
         changed = os.stat(python).st_mtime_ns
         key = (Path(mkbuild.__file__).read_text(), str(python), changed, tag, sorted(keywords.items()))
-        folder = cache / hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-        with FileLock(f"{folder}.lock"):
-            found = [p for p in folder.glob(f"{tag}/cpython-*") if (folder / tag / "SHA256SUMS").is_file()]
-            return found[0] if found else mkbuild.pack(python, tag, folder, **keywords)
+        return _once(cache, key, tag, lambda folder: mkbuild.pack(python, tag, folder, **keywords))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def windows_builds() -> Builds:
+    """The same of Windows builds: ``windows_builds("3.13", tag="20250317", version="3.13.4")``; see `mkwinbuild.pack`."""
+    cache = own_folder("builds")
+
+    def build(minor: str, *, tag: str = "20250115", **keywords: Any) -> Path:
+        from tests.tools import mkwinbuild
+
+        texts = [Path(module.__file__ or "").read_text() for module in (mkbuild, mkwinbuild)]
+        key = ("windows", *texts, minor, tag, sorted(keywords.items()))
+        return _once(cache, key, tag, lambda folder: mkwinbuild.pack(minor, tag, folder, **keywords))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def windows_here() -> windows.Windows:
+    """A Windows that runs programs on this machine; the test is skipped where there is none."""
+    windows.needed()
+    return windows.make(own_folder("windows"))
+
+
+def _once(cache: Path, key: object, tag: str, pack: Callable[[Path], Path]) -> Path:
+    folder = cache / hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    with FileLock(f"{folder}.lock"):
+        found = [p for p in folder.glob(f"{tag}/cpython-*") if (folder / tag / "SHA256SUMS").is_file()]
+        return found[0] if found else pack(folder)

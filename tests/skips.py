@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.tools import casefold, windows
+
 
 def _no_namespaces() -> bool:
     """Whether this machine refuses what the test hosts are made of: namespaces to mount and run in."""
@@ -33,12 +35,13 @@ def _no_namespaces() -> bool:
 
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
-    "needs Windows:": lambda: os.name != "nt",
+    "needs Windows:": windows.lacking,
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
     "needs the internet:": lambda: True,
     "needs root:": lambda: os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
+    "needs FUSE:": casefold.lacking,
 }
 
 _SKIPPED = re.compile(r"^Skipped: ")

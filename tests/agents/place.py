@@ -22,7 +22,7 @@ TOOLS = (
     *("awk", "cat", "chmod", "chown", "df", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink"),
     *("rm", "rmdir", "sed", "sleep", "sysctl", "tr", "uname"),
 )
-UNPACKING = ("gzip", "sha256sum", "shasum", "tar", "zstd")
+UNPACKING = ("dd", "gzip", "sha256sum", "shasum", "tar", "zstd")
 
 
 @dataclass(frozen=True, slots=True)

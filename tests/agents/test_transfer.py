@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import shutil
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
+from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed, parse
@@ -22,6 +26,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.step import
 from tests.agents import fakes
 from tests.agents.place import SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
 
+Form = Literal["gz", "zst"]
+Send = Callable[[Path, Form], render.Pushed]
 TOKEN = 'to"k\\en$HOME-1'
 DASH = SHELLS[0]
 TARS = {"GNU tar": "tar", "bsdtar": "bsdtar", "busybox tar": "busybox"}
@@ -30,12 +36,12 @@ DOWNLOADERS = {"curl": ("curl", "curl"), "GNU wget": ("wget", "wget"), "busybox 
 
 
 def apply(
-    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = ""
+    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = "", **env: str
 ) -> Observed:
     """What the host says after one build was installed with only these tools."""
     needed(shell.command[0])
     build = fakes.fake(what)
-    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools)})
+    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools), **env})
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}
     if isinstance(delivery, render.Pulled):
         delivery = replace(delivery, token=token)
@@ -48,6 +54,21 @@ def pushed(folder: Path, form: str = "gz") -> render.Pushed:
     return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
 
 
+def halves(folder: Path, form: Form) -> render.Pushed:
+    """Packed as the controller does it, so that the host unpacks two halves at the same time."""
+    raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), folder).read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        cut = tar.getmember("python/lib/python3.13/os.py").offset
+    path = folder / f"halves.tar.{form}"
+    with path.open("wb") as out:
+        payload = archive.Halves(out, form)
+        payload.write(raw[:cut])
+        payload.divide()
+        payload.write(raw[cut:])
+        payload.end()
+    return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "", payload.half)
+
+
 def whole(disk: Path, what: str = "3.13.1") -> None:
     build = fakes.fake(what)
     assert tree(disk) == {
@@ -57,31 +78,80 @@ def whole(disk: Path, what: str = "3.13.1") -> None:
     }
 
 
+# Marked as fetched from the internet
+
+XATTR = """#!/bin/sh
+# Of macOS' program as much as is needed: whether a file is marked, and that marks are removed below a folder.
+echo "$*" >>"$0.calls"
+case $1 in
+  -p) [ -e "${3%/*}/marked" ] ;;
+  -dr) rm "$3/bin/marked" ;;
+esac
+"""
+# Marks what it unpacks, as macOS' does.
+TAR = """#!/bin/sh
+{tar} "$@" && : >python/bin/marked
+"""
+# An interpreter that is marked isn't started, without a person who agrees.
+GATE = """
+before_finish() { [ ! -e "$here/bin/marked" ] || { echo 'killed by Gatekeeper' >&2; exit 137; }; }
+after_finish() { :; }
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell.name)
+@pytest.mark.parametrize(
+    ("system", "marked", "calls"),
+    [("Darwin", True, ["-p", "-dr"]), ("Darwin", False, ["-p"]), ("Linux", False, [])],
+)
+def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
+    tmp_path: Path, shell: Shell, system: str, marked: bool, calls: list[str]
+) -> None:
+    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "gzip", "sha256sum", "touch"])
+    programs = {
+        "uname": f"#!/bin/sh\ncase $1 in -s) echo {system} ;; *) echo node ;; esac\n",
+        "xattr": XATTR,
+        "tar": TAR.format(tar=shutil.which("tar")) if marked else f'#!/bin/sh\nexec {shutil.which("tar")} "$@"\n',
+    }
+    for name, text in programs.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (tmp_path / "hook").write_text(GATE)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    apply(pushed(tmp_path), disk, tools, shell, FAKE_HOOK=str(tmp_path / "hook"))
+    log = tools / "xattr.calls"
+    assert [line.split()[0] for line in log.read_text().splitlines()] == calls if calls else not log.exists()
+    whole(disk)
+    assert not list(disk.rglob("marked"))
+
+
 # Sent by the controller
 
 
+@pytest.mark.parametrize("send", [pushed, halves])
 @pytest.mark.parametrize("form", ["gz", "zst"])
 @pytest.mark.parametrize("tar", TARS)
-def test_unpack(tar: str, form: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+def test_unpack(tar: str, form: Form, send: Send, shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed(TARS[tar], "zstd")
-    needed_tools = ["tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
+    needed_tools = ["dd", "tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
     tools = link_tools(tmp_path / "tools", [*TOOLS, *needed_tools], {"tar": TARS[tar]})
-    apply(pushed(tmp_path, form), disk, tools, shell)
+    apply(send(tmp_path, form), disk, tools, shell)
     whole(disk)
 
 
 def test_unpack_with_busybox_gzip(shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed("busybox")
-    names = [*TOOLS, "tar", "sha256sum", "gzip"]
-    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox"})
-    apply(pushed(tmp_path), disk, tools, shell)
+    names = [*TOOLS, "dd", "tar", "sha256sum", "gzip"]
+    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox", "dd": "busybox"})
+    apply(halves(tmp_path, "gz"), disk, tools, shell)
     whole(disk)
 
 
 @pytest.mark.parametrize("tool", ["sha256sum", "shasum", "openssl"])
 def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
     needed(tool)
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", tool])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", tool])
     apply(pushed(tmp_path), disk, tools)
     whole(disk)
     shutil.rmtree(disk / "opt")
@@ -94,7 +164,7 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
 
 def test_an_openssl_that_can_t(disk: Path, tmp_path: Path) -> None:
     """It comes first as the fastest; where it doesn't work, another one computes the sum."""
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
     (tools / "openssl").write_text("#!/bin/sh\necho unknown option: -r >&2\nexit 1\n")
     (tools / "openssl").chmod(0o755)
     apply(pushed(tmp_path), disk, tools)
@@ -105,7 +175,7 @@ def test_an_openssl_that_can_t(disk: Path, tmp_path: Path) -> None:
 def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) -> None:
     """The archive is gone before the disk is told to write; and a sync that can't, or takes its time, changes nothing."""
     sent = pushed(tmp_path)
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
     (tools / "sync").write_text(f'#!/bin/sh\n[ -e "{sent.path}" ] || echo "$1" >"{tmp_path}/synced"\nsleep 0.2\nexit {ends}\n')
     (tools / "sync").chmod(0o755)
     apply(sent, disk, tools, shell)
@@ -123,29 +193,31 @@ def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) 
     ],
 )
 def test_tool_missing(missing: str, form: str, says: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
-    names = [name for name in (*TOOLS, "tar", "gzip", "zstd", "sha256sum") if name != missing]
+    names = [name for name in (*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum") if name != missing]
     with pytest.raises(AgentError, match=says):
         apply(pushed(tmp_path, form), disk, link_tools(tmp_path / "tools", names), shell)
     assert tree(disk) == {}
 
 
+@pytest.mark.parametrize("send", [pushed, halves])
 @pytest.mark.parametrize("form", ["gz", "zst"])
 @pytest.mark.parametrize("tar", TARS)
 @pytest.mark.parametrize("share", [0, 1, 50, 99])
-def test_truncated(share: int, tar: str, form: str, disk: Path, tmp_path: Path) -> None:
+def test_truncated(share: int, tar: str, form: Form, send: Send, disk: Path, tmp_path: Path) -> None:
     """Cut off before it was sent, so that its checksum agrees."""
     needed(TARS[tar])
-    path = Path(pushed(tmp_path, form).path)
+    sent = send(tmp_path, form)
+    path = Path(sent.path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * share // 100])
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
     with pytest.raises(AgentError, match=r"unpacking .* failed|not a whole build"):
-        apply(render.Pushed(str(path), fakes.sha256(path), form, 1, "", ""), disk, tools)
+        apply(replace(sent, sha256=fakes.sha256(path)), disk, tools)
     assert tree(disk) == {}
 
 
 def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) -> None:
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
     with pytest.raises(AgentError, match="unreadable"):
         apply(render.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
     assert tree(disk) == {}
@@ -191,7 +263,7 @@ def with_downloader(name: str, folder: Path) -> Path:
     tool, program = DOWNLOADERS[name]
     needed(program)
     real = folder / "real"
-    link_tools(real, [*TOOLS, "tar", "gzip", "zstd", "sha256sum", tool], {tool: program})
+    link_tools(real, [*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum", tool], {tool: program})
     tools = folder / "tools"
     tools.mkdir()
     for path in real.iterdir():
@@ -290,7 +362,7 @@ def test_a_downloader_that_keeps_no_secret(secret: str, disk: Path, server: Serv
 
 
 def test_no_downloader(shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
     with pytest.raises(AgentError, match="needs curl or wget"):
         apply(pulled(server, tmp_path, "/there"), disk, tools, shell)
     assert tree(disk) == {}

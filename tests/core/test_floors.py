@@ -29,12 +29,12 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"export", "mirror", "render", "supply", "sync"}),
     frozenset({"info", "lock", "renew", "rollback", "store", "updated", "plan"}),
     frozenset({"step", "catalogue", "listing", "observed", "declaration", "upstream"}),
-    frozenset({"target", "request", "source", "archive", "tarstream", "fetch", "credentials", "cache"}),
+    frozenset({"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "credentials", "cache"}),
     frozenset({"errors"}),
 )
 
 # Who touches files or processes at all.
-WORLDLY = frozenset({"fetch", "archive", "tarstream", "store", "cache", "renew", "updated", "mirror", "sync", "lock", "cli"})
+WORLDLY = frozenset({"fetch", "archive", "tarstream", "unzstd", "store", "cache", "renew", "updated", "mirror", "sync", "lock", "cli"})
 # Who else may import what: reading data that lies beside the module, and names of types and of a parameter's default.
 EXCEPTIONS = {
     "catalogue": {"os", "open"},

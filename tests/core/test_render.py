@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,14 +85,14 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> render.Pushed:
-    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32)
+    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56)
 
 
 def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     told = [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
     for step in found.installs:
-        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234"], ["finish"]]
+        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56"], ["finish"]]
     for any_step in found.steps:
         match any_step:
             case Install(build):
@@ -210,13 +211,25 @@ def test_the_finishers_arguments() -> None:
 
 
 @shell
-def test_the_finisher_arrives_whole(command: Sequence[str]) -> None:
-    script = render.application(
-        Desired(builds=()), Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)}
-    )
+@pytest.mark.parametrize(
+    ("triple", "release", "files"),
+    [
+        ("x86_64-unknown-linux-gnu", "20250115", ["finish.py"]),
+        ("aarch64-apple-darwin", "20251209", ["finish.py"]),
+        ("x86_64-apple-darwin", "20251202", ["finish.py", "macho.py"]),
+    ],
+)
+def test_the_finisher_arrives_whole(
+    command: Sequence[str], triple: str, release: str, files: list[str], tmp_path: Path
+) -> None:
+    """Install names of libraries are of no concern elsewhere than on macOS, nor there in later builds."""
+    build = replace(BUILD, triple=triple, release=release)
+    script = render.application(Desired(builds=()), Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
-    done = subprocess.run([*command, "-s"], input=(body + "finisher\n").encode(), capture_output=True, check=True)
-    assert done.stdout == (AGENTS / "finish.py").read_bytes()
+    subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        name: (AGENTS / name).read_bytes() for name in files
+    }
 
 
 def test_the_finisher_is_sent_only_where_something_is_installed() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
-from tests.tools import mkbuild
+from tests.tools import machos, mkbuild
 from tests.tools.playbook import REPOSITORY
 
 MINORS: list[str] = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
@@ -321,6 +321,33 @@ def test_a_second_run_changes_nothing(newest: Staged) -> None:
     assert snapshot(newest.tree) == before
 
 
+@pytest.mark.parametrize("minor", ["3.8", "3.13"])
+def test_library_of_an_older_macos_build_learns_where_it_is(minor: str, builds: Builds, tmp_path: Path) -> None:
+    """In a tree for this machine, as the finisher looks at files and not at the system."""
+    newest = Staged(builds(minor), tmp_path)
+    true, false = newest.tree / "lib/libpython3.13.dylib", newest.tree / "lib/libpython3.13t.dylib"
+    true.write_bytes(machos.library("/install/lib/libpython3.13.dylib", padding=4096))
+    false.write_bytes(machos.library("/install/lib/libpython3.13t.dylib", padding=0))
+    (newest.tree / "lib/libpython3.dylib").symlink_to(true.name)
+    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    before = false.read_bytes()
+    assert newest.run()["finished"] == "ok"
+    assert f"{newest.final}/lib/libpython3.13.dylib\0".encode() in true.read_bytes()
+    assert false.read_bytes() == before
+    assert (newest.tree / finish.LIST).read_text() == list_of(newest.tree)
+    [unpatched] = json.loads((newest.tree / finish.RECEIPT).read_text())["unpatched"]
+    assert unpatched.startswith("lib/libpython3.13t.dylib keeps the install name that it was built with: its header has 0 bytes")
+
+
+def test_library_is_left_alone_where_paths_are_not_to_be_patched(newest: Staged) -> None:
+    library = newest.tree / "lib/libpython3.13.dylib"
+    library.write_bytes(machos.library("/install/lib/libpython3.13.dylib"))
+    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    before = library.read_bytes()
+    assert newest.run(patch_sysconfig="0")["finished"] == "ok"
+    assert library.read_bytes() == before
+
+
 # What goes wrong
 
 
@@ -552,8 +579,15 @@ def test_list_reads_back() -> None:
     assert finish.parse_list(finish.format_list(entries)) == entries
 
 
+def test_a_build_without_such_libraries_loads_nothing_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finish, "sent", pytest.fail)
+    (tmp_path / "libpython3.13.so.1.0").touch()
+    assert finish.patch_libraries(str(tmp_path), PREFIX) == ([], [])
+
+
 def test_imports_nothing_heavy() -> None:
     """What the top of the file imports is compiled on each host that has just unpacked a build."""
     tree = ast.parse(Path(finish.__file__).read_text())
     names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    assert names == {"errno", "os", "re", "stat", "sys", "time"}
+    names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert names == {"__future__", "errno", "itertools", "os", "stat", "sys", "time"}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import cache, store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds
@@ -612,18 +612,32 @@ def test_what_is_there_needs_no_heavy_import(tmp_path: Path, root: Path) -> None
     assert done.stdout == f"{made.sha256}\n[]\n"
 
 
-def test_memory(tmp_path: Path, root: Path) -> None:
-    """A payload is made in less than 60 MB above the interpreter, download included."""
-    noise = os.urandom(8 << 20)
-    archive = gzip.compress(tar([*tree(), *(Entry(f"python/lib/noise-{n}", noise) for n in range(2))]), 1)
+def widely_packed(data: bytes) -> bytes:
+    """With the window that upstream's full archives have, which takes 128 MB to read."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=27, write_content_size=0)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return compressor.compress(data) + compressor.flush()
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "files"), [(NAME, gz, 1), (FULL_NAME, widely_packed, 8)], ids=["install_only", "full"]
+)
+def test_memory(root: Path, name: str, pack: Callable[[bytes], bytes], files: int) -> None:
+    """A payload is made in less than 100 MB above the interpreter, download included, of what can't be packed smaller."""
+    noise = os.urandom(20 << 20)
+    top = "python/install" if name == FULL_NAME else "python"
+    archive = pack(tar([*tree(top), *(Entry(f"{top}/lib/noise-{n}", noise) for n in range(files))]))
+    path = f"/pbs/{TAG}/{name.replace('+', '%2B')}"
     script = (
         "import resource\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         + WORKER
         + "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    with serve({PATH: [Answer(body=archive)]}) as server:
+    with serve({path: [Answer(body=archive)]}) as server:
         digest = hashlib.sha256(archive).hexdigest()
-        command = [sys.executable, "-c", script, str(root), server.url("/pbs"), NAME, digest]
+        # A process begins with the peak of the one that started it, which here has held the archive; a shell's is small.
+        shell = ["sh", "-c", '"$@"; exit $?', "sh"]
+        command = [*shell, sys.executable, "-c", script, str(root), server.url("/pbs"), name, digest]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     factor = 1 / 1024 if sys.platform == "darwin" else 1
-    assert int(done.stdout.splitlines()[-1]) * factor < 60 * 1024
+    assert int(done.stdout.splitlines()[-1]) * factor < 100 * 1024

@@ -127,7 +127,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
             case "begin", [name]:
                 pass
-            case "pushed", [path, _sha256, form, need_kb]:
+            case "pushed", [path, _sha256, form, need_kb, _half]:
                 assert path in uploads
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0

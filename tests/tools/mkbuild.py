@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import calendar
-import fcntl
 import functools
 import gzip
 import hashlib
@@ -49,6 +48,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import FileLock
 
 ARCHIVER = "/tools/llvm/bin/llvm-ar"
 SYSTEM = ("/usr", "/usr/local")
@@ -599,9 +600,7 @@ def verify(archive: Path, minor: str, version: str) -> None:
 
 def record(folder: Path, name: str, digest: str) -> None:
     """Puts `name` into the folder's SHA256SUMS, in place of an older line; several may do so at once."""
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / ".SHA256SUMS.lock"):
         sums = folder / "SHA256SUMS"
         lines = sums.read_text().splitlines() if sums.is_file() else []
         entries = {line.split(maxsplit=1)[1]: line for line in lines if line.strip()}
@@ -609,8 +608,6 @@ def record(folder: Path, name: str, digest: str) -> None:
         fresh = folder / ".SHA256SUMS.new"
         fresh.write_text("".join(f"{entries[key]}\n" for key in sorted(entries)))
         fresh.replace(sums)
-    finally:
-        os.close(lock)
 
 
 def pack(

@@ -4,12 +4,12 @@
 """Checks an archive's checksum and members, and packs what a host unpacks from it. Never unpacks anything to
 disk, never holds an archive in memory, never touches the network.
 
-Theory of operation. An archive is read twice, as a stream. The first pass (``inspect``) checks every member
-and hashes every file; the second (``pack``) writes the payload, which starts with the list of those hashes.
-Both hash the archive itself as they go, so what is packed is what was checked.
+Theory of operation. An archive is read once, as a stream. Every member is checked, hashed and packed anew, with
+a header that every tar reads alike; the list of those hashes comes last. The archive itself is hashed on the
+way, so what is packed is what was checked. What has been written is worth nothing until ``pack`` has returned.
 
-An archive is sent as it is only where every tar sees in it what was checked (``portable``); else it is packed
-anew, with headers that every tar reads alike.
+A payload is one stream to whoever reads it whole. In its middle a new stream of the packer's begins, at a whole
+number of blocks, so that a host with more than one processor can unpack its halves at the same time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from .errors import ContentError, TransportError
-from .tarstream import BLOCK, CHUNK, ZEROS, Kind, Member, TarStream
+from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
+from .unzstd import UnzstdError, unpacked
 
 Compression = Literal["zst", "gz"]
 
@@ -39,7 +40,7 @@ LISTING = f"{OURS}/files.sha256"
 LONGEST_NAME = 4096
 MOST_HOPS = 40
 
-# Full archives are packed with windows of up to this size, which whoever reads them has to hold.
+# Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
 FILE_SYSTEM_BLOCK = 4096
 
@@ -53,6 +54,9 @@ ZSTD_THREADS = 2
 # Against level 6, level 4 takes 0.5 of the time and makes 1.04 of the size.
 GZIP_LEVEL = 4
 
+# Bytes; a payload's second half begins at a multiple of it. As `dd` reads them on a host.
+HALVES_BLOCK = 1 << 16
+
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _TAR_TYPES = {
@@ -64,22 +68,19 @@ _TAR_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the first pass found.
+class Packed:
+    """What was found in an archive, and where its payload can be divided.
 
     :param sha256: of the archive
-    :param listing: the list of files: lines ``HEX  path``, path relative to the tree, sorted by path as bytes
     :param unpacked: about the bytes that the tree and the list take on a file system with blocks of 4 KiB
     :param files: files and links in the tree, without the list
-    :param portable: every host's tar sees in the archive what was checked
+    :param half: where the payload's second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
     sha256: str
-    tree: str
-    listing: bytes
     unpacked: int
     files: int
-    portable: bool
+    half: int
 
 
 def checksum(path: Path) -> str:
@@ -93,82 +94,81 @@ def tree_of(flavor: str) -> str:
     return FULL_TREE if flavor == "full" else INSTALL_ONLY_TREE
 
 
-def inspect(path: Path, tree: str = INSTALL_ONLY_TREE) -> Inspection:
-    """First pass: check every member below ``tree``, hash every file.
+def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+    """Write what a host unpacks of the archive at ``path``: what is below ``tree``, and last the list of its files, lines
+    ``HEX  path`` sorted by path as bytes. The same archive gives the same bytes.
 
     :raises ContentError: naming the member that must not be there, or how the archive is broken
     :raises TransportError: a .tar.zst, and this controller has no zstandard
     """
     found = _Tree(path.name, tree)
+    payload = Halves(out, compression)
     with _opened(path) as (tar, archive):
         for member in tar:
             rest = found.below(member)
             if rest is None:
                 continue
-            digest = hashlib.sha256()
-            for chunk in tar.data():
-                digest.update(chunk)
-            found.add(rest, member, digest.digest())
+            if found.files and not payload.half and 2 * archive.file.tell() >= tar.size:
+                payload.divide()
+                found.divide()
+            found.add(rest, member)
+            payload.write(_normalised(rest, member, tree))
+            if member.kind == "file":
+                digest = hashlib.sha256()
+                for chunk in tar.data():
+                    digest.update(chunk)
+                    payload.write(chunk)
+                payload.write(bytes(-member.size % BLOCK))
+                found.entries[rest] = digest.digest()
         sha256 = archive.digest.hexdigest()
-    listing = found.listing()
     if not found.files:
         raise ContentError(
             f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone"
         )
-    return Inspection(
-        sha256, tree, listing, found.unpacked + _on_disk(len(listing)), found.files, found.portable
-    )
+    listing = found.listing()
+    payload.write(_entry_of_listing(listing))
+    payload.write(2 * ZEROS)
+    payload.end()
+    half = payload.half if found.divisible else 0
+    return Packed(sha256, found.unpacked + _on_disk(len(listing)), found.files, half)
 
 
-def pack(path: Path, inspection: Inspection, out: BinaryIO, compression: Compression) -> None:
-    """Second pass: write the payload of an inspected archive to ``out``. The same archive gives the same
-    bytes.
+class Halves:
+    """A payload as it is written: a stream of the packer's, and from ``divide`` on, at the block ``half``, a second one."""
 
-    :raises ContentError: the archive is not the one that was inspected
-    """
-    with path.open("rb") as file:
-        as_it_is = (
-            compression == "gz"
-            and inspection.portable
-            and inspection.tree == INSTALL_ONLY_TREE
-            and file.read(2) == GZIP_MAGIC
-        )
-    sha256 = _prepend(path, inspection, out) if as_it_is else _repack(path, inspection, out, compression)
-    if sha256 != inspection.sha256:
-        raise ContentError(
-            f"the archive {path.name} changed while it was being packed: run again when nobody writes to it"
-        )
+    def __init__(self, out: BinaryIO, compression: Compression) -> None:
+        self.out = out
+        self.compression = compression
+        self.compressor = _compressor(compression)
+        self.size = 0
+        self.half = 0
 
+    def write(self, data: bytes) -> None:
+        self._put(self.compressor.compress(data))
 
-def _prepend(path: Path, inspection: Inspection, out: BinaryIO) -> str:
-    """The list as a gzip member of its own, then the archive's bytes: gzip readers see one stream, and so one
-    tar."""
-    compressor = _compressor("gz")
-    out.write(compressor.compress(_entry_of_listing(inspection)) + compressor.flush())
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-    return digest.hexdigest()
+    def divide(self) -> None:
+        self.end()
+        self._put(_padding(-self.size % HALVES_BLOCK, self.compression))
+        self.half = self.size // HALVES_BLOCK
+        self.compressor = _compressor(self.compression)
+
+    def end(self) -> None:
+        self._put(self.compressor.flush())
+
+    def _put(self, packed: bytes) -> None:
+        self.size += len(packed)
+        self.out.write(packed)
 
 
-def _repack(path: Path, inspection: Inspection, out: BinaryIO, compression: Compression) -> str:
-    compressor = _compressor(compression)
-    found = _Tree(path.name, inspection.tree)
-    out.write(compressor.compress(_entry_of_listing(inspection)))
-    with _opened(path) as (tar, archive):
-        for member in tar:
-            rest = found.below(member)
-            if rest is None:
-                continue
-            out.write(compressor.compress(_normalised(rest, member, inspection.tree)))
-            for chunk in tar.data():
-                out.write(compressor.compress(chunk))
-            out.write(compressor.compress(bytes(-member.size % BLOCK)))
-        sha256 = archive.digest.hexdigest()
-    out.write(compressor.compress(2 * ZEROS) + compressor.flush())
-    return sha256
+def _padding(size: int, compression: Compression) -> bytes:
+    """So many bytes, and a block more where they are too few, of which an unpacker makes nothing: a skippable frame, or an empty
+    gzip member with a comment. Of other fields busybox takes only short ones."""
+    head, tail = (b"\x1f\x8b\x08\x10" + bytes(5) + b"\xff", b"\0\x03" + bytes(9)) if compression == "gz" else (bytes(8), b"")
+    fill = size - len(head) - len(tail)
+    fill += HALVES_BLOCK if fill < 0 else 0
+    if compression == "zst":
+        head = b"\x50\x2a\x4d\x18" + fill.to_bytes(4, "little")
+    return head + b" " * fill + tail
 
 
 def _compressor(compression: Compression) -> Any:
@@ -196,10 +196,10 @@ def require_zstandard() -> Any:
     return zstandard
 
 
-def _entry_of_listing(inspection: Inspection) -> bytes:
+def _entry_of_listing(listing: bytes) -> bytes:
     info = _info(LISTING, "file", 0o644, 0)
-    info.size = len(inspection.listing)
-    return _header(info) + inspection.listing + bytes(-info.size % BLOCK)
+    info.size = len(listing)
+    return _header(info) + listing + bytes(-info.size % BLOCK)
 
 
 def _normalised(rest: str, member: Member, tree: str) -> bytes:
@@ -298,10 +298,9 @@ def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
             unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
             yield TarStream(path.name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
         elif magic == ZSTD_MAGIC:
-            zstandard = require_zstandard()
-            decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
-            stream = decompressor.stream_reader(archive, read_size=CHUNK, read_across_frames=True)
-            yield TarStream(path.name, size, stream.read, (zstandard.ZstdError,)), archive
+            require_zstandard()
+            with unpacked(archive, WINDOW) as read:
+                yield TarStream(path.name, size, read, (UnzstdError,)), archive
         else:
             raise ContentError(
                 f"the archive {path.name} is neither gzip nor zstd: take it from upstream again"
@@ -318,7 +317,8 @@ class _Tree:
         self.entries: dict[str, _Entry] = {"": _IMPLIED}
         self.unpacked = 0
         self.files = 0
-        self.portable = True
+        self.first_half: frozenset[str] = frozenset()
+        self.divisible = True
 
     def refuse(self, name: str, why: str) -> ContentError:
         return ContentError(
@@ -335,7 +335,8 @@ class _Tree:
             return ""
         return member.name.removeprefix(f"{self.tree}/") if member.name.startswith(f"{self.tree}/") else None
 
-    def add(self, rest: str, member: Member, digest: bytes) -> None:
+    def add(self, rest: str, member: Member) -> None:
+        """A file's digest is given to ``entries`` afterwards."""
         if member.mode & 0o6000:
             raise self.refuse(member.name, "has a set-uid or set-gid bit")
         if rest.partition("/")[0] == OURS:
@@ -345,10 +346,13 @@ class _Tree:
             self.entries[rest] = _NAMED
             self.unpacked += FILE_SYSTEM_BLOCK
         else:
-            self.entries[rest] = self._content(rest, member, digest)
+            self.entries[rest] = self._content(rest, member)
             self.files += 1
             self.unpacked += _on_disk(member.size)
-        self.portable = self.portable and member.portable
+
+    def divide(self) -> None:
+        """What comes now is unpacked beside what has come, not after it."""
+        self.first_half = frozenset(self.entries)
 
     def _place(self, rest: str, member: Member) -> None:
         parent = rest
@@ -367,20 +371,22 @@ class _Tree:
             member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice"
         )
 
-    def _content(self, rest: str, member: Member, digest: bytes) -> _Entry:
+    def _content(self, rest: str, member: Member) -> _Entry:
         if member.kind == "file":
-            return digest
+            return b""
         if member.kind == "symlink":
             wrong = check_target(rest, member.link)
             if wrong:
                 raise self.refuse(member.name, wrong)
             return member.link
         inside = member.link.startswith(f"{self.tree}/")
-        first = self.entries.get(member.link.removeprefix(f"{self.tree}/")) if inside else None
+        other = member.link.removeprefix(f"{self.tree}/")
+        first = self.entries.get(other) if inside else None
         if not isinstance(first, bytes):
             raise self.refuse(
                 member.name, f"is a hard link to {member.link!r}, which is no file of the tree before it"
             )
+        self.divisible = self.divisible and other not in self.first_half
         return first
 
     def listing(self) -> bytes:

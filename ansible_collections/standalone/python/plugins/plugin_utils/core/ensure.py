@@ -214,4 +214,5 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
             step="plan",
         )
     path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
-    return render.Pushed(path, payload.sha256, payload.compression, need_kb, supply.shown_url(build), supply.sha256(build))
+    shown, sha256 = supply.shown_url(build), supply.sha256(build)
+    return render.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half)

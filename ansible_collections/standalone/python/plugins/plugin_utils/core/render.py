@@ -24,6 +24,7 @@ from .step import Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("agents")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
+_TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
 """Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
@@ -33,7 +34,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, and the kilobytes that unpacking it needs."""
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes that unpacking it needs, and
+    where its second half begins (in blocks of 64 KiB; 0: it has none)."""
 
     path: str
     sha256: str
@@ -41,6 +43,7 @@ class Pushed:
     need_kb: int
     url: str
     archive_sha256: str
+    half: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,20 @@ def _apply() -> str:
 
 
 @cache
-def _finisher() -> str:
-    return (_AGENTS / "finish.py").read_text(encoding="utf-8")
+def _module(name: str) -> str:
+    return (_AGENTS / name).read_text(encoding="utf-8")
+
+
+def _finisher(plan: Plan) -> list[str]:
+    """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
+    names = ["finish.py"] if plan.installs else []
+    names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
+    return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{_module(name)}END OF {name}" for name in names]
+
+
+def _has_false_install_name(install: Install) -> bool:
+    """Whether libpython has that of the machine it was built on. Source: upstream's change 914, which made it ``@rpath/...``."""
+    return install.build.triple.endswith("-apple-darwin") and install.build.release < _TRUE_INSTALL_NAMES
 
 
 def _assignments(values: Mapping[str, str]) -> str:
@@ -133,7 +148,7 @@ def application(
         + _OBSERVE
         + _MORE
         + _apply()
-        + _function("finisher", [f"cat <<'END OF finish.py'\n{_finisher()}END OF finish.py"] if plan.installs else [])
+        + _function("finisher", _finisher(plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(plan))
         + "apply </dev/null\n"
@@ -157,7 +172,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
         if isinstance(delivery, Pushed):
-            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb))
+            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb), str(delivery.half))
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
         yield _call("finish", *_finish_arguments(desired, install, delivery))

@@ -12,6 +12,7 @@ its name before it is complete.
         <file name>        the archive, where it was downloaded; one in a local folder is read where it is
         payload.tar.zst    what a host unpacks, or payload.tar.gz; and about it payload.tar.zst.json
         lock               held by the one process that works in the folder
+    <root>/unzstd/lock     held by the one process that reads a .tar.zst
     <root>/texts/          SHA256SUMS files and catalogues, by a hash of their addresses
 """
 
@@ -46,17 +47,18 @@ LARGEST_TEXT = 64 << 20
 TEXT_AGE = 300.0
 
 # Of how payloads are made: a payload made in another way is made anew.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A tar for a host: one tree ``python/``, whose first member is the list of its files (see ``archive``).
+    """A tar for a host: one tree ``python/``, whose last member is the list of its files (see ``archive``).
 
     :param sha256: of the file at ``path``, 64 hexadecimal digits
     :param size: of that file, in bytes
     :param unpacked: about the bytes that it takes on a file system with blocks of 4 KiB
     :param files: files and links in it, without the list
+    :param half: where its second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Payload:
     size: int
     unpacked: int
     files: int
+    half: int = 0
 
 
 class Store:
@@ -251,17 +254,24 @@ class Store:
         if build.filename.endswith(".tar.zst"):
             archive.require_zstandard()
         original = self._original(folder, build, source, digest)
-        inspection = archive.inspect(original, archive.tree_of(build.flavor))
-        if inspection.sha256 != digest:
-            raise _differs(original, digest, inspection.sha256)
         path = folder / f"payload.tar.{compression}"
-        with written(path) as out:
-            archive.pack(original, inspection, cast(BinaryIO, out), compression)
+        with self._turn(build), written(path) as out:
+            packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
+            if packed.sha256 != digest:
+                raise _differs(original, digest, packed.sha256)
         payload = Payload(
-            path, out.digest.hexdigest(), compression, out.size, inspection.unpacked, inspection.files
+            path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.half
         )
         _record(payload, digest)
         return payload
+
+    def _turn(self, build: Build) -> contextlib.AbstractContextManager[object]:
+        """A .tar.zst takes much memory to read: one at a time on a controller, however many hosts it works on."""
+        if not build.filename.endswith(".tar.zst"):
+            return contextlib.nullcontext()
+        folder = self.root / "unzstd"
+        folder.mkdir(exist_ok=True)
+        return alone(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
         """A build's archive, verified."""
@@ -399,6 +409,7 @@ def _record(payload: Payload, original: str) -> None:
         "sha256": payload.sha256,
         "unpacked": payload.unpacked,
         "files": payload.files,
+        "half": payload.half,
     }
     with written(_about(payload.path)) as out:
         out.write(json.dumps(about).encode())
@@ -413,7 +424,9 @@ def _recorded(
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
         now = stamp(path)
-        payload = Payload(path, about["sha256"], compression, now[0], about["unpacked"], about["files"])
+        payload = Payload(
+            path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["half"]
+        )
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None

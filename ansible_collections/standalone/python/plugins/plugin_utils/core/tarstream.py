@@ -50,10 +50,8 @@ _REFUSED_KINDS = {
     tarfile.CONTTYPE: "is a contiguous file",
     tarfile.GNUTYPE_SPARSE: "is a sparse file",
 }
-# pax keys by what they mean here: a name, nothing for us (and for no host either), or another file than the
-# header says.
+# pax keys by what they mean here: a name, or another file than the header says. Others mean nothing for a build.
 _PAX_NAMES = {"path": "name", "linkpath": "link"}
-_PAX_IGNORED = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"})
 _PAX_REFUSED = ("size", "GNU.sparse.", "hdrcharset")
 
 
@@ -62,8 +60,6 @@ class Member:
     """A member as its header and the headers before it describe it.
 
     :param name: without a slash at its end
-    :param portable: False where busybox would see another name, or a host would set attributes that are no
-        business of a build's
     """
 
     name: str
@@ -72,7 +68,6 @@ class Member:
     mtime: int
     size: int
     link: str
-    portable: bool
 
 
 class TarStream:
@@ -103,7 +98,6 @@ class TarStream:
     def __iter__(self) -> Iterator[Member]:
         count = 0
         said: dict[str, str] = {}
-        portable = True
         while True:
             for _unused in self.data():
                 pass
@@ -118,14 +112,13 @@ class TarStream:
                 key = "name" if info.type == tarfile.GNUTYPE_LONGNAME else "link"
                 self._say(said, {key: self._long(info).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")})
             elif info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
-                names, known = self._pax(self._long(info))
+                names = self._pax(self._long(info))
                 if names and info.type == tarfile.XGLTYPE:
                     raise self.refuse("has one name for all of its members")
                 self._say(said, names)
-                portable = portable and known and not names
             else:
-                yield self._member(info, block, said, portable)
-                said, portable = {}, True
+                yield self._member(info, block, said)
+                said = {}
         if said:
             raise self.refuse("ends with a name for a member that does not come")
         self._end()
@@ -164,7 +157,7 @@ class TarStream:
             raise self.refuse(f"has a member of {info.size} bytes, {info.name!a}")
         return info
 
-    def _member(self, info: tarfile.TarInfo, block: bytes, said: dict[str, str], portable: bool) -> Member:
+    def _member(self, info: tarfile.TarInfo, block: bytes, said: dict[str, str]) -> Member:
         name = said.get("name", info.name)
         kind = _KINDS.get(block[156:157])
         if kind is None:
@@ -179,9 +172,7 @@ class TarStream:
         self.left, self.padding = info.size, -info.size % BLOCK
         mtime = min(max(0, int(info.mtime)), 8**11 - 1)
         name = name[:-1] if slash and said.get("name") else name
-        return Member(
-            name, kind, info.mode & 0o7777, mtime, info.size, said.get("link", info.linkname), portable
-        )
+        return Member(name, kind, info.mode & 0o7777, mtime, info.size, said.get("link", info.linkname))
 
     def _long(self, info: tarfile.TarInfo) -> bytes:
         if info.size > LONGEST_HEADER:
@@ -190,11 +181,9 @@ class TarStream:
         self._take(-info.size % BLOCK)
         return data
 
-    def _pax(self, data: bytes) -> tuple[dict[str, str], bool]:
-        """The names that a pax header gives (records ``LENGTH KEY=VALUE\\n``), and whether it says nothing
-        else of weight."""
+    def _pax(self, data: bytes) -> dict[str, str]:
+        """The names that a pax header gives (records ``LENGTH KEY=VALUE\\n``)."""
         names: dict[str, str] = {}
-        known = True
         while data:
             length = data.split(b" ", 1)[0]
             size = int(length) if length.isdigit() and len(length) < 6 else 0
@@ -207,9 +196,8 @@ class TarStream:
                 raise self.refuse(f"has a pax header with {key!r}, which makes another file of a member")
             if key in _PAX_NAMES:
                 self._say(names, {_PAX_NAMES[key]: value[:-1]})
-            known = known and key in _PAX_IGNORED
             data = data[size:]
-        return names, known
+        return names
 
     def _take(self, size: int) -> bytes:
         """Exactly so many bytes."""

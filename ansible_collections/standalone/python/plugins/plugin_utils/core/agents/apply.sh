@@ -5,7 +5,7 @@
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
 # Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here).
-# The renderer adds the functions finisher (prints finish.py), prepare and commit (this plan's steps).
+# The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 
 staging=
@@ -145,7 +145,7 @@ begin() { # NAME: an empty place for a build that is being made
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher >"$staging/finish.py"; }; } 2>&1) || {
+  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
     fail_if_full "$said"
     fail io "$said"
   }
@@ -157,15 +157,27 @@ space() { # KILOBYTES NEEDED
   [ -z "$free" ] || [ ${#free} -gt ${#1} ] || { [ ${#free} -eq ${#1} ] && [ "$free" -ge "$1" ]; } || fail space "$1 $free"
 }
 
-unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
-  set -- "$1" "${3-}" "$2"
-  case $3 in
+unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where its second half begins, in blocks of 64 KiB
+  if [ "${4:-0}" = 0 ]; then
+    unpack_stream "$2" "${3-}" <"$1"
+    return
+  fi
+  # Each half is whole tar members of its own packed stream; neither needs what the other brings but folders, which tar makes.
+  dd if="$1" bs=65536 count="$4" 2>/dev/null | unpack_stream "$2" &
+  first_half=$!
+  dd if="$1" bs=65536 skip="$4" 2>/dev/null | unpack_stream "$2"
+  second_half=$?
+  wait "$first_half" && [ $second_half = 0 ]
+}
+
+unpack_stream() { # FORM(zst|gz) [MEMBER]: standard input, into the build's place; what went wrong is in its file err
+  case $1 in
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
   # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape. Its 10 KiB at a time from a pipe
   # cost a quarter of its time, against 64 KiB; other tars don't know the variable, and busybox' not the option.
-  { "$packer" -dcq "$1" 2>>"$here/err" || : >"$here/broken"; } |
+  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
     (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
 }
 
@@ -176,12 +188,12 @@ archive_sha256() { # FILE -> its sum, perhaps with more after it
 
 # The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
 # disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER]
+unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
   step="unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  unpack "$1" "$3" "${4-}" &
+  unpack "$1" "$3" "${4-}" "${5-}" &
   unpacker=$!
   found=$(archive_sha256 "$1")
   wait "$unpacker"
@@ -195,9 +207,9 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER]
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES: an archive that the controller sent, holding one tree, python/
+pushed() { # FILE SHA256 FORM KILOBYTES HALF: an archive that the controller sent, holding one tree, python/
   space "$4"
-  unpack_checked "$1" "$2" "$3"
+  unpack_checked "$1" "$2" "$3" '' "$5"
   to_disk_meanwhile "$1"
 }
 
@@ -264,10 +276,19 @@ pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
   fail download "$errors"
 }
 
+# macOS marks what a browser has fetched, or a program that is itself marked, and asks a person before it starts such a thing. The
+# checksum has answered that question. As a rule nothing is marked, and only one file is looked at.
+unquarantine() {
+  have xattr && [ "$(uname -s)" = Darwin ] || return 0
+  xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
+  xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
+}
+
 finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
   step="finishing $name"
   # Not -x: where programs may not be started from this disk, the attempt says so.
   [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
+  unquarantine
   "$here/python/bin/python3" -I -B "$staging/finish.py" "tree=$here/python" "final=$root/$name" "name=$name" "$@" \
     >"$here/out" 2>"$here/err"
   code=$?

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import sys
 import time
+from itertools import groupby, zip_longest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ SCHEMA = 1
 MINOR = "%d.%d" % sys.version_info[:2]
 WINDOWS = os.name == "nt"
 
+VENV, PIP = ("python -m venv PATH", r"PATH\Scripts\pip") if WINDOWS else ("python3 -m venv PATH", "PATH/bin/pip")
 EXTERNALLY_MANAGED = """\
 [externally-managed]
 Error=This Python is kept by standalone-python and may be replaced at any time: what is
@@ -71,12 +72,12 @@ Error=This Python is kept by standalone-python and may be replaced at any time: 
 
  Make a virtual environment and install there:
 
-     python3 -m venv PATH
-     PATH/bin/pip install PACKAGE
+     {venv}
+     {pip} install PACKAGE
 
  Or use a tool that does so for you, such as pipx. To lift this for every build,
  declare externally_managed: false; for one command, pass --break-system-packages.
-"""
+""".format(venv=VENV, pip=PIP)
 
 
 class Failure(Exception):
@@ -144,12 +145,19 @@ def check_interpreter(tree: str, version: str) -> None:
         raise Failure("version", "promised was %s, but the interpreter reports %s" % (version, reported))
 
 
-def missing_modules(carried: Callable[[str], bool]) -> list[str]:
-    """Those of `MODULES` that this build lacks; any other that can't be imported is a failure."""
+def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
+    """Those of `MODULES` that this build lacks; any other that is not whole is a failure.
+
+    Its extension is loaded, for which a host can lack something. The rest of it are files that have only to be there: they came
+    with the archive, whose sum agreed, and to compile them would take four times as long.
+    """
     missing = []
     for name, extension in sorted(MODULES.items()):
         try:
-            __import__(name)
+            written = [library + "/" + name + end for end in (".py", "/__init__.py")]
+            if name != extension and not any(map(os.path.isfile, written)):
+                raise ModuleNotFoundError("No module named '%s'" % name, name=name)
+            __import__(extension)
         except Exception as error:
             lacking = isinstance(error, ModuleNotFoundError) and error.name in (name, extension)
             if not lacking or carried(extension):
@@ -161,7 +169,7 @@ def missing_modules(carried: Callable[[str], bool]) -> list[str]:
 def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
     """Starts `work` in a process of its own; call the result for what `work` gave or raised.
 
-    Half of this program's time is the compilation of the modules to be checked, which needs nothing else.
+    A third of this program's time is the loading of the extensions to be checked, which needs nothing else.
     """
     if not hasattr(os, "fork"):
         return work
@@ -195,14 +203,10 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
     """Whether the build has, or should have by its list, the extension module."""
     if extension in sys.builtin_module_names:
         return True
-    folder = (
-        os.path.join(os.path.dirname(os.path.dirname(library)), "DLLs")
-        if WINDOWS
-        else library + "/lib-dynload"
-    )
+    folder = at(os.path.dirname(library), "DLLs") if WINDOWS else library + "/lib-dynload"
     names = os.listdir(folder) if os.path.isdir(folder) else []
     here = any(name.startswith(extension + ".") for name in names)
-    return here or any(re.search(r"(lib-dynload|DLLs)/%s\." % extension, path) for path in listed)
+    return here or any("lib-dynload/%s." % extension in path or "DLLs/%s." % extension in path for path in listed)
 
 
 # Paths of the build machine
@@ -211,20 +215,12 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
 # (on macOS in a temporary folder that holds the two), and records all of it. Source: its page on quirks, and
 # reports to it and to the two projects that patch it after unpacking, uv and sysconfigpatcher.
 
-PREFIX = re.compile(r"(?:^|(?<=[\s'\"=,:;(!])|(?<=-[LIF]))/install(?=[/\s'\",:;)]|$)")
-_BUILD = r"(?:(?:/private)?/var/folders/[^/\s]+/[^/\s]+/T/[^/\s]+)?/(?:build|tools)(?=[/\s'\",:]|$)"
-FOREIGN_FLAG = re.compile(
-    r"(?:^|(?<=\s))(?:"
-    r"-isysroot(?:\s+|=)\S+"  # the SDK of the build machine; the host's compiler finds its own
-    r"|-(?:[ILF]|isystem|iquote|idirafter)\s+" + _BUILD + r"\S*"
-    r"|-[^\s/]*" + _BUILD + r"\S*"
-    r"|(?:DY)?LD_LIBRARY_PATH=" + _BUILD + r"\S*"
-    r"|-fdebug-default-version=\S+"  # only clang 9 and later knows it
-    r")(?:\s+|$)"
-)
-FOREIGN_PATH = re.compile(r"^" + _BUILD + r"\S*$")
-FOREIGN_TOOL = re.compile(r"^" + _BUILD + r"\S*/bin/([\w.+-]+)(?=\s|$)")
-COMPILER = re.compile(r"^(?:\S*/)?(?:[\w.]+-)*(?:clang|gcc|g|c|cc)(?:\+\+)?(?:-[\d.]+)?(?=\s|$)")
+# All this goes by words and not by patterns: to import `re` costs a third of what the whole program does.
+
+BUILT_FOR, BUILT_IN = "/install", ("/build", "/tools")
+QUOTES = "'\",:"
+FOLDER_FLAGS = ("-I", "-L", "-F", "-isystem", "-iquote", "-idirafter")
+COMPILER_NAMES = ("clang", "gcc", "g", "c", "cc")
 CC, CXX = "cc", "c++"
 COMPILERS = {
     "CC": CC,
@@ -249,24 +245,89 @@ RECORDS = frozenset(["CONFIG_ARGS"])
 
 
 def patch_prefix(text: str, prefix: str) -> str:
-    return PREFIX.sub(lambda match: prefix, text)
+    """`prefix` for every ``/install`` with which a path begins, also one behind ``-L``, ``-I`` or ``-F``."""
+    parts = []
+    done, at = 0, text.find(BUILT_FOR)
+    while at >= 0:
+        end = at + len(BUILT_FOR)
+        before, after = text[:at][-1:], text[end : end + 1]
+        begins = not before.strip() or before in QUOTES + "=;(!" or text[:at][-2:] in FOLDER_FLAGS
+        if begins and (not after.strip() or after in QUOTES + "/;)"):
+            parts += [text[done:at], prefix]
+            done = end
+        at = text.find(BUILT_FOR, end)
+    return "".join(parts) + text[done:]
+
+
+def is_foreign(path: str) -> bool:
+    """Whether it is in a folder of the build machine; on macOS these two are in a temporary one."""
+    parts = path.split("/", 7) if not path.startswith("/private/") else path[len("/private") :].split("/", 7)
+    if parts[:3] == ["", "var", "folders"] and parts[5:6] == ["T"] and len(parts) == 8:
+        path = "/" + parts[7]
+    return any(path.startswith(top) and path[len(top) :][:1] in ("", "/", *QUOTES) for top in BUILT_IN)
+
+
+def is_foreign_flag(word: str) -> bool:
+    """Whether only the build machine or its compiler could make use of it."""
+    name, _equals, value = word.partition("=")
+    if name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
+        return is_foreign(value)
+    if name in ("-isysroot", "-fdebug-default-version"):
+        return bool(value)  # the SDK, where the host's compiler has its own; and what only clang 9 and later knows
+    return word.startswith("-") and is_foreign(word[word.find("/") :])
+
+
+def without_foreign_flags(text: str) -> str:
+    """The flags, some of which are two words, go with the white space behind them."""
+    runs = ["".join(run) for _space, run in groupby(text, str.isspace)]
+    if text[:1].isspace():
+        runs.insert(0, "")
+    words, kept = list(zip_longest(runs[::2], runs[1::2], fillvalue="")), []
+    while words:
+        word, space = words.pop(0)
+        if words and (word == "-isysroot" or (word in FOLDER_FLAGS and is_foreign(words[0][0]))):
+            words.pop(0)
+        elif not is_foreign_flag(word):
+            kept.append(word + space)
+    return "".join(kept)
+
+
+def is_plain(name: str) -> bool:
+    return name[:1] != "-" and all(char.isalnum() or char in "_.+-" for char in name)
+
+
+def program(word: str) -> str:
+    """What a program is, whatever folder, target and version are in its name: the gcc of ``bin/x86_64-linux-gnu-gcc-12``."""
+    name = word.rpartition("/")[2]
+    stem, dash, version = name.rpartition("-")
+    if dash and not version.strip("0123456789."):
+        name = stem
+    return (name[:-2] if name.endswith("++") else name).rpartition("-")[2] if is_plain(name) else ""
+
+
+def program_here(variable: str, word: str) -> str:
+    """The host's own program for the one that the build machine had for a variable; '' where it had none."""
+    if variable in COMPILERS:
+        return COMPILERS[variable] if program(word) in COMPILER_NAMES else ""
+    if variable in TOOLS:
+        return TOOLS[variable] if program(word) == TOOLS[variable] else ""
+    name = word.rpartition("/bin/")[2] if is_foreign(word) else ""
+    return name if is_plain(name) else ""
 
 
 def patch_value(name: str, value: str, prefix: str) -> str:
     """A variable of the build as it must be on a host where the build lies in `prefix`."""
     if "/" not in value and "-fdebug" not in value and name not in COMPILERS:
-        return value  # most of them: a thousand values take 1 ms this way, and 10 through the patterns
+        return value  # most of them
     if name in RECORDS:
         return patch_prefix(value, prefix)
-    if name in COMPILERS:
-        value = COMPILER.sub(COMPILERS[name], value)
-    elif name in TOOLS:
-        value = re.sub(r"^(?:\S*/)?(?:[\w.]+-)*%s(?=\s|$)" % TOOLS[name], TOOLS[name], value)
-    else:
-        value = FOREIGN_TOOL.sub(r"\1", value)
-    if FOREIGN_PATH.match(value):
+    first = (value.split(None, 1) or [""])[0]
+    here = program_here(name, first) if value.startswith(first) else ""
+    if here:
+        value = here + value[len(first) :]
+    if value.split() == [value] and is_foreign(value):
         return ""
-    kept = FOREIGN_FLAG.sub("", value)
+    kept = without_foreign_flags(value)
     return patch_prefix(kept if kept == value else kept.rstrip(), prefix)
 
 
@@ -335,19 +396,17 @@ def patch_json_text(text: str, prefix: str) -> str:
     return json.dumps(walk("", content), indent=2, sort_keys=True) + "\n"
 
 
-ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.]*)([ \t]*[=:][ \t]*)([^=\s].*)$")
-
-
 def patch_lines_text(text: str, prefix: str) -> str:
     """A Makefile or a pkg-config file with true values in its assignments, and the prefix true everywhere."""
 
     def line_of(line: str) -> str:
         if "/" not in line and not line.startswith(NAMED):
             return line
-        match = ASSIGNMENT.match(line)
-        if not match:
+        before = line.replace(":", "=").partition("=")[0]
+        name, value = before.rstrip(" \t"), line[len(before) + 1 :].lstrip(" \t")
+        if not name.replace(".", "_").isidentifier() or not value.strip() or value.startswith("="):
             return patch_prefix(line, prefix)
-        return match[1] + match[2] + patch_value(match[1], match[3], prefix)
+        return line[: len(line) - len(value)] + patch_value(name, value, prefix)
 
     return "\n".join(map(line_of, text.split("\n")))
 
@@ -370,6 +429,18 @@ def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
             yield folder + "/" + name, patch_lines_text
 
 
+def at(folder: str, relative: str) -> str:
+    """A path of the list, in `folder`. Windows takes no ``/`` in a path that it is told to take as it is."""
+    return os.path.join(folder, *relative.split("/"))
+
+
+def as_it_is(path: str) -> str:
+    """On Windows, the path in the form that may be longer than 260 characters."""
+    if not WINDOWS or path.startswith("\\\\?\\"):
+        return path
+    return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+
 def write(path: str, text: str) -> None:
     """Replaces `path` by a new file, so that a hard link elsewhere in the tree keeps its content."""
     fresh = path + ".new"
@@ -377,7 +448,18 @@ def write(path: str, text: str) -> None:
         file.write(text)
     if os.path.lexists(path):
         os.chmod(fresh, stat.S_IMODE(os.lstat(path).st_mode))
-    os.replace(fresh, path)
+    patiently(lambda: os.replace(fresh, path))
+
+
+def patiently(work: Callable[[], object]) -> None:
+    """On Windows, again for two seconds: what looks through new files there (a virus scanner) holds them for a moment."""
+    for _attempt in range(20 if WINDOWS else 0):
+        try:
+            work()
+            return
+        except PermissionError:
+            time.sleep(0.1)
+    work()
 
 
 def patch_tree(library: str, prefix: str) -> list[str]:
@@ -399,6 +481,43 @@ def patch_tree(library: str, prefix: str) -> list[str]:
                 os.remove(cache + "/" + name)
                 changed.append(cache + "/" + name)
     return changed
+
+
+def sent(name: str) -> Any:
+    """The module that was sent beside this file, for some builds only; None where it wasn't.
+
+    By its path, as nothing else in this folder may be taken for a module, and -I looks into none.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    if not os.path.isfile(path):
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        return None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
+    """Makes the install name of macOS' libpython true for `prefix`: the paths that changed, and why others didn't."""
+    names = [name for name in sorted(os.listdir(folder)) if name.startswith("libpython") and name.endswith(".dylib")]
+    names = [name for name in names if not os.path.islink(folder + "/" + name)]
+    macho = sent("macho") if names else None
+    changed: list[str] = []
+    unchanged: list[str] = []
+    if macho is None:
+        return changed, unchanged
+    for name in names:
+        try:
+            if macho.make_true(folder + "/" + name, "%s/lib/%s" % (prefix, name)):
+                changed.append(folder + "/" + name)
+        except macho.Unchanged as reason:
+            unchanged.append("lib/%s keeps the install name that it was built with: %s" % (name, reason))
+    return changed, unchanged
 
 
 # Bytecode
@@ -429,20 +548,23 @@ def compile_share(tree: str, final: str, library: str, share: int) -> None:
     """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
     import importlib.util
     import py_compile
+    from functools import partial
 
     paths = sources(library)[share::SHARES]
     print("ready", flush=True)
     sys.stdin.readline()
     for path in paths:
+        compile_one = partial(
+            py_compile.compile,
+            path,
+            cfile=importlib.util.cache_from_source(path, optimization=""),
+            dfile=os.path.join(final, os.path.relpath(path, tree)),
+            doraise=True,
+            optimize=0,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
         try:
-            py_compile.compile(
-                path,
-                cfile=importlib.util.cache_from_source(path, optimization=""),
-                dfile=os.path.join(final, os.path.relpath(path, tree)),
-                doraise=True,
-                optimize=0,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+            patiently(compile_one)
         except py_compile.PyCompileError:
             continue
 
@@ -590,9 +712,9 @@ def digest_of(path: str) -> str:
 
 def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, str]:
     """Path -> sha256 of its content: for files, and for links that lead to a file inside the tree."""
-    found = {path: digest_of(os.path.join(tree, path)) for path in files}
+    found = {path: digest_of(at(tree, path)) for path in files}
     for path in links:
-        real = os.path.realpath(os.path.join(tree, path))
+        real = os.path.realpath(at(tree, path))
         if real.startswith(tree + os.sep) and os.path.isfile(real):
             aim = os.path.relpath(real, tree).replace(os.sep, "/")
             found[path] = found.get(aim) or digest_of(real)
@@ -607,7 +729,7 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
     here = {*walked.files, *walked.links}
     lost = sorted(entries.keys() - here - changed)
     # Where names that differ only in case are one file, the walk saw one, with the content of the last.
-    merged = [path for path in lost if os.path.lexists(os.path.join(tree, path))]
+    merged = [path for path in lost if os.path.lexists(at(tree, path))]
     gone = [path for path in lost if path not in merged]
     if gone:
         more = " and %d more" % (len(gone) - 1) if len(gone) > 1 else ""
@@ -629,7 +751,7 @@ def count_modules(tree: str) -> int:
         return sum(name[0] != "." and name != "__pycache__" for name in names)
 
     if WINDOWS:
-        return count(tree + "/Lib") + count(tree + "/DLLs")
+        return count(at(tree, "Lib")) + count(at(tree, "DLLs"))
     libraries = [tree + "/lib/" + name for name in os.listdir(tree + "/lib") if name.startswith("python3.")]
     return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
@@ -639,7 +761,7 @@ def executable_of(tree: str) -> str:
     flags = getattr(sys, "abiflags", "")
     names = ["bin/python" + MINOR, "bin/python" + MINOR + flags, "bin/python3", "python.exe"]
     for name in names:
-        if os.path.exists(os.path.join(tree, name)):
+        if os.path.exists(at(tree, name)):
             return name
     raise Failure("content", "the build has none of %s" % ", ".join(names))
 
@@ -650,7 +772,7 @@ def executable_of(tree: str) -> str:
 def json_text(value: object) -> str:
     """A text, number, bool or list of them as json.dumps writes it; importing that one costs 15 ms."""
     if isinstance(value, str):
-        escaped = re.sub(r'[\\"]', r"\\\g<0>", value).encode("utf-16-be", "surrogatepass")
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').encode("utf-16-be", "surrogatepass")
         units = [escaped[at] << 8 | escaped[at + 1] for at in range(0, len(escaped), 2)]
         short = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
         return '"%s"' % "".join(
@@ -676,10 +798,15 @@ def installed_at(environment: Mapping[str, str]) -> str:
 
 
 def synchronise(tree: str, receipt: str) -> None:
-    """Everything of the tree is on disk when this returns, as far as the system offers that."""
+    """Everything of the tree is on disk when this returns, as far as the system offers that.
+
+    On Windows only an administrator may ask for a whole volume. One by one would take many seconds, and leave out what
+    this interpreter runs from, so for other users only the receipt is, and Windows writes the rest when it pleases.
+    """
     if WINDOWS:
         with open(receipt, "r+b") as file:
             os.fsync(file.fileno())
+        flush_volume(tree)
         return
     folder = os.open(tree, os.O_RDONLY)
     try:
@@ -692,6 +819,16 @@ def synchronise(tree: str, receipt: str) -> None:
 
         with open(receipt, "rb") as file:
             fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)
+
+
+def flush_volume(tree: str) -> None:
+    """Source: Microsoft's page on FlushFileBuffers."""
+    drive = os.path.splitdrive(os.path.realpath(tree))[0].replace("\\\\?\\", "")
+    try:
+        with open("\\\\.\\" + drive, "r+b", buffering=0) as volume:
+            os.fsync(volume.fileno())
+    except OSError:
+        pass  # not an administrator, or no volume of this machine
 
 
 def sync_file_system(descriptor: int) -> bool:
@@ -719,23 +856,30 @@ def finish(job: Job) -> dict[str, object]:
     tree, final = os.path.realpath(job["tree"]), job["final"]
     check_interpreter(tree, job["version"])
     library = os.path.dirname(os.path.realpath(os.__file__))
+    if WINDOWS:
+        tree = as_it_is(tree)
+        library = at(tree, "Lib")
     access = Access(
         parse_mode(job["mode"]),
         identity(job["owner"], "pwd", "getpwnam", "pw_uid"),
         identity(job["group"], "grp", "getgrnam", "gr_gid"),
     )
 
-    list_path = os.path.join(tree, LIST)
+    list_path = at(tree, LIST)
     delivered = os.path.isfile(list_path)
     entries = {}
     if delivered:
         with open(list_path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             entries = parse_list(file.read())
-    modules = beside(lambda: missing_modules(lambda extension: carries(extension, library, entries)))
+    modules = beside(lambda: missing_modules(library, lambda extension: carries(extension, library, entries)))
 
-    changed = patch_tree(library, final) if job.switches["patch_sysconfig"] and not WINDOWS else []
+    changed: list[str] = []
+    unpatched: list[str] = []
+    if job.switches["patch_sysconfig"] and not WINDOWS:
+        changed, unpatched = patch_libraries(os.path.dirname(library), final)
+        changed += patch_tree(library, final)
     if job.switches["externally_managed"]:
-        changed.append(library + "/EXTERNALLY-MANAGED")
+        changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
     if job.switches["compile_bytecode"]:
         compile_tree(tree, final, library)
@@ -760,8 +904,9 @@ def finish(job: Job) -> dict[str, object]:
         files_sha256=digest_of(list_path),
         installed_at=installed_at(os.environ),
         missing=modules(),
+        unpatched=unpatched,
     )
-    receipt = os.path.join(tree, RECEIPT)
+    receipt = at(tree, RECEIPT)
     write(receipt, receipt_text(fields))
     for path in (list_path, receipt, os.path.join(tree, FOLDER), tree) if not WINDOWS else ():
         access.settle(path, os.lstat(path))
@@ -808,7 +953,9 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace")
+    # Windows' code page has no letters for many paths; who reads this there is told that it is UTF-8.
+    encoding = {"encoding": "utf-8"} if WINDOWS else {}
+    getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace", **encoding)
     status = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(status)  # what an interpreter clears up at its end takes 5 ms, and nobody needs it

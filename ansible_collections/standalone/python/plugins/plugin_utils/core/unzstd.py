@@ -1,0 +1,83 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads zstd in a process of its own. Full archives are packed with a window of 128 MB, which whoever reads them has to hold, and
+a controller has many workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol, cast
+
+from .tarstream import CHUNK
+
+_PROGRAM = f"""
+import sys, zstandard
+decompressor = zstandard.ZstdDecompressor(max_window_size=int(sys.argv[1]))
+reader = decompressor.stream_reader(sys.stdin.buffer, read_size={CHUNK}, read_across_frames=True)
+try:
+    while chunk := reader.read({CHUNK}):
+        sys.stdout.buffer.write(chunk)
+except zstandard.ZstdError as error:
+    sys.exit(str(error))
+"""
+
+
+class UnzstdError(Exception):
+    """What was read is not zstd, or needs a larger window."""
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@contextlib.contextmanager
+def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
+    """A function that gives up to so many unpacked bytes, and none only at the end, when all of ``packed`` has been read.
+
+    :param window: bytes of memory that it may take
+    :raises UnzstdError: from that function
+    """
+    # The same modules as here, wherever this process has been told to look for them.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = (sys.executable, "-B", "-c", _PROGRAM, str(window))
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        given, taken = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+        failed: list[OSError] = []
+        feeder = threading.Thread(target=_feed, args=(packed, given, failed), daemon=True)
+        feeder.start()
+
+        def read(size: int) -> bytes:
+            data = taken.read(size)
+            if size and not data:
+                feeder.join()
+                said = cast(BinaryIO, process.stderr).read().decode(errors="replace").strip().rpartition("\n")[2]
+                if failed:
+                    raise failed[0]
+                if process.wait():
+                    raise UnzstdError(said or f"its reader ended with exit code {process.returncode}")
+            return data
+
+        try:
+            yield read
+        finally:
+            process.kill()
+            feeder.join()
+
+
+def _feed(packed: Readable, given: BinaryIO, failed: list[OSError]) -> None:
+    try:
+        with given:
+            shutil.copyfileobj(packed, given, CHUNK)
+    except BrokenPipeError:
+        pass  # the reader has ended, and says why
+    except OSError as error:
+        failed.append(error)
