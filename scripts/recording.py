@@ -29,7 +29,7 @@ from tests.tools import mkbuild
 from tests.tools.hosts import Host, start, stop, unavailable
 
 PROJECT = Path(__file__).resolve().parent.parent
-NAME, WIDTH = "web1", 104
+NAME, WIDTH = "web1", 114
 COMMANDS = (
     f"ssh {NAME} python3 -V",
     "cat site.yml",
@@ -86,7 +86,7 @@ def prepare(folder: Path, host: Host) -> Mapping[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(PROJECT),
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_FORCE_COLOR": "1",
-        "COLUMNS": str(WIDTH - 24),
+        "COLUMNS": "80",
     }
 
 
