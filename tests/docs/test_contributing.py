@@ -63,7 +63,8 @@ def test_what_is_named_is_there() -> None:
         assert (REPOSITORY / folder).exists(), folder
     core = REPOSITORY / COLLECTION / "plugins/plugin_utils/core"
     text = "".join(path.read_text() for path in [*core.rglob("*.py"), *core.rglob("*.sh"), *REPOSITORY.glob("tests/**/*.py")])
-    for name in re.findall(r"`((?:test_|agents/)?\w+(?:\.py|\.sh)?)`", PAGE.partition("## To add a form")[2].partition("## Benchmarks")[0]):
+    how = PAGE.partition("## To add a form")[2].partition("## To add a page")[0]
+    for name in re.findall(r"`((?:test_|agents/)?\w+(?:\.py|\.sh)?)`", how):
         assert (core / name).exists() or re.search(rf"\b{re.escape(name)}\b", text), name
 
 

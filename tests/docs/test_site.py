@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -99,6 +100,13 @@ def test_reference_of_the_module_and_the_role(site: Mapping[str, Links]) -> None
     assert {f"parameter-{name}" for name in documented["options"]} <= page.anchors
     role = site["reference/collection/interpreters_role.html"]
     assert {f"parameter-main--{name}" for name in specified["argument_specs"]["main"]["options"]} <= role.anchors
+
+
+def test_what_is_supported(site: Mapping[str, Links]) -> None:
+    """Each Python of support.toml with its series, in a row."""
+    table = tomllib.loads((REPOSITORY / "support.toml").read_text())["controller"]
+    for python, series in table.items():
+        assert f"{python} {' to '.join(series['ansible-core'])} {' to '.join(series['pyinfra'])}" in site["supported.html"].text
 
 
 def test_reference_of_the_operation(site: Mapping[str, Links]) -> None:

@@ -204,6 +204,13 @@ def test_metadata_asks_for_what_is_run() -> None:
     assert project["optional-dependencies"]["pyinfra"] == [f"pyinfra>={oldest['pyinfra'][0]}"]
     assert runtime["requires_ansible"] == f">={oldest['ansible-core'][0]}.0"
     assert role["galaxy_info"]["min_ansible_version"] == oldest["ansible-core"][0]
+    said = f"ansible-core {oldest['ansible-core'][0]} or later"
+    assert f"Python {next(iter(controllers))} or later with {said}, or pyinfra {oldest['pyinfra'][0]} or later" in _words("README.md")
+    assert said in _words(f"{COLLECTION}/README.md")
+
+
+def _words(page: str) -> str:
+    return " ".join((PROJECT / page).read_text().split())
 
 
 @pytest.mark.parametrize("module", ["interpreters", "interpreters_info"])
