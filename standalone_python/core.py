@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         DEFAULT_ROOT,
         OPTIONS,
         Desired,
+        Outside,
         declare,
         observing,
     )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Completed,
         Decision,
         carry_out,
+        confirm,
         decide,
         observe,
         read,
@@ -70,14 +72,23 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
+        MACHINES,
+        SYSTEMS,
+        Target,
+        cpu_level,
+        from_facts,
+        misfit,
+        parse_triple,
+        to_facts,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
-    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
-    "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "Outside", "declare", "observing"),
+    "ensure": ("Completed", "Decision", "carry_out", "confirm", "decide", "observe", "read"),
     "export": ("TOOLS",),
     "fetch": ("Http",),
     "info": ("damage", "info", "returned"),
@@ -96,14 +107,16 @@ _ROOMS = {
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
     "sync": ("Progress", "survey", "sync"),
-    "target": ("Target", "from_facts", "misfit", "parse_triple"),
+    "target": ("MACHINES", "SYSTEMS", "Target", "cpu_level", "from_facts", "misfit", "parse_triple", "to_facts"),
     "updated": ("About", "about"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "DEFAULT_ROOT",
+    "MACHINES",
     "OPTIONS",
+    "SYSTEMS",
     "TOOLS",
     "About",
     "AgentError",
@@ -120,6 +133,7 @@ __all__ = [
     "Locked",
     "NoBuildError",
     "Observed",
+    "Outside",
     "Plan",
     "Progress",
     "Request",
@@ -138,7 +152,9 @@ __all__ = [
     "canonical",
     "carry_out",
     "changes",
+    "confirm",
     "contents",
+    "cpu_level",
     "damage",
     "decide",
     "declare",
@@ -169,6 +185,7 @@ __all__ = [
     "stale",
     "survey",
     "sync",
+    "to_facts",
     "update",
     "verify",
     "way_back",

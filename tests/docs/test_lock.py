@@ -49,6 +49,8 @@ def place(source: Path, fleet: Mapping[str, Host], tmp_path: Path) -> Path:
     for name, text in FILES.items():
         text = text.replace("builds: [", f"source: {mirror}\nbuilds: [") if name == "pythons.yml" else text
         text = text.replace("        lockfile:", f"        source: {mirror}\n        root: {tmp_path}/root\n        lockfile:")
+        if name == "back.yml":
+            text = f"{text}        source: {mirror}\n        root: {tmp_path}/root\n"
         (tmp_path / name).write_text(text)
     (tmp_path / "hosts.ini").write_text(f"{fleet['debian'].inventory_line}\n")
     return tmp_path
@@ -77,18 +79,29 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_the_page_from_top_to_bottom(place: Path, fleet: Mapping[str, Host]) -> None:
+    # What the host had before all this.
+    assert "changed=1" in run(COMMANDS[-1], place)
+    root = fleet["debian"].root / str(place)[1:] / "root"
+    (before,) = root.glob("cpython-3.13.0+20250115-*")
+    inode = before.stat().st_ino
     said = {command: run(command, place) for command in COMMANDS}
-    assert len(said) == len(COMMANDS) == 6
-    first, check, inventory, play, *upgrades = said.values()
+    assert len(said) == len(COMMANDS) == 7
+    first, check, inventory, play, *upgrades, back = said.values()
     assert first.startswith("pythons.lock.json: 4 added, 0 upgraded, 0 removed, 0 as before\n")
     assert check == "pythons.lock.json is up to date: 4 builds\n"
     # The one host of the inventory is of the first target.
     assert inventory.startswith("pythons.lock.json: 0 added, 0 upgraded, 2 removed, 2 as before\n")
     assert "changed=1" in play
     assert upgrades == ["pythons.lock.json is up to date: 2 builds\n"] * 2
-    assert "changed=0" in run(COMMANDS[3], place)
-    root = fleet["debian"].root / str(place)[1:] / "root"
     assert sorted(path.name for path in root.glob("cpython-3.1?")) == ["cpython-3.12", "cpython-3.13"]
+    assert "changed=1" in back
+    assert (root / "cpython-3.13").readlink() == Path(before.name)
+    assert before.stat().st_ino == inode, "it was made anew"
+    assert list(root.glob(f"cpython-3.13.4+{NEWER}-*"))
+    assert "changed=0" in run(COMMANDS[-1], place)
+    # The lock file says again which it is.
+    assert "changed=1" in run(COMMANDS[3], place)
+    assert "changed=0" in run(COMMANDS[3], place)
 
 
 def test_the_entry_that_is_shown_is_one(place: Path) -> None:

@@ -149,6 +149,8 @@ options:
       - With V(quick), it has a receipt and an executable that starts and reports its version, and its standard library lacks no
         module or package.
       - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
+      - A build that C(standalone-python) put into the image of this host, where it could not be started, is tried with either, the
+        modules that need libraries included. Its receipt then says that it was started, which is a change.
     type: str
     choices: [quick, full]
     default: quick

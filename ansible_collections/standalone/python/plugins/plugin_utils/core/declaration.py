@@ -74,6 +74,26 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """An image of another machine, in a folder of this one, that is worked on from outside: nothing of it is started.
+
+    :ivar root: where the declared root lies on this machine, with no link on the way
+    :ivar bin_dir: where the declared folder of links lies
+    :ivar python: this machine's interpreter, which does what a build's own does elsewhere
+    :ivar facts: what the host will be (see :func:`target.from_facts`); empty where that isn't known
+    :ivar uid: the number that the declared owner has in the image; empty where none is declared
+    :ivar gid: the same of the group
+    """
+
+    root: str
+    bin_dir: str
+    python: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    gid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said."""
 
@@ -93,6 +113,12 @@ class Desired:
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
     lock_timeout: int = 60
+    outside: Outside | None = None
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What root and bin_dir are called on the host -> where they are; empty where that is the same."""
+        return {self.root: self.outside.root, self.bin_dir: self.outside.bin_dir} if self.outside else {}
 
 
 def declare(options: Mapping[str, Any]) -> Desired:
