@@ -20,6 +20,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.bucket import place_of
     from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
     from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Slot,
         add_command,
         changes,
+        keep_attestations,
         read_lock,
         renew,
         size_of,
@@ -57,7 +59,14 @@ if TYPE_CHECKING:
         stale,
         write_lock,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Plan, asked, contents, path_of, verify
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
+        Plan,
+        asked,
+        contents,
+        path_of,
+        unattested,
+        verify,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
@@ -85,6 +94,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
+    "bucket": ("place_of",),
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
     "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "Outside", "declare", "observing"),
@@ -94,10 +104,10 @@ _ROOMS = {
     "info": ("damage", "info", "returned"),
     "listing": ("Row", "for_level", "listed", "overview"),
     "lock": (
-        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "read_lock"),
+        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
         *("renew", "size_of", "slots", "stale", "write_lock"),
     ),
-    "mirror": ("Plan", "asked", "contents", "path_of", "verify"),
+    "mirror": ("Plan", "asked", "contents", "path_of", "unattested", "verify"),
     "observed": ("Observed",),
     "renew": ("Update", "add", "update"),
     "render": ("Facts",),
@@ -165,6 +175,7 @@ __all__ = [
     "from_facts",
     "info",
     "is_local",
+    "keep_attestations",
     "listed",
     "misfit",
     "observe",
@@ -174,6 +185,7 @@ __all__ = [
     "parse_triple",
     "parse_url",
     "path_of",
+    "place_of",
     "predict",
     "read",
     "read_lock",
@@ -186,6 +198,7 @@ __all__ = [
     "survey",
     "sync",
     "to_facts",
+    "unattested",
     "update",
     "verify",
     "way_back",

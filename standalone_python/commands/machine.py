@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import output
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..cli import DIFFERS
 from ..core import (
     DEFAULT_ROOT,
@@ -54,6 +55,8 @@ _WHERE = _options(
     click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root instead of this machine."),
     click.option("--target", metavar="TRIPLE", help="What kind of host that is, where it isn't this machine's kind."),
 )
+# Those of a declaration that can be given on the command line, too.
+_OPTIONS = ("root", "bin_dir", "source", "catalogue", "lockfile", "attestations", "trusted_root")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _DRY = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done; the exit code is 2 if anything would.")
 _DECLARATION = _options(
@@ -62,6 +65,8 @@ _DECLARATION = _options(
     _WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
     click.option("--lockfile", metavar="LOCKFILE", help="Exactly the builds that are locked there, as `lock` makes it."),
+    ATTESTATIONS,
+    TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
     click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
     _JSON,
@@ -102,7 +107,7 @@ def apply(**given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     from ..declarations import read
 
-    told = {name: given[name] for name in ("root", "bin_dir", "source", "lockfile", "catalogue") if given[name] is not None}
+    told = {name: given[name] for name in _OPTIONS if given[name] is not None}
     desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
     with _host((given["root_dir"], given["target"]), to_install=True) as host:
         desired = host.placed(desired)
@@ -138,6 +143,7 @@ def _carry_out(
         output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
     after = carry_out(host, desired, supply, decision).after if doing else predict(planned, before, desired)
+    tell_remarks(supply)
     if as_json:
         from ..core import returned
 

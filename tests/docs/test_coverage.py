@@ -14,8 +14,9 @@ import pytest
 
 from tests.tools.pages import pages, shown
 
-# tests/packaging installs in these ways, from what is built.
-INSTALLED = ("pip install .", "pip install '.[ansible]'", "pip install '.[pyinfra]'", "pip install -r requirements.txt")
+# tests/packaging installs from what is built; tests/docs/test_readme.py looks at the extras.
+EXTRAS = ("ansible", "attestations", "pyinfra", "s3")
+INSTALLED = ("pip install .", "pip install -r requirements.txt", *(f"pip install '.[{extra}]'" for extra in EXTRAS))
 
 
 def tried() -> Mapping[str, set[str]]:

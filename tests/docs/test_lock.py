@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What docs/lock.md tells people to write and to run, in its order, on a test host.
 
-Only the source of builds is exchanged, for upstream is not reached from where tests run; and it gets archives for the second target.
+Only the source of builds is exchanged, for upstream is not reached from where tests run; and it gets archives for the second target, and
+attestations of a Sigstore of the tests' own.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ import pytest
 
 from tests.tools.hosts import Host
 from tests.tools.playbook import CACHE, REPOSITORY
+from tests.tools.sigstore import Sigstore
 from tests.tools.sources import NEW, NEWER, OLD, put
 
 PAGE = (REPOSITORY / "docs/lock.md").read_text()
 FILES: Mapping[str, str] = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
-COMMANDS = re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL), re.MULTILINE)
+# What pip is told is tried in test_readme.py.
+COMMANDS = re.findall(r"^    ((?!pip )\S.*)$", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL), re.MULTILINE)
 ENTRY = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 TRIED = {"docs/lock.md": [*FILES.values(), *COMMANDS, *ENTRY]}
 ARM = "aarch64-unknown-linux-gnu"
@@ -46,6 +49,11 @@ def place(source: Path, fleet: Mapping[str, Host], tmp_path: Path) -> Path:
         other = tmp_path / f"cpython-{build}-{ARM}-install_only_stripped.tar.gz"
         other.write_bytes(b"not for a host of this test")
         put(mirror, build.partition("+")[2], other)
+    sigstore = Sigstore()
+    sigstore.trusted_root(tmp_path / "trusted_root.json")
+    for sums in mirror.glob("*/SHA256SUMS"):
+        for digest, name in map(str.split, sums.read_text().splitlines()):
+            (sums.parent / f"{name}.sigstore.jsonl").write_text(sigstore.lines(digest))
     for name, text in FILES.items():
         text = text.replace("builds: [", f"source: {mirror}\nbuilds: [") if name == "pythons.yml" else text
         text = text.replace("        lockfile:", f"        source: {mirror}\n        root: {tmp_path}/root\n        lockfile:")
@@ -84,9 +92,12 @@ def test_the_page_from_top_to_bottom(place: Path, fleet: Mapping[str, Host]) -> 
     root = fleet["debian"].root / str(place)[1:] / "root"
     (before,) = root.glob("cpython-3.13.0+20250115-*")
     inode = before.stat().st_ino
-    said = {command: run(command, place) for command in COMMANDS}
-    assert len(said) == len(COMMANDS) == 7
-    first, check, inventory, play, *upgrades, back = said.values()
+    root_option = " --trusted-root trusted_root.json"
+    said = {command: run(command + (root_option if "--attestations" in command else ""), place) for command in COMMANDS}
+    assert len(said) == len(COMMANDS) == 8
+    first, check, inventory, play, *upgrades, attested, back = said.values()
+    assert attested == upgrades[0]
+    assert len(list((place / "attestations").glob("*.sigstore.jsonl"))) == 2
     assert first.startswith("pythons.lock.json: 4 added, 0 upgraded, 0 removed, 0 as before\n")
     assert check == "pythons.lock.json is up to date: 4 builds\n"
     # The one host of the inventory is of the first target.

@@ -44,6 +44,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "token": {"type": "str", "no_log": True},
     "catalogue": {"type": "str", "default": "bundled"},
     "lockfile": {"type": "str"},
+    "attestations": {"type": "str", "choices": ["off", "prefer", "require"], "default": "off"},
+    "trusted_root": {"type": "str"},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "externally_managed": {"type": "bool", "default": True},
     "compile_bytecode": {"type": "bool", "default": False},
@@ -110,6 +112,8 @@ class Desired:
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
     lockfile: str = ""
+    attestations: str = "off"
+    trusted_root: str = ""
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
     lock_timeout: int = 60
@@ -148,6 +152,8 @@ def declare(options: Mapping[str, Any]) -> Desired:
         token=values["token"] or "",
         catalogue=values["catalogue"],
         lockfile=values["lockfile"] or "",
+        attestations=values["attestations"],
+        trusted_root=values["trusted_root"] or "",
         verify=values["verify"],
         finish=Finish(
             externally_managed=values["externally_managed"],
@@ -222,6 +228,8 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
 
 
 def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
+    if value is False and "off" in spec.get("choices", ()):
+        value = "off"  # as YAML 1.1 reads it without quotes
     # A request may have commas in it.
     single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
     value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))
