@@ -20,7 +20,7 @@ PAGE = (REPOSITORY / "docs/mirror.md").read_text()
 LAYOUT = re.findall(r"^    (/srv/pbs/(\S+) .*)$", PAGE, re.MULTILINE)
 COMMANDS = re.findall(r"^    (standalone-python .*)$", PAGE, re.MULTILINE)
 
-# The line of attestations is tried in tests/cli/test_attestations.py.
+# The line of attestations is tried in tests/frontends/test_attestations.py.
 TRIED = {"docs/mirror.md": [*COMMANDS, *(line for line, _path in LAYOUT)]}
 
 
