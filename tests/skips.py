@@ -39,7 +39,7 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
     "needs the internet:": lambda: True,
-    "needs root:": lambda: os.geteuid() != 0,
+    "needs root:": lambda: not hasattr(os, "geteuid") or os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
     "needs FUSE:": casefold.lacking,
 }
