@@ -7,8 +7,10 @@ VERSIONED := pyproject.toml ansible_collections/standalone/python/galaxy.yml scr
 WINDOWS := $(if $(STANDALONE_PYTHON_WINDOWS),windows-)
 PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt) $(if $(WINDOWS),tests/windows-packages.txt)
 PYTEST_ARGS ?=
+# Of `nox --list`: tags or names of sessions; all where it is empty.
+MATRIX ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test matrix lint dist docs linkcheck clean
 
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
@@ -16,11 +18,28 @@ demo: $(VENV)/.ready-to-run
 test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
+matrix: $(VENV)/.ready-to-test
+	@$(BIN)/nox $(if $(MATRIX),$(if $(filter oldest newest,$(MATRIX)),--tags,--sessions) $(MATRIX))
+
 lint: $(VENV)/.ready-to-test
 	@PATH="$(BIN):$$PATH" scripts/lint
 
+# What is published. Galaxy wants to know where the collection is developed: REPOSITORY=...
+dist: $(VENV)/.ready-to-test
+	@$(BIN)/python scripts/release.py dist --sbom $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+.github/publish.txt: .github/publish.in
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.13 --python-platform x86_64-manylinux_2_28 $< --output-file $@
+
+# Warnings are errors. A link that leads nowhere within the documentation is one; `make linkcheck` asks other servers.
+docs: $(VENV)/.ready-to-test
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs build/docs
+
+linkcheck: $(VENV)/.ready-to-test
+	@$(BIN)/sphinx-build --quiet --builder linkcheck --doctree-dir build/doctrees docs build/linkcheck
+
 clean:
-	rm -rf $(VENV) .demo .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .demo .nox .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-to-run: $(VERSIONED)

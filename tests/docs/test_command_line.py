@@ -25,13 +25,29 @@ SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, fl
 pytestmark = pytest.mark.xdist_group("hosts")
 
 
+def files(section: str) -> list[tuple[str, str]]:
+    return re.findall(r"```yaml\n# (\S+)\n(.*?)```", section, re.DOTALL)
+
+
+def lines(section: str) -> list[str]:
+    """Its commands, but for pip, which tests/docs/test_readme.py looks at."""
+    prose = re.sub(r"```.*?```", "", section, flags=re.DOTALL)
+    return [line for line in re.findall(r"^    (\S.*)$", prose, re.MULTILINE) if not line.startswith("pip ")]
+
+
+def code(section: str) -> list[str]:
+    return [*(text for _name, text in files(section)), *lines(section)]
+
+
+TRIED = {"docs/command-line.md": [text for section in SECTIONS.values() for text in code(section)], "README.md": code(README)}
+
+
 def run(section: str, source: Path, folder: Path, image: Path | None = None) -> str:
     """Write a section's files and run its commands, in their order; returns what they print."""
-    for name, text in re.findall(r"```yaml\n# (\S+)\n(.*?)```", section, re.DOTALL):
+    for name, text in files(section):
         where = "" if image else f"root: {folder}/root\n"
         (folder / name).write_text(f"{text}source: {source}\n{where}")
-    commands = re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", section, flags=re.DOTALL), re.MULTILINE)
-    commands = [command.replace("/srv/image", str(image)) for command in commands if not command.startswith("pip ")]
+    commands = [command.replace("/srv/image", str(image)) for command in lines(section)]
     if not image:
         commands = [re.sub(r"^standalone-python (status|verify|rollback|remove)", rf"\g<0> --root {folder}/root", one) for one in commands]
     done = subprocess.run(

@@ -29,6 +29,8 @@ PAGE = (REPOSITORY / "docs/lock.md").read_text()
 FILES: Mapping[str, str] = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 # What pip is told is tried in test_readme.py.
 COMMANDS = re.findall(r"^    ((?!pip )\S.*)$", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL), re.MULTILINE)
+ENTRY = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+TRIED = {"docs/lock.md": [*FILES.values(), *COMMANDS, *ENTRY]}
 ARM = "aarch64-unknown-linux-gnu"
 
 pytestmark = pytest.mark.xdist_group("hosts")
@@ -115,7 +117,7 @@ def test_the_page_from_top_to_bottom(place: Path, fleet: Mapping[str, Host]) -> 
 
 def test_the_entry_that_is_shown_is_one(place: Path) -> None:
     run(COMMANDS[0], place)
-    shown: dict[str, Any] = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])
+    shown: dict[str, Any] = json.loads(ENTRY[0])
     made = json.loads((place / "pythons.lock.json").read_text())["builds"]
     (same,) = [entry for entry in made if (entry["request"], entry["target"]) == (shown["request"], shown["target"])]
     assert list(same) == list(shown)

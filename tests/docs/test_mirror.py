@@ -17,7 +17,11 @@ from tests.tools.s3 import ENVIRONMENT, serve_s3
 from tests.tools.sources import V12, V13LATER
 
 PAGE = (REPOSITORY / "docs/mirror.md").read_text()
+LAYOUT = re.findall(r"^    (/srv/pbs/(\S+) .*)$", PAGE, re.MULTILINE)
 COMMANDS = re.findall(r"^    (standalone-python .*)$", PAGE, re.MULTILINE)
+
+# The line of attestations is tried in tests/frontends/test_attestations.py.
+TRIED = {"docs/mirror.md": [*COMMANDS, *(line for line, _path in LAYOUT)]}
 
 
 def test_the_page(source: Path, tmp_path: Path) -> None:
@@ -47,6 +51,6 @@ def test_the_page(source: Path, tmp_path: Path) -> None:
     assert "https://mirror.example/pbs/20250409/" in printed[3]
     assert "single_version_platform_override" in printed[4]
     assert "url_replacements" in printed[5]
-    for path in ("catalogue.tsv", ".mirror/", "TAG/SHA256SUMS"):
-        assert f"/srv/pbs/{path}" in PAGE
-        assert list(place.glob(path.replace("TAG", "*").rstrip("/")))
+    assert len(LAYOUT) == 5
+    for path in {path for _line, path in LAYOUT} - {"TAG/FILE.sigstore.jsonl"}:
+        assert list(place.glob(path.replace("TAG", "*").replace("FILE", "cpython-*").rstrip("/")))

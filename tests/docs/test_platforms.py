@@ -25,6 +25,8 @@ report = importlib.util.module_from_spec(_spec)
 sys.modules["report_platform"] = report
 _spec.loader.exec_module(report)
 
+TRIED = {"docs/macos.md": ["scripts/report_platform.py"], "docs/windows.md": ["python scripts/report_platform.py"]}
+
 
 @pytest.mark.parametrize(
     ("page", "checks"),

@@ -54,6 +54,11 @@ def sections(page: str) -> Iterator[Section]:
 SECTIONS = {section.heading: section for section in sections(PAGE)}
 README = next(section for section in sections("README.md") if section.heading == "With pyinfra")
 
+TRIED = {
+    page: [text for section in tried for text in (*section.files.values(), *section.commands)]
+    for page, tried in ((PAGE, list(SECTIONS.values())), ("README.md", [README]))
+}
+
 
 def installable(command: str) -> bool:
     """Whether a command is for pip, which tests/docs/test_readme.py looks at."""

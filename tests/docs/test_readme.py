@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -13,12 +14,18 @@ import pytest
 import yaml
 
 from tests.tools.hosts import Host
+from tests.tools.pages import COLLECTION
 from tests.tools.playbook import REPOSITORY, run_play
 
 README = (REPOSITORY / "README.md").read_text()
-PLAYS = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(- .*?)```", README, re.DOTALL)]
+PAGES = ("README.md", f"{COLLECTION}/README.md", f"{COLLECTION}/roles/interpreters/README.md")
+BLOCKS = {page: re.findall(r"```yaml\n(- .*?)```", (REPOSITORY / page).read_text(), re.DOTALL) for page in PAGES}
+# Those of the collection and the role are README's.
+PLAYS = {text: yaml.safe_load(text)[0] for blocks in BLOCKS.values() for text in blocks}
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
+TARGETS = ("demo", "test", "lint")
+TRIED = {**BLOCKS, "README.md": [*BLOCKS["README.md"], *(f"make {target}" for target in TARGETS)]}
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -31,7 +38,7 @@ def test_each_command_is_one_that_is_tried() -> None:
     assert [*make, "pip install '.[ansible]'", *pyinfra, *line] == COMMANDS
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_targets_exist(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True, capture_output=True)
 
@@ -48,7 +55,7 @@ def test_the_extra_that_pip_is_told_of_exists(extra: str) -> None:
     assert "does not provide the extra" not in done.stderr
 
 
-@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play["name"])
+@pytest.mark.parametrize("play", PLAYS.values(), ids=lambda play: play["name"])
 def test_each_playbook_does_what_it_says(play: Mapping[str, Any], fleet: Mapping[str, Host], source: Path) -> None:
     """As written, but for the source: upstream is not reached from where tests run."""
     host = fleet["debian"]
@@ -75,3 +82,25 @@ def test_the_reference_reads_whole() -> None:
     )
     for option in ("builds", "exclusive", "lock_timeout", "EXAMPLES", "RETURN VALUES"):
         assert option in done.stdout
+
+
+def text_of(picture: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", picture)).replace("\xa0", " ")
+
+
+def test_the_picture_is_of_what_happens(fleet: Mapping[str, Host], tmp_path: Path) -> None:
+    """Made anew; its commands and what matters of their answers are those of the picture that is shown."""
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts/recording.py", tmp_path / "run.svg"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown, made = (text_of(path.read_text()) for path in (REPOSITORY / "docs/images/run.svg", tmp_path / "run.svg"))
+    for said in (
+        *(line for line in shown.splitlines() if line.startswith("$ ")),
+        "+/usr/local/bin/python3.13 -> /opt/python/cpython-3.13/bin/python3.13",
+        "changed=1",
+        "changed=0",
+        "3.13.4 /opt/python/cpython-3.13",
+    ):
+        assert said in shown
+        assert said in made

@@ -26,6 +26,7 @@ from tests.tools.playbook import REPOSITORY
 TEXT = (REPOSITORY / "docs/windows.md").read_text()
 (PLAYBOOK,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 INVENTORIES = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
+TRIED = {"docs/windows.md": [PLAYBOOK, *INVENTORIES]}
 
 
 def test_the_playbook(tmp_path: Path) -> None:

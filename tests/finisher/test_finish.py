@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The finisher, run by every interpreter from 3.8 to 3.13 of this machine, on its own stand-in build."""
+"""The finisher, run by every interpreter of this machine that support.toml names, on its own stand-in build."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -22,8 +23,9 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
 from tests.tools import machos, mkbuild
+from tests.tools.playbook import REPOSITORY
 
-MINORS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+MINORS: list[str] = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
 NEWEST = "3.13"
 Builds = Callable[..., Path]
 

@@ -25,6 +25,11 @@ _NEW_FOLDER = (
 )
 
 
+def _takes_input(become: Any) -> bool:
+    """Whether standard input comes through. Before ansible-core 2.19 no become plugin says it, and su alone takes it away."""
+    return bool(getattr(become, "pipelining", become.name != "su")) and not become.require_tty
+
+
 class ConnectionHost:
     """Runs scripts and brings files through the connection of an action plugin, with its become and its remote_tmp."""
 
@@ -47,7 +52,7 @@ class ConnectionHost:
                 )
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
-        if action._connection.has_pipelining and (become is None or (become.pipelining and not become.require_tty)):
+        if action._connection.has_pipelining and (become is None or _takes_input(become)):
             # No executable, as with ansible.builtin.raw: one shell less to start.
             answer = action._low_level_execute_command("exec sh -s", in_data=script.encode(), executable=False)
         else:

@@ -1,0 +1,128 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds what is published, into a folder: the wheel, its sources, the collection, and what the wheel needs as an SBOM.
+
+The same tree gives the same bytes, wherever and whenever it is built: all times are SOURCE_DATE_EPOCH's, else the last
+commit's. The SBOM is what an index has at that time, so it alone may differ from day to day.
+
+usage: python scripts/release.py FOLDER [--repository URL] [--sbom]
+
+Galaxy wants to know where a collection is developed. Who publishes it says so with --repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+COLLECTION = PROJECT / "ansible_collections/standalone/python"
+MANIFEST, FILES = "MANIFEST.json", "FILES.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Builds what is published.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--repository", default="", metavar="URL", help="where the collection is developed")
+    parser.add_argument("--sbom", action="store_true", help="also say what the wheel needs, with versions")
+    options = parser.parse_args(arguments)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _output("git", "log", "-1", "--format=%ct"))
+    built = [*distribution(options.folder, epoch), collection(options.folder, options.repository, epoch)]
+    if options.sbom:
+        built.append(sbom(built[0]))
+    for path in built:
+        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}")
+    return 0
+
+
+def distribution(folder: Path, epoch: int) -> list[Path]:
+    """The wheel and the archive of its sources. hatchling takes all times from SOURCE_DATE_EPOCH."""
+    with tempfile.TemporaryDirectory() as made:
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", made, str(PROJECT)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch)})
+        (wheel,) = Path(made).glob("*.whl")
+        (sources,) = Path(made).glob("*.tar.gz")
+        return [Path(shutil.move(path, folder / path.name)) for path in (wheel, sources)]
+
+
+def collection(folder: Path, repository: str, epoch: int) -> Path:
+    """The collection as ansible-galaxy builds it, in an order and with times that don't depend on this machine."""
+    with tempfile.TemporaryDirectory() as made:
+        copy = Path(made, "collection")
+        shutil.copytree(COLLECTION, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        if repository:
+            with (copy / "galaxy.yml").open("a", encoding="utf-8") as metadata:
+                metadata.write(f"repository: {json.dumps(repository)}\n")
+        galaxy = Path(sys.executable).with_name("ansible-galaxy")
+        command = [str(galaxy), "collection", "build", str(copy), "--output-path", made]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"HOME": made})
+        (built,) = Path(made).glob("*.tar.gz")
+        path = folder / built.name
+        path.write_bytes(normalized(built.read_bytes(), epoch))
+    return path
+
+
+def normalized(archive: bytes, epoch: int) -> bytes:
+    """A collection's archive with its members and its list of files by name, all of one time and of nobody."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as old:
+        members = {member.name: (member, old.extractfile(member)) for member in old}
+        contents = {name: file.read() for name, (_, file) in members.items() if file}
+    listed = json.loads(contents[FILES])
+    listed["files"].sort(key=lambda file: str(file["name"]))
+    contents[FILES] = _json(listed)
+    manifest = json.loads(contents[MANIFEST])
+    manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(contents[FILES]).hexdigest()
+    contents[MANIFEST] = _json(manifest)
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=epoch, filename="") as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as new,
+    ):
+        # ansible-galaxy reads the manifest first.
+        for name in sorted(members, key=lambda name: (name != MANIFEST, name != FILES, name)):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.mtime = members[name][0].type, members[name][0].mode, epoch
+            member.size = len(contents.get(name, b""))
+            new.addfile(member, io.BytesIO(contents[name]) if name in contents else None)
+    return packed.getvalue()
+
+
+def sbom(wheel: Path) -> Path:
+    """What pip installs with the wheel, without Ansible and pyinfra, which users choose: CycloneDX, beside the wheel."""
+    path = wheel.with_name(f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json")
+    with tempfile.TemporaryDirectory() as made:
+        venv = Path(made, "venv")
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+        python = str(venv / "bin/python")
+        # By name: a path would be told as where it comes from.
+        name, version = wheel.name.split("-")[:2]
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--find-links", str(wheel.parent), f"{name}=={version}"], check=True)
+        tool = str(Path(sys.executable).with_name("cyclonedx-py"))
+        subprocess.run([tool, "environment", "--output-reproducible", "--output-file", str(path), python], check=True)
+    return path
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=True).encode()
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
