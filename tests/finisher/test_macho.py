@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import macho
-from tests.conftest import own_folder
+from tests.tools.packed import own_folder
 from tests.tools import machos
 
 BUILT = "/install/lib/libpython3.13.dylib"
