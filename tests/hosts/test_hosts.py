@@ -338,8 +338,8 @@ def test_command_line(fresh_host: FreshHost, tmp_path: Path) -> None:
 def test_a_host_without_a_network_is_reached_and_reaches_nobody(fresh_host: FreshHost, tmp_path: Path) -> None:
     (tmp_path / "page").write_text("here")
     with serve(tmp_path) as web:
-        ask = f"wget -q -T 5 -O - {web.url()}/page"
-        alone, other = fresh_host("busybox", network=False), fresh_host("busybox")
+        ask = f"curl -sS -m 5 {web.url()}/page"
+        alone, other = fresh_host("macish", network=False), fresh_host("macish")
         assert said(other, ask) == "here"
         done = alone.ssh(ask)
     assert done.returncode not in (0, 255), done
