@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
@@ -98,6 +99,16 @@ def project(folder: Path) -> Path:
     return folder
 
 
+def test_what_is_in_a_virtual_environment_moves(machine: Machine, tmp_path: Path) -> None:
+    old = tmp_path / "app/venv"
+    subprocess.run([sys.executable, "-m", "venv", str(old)], check=True)
+    subprocess.run([str(old / "bin/pip"), "install", "-q", "--no-index", str(wheel(tmp_path))], check=True)
+    lines = [command for command in COMMANDS if "/srv/app/" in command]
+    script = "\n".join(lines).replace("/srv/app", str(tmp_path / "app")).replace("/opt/python", f"{machine.folder}/python")
+    machine.run("sh", "-ec", script, cwd=tmp_path, settings=NO_NETWORK)
+    assert machine.run(str(old / "bin/whoami-python"), cwd=tmp_path).strip() == machine.stable
+
+
 def test_virtualenv(machine: Machine, tmp_path: Path) -> None:
     machine.run("virtualenv", "-p", "3.13", "env", cwd=tmp_path, settings=NO_NETWORK)
     assert base(tmp_path / "env", machine) == machine.stable
@@ -144,13 +155,20 @@ def test_from_uvs_managed_interpreters(machine: Machine, source: Path, tmp_path:
         managed = {"UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv"), "UV_PYTHON_BIN_DIR": str(tmp_path / "uv-bin")}
         own = {**managed, "UV_PYTHON_DOWNLOADS_JSON_URL": (tmp_path / "uv.json").as_uri(), "NO_PROXY": "*"}
         machine.run("uv", "python", "install", "3.13", cwd=tmp_path, settings=own)
-    where = project(tmp_path / "project") if (tmp_path / "project").mkdir() is None else tmp_path
+    (tmp_path / "project").mkdir()
+    where = project(tmp_path / "project")
     machine.run("uv", "sync", cwd=where, settings={**managed, **NO_NETWORK})
     assert base(where / ".venv", machine).startswith(str(tmp_path / "uv"))
     for command in commands("uv "):
         machine.run(*command.split(), cwd=where, settings={**managed, **NO_NETWORK})
     assert base(where / ".venv", machine) == machine.stable
     assert not list((tmp_path / "uv").glob("cpython-3.13*"))
+
+
+def test_each_command_is_one_that_is_tried() -> None:
+    text = Path(__file__).read_text()
+    untried = [command for command in COMMANDS if "/srv/app/" not in command and not any(f'commands("{command[:n]}")' in text for n in range(3, len(command) + 1))]
+    assert untried == ["ansible-playbook -i inventory.ini adopt.yml"]  # run_play does just that
 
 
 def commands(beginning: str) -> list[str]:
@@ -213,12 +231,15 @@ def test_from_a_build_that_was_unpacked_by_hand(fresh_host: FreshHost, source: P
     assert host.exec(["sh", "-ec", by_hand]).returncode == 0
     message, changed = play(host, source)
     assert (message, changed) == (
-        "a link to /opt/python/cpython-3.13/bin/python3.13 belongs at /usr/local/bin/python3.13, which leads to "
-        "/opt/python/python/bin/python3.13 and is not ours: move it away, choose another bin_dir or links, or use force: true",
+        ("a link to /opt/python/cpython-3.13/bin/python3.13 belongs at /usr/local/bin/python3.13, which leads to "
+        "/opt/python/python/bin/python3.13 and is not ours: move it away, choose another bin_dir or links, or use force: true"),
         False,
     )
     assert host.exec(["ls", "-A", "/opt/python"]).stdout.split() == ["python"]
-    assert play(host, source, force=True) == ("", True)
+    adopt = yaml.safe_load(FILES["adopt.yml"])[0]
+    known = {"module_defaults": {MODULE: {"source": str(source)}}, **adopt}
+    adopted = run_play(adopt["tasks"], f"{host.inventory_line}\n", play=known)
+    assert (adopted.code, adopted.of().result["changed"]) == (0, True), adopted.output
     assert play(host, source, exclusive=True, keep=0) == ("", False)
     prefix = host.ssh(f"python3.13 -c '{BASE}'; /opt/python/python/bin/python3.13 -c '{BASE}'").stdout.split()
     assert prefix == ["/opt/python/cpython-3.13", "/opt/python/python"]
