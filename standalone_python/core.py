@@ -20,12 +20,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.bucket import place_of
     from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
     from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
     from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
         DEFAULT_ROOT,
         OPTIONS,
         Desired,
+        Outside,
         declare,
         observing,
     )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         Completed,
         Decision,
         carry_out,
+        confirm,
         decide,
         observe,
         read,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
         Slot,
         add_command,
         changes,
+        keep_attestations,
         read_lock,
         renew,
         size_of,
@@ -55,7 +59,14 @@ if TYPE_CHECKING:
         stale,
         write_lock,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Plan, asked, contents, path_of, verify
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
+        Plan,
+        asked,
+        contents,
+        path_of,
+        unattested,
+        verify,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
     from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
@@ -70,23 +81,33 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts, misfit, parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
+        MACHINES,
+        SYSTEMS,
+        Target,
+        cpu_level,
+        from_facts,
+        misfit,
+        parse_triple,
+        to_facts,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
 
 _ROOMS = {
+    "bucket": ("place_of",),
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
-    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "declare", "observing"),
-    "ensure": ("Completed", "Decision", "carry_out", "decide", "observe", "read"),
+    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "Outside", "declare", "observing"),
+    "ensure": ("Completed", "Decision", "carry_out", "confirm", "decide", "observe", "read"),
     "export": ("TOOLS",),
     "fetch": ("Http",),
     "info": ("damage", "info", "returned"),
     "listing": ("Row", "for_level", "listed", "overview"),
     "lock": (
-        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "read_lock"),
+        *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
         *("renew", "size_of", "slots", "stale", "write_lock"),
     ),
-    "mirror": ("Plan", "asked", "contents", "path_of", "verify"),
+    "mirror": ("Plan", "asked", "contents", "path_of", "unattested", "verify"),
     "observed": ("Observed",),
     "renew": ("Update", "add", "update"),
     "render": ("Facts",),
@@ -96,14 +117,16 @@ _ROOMS = {
     "step": ("describe", "predict"),
     "supply": ("Supply", "is_local"),
     "sync": ("Progress", "survey", "sync"),
-    "target": ("Target", "from_facts", "misfit", "parse_triple"),
+    "target": ("MACHINES", "SYSTEMS", "Target", "cpu_level", "from_facts", "misfit", "parse_triple", "to_facts"),
     "updated": ("About", "about"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "DEFAULT_ROOT",
+    "MACHINES",
     "OPTIONS",
+    "SYSTEMS",
     "TOOLS",
     "About",
     "AgentError",
@@ -120,6 +143,7 @@ __all__ = [
     "Locked",
     "NoBuildError",
     "Observed",
+    "Outside",
     "Plan",
     "Progress",
     "Request",
@@ -138,7 +162,9 @@ __all__ = [
     "canonical",
     "carry_out",
     "changes",
+    "confirm",
     "contents",
+    "cpu_level",
     "damage",
     "decide",
     "declare",
@@ -149,6 +175,7 @@ __all__ = [
     "from_facts",
     "info",
     "is_local",
+    "keep_attestations",
     "listed",
     "misfit",
     "observe",
@@ -158,6 +185,7 @@ __all__ = [
     "parse_triple",
     "parse_url",
     "path_of",
+    "place_of",
     "predict",
     "read",
     "read_lock",
@@ -169,6 +197,8 @@ __all__ = [
     "stale",
     "survey",
     "sync",
+    "to_facts",
+    "unattested",
     "update",
     "verify",
     "way_back",

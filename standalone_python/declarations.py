@@ -20,7 +20,7 @@ ROLE = "interpreters_"
 # What the role's variables say of Ansible, and not of a host.
 _OF_ANSIBLE = frozenset({"use", "gather_facts"})
 _EXAMPLE = "write a mapping of options such as builds: ['3.13']"
-_PATHS = ("source", "catalogue", "lockfile")
+_PATHS = ("source", "catalogue", "lockfile", "trusted_root")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
 
-from .core import Completed, TransportError
+from .core import Completed, Desired, TransportError
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -33,6 +33,9 @@ class LocalHost:
             import shutil
 
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def placed(self, desired: Desired) -> Desired:
+        return desired
 
     def run(self, script: str) -> Completed:
         return _run(["/bin/sh", "-s"], script)
@@ -57,7 +60,7 @@ class LocalHost:
 class ImageHost:
     """The unpacked root of an image, of this machine's architecture, through ``chroot``; for root only.
 
-    :raises TransportError: it can't be entered
+    :raises TransportError: the folder is none
     """
 
     def __init__(self, folder: str) -> None:
@@ -66,22 +69,25 @@ class ImageHost:
         self._image = os.path.abspath(folder)
         self._chroot = which("chroot") or which("chroot", path=_SYSTEM_PATH) or ""
         self._folder = ""
+        self._before: tuple[str, tuple[int, int]] | None = None
         if not os.path.isdir(self._image):
             raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")
-        if os.geteuid() != 0 or not self._chroot:
-            lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
-            raise TransportError(
-                f"the image {folder} is entered with chroot, and {lacks}: run this as root where chroot is, or build the image "
-                "in a container and run this in it"
-            )
 
     def __enter__(self) -> Self:
-        self._enterable()
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._folder:
             self.run(f"rm -rf '{self._folder}'")
+        if self._before:
+            folder, times = self._before
+            if os.path.basename(folder) != "tmp":
+                self.run("rmdir /tmp")
+            # So that nothing tells one run in an image from another.
+            os.utime(folder, ns=times)
+
+    def placed(self, desired: Desired) -> Desired:
+        return desired
 
     def run(self, script: str) -> Completed:
         return _run([self._chroot, self._image, "sh", "-s"], script)
@@ -89,6 +95,7 @@ class ImageHost:
     def upload(self, path: Path, name: str) -> str:
         # Written from inside: a link in the image may lead to somewhere else out here.
         if not self._folder:
+            self._remember()
             made = self.run("umask 077; f=/tmp/standalone-python-$$; [ -d /tmp ] || mkdir -m 1777 /tmp; mkdir $f && echo $f")
             if made.code:
                 raise self._unsent(name, made.errors)
@@ -100,23 +107,40 @@ class ImageHost:
             raise self._unsent(name, sent.errors)
         return there
 
-    def _enterable(self) -> None:
+    def _remember(self) -> None:
+        """The times of what sending a file changes: /tmp in the image, or where that will be made."""
+        from .image import within
+
+        folder = within(os.path.realpath(self._image), "/tmp")  # noqa: S108
+        folder = folder if os.path.isdir(folder) else os.path.dirname(folder)
+        if os.path.isdir(folder):
+            status = os.stat(folder)
+            self._before = folder, (status.st_atime_ns, status.st_mtime_ns)
+
+    def barred(self) -> tuple[str, bool]:
+        """Why it can't be entered, in a sentence that says what to do; empty where it can. And whether that is only because
+        nobody has made it ready."""
+        outside = "say with --target TRIPLE what its machine is, and it is prepared from outside"
+        if os.geteuid() != 0 or not self._chroot:
+            lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
+            instead = f"run this as root where chroot is, or {outside}"
+            return f"the image {self._image} is entered with chroot, and {lacks}: {instead}", False
         tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
         if tried.code == 0:
-            return
+            return "", False
         if tried.code == _NO_PROC:
             # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
-            raise TransportError(
+            return (
                 f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
-                f"'mount -t proc proc {self._image}/proc'"
-            )
+                f"'mount -t proc proc {self._image}/proc', or {outside}"
+            ), True
         said = " ".join(tried.errors.split())
         why = (
-            "its shell is for another architecture, or its loader is missing: run this on a machine of that architecture"
+            f"its shell is for another architecture: {outside}, or run this on a machine of that architecture"
             if "Exec format error" in said
-            else "it needs a POSIX sh: give the unpacked root of an image"
+            else f"it needs a POSIX sh: give the unpacked root of an image, or {outside}"
         )
-        raise TransportError(f"the image {self._image} can't be entered ({said}); {why}")
+        return f"the image {self._image} can't be entered ({said}); {why}", False
 
     def _unsent(self, name: str, said: str) -> TransportError:
         return TransportError(

@@ -20,6 +20,7 @@ _COLOURS = {
     "downgrade": "yellow",
     "repair": "yellow",
     "reinstall": "yellow",
+    "confirm": "cyan",
     "link": "cyan",
     "clear": "yellow",
     "remove": "red",

@@ -37,6 +37,8 @@ class Change(PyinfraCommand):
                         "use delivery: push; the host is as it was"
                     )
                 carry_out(there, self._desired, self._supply, self._decision)
+            for remark in self._supply.remarks:
+                logger.warning(f"{host.print_prefix}{remark}")
         except StandalonePythonError as error:
             return say(host, str(error))
         return True

@@ -109,6 +109,8 @@ def interpreters(
     token: str | HiddenValue | None = None,
     catalogue: str | HiddenValue = "bundled",
     lockfile: str | None = None,
+    attestations: Literal["off", "prefer", "require"] = "off",
+    trusted_root: str | None = None,
     verify: Literal["quick", "full"] = "quick",
     externally_managed: bool = True,
     compile_bytecode: bool = False,
@@ -141,6 +143,9 @@ def interpreters(
       here, or an http(s) URL
     + lockfile: the path of a lock file here, as ``standalone-python lock`` makes it; with it a request means exactly the build
       that is locked for it on the host's target, the catalogue is not used, and a request that is missing is an error
+    + attestations: verify by GitHub's artifact attestations that a workflow of python-build-standalone made what is sent:
+      ``off``, or ``require`` them, or ``prefer`` to warn where there are none; one that is wrong is then always an error
+    + trusted_root: the path here of a Sigstore ``trusted_root.json``, instead of the one that the package sigstore brings
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
     + compile_bytecode: compile the standard library when installing

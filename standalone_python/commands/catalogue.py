@@ -117,15 +117,16 @@ def show(request: str, target: str | None, source: str, known: str, as_json: boo
     "where",
     metavar="SRC",
     default="upstream",
-    help="Upstream, or else a mirror: a URL of GitHub's list of releases or of a catalogue, a file, or a folder of releases.",
+    help="Upstream, or a mirror: a URL of GitHub's or Astral's list of releases or of a catalogue; a file; a folder of releases.",
 )
 @_JSON
 def update(where: str, as_json: bool) -> int:
     """Read what upstream has released, and keep it for `catalogue: updated`.
 
     Upstream's releases on GitHub are asked, on condition that they changed; each new release's SHA256SUMS has to agree. Without a
-    token GitHub answers 60 times an hour: GITHUB_TOKEN, which is sent to GitHub only, lets it answer more. A checksum that is not
-    what it was is an error. Where upstream can't be reached, what is known stays, and how old it is is said.
+    token GitHub answers 60 times an hour: GITHUB_TOKEN, which is sent to GitHub only, lets it answer more. Where it
+    doesn't, Astral's own list of versions is asked, which has no sizes. A checksum that is not what it was is an error. Where
+    neither can be had, what is known stays, and how old it is is said.
     """
     from ..core import add, is_local
     from ..core import update as update_from

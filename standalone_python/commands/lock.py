@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..core import (
     Changes,
     DeclarationError,
@@ -30,6 +31,7 @@ from ..core import (
     changes,
     declare,
     is_local,
+    keep_attestations,
     parse_request,
     parse_triple,
     read_lock,
@@ -56,6 +58,8 @@ STALE = 1
 @click.option("--upgrade", is_flag=True, help="Look for the newest build of every request, not only of those that are new.")
 @click.option("--upgrade-request", "upgrades", multiple=True, metavar="REQUEST", help="Look for the newest build of this one.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock file isn't what FILE and targets ask for.")
+@ATTESTATIONS
+@TRUSTED_ROOT
 @click.option("--json", "as_json", is_flag=True, help="Say what changed as JSON.")
 def lock(
     file: str,
@@ -68,6 +72,8 @@ def lock(
     upgrade: bool,
     upgrades: tuple[str, ...],
     check: bool,
+    attestations: str | None,
+    trusted_root: str | None,
     as_json: bool,
 ) -> None:
     """Write a lock file: for every request in FILE and every target the build, its URL, sha256 and size.
@@ -82,6 +88,8 @@ def lock(
     """
     if check and (upgrade or upgrades):
         raise click.UsageError("--check upgrades nothing: leave --upgrade and --upgrade-request out")
+    if check and attestations:
+        raise click.UsageError("--check looks at no archive: leave --attestations out")
     from ..declarations import read
 
     triples = [_triple(text) for text in targets]
@@ -111,14 +119,17 @@ def lock(
     if check:
         _check(base, wanted, path, as_json)
         return
-    supply = _supply(desired, source, catalogue)
+    supply = _supply(desired, source, catalogue, attestations, trusted_root)
     new, remarks = _with_sizes(
         old,
         renew(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
         lambda entry: size_of(entry.build, supply.source, supply.token),
     )
+    if (attestations or desired.attestations) != "off":
+        keep_attestations(path, new, supply.attested)
     if new != old or not there:
         write_lock(path, new)
+    tell_remarks(supply)
     for remark in remarks:
         click.echo(f"standalone-python: {remark}", err=True)
     _tell(path, changes(old, new), len(new.builds), as_json)
@@ -179,12 +190,17 @@ def _target_words(lock: Lock, wanted: Sequence[Slot]) -> str:
     return "" if tuple(triples) == lock.targets else "".join(f" --target {triple}" for triple in triples)
 
 
-def _supply(desired: Desired, source: str | None, catalogue: str | None) -> Supply:
+def _supply(desired: Desired, source: str | None, catalogue: str | None, attestations: str | None, root: str | None) -> Supply:
     """Token and checksum are of the file's own source, and for no other."""
-    known = catalogue or desired.catalogue
+    asked = Desired(
+        (),
+        catalogue=catalogue or desired.catalogue,
+        attestations=attestations or desired.attestations,
+        trusted_root=root or desired.trusted_root,
+    )
     if source is None or source == desired.source:
-        return Supply.of(source=desired.source, catalogue=known, checksum=desired.checksum, token=desired.token)
-    supply = Supply.of(source=source, catalogue=known)
+        return Supply(replace(asked, source=desired.source, checksum=desired.checksum, token=desired.token))
+    supply = Supply(replace(asked, source=source))
     # What is wrong with it is said even where nothing has to be found.
     _ = supply.source
     return supply

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import output
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..cli import DIFFERS
 from ..core import (
     DEFAULT_ROOT,
@@ -23,6 +24,7 @@ from ..core import (
     Observed,
     Supply,
     carry_out,
+    confirm,
     decide,
     declare,
     describe,
@@ -33,6 +35,8 @@ from ..core import (
 from ..local import ImageHost, LocalHost
 
 Host = LocalHost | ImageHost
+Place = tuple[str | None, str | None]
+"""The options --root-dir and --target."""
 Command = Callable[..., int]
 
 
@@ -48,8 +52,11 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
 _WHERE = _options(
     click.option("--root", metavar="ROOT", help=f"The folder that holds the builds.  [default: {DEFAULT_ROOT}]"),
     click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
-    click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root, entered with chroot, instead of this machine."),
+    click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root instead of this machine."),
+    click.option("--target", metavar="TRIPLE", help="What kind of host that is, where it isn't this machine's kind."),
 )
+# Those of a declaration that can be given on the command line, too.
+_OPTIONS = ("root", "bin_dir", "source", "catalogue", "lockfile", "attestations", "trusted_root")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _DRY = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done; the exit code is 2 if anything would.")
 _DECLARATION = _options(
@@ -57,8 +64,10 @@ _DECLARATION = _options(
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
     _WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
+    click.option("--lockfile", metavar="LOCKFILE", help="Exactly the builds that are locked there, as `lock` makes it."),
+    ATTESTATIONS,
+    TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
-    click.option("--target", metavar="TRIPLE", help="Choose builds for this kind of host, which this machine can run too."),
     click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
     _JSON,
 )
@@ -87,6 +96,10 @@ def apply(**given: Any) -> int:
 
     FILE is what `plan` takes. A second run changes nothing. A run that fails leaves the machine as it was, or
     says that it doesn't.
+
+    With --root-dir it is an image that gets it. It is entered with chroot where you are root and this machine can run
+    what is in it. Otherwise --target says what its machine is, and nothing in the image is started: the first `verify`
+    on that machine does it.
     """
     return _declared(given, check=False)
 
@@ -94,9 +107,10 @@ def apply(**given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     from ..declarations import read
 
-    told = {name: given[name] for name in ("root", "bin_dir", "source", "catalogue") if given[name] is not None}
+    told = {name: given[name] for name in _OPTIONS if given[name] is not None}
     desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
-    with _host(given["root_dir"]) as host:
+    with _host((given["root_dir"], given["target"]), to_install=True) as host:
+        desired = host.placed(desired)
 
         def look(facts: Facts) -> Observed:
             return observe(host, desired, facts="no" if facts == "empty" else facts)
@@ -129,6 +143,7 @@ def _carry_out(
         output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
     after = carry_out(host, desired, supply, decision).after if doing else predict(planned, before, desired)
+    tell_remarks(supply)
     if as_json:
         from ..core import returned
 
@@ -143,53 +158,63 @@ def _carry_out(
         if doing and with_paths:
             for outcome in planned.outcomes:
                 click.echo(f"{outcome.wanted.request.text} is {outcome.stable_path}")
+        if doing and planned.installs and desired.outside:
+            click.echo("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
 
 
 @click.command()
 @_WHERE
 @_JSON
-def status(root: str | None, bin_dir: str | None, root_dir: str | None, as_json: bool) -> int:
+def status(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, as_json: bool) -> int:
     """Show which interpreters are installed, whether they are sound, and what kind of host this is.
 
     A quick look: the receipt, a start, the number of modules. `verify` compares every file.
     """
-    _show(root, bin_dir, root_dir, as_json=as_json, verify="quick")
+    _show({"root": root, "bin_dir": bin_dir}, (root_dir, target), as_json=as_json, verify="quick")
     return 0
 
 
 @click.command()
 @_WHERE
 @_JSON
-def verify(root: str | None, bin_dir: str | None, root_dir: str | None, as_json: bool) -> int:
+def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, as_json: bool) -> int:
     """Compare every file of the installed interpreters with the list of what was installed.
+
+    An interpreter that was installed from outside, into the image of this machine, is started here for the first time, and
+    its receipt says so from then on.
 
     The exit code is 2 where something is damaged: `apply` with a declaration that has verify: full mends it. It is 0 where all is
     sound, also where nothing is installed. Files that somebody has added are shown, and are no damage.
     """
-    return DIFFERS if _show(root, bin_dir, root_dir, as_json=as_json, verify="full") else 0
+    return DIFFERS if _show({"root": root, "bin_dir": bin_dir}, (root_dir, target), as_json=as_json, verify="full") else 0
 
 
-def _show(root: str | None, bin_dir: str | None, root_dir: str | None, *, as_json: bool, verify: str) -> tuple[str, ...]:
+def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, verify: str) -> tuple[str, ...]:
     """Print what is there; returns what is damaged."""
     from ..core import damage, from_facts, info
 
-    desired = observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir) | {"verify": verify})
-    with _host(root_dir) as host:
+    desired = observing(_with_paths(folders, place[0]) | {"verify": verify})
+    with _host(place) as host:
+        desired = host.placed(desired)
         observed = observe(host, desired, facts="yes")
+        confirmed: tuple[str, ...] = ()
+        if verify == "full":
+            confirmed, observed = confirm(host, desired, observed)
     damaged = damage(observed)
     told = info(observed)
     if as_json:
         output.data(told | {"damage": list(damaged)})
         return damaged
-    click.echo(f"{from_facts(observed.facts)}; builds in {observed.root}, links in {observed.bin_dir}")
+    kind = from_facts(observed.facts) if told["target"] else "an image, seen from outside"
+    click.echo(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
     interpreters = told["interpreters"]
     if interpreters:
         rows = [
             [
                 *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
                 one["installed_at"][:10] or "-",
-                "sound" if one["sound"] else "broken",
+                "broken" if not one["sound"] else "sound" if one["started"] else "not started here",
                 _stable_link(one),
             ]
             for one in interpreters
@@ -200,6 +225,8 @@ def _show(root: str | None, bin_dir: str | None, root_dir: str | None, *, as_jso
     for one in interpreters:
         for extra in one["extra"]:
             click.echo(f"added by somebody: {one['prefix']}/{extra}")
+    for name in confirmed:
+        click.echo(f"{name} was started for the first time, and its receipt says so now")
     for line in damaged:
         click.echo(click.style(line, fg="red") if output.on_terminal() else line)
     if verify == "full" and interpreters and not damaged:
@@ -218,7 +245,15 @@ def _stable_link(one: Mapping[str, Any]) -> str:
 @_WHERE
 @_DRY
 @_JSON
-def rollback(line: str, root: str | None, bin_dir: str | None, root_dir: str | None, dry_run: bool, as_json: bool) -> int:
+def rollback(
+    line: str,
+    root: str | None,
+    bin_dir: str | None,
+    root_dir: str | None,
+    target: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Return a stable link to the kept build before.
 
     LINE is a minor version with its variant, such as 3.13 or 3.13t; it may be left out where only one is in use. The link goes to
@@ -228,12 +263,13 @@ def rollback(line: str, root: str | None, bin_dir: str | None, root_dir: str | N
     """
     from ..core import exact, way_back
 
-    with _host(root_dir) as host:
-        observed = observe(host, observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)), facts="no")
+    with _host((root_dir, target)) as host:
+        looked_at = host.placed(observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)))
+        observed = observe(host, looked_at, facts="no")
         if observed.root_state in ("unreadable", "notfolder"):
             raise AgentError(f"the root {observed.root} can't be looked into: choose another root or become a user who may")
         way = way_back(observed, line)
-        desired = declare(way.options)
+        desired = host.placed(declare(way.options))
         supply = Supply(desired)
         decision = decide(desired, supply, lambda _facts: observed, check=dry_run)
         if decision.plan.installs or decision.plan.removals or decision.plan.outcomes[0].build.name != way.to.name:
@@ -257,7 +293,13 @@ def rollback(line: str, root: str | None, bin_dir: str | None, root_dir: str | N
 @_DRY
 @_JSON
 def remove(
-    requests: Sequence[str], root: str | None, bin_dir: str | None, root_dir: str | None, dry_run: bool, as_json: bool
+    requests: Sequence[str],
+    root: str | None,
+    bin_dir: str | None,
+    root_dir: str | None,
+    target: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Remove every installed build that a REQUEST means, with its links.
 
@@ -265,14 +307,22 @@ def remove(
     """
     desired = declare({"builds": list(requests), "state": "absent"} | _with_paths({"root": root, "bin_dir": bin_dir}, root_dir))
     supply = Supply(desired)
-    with _host(root_dir) as host:
+    with _host((root_dir, target)) as host:
+        desired = host.placed(desired)
         decision = decide(desired, supply, lambda facts: observe(host, desired, facts=facts), check=dry_run)
         nothing = f"no build of ours in {decision.observed.root} is meant by {', '.join(requests)}"
         return _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, nothing=nothing)
 
 
-def _host(root_dir: str | None) -> Host:
-    return LocalHost() if root_dir is None else ImageHost(root_dir)
+def _host(place: Place, *, to_install: bool = False) -> Host:
+    root_dir, target = place
+    if root_dir is None:
+        if target is not None and not to_install:
+            raise DeclarationError(f"--target {target} says what an image's machine is: name the image with --root-dir")
+        return LocalHost()
+    from ..image import image_host
+
+    return image_host(root_dir, target or "", to_install=to_install)
 
 
 def _with_paths(told: Mapping[str, Any], root_dir: str | None) -> dict[str, Any]:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 import click
 
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
 from ..cli import DIFFERS
 from ..core import (
     TOOLS,
@@ -27,20 +29,28 @@ from ..core import (
     contents,
     parse_url,
     path_of,
+    place_of,
     read_lock,
     survey,
     sync,
+    unattested,
     verify,
 )
 
-DEST = click.argument("dest", type=click.Path(path_type=Path))
+DEST = click.argument("dest")
+ENDPOINT = click.option(
+    "--endpoint-url", metavar="URL", default="", help="Of the object store, where DEST is s3://BUCKET/PREFIX.  [default: boto3's]"
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Archives at a time.")
 
 
 @click.group("mirror")
 def group() -> None:
-    """Keep a folder of builds that any static web server can serve, and `source` can name."""
+    """Keep a folder of builds that any static web server can serve, and `source` can name.
+
+    DEST is a folder, or s3://BUCKET/PREFIX of an object store.
+    """
 
 
 @group.command("sync")
@@ -53,10 +63,13 @@ def group() -> None:
 @click.option("--catalogue", metavar="FILE|URL", default="bundled", show_default=True, help="The builds to choose from.")
 @click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
+@ENDPOINT
+@ATTESTATIONS
+@TRUSTED_ROOT
 @JOBS
 @JSON
 def _sync(
-    dest: Path,
+    dest: str,
     lockfile: str,
     requests: tuple[str, ...],
     triples: tuple[str, ...],
@@ -65,6 +78,9 @@ def _sync(
     catalogue: str,
     prune: bool,
     dry_run: bool,
+    endpoint_url: str,
+    attestations: str | None,
+    trusted_root: str | None,
     jobs: int,
     as_json: bool,
 ) -> int:
@@ -75,18 +91,21 @@ def _sync(
         raise click.UsageError("--request and --target go together: what to mirror is a request on a target.")
     if flavors and not requests:
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
-    supply = Supply.of(source=source, catalogue=catalogue)
+    place = place_of(dest, endpoint_url)
+    supply = Supply.of(source=source, catalogue=catalogue, attestations=attestations or "off", trusted_root=trusted_root or "")
     locked = read_lock(lockfile).builds if lockfile else ()
     wanted = (*(entry.build for entry in locked), *asked(supply, requests, triples, flavors))
     sizes = {path_of(build): build.size for build in wanted if build.size}
     sizes |= {path_of(entry.build): entry.size for entry in locked if entry.size}
     if dry_run:
-        plan = survey(dest, wanted, prune=prune, jobs=jobs)
+        plan = survey(place, wanted, prune=prune, jobs=jobs)
     else:
         with _shown(dest, sizes) as progress:
-            plan = sync(dest, wanted, supply.source, prune=prune, jobs=jobs, progress=progress)
+            attest = supply.attested if attestations in ("prefer", "require") else None
+            plan = sync(place, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
+    tell_remarks(supply)
     if as_json:
-        click.echo(json.dumps({"dest": str(dest), "dry_run": dry_run, **_plain(plan)}, indent=2))
+        click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))
     else:
         would = "would " if dry_run else ""
         lines = [(f"{would}fetch", path_of(build)) for build in plan.fetch] + [(f"{would}prune", path) for path in plan.pruned]
@@ -116,13 +135,28 @@ def _counts(plan: Plan, dry_run: bool) -> str:
 
 @group.command("verify")
 @DEST
+@ENDPOINT
+@ATTESTATIONS
+@TRUSTED_ROOT
 @JOBS
 @JSON
-def _verify(dest: Path, jobs: int, as_json: bool) -> int:
-    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it."""
-    found = verify(dest, jobs)
+def _verify(
+    dest: str, endpoint_url: str, attestations: str | None, trusted_root: str | None, jobs: int, as_json: bool
+) -> int:
+    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it.
+
+    With --attestations those that the mirror has are verified too.
+    """
+    place = place_of(dest, endpoint_url)
+    found = verify(place, jobs)
+    if attestations in ("prefer", "require"):
+        wrong, missing = unattested(place, os.path.expanduser(trusted_root or ""), jobs)
+        required = missing if attestations == "require" else ()
+        found = replace(found, problems=(*found.problems, *wrong, *required))
+        for sentence in missing if not required else ():
+            click.echo(f"standalone-python: {sentence}", err=True)
     if as_json:
-        told = {"dest": str(dest), "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
+        told = {"dest": dest, "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
         click.echo(json.dumps(told, indent=2))
     else:
         for problem in found.problems:
@@ -136,14 +170,15 @@ def _verify(dest: Path, jobs: int, as_json: bool) -> int:
 @DEST
 @click.option("--for", "tool", type=click.Choice(list(TOOLS)), required=True, help="What to print it for.")
 @click.option("--url", metavar="URL", required=True, help="Where the mirror is served.")
-def _export(dest: Path, tool: str, url: str) -> None:
+@ENDPOINT
+def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:
     """Print what another tool needs so that it takes its builds from a mirror."""
     try:
         base = parse_url(url, "--url")
     except StandalonePythonError:
         # Not repeated: it may have a password in it.
         raise click.UsageError("--url is no address: give http://HOST/PATH or https://HOST/PATH.") from None
-    exported = TOOLS[tool](contents(dest), base)
+    exported = TOOLS[tool](contents(place_of(dest, endpoint_url)), base)
     click.echo(exported.text, nl=False)
     if exported.left_out:
         names = ", ".join(path_of(build) for build in exported.left_out)
@@ -151,17 +186,20 @@ def _export(dest: Path, tool: str, url: str) -> None:
 
 
 class _Said(Progress):
-    def __init__(self, dest: Path) -> None:
+    def __init__(self, dest: str) -> None:
         self._dest = dest
 
     def waits(self) -> None:
         click.echo(f"another sync is at work in {self._dest}: waiting for it", err=True)
 
+    def unlocked(self) -> None:
+        click.echo(f"{self._dest} can't keep another sync away: don't run two at once there", err=True)
+
 
 class _Drawn(_Said):
     """A bar for all downloads together. What an earlier run left counts neither as done nor as to do."""
 
-    def __init__(self, dest: Path, sizes: Mapping[str, int], update: Callable[..., Any]) -> None:
+    def __init__(self, dest: str, sizes: Mapping[str, int], update: Callable[..., Any]) -> None:
         super().__init__(dest)
         self._known = dict(sizes)
         self._update = update
@@ -193,7 +231,7 @@ class _Drawn(_Said):
 
 
 @contextmanager
-def _shown(dest: Path, sizes: Mapping[str, int]) -> Iterator[Progress]:
+def _shown(dest: str, sizes: Mapping[str, int]) -> Iterator[Progress]:
     """Progress for people who look at a terminal; for all others it would only fill a log."""
     if not sys.stderr.isatty():
         yield _Said(dest)

@@ -4,6 +4,7 @@
 """Fake builds: a few small files, whose interpreter is a shell script that plays one.
 
 It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
+FAKE_TRIAL is the exit code of what ``-c`` gives it: the first start of a build that was installed from outside.
 """
 
 from __future__ import annotations
@@ -46,7 +47,14 @@ if [ "$3" = -S ]; then
   [ -z "${FAKE_HOOK-}" ] || after_finish
   exit $code
 fi
+[ "$3" != -c ] || exit "${FAKE_TRIAL-0}"
 shift 3
+case $1 in
+  confirm=*)
+    sed 's/"started": false/"started": true/' "$here/.standalone-python/receipt.json" >"${1#confirm=}" || exit
+    echo finished=ok
+    exit ;;
+esac
 [ -z "${FAKE_HOOK-}" ] || before_finish
 . "$here/.standalone-python/fake"
 {

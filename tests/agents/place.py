@@ -19,8 +19,8 @@ from tests.agents import fakes
 
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
-    *("awk", "cat", "chmod", "chown", "df", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink"),
-    *("rm", "rmdir", "sed", "sleep", "sysctl", "tr", "uname"),
+    *("awk", "cat", "chmod", "chown", "date", "df", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink"),
+    *("rm", "rmdir", "sed", "sleep", "sysctl", "touch", "tr", "uname"),
 )
 UNPACKING = ("dd", "gzip", "sha256sum", "shasum", "tar", "zstd")
 

@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import renew
+from ansible_collections.standalone.python.plugins.plugin_utils.core import upstream as lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.cli.conftest import Command, below
 from tests.tools.sources import NEW, NEWER, OLD, V13, V13LATER
 from tests.tools.web import serve
@@ -196,6 +200,49 @@ def test_an_update_that_fails_says_how_old_is_what_is_known(command: Command, up
     upstream.status = 404
     assert f"what is known is as before: newest release {SOON}, updated on " in command(*asking).sentence
     assert rows(command, "3.13", "--target", GNU)[1][1] == SOON
+
+
+def _versions(*artifacts: tuple[str, str, str]) -> str:
+    """Astral's list: a release a line."""
+    site = "https://github.com/astral-sh/python-build-standalone/releases/download"
+    lines = [
+        {
+            "version": tag,
+            "date": "2099-12-31T00:00:00Z",
+            "artifacts": [
+                {"platform": GNU, "variant": "default", "url": f"{site}/{tag}/{name.replace('+', '%2B')}", "sha256": sha256},
+                {"platform": GNU, "variant": "default", "url": f"{site}/{tag}/SHA256SUMS", "sha256": "d" * 64},
+            ],
+        }
+        for tag, name, sha256 in artifacts
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_astral_s_list_of_versions(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "versions.ndjson").write_text(_versions((SOON, NEWS, "a" * 64)))
+    (tmp_path / "wrong.ndjson").write_text(_versions((SOON, NEWS, "c" * 64)))
+    (tmp_path / "half.ndjson").write_text(_versions((SOON, NEWS, "a" * 64))[:-30])
+    with serve(tmp_path) as web:
+        done = command("catalogue", "update", "--from", web.url("plain/versions.ndjson"), "--json")
+        assert json.loads(done.output)["added"] == 1
+        told = json.loads(command("catalogue", "show", "3.13.99", "--target", GNU, "--json").output)
+        assert (told["sha256"], told["release"]) == ("a" * 64, SOON)
+        assert f"was {'a' * 64} and is {'c' * 64}" in command("catalogue", "update", "--from", web.url("plain/wrong.ndjson")).sentence
+        assert "has no list of versions, but" in command("catalogue", "update", "--from", web.url("plain/half.ndjson")).sentence
+
+
+def test_github_s_limit_is_used_up(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Astral tells its own tools is asked then; where that can't be had either, GitHub's sentence says why."""
+    (tmp_path / "versions.ndjson").write_text(_versions((SOON, NEWS, "a" * 64)))
+    upstream.status = 403
+    monkeypatch.setattr(lists, "API", f"{upstream.url}/releases")
+    with serve(tmp_path) as web:
+        monkeypatch.setattr(lists, "VERSIONS", (web.url("plain/nowhere"), web.url("plain/versions.ndjson")))
+        done = renew.update(tmp_path / "cache", Http())
+        assert (done.added, done.about.source) == (1, web.url("plain/versions.ndjson"))
+    with pytest.raises(TransportError, match="answered 403, its limit of calls an hour is used up"):
+        renew.update(tmp_path / "other", Http(backoff=()))
 
 
 def test_no_network(command: Command) -> None:

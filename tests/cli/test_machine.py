@@ -187,7 +187,8 @@ def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
     root.chmod(0)
     for what in ("status", "verify", "rollback"):
         assert f"the root {root} can't be" in command(what, "--root", "root", runner=other).sentence
-    assert "only root may enter it" in command("status", "--root-dir", ".", runner=other).sentence
+    ended = command("plan", "-", "--root-dir", ".", given="builds: ['3.13']", runner=other)
+    assert "only root may enter it" in ended.sentence
     root.chmod(0o700)
     assert not list(root.iterdir())
 
@@ -385,3 +386,16 @@ def test_help_teaches(command: Command, what: str) -> None:
     assert ended.code == 0
     assert what in command("--help").output
     assert len(ended.output.splitlines()) > 10
+
+
+def test_a_lock_file_on_the_command_line(command: Command, source: Path) -> None:
+    """As where one declaration serves machines that are locked differently; it wins over the one of the file."""
+    declared = command.file(f"builds: ['3.13']\nsource: {source}\nroot: {command.folder}/root\nlockfile: nowhere.json\n")
+    exact = command.file(f"builds: ['3.13']\nsource: {source}\n", "exact/python.yml")
+    locked = command("lock", exact, "--target", f"{os.uname().machine}-unknown-linux-gnu")
+    assert locked.code == 0, locked
+    assert "nowhere.json is not there: make it with: standalone-python lock" in command("plan", declared).sentence
+    planned = command("plan", declared, "--lockfile", "exact/python.lock.json")
+    assert planned.code == 2, planned
+    assert planned.output.startswith(f"install cpython-{V13LATER}+{NEWER}-")
+    assert "3.13 is locked to it" in planned.output

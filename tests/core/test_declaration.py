@@ -400,3 +400,11 @@ def test_whatever_is_an_element_is_read_or_refused(element: Any) -> None:
     except DeclarationError:
         return
     assert parse_request(wanted.request.text) == wanted.request
+
+
+def test_off_without_quotes() -> None:
+    """YAML 1.1 reads it as a truth value."""
+    assert declare({"builds": ["3.13"], "attestations": False}).attestations == "off"
+    assert declare({"builds": ["3.13"], "attestations": "require"}).attestations == "require"
+    with pytest.raises(DeclarationError, match="attestations is True: give a text"):
+        declare({"builds": ["3.13"], "attestations": True})

@@ -32,8 +32,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Finish,
     Installed,
     Observed,
+    moved,
     parse,
     parse_receipt,
+    relocated,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.target import from_facts
 
@@ -498,3 +500,49 @@ def test_lines_that_are_garbled(name: str, data: st.DataObject) -> None:
 def test_any_text_is_no_observation(text: str) -> None:
     with pytest.raises(ObservationError):
         parse(text)
+
+
+# A build that was installed from outside, into the image of another machine
+
+
+UNSTARTED = WHOLE.replace('receipt= "sha256": "eb', 'receipt= "started": false,\nreceipt= "sha256": "eb', 1)
+
+
+def of_312(text: str) -> Installed:
+    return next(build for build in parse(text).installed if build.name == B312)
+
+
+def test_one_that_was_never_started() -> None:
+    never = of_312(UNSTARTED.replace("start=0\nsays=Python 3.12.1\n", "start=untried\n", 1))
+    assert (never.fault, never.started, never.unconfirmed) == ("", False, False)
+    now = of_312(UNSTARTED)
+    assert (now.fault, now.started, now.unconfirmed) == ("", False, True)
+    other = of_312(WHOLE)
+    assert (other.started, other.unconfirmed) == (True, False)
+
+
+def test_one_whose_first_start_fails() -> None:
+    failed = of_312(UNSTARTED.replace("start=0\nsays=Python 3.12.1\n", "start=1\nsays=ImportError: no libssl\n", 1))
+    assert (failed.fault, failed.unconfirmed) == ("it does not start: ImportError: no libssl", False)
+
+
+def test_untried_files_are_compared_all_the_same() -> None:
+    lost = UNSTARTED.replace("start=0\nsays=Python 3.12.1\nmodules=263", "start=untried\nmodules=262", 1)
+    assert of_312(lost).fault == "its standard library lacks 1 of 263 modules and packages"
+
+
+def test_an_image_is_told_of_in_its_own_paths() -> None:
+    here = "/mnt/image/srv/python"
+    text = WHOLE.replace("/opt/python", here).replace("/usr/local/bin", "/mnt/image/usr/local/bin")
+    text = text.replace(f" -> {here}", " -> /opt/python")
+    places = {here: "/opt/python", "/mnt/image/usr/local/bin": "/usr/local/bin"}
+    told = relocated(parse(text), places, {"os": "Linux", "arch": "aarch64", "libc": "glibc"})
+    plain = parse(WHOLE)
+    assert (told.root, told.bin_dir, told.links, told.occupied) == (plain.root, plain.bin_dir, plain.links, plain.occupied)
+    assert str(from_facts(told.facts)) == "aarch64 linux, glibc"
+    assert told.tools == plain.tools
+
+
+def test_the_innermost_folder_counts() -> None:
+    assert moved("/a/b/c", {"/a": "/x", "/a/b": "/y"}) == "/y/c"
+    assert moved("/ab", {"/a": "/x"}) == "/ab"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, Outside
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
@@ -207,6 +207,33 @@ def test_the_finishers_arguments() -> None:
         "group=staff",
         "mode=0750",
         f"tool={render.TOOL}",
+    ]
+
+
+# An image, from outside.
+
+
+OUTSIDE = Outside(
+    root="/mnt/image/srv/python", bin_dir="/mnt/image/usr/local/bin", python="/usr/bin/python3", uid="4321", gid="4322"
+)
+
+
+def test_the_finisher_of_an_image_is_told_that_nothing_is_started() -> None:
+    desired = Desired(builds=(), finish=Finish(owner="app", group="staff"), outside=OUTSIDE)
+    script = render.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)})
+    told = run(spied(script, "prepare"))[-1]
+    assert {"owner=app", "group=staff", "started=0", "uid=4321", "gid=4322"} <= set(told)
+
+
+def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
+    to = "/opt/python/cpython-3.13/bin/python3.13"
+    steps = Plan((SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "why")), ())
+    script = render.application(Desired(builds=(), outside=OUTSIDE), steps, {})
+    assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
+    assert run(spied(script, "commit")) == [
+        ["link", "/mnt/image/usr/local/bin/python3.13", to],
+        ["unlink", "/mnt/image/srv/python/cpython-3.12"],
+        ["remove", "cpython-x"],
     ]
 
 

@@ -23,6 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.target impo
     from_facts,
     misfit,
     parse_triple,
+    to_facts,
 )
 
 # /proc/cpuinfo of a machine of each level, shortened to what is of interest and something that isn't.
@@ -290,3 +291,27 @@ def test_levels_that_a_target_lacks(target: Target, level: str, message: str) ->
 )
 def test_misfit(target: Target, triple: str, reason: str) -> None:
     assert misfit(target, triple) == reason
+
+
+@pytest.mark.parametrize(
+    "triple",
+    [
+        "x86_64-unknown-linux-gnu",
+        "x86_64_v3-unknown-linux-musl",
+        "x86_64_v4-unknown-linux-gnu",
+        "aarch64-unknown-linux-musl",
+        "armv7-unknown-linux-gnueabihf",
+        "armv7-unknown-linux-gnueabi",
+        "armv7-unknown-linux-musleabihf",
+        "s390x-unknown-linux-gnu",
+        "aarch64-apple-darwin",
+        "x86_64-pc-windows-msvc",
+    ],
+)
+def test_facts_of_a_triple_are_those_of_its_hosts(triple: str) -> None:
+    assert from_facts(to_facts(parse_triple(triple))) == parse_triple(triple)
+
+
+def test_facts_have_the_version_of_the_c_library() -> None:
+    target = Target("linux", "x86_64", "gnu", (2, 36), 2)
+    assert from_facts(to_facts(target)) == target

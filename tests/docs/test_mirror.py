@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What docs/mirror.md tells people to run, run in its order; only the source and the place are others. What it says of other tools,
-tests/cli/test_mirror_peers.py tries.
+tests/cli/test_mirror_peers.py tries; of buckets, tests/cli/test_mirror_bucket.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.tools.playbook import REPOSITORY
+from tests.tools.s3 import ENVIRONMENT, serve_s3
 from tests.tools.sources import V12, V13LATER
 
 PAGE = (REPOSITORY / "docs/mirror.md").read_text()
@@ -22,19 +23,22 @@ COMMANDS = re.findall(r"^    (standalone-python .*)$", PAGE, re.MULTILINE)
 def test_the_page(source: Path, tmp_path: Path) -> None:
     place = tmp_path / "pbs"
     printed, codes = [], []
-    for command in COMMANDS:
-        words = command.replace("/srv/pbs", str(place)).replace(" --target aarch64-apple-darwin", "").split()
-        words += ["--source", str(source)] if "sync" in words else []
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(words[0])), *words[1:]],
-            capture_output=True,
-            text=True,
-            env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-        )
-        assert done.stderr == ""
-        printed.append(done.stdout)
-        codes.append(done.returncode)
-    assert codes == [0, 2, 0, 0, 0, 0]
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NO_PROXY": "*", **ENVIRONMENT}
+    with serve_s3() as store:
+        store.reset()
+        for command in COMMANDS:
+            words = command.replace("/srv/pbs", str(place)).replace(" --target aarch64-apple-darwin", "").split()
+            words = [store.url if word == "https://s3.example.net" else word for word in words]
+            words += ["--source", str(source)] if "sync" in words else []
+            program = str(Path(sys.executable).with_name(words[0]))
+            done = subprocess.run([program, *words[1:]], capture_output=True, text=True, env=environment)
+            assert done.stderr == ""
+            printed.append(done.stdout)
+            codes.append(done.returncode)
+        assert "pbs/20250409/SHA256SUMS" in store.names()
+    assert codes == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert "1 archives" in printed[4]
+    del printed[3:5]
     assert f"cpython-{V12}+" in printed[0]
     assert f"cpython-{V13LATER}+" in printed[0]
     assert f"would prune 20250115/cpython-{V12}+" in printed[1]

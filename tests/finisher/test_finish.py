@@ -266,6 +266,50 @@ def test_reproducible(minor: str, builds: Builds, tmp_path: Path) -> None:
     assert said_path == f"/opt/python/same/lib/python{minor}/json/decoder.py"
 
 
+# By another Python, where nothing of the tree can be started
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_path: Path) -> None:
+    env = {"SOURCE_DATE_EPOCH": "1736899200", "PATH": os.environ["PATH"]}
+    seen, receipts = [], []
+    for number, more in enumerate(({}, {"started": "0"})):
+        staged = Staged(builds(minor), tmp_path / str(number))
+        executable = (staged.tree / "bin/python3").resolve()
+        mode = executable.stat().st_mode
+        if more:
+            executable.chmod(0o644)  # so that nobody starts it
+        said = staged.run(python=sys.executable if more else "", env=env, final="/opt/python/same", **more)
+        assert said["finished"] == "ok", said
+        executable.chmod(mode)
+        seen.append({path: what for path, what in snapshot(staged.tree).items() if path != finish.RECEIPT})
+        receipts.append(json.loads((staged.tree / finish.RECEIPT).read_text()))
+    assert seen[0] == seen[1]
+    assert receipts[1] == receipts[0] | {"started": False}
+    confirmed = tmp_path / "receipt.json"
+    command = [staged.tree / "bin/python3", "-I", "-B", finish.__file__, f"tree={staged.tree}", f"confirm={confirmed}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "finished=ok\n", done
+    assert json.loads(confirmed.read_text()) == receipts[0]
+
+
+def test_what_does_not_start_as_it_should_is_not_confirmed(newest: Staged, tmp_path: Path) -> None:
+    assert newest.run(python=sys.executable, started="0")["finished"] == "ok"
+    command = [sys.executable, "-I", "-B", finish.__file__, f"tree={newest.tree}", f"confirm={tmp_path}/receipt.json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (3, "failure=prefix")
+    assert not (tmp_path / "receipt.json").exists()
+
+
+def test_bytecode_by_a_python_of_the_same_minor(newest: Staged) -> None:
+    env = {"PATH": os.defpath}
+    said = newest.run(python=sys.executable, env=env, compile_bytecode="1", started="0", version="3.99.1")
+    assert (said["failure"], said["detail"].partition(",")[0]) == (
+        "bytecode",
+        "bytecode of 3.99.1 is made by a Python 3.99 only",
+    )
+
+
 def test_modes_and_owner(newest: Staged, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("")

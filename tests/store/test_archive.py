@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -401,7 +402,12 @@ def test_what_passes_unpacks_inside(entries: list[Entry]) -> None:
         tree = out / "python"
         there = set()
         for path in tree.rglob("*"):
-            # A loop has no end that could be outside.
+            # A loop has no end that could be outside; of one with a double slash realpath makes an absolute path.
+            try:
+                path.stat()
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    continue
             real = os.path.realpath(path)
             assert real == str(tree) or real.startswith(f"{tree}/")
             if path.is_file():

@@ -24,7 +24,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 """An inventory: names, which say the connector too (``@local``), and each one's data."""
 LOCAL: Hosts = {"@local": {}}
 
-_STEP = re.compile(r"(install|upgrade|downgrade|repair|reinstall|clear|link|remove) .*")
+_STEP = re.compile(r"(install|upgrade|downgrade|repair|reinstall|confirm|clear|link|remove) .*")
 _OWN_WORDS = re.compile(r"(Connected|Ready: |Loaded fact |noop: |Success|No changes|Error: executed )")
 
 

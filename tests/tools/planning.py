@@ -57,10 +57,11 @@ def build_of(text: str) -> Build:
 
 
 def installed_of(said: str | Mapping[str, Any]) -> Installed:
-    """A name, or a mapping with ``name`` and what is unusual: ``fault``, ``installed_at``, ``finish``, ``receipt: false``."""
+    """A name, or a mapping with ``name`` and what is unusual: ``fault``, ``installed_at``, ``finish``, ``receipt: false``,
+    ``started: false``; with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
-    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt"}
+    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed"}
     assert not unknown, unknown
     named = build_of(said["name"])
     build = replace(named, filename=named.filename or f"{named.name}.tar.zst", sha256="ab" * 32)
@@ -72,10 +73,11 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
         modules=600,
         files_sha256="0" * 64,
         installed_at=said.get("installed_at", "2026-01-01T00:00:00Z"),
+        started=said.get("started", True),
     )
     if not said.get("receipt", True):
         return Installed(named.name, named, None, said.get("fault", "its receipt is missing or can't be read"))
-    return Installed(build.name, build, receipt, said.get("fault", ""))
+    return Installed(build.name, build, receipt, said.get("fault", ""), unconfirmed=said.get("unconfirmed", False))
 
 
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:

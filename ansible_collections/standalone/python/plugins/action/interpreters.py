@@ -31,9 +31,12 @@ class ActionModule(ActionBase):
         try:
             desired = self._with_paths(declare(self._task.args))
             with controller_environment(environment):
-                ensured = ensure(host, desired, Supply(desired), check=self._task.check_mode, environment=environment)
+                supply = Supply(desired)
+                ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
+        if supply.remarks:
+            result["warnings"] = supply.remarks
         if self._task.diff:
             result["diff"] = _diff(ensured)
         return result | returned(ensured.plan, ensured.after)
@@ -42,8 +45,9 @@ class ActionModule(ActionBase):
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
         told = {"source": desired.source, "catalogue": desired.catalogue}
         whole = {name: self._loader.path_dwim(path) for name, path in told.items() if is_local(path)}
-        if desired.lockfile:
-            whole["lockfile"] = self._loader.path_dwim(desired.lockfile)
+        for name in ("lockfile", "trusted_root"):
+            if path := getattr(desired, name):
+                whole[name] = self._loader.path_dwim(path)
         return replace(desired, **whole) if whole else desired
 
 

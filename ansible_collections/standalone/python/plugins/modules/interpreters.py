@@ -143,12 +143,29 @@ options:
       - An archive counts only with the sha256 that is locked, wherever O(source) has it from.
       - A request that is not locked for a host's target is an error, with the command that adds it.
     type: str
+  attestations:
+    description:
+      - Whether to verify, by GitHub's artifact attestations, that a workflow of python-build-standalone made an archive before
+        anything of it goes to the host. Upstream has them since release 20250212.
+      - With V(require), an archive without one is an error; with V(prefer), it is a warning. One that is wrong is always an error.
+      - They are looked for in C(attestations) beside the O(lockfile), then where the archive comes from; for V(upstream) at GitHub's
+        API. Needs the Python package sigstore on the controller.
+    type: str
+    choices: ['off', prefer, require]
+    default: 'off'
+  trusted_root:
+    description:
+      - The path of a Sigstore C(trusted_root.json) on the controller, for O(attestations), instead of the one that comes with
+        sigstore. A relative path is taken from the folder of the playbook.
+    type: str
   verify:
     description:
       - How thoroughly an installed build is examined.
       - With V(quick), it has a receipt and an executable that starts and reports its version, and its standard library lacks no
         module or package.
       - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
+      - A build that C(standalone-python) put into the image of this host, where it could not be started, is tried with either, the
+        modules that need libraries included. Its receipt then says that it was started, which is a change.
     type: str
     choices: [quick, full]
     default: quick

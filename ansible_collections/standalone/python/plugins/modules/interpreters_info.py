@@ -109,6 +109,12 @@ interpreters:
       description: When the build was installed. Empty where its receipt can't be read.
       type: str
       sample: "2025-01-20T09:30:00Z"
+    started:
+      description:
+        - Whether the build was started where it was installed. It was not where C(standalone-python) put it into the image of
+          another machine; M(standalone.python.interpreters) completes that on the machine itself.
+      type: bool
+      sample: true
     sound:
       description: Whether nothing is wrong with the build.
       type: bool

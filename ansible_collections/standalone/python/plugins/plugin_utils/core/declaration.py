@@ -44,6 +44,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "token": {"type": "str", "no_log": True},
     "catalogue": {"type": "str", "default": "bundled"},
     "lockfile": {"type": "str"},
+    "attestations": {"type": "str", "choices": ["off", "prefer", "require"], "default": "off"},
+    "trusted_root": {"type": "str"},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "externally_managed": {"type": "bool", "default": True},
     "compile_bytecode": {"type": "bool", "default": False},
@@ -74,6 +76,26 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """An image of another machine, in a folder of this one, that is worked on from outside: nothing of it is started.
+
+    :ivar root: where the declared root lies on this machine, with no link on the way
+    :ivar bin_dir: where the declared folder of links lies
+    :ivar python: this machine's interpreter, which does what a build's own does elsewhere
+    :ivar facts: what the host will be (see :func:`target.from_facts`); empty where that isn't known
+    :ivar uid: the number that the declared owner has in the image; empty where none is declared
+    :ivar gid: the same of the group
+    """
+
+    root: str
+    bin_dir: str
+    python: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    gid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said."""
 
@@ -90,9 +112,17 @@ class Desired:
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
     lockfile: str = ""
+    attestations: str = "off"
+    trusted_root: str = ""
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
     lock_timeout: int = 60
+    outside: Outside | None = None
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What root and bin_dir are called on the host -> where they are; empty where that is the same."""
+        return {self.root: self.outside.root, self.bin_dir: self.outside.bin_dir} if self.outside else {}
 
 
 def declare(options: Mapping[str, Any]) -> Desired:
@@ -122,6 +152,8 @@ def declare(options: Mapping[str, Any]) -> Desired:
         token=values["token"] or "",
         catalogue=values["catalogue"],
         lockfile=values["lockfile"] or "",
+        attestations=values["attestations"],
+        trusted_root=values["trusted_root"] or "",
         verify=values["verify"],
         finish=Finish(
             externally_managed=values["externally_managed"],
@@ -196,6 +228,8 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
 
 
 def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
+    if value is False and "off" in spec.get("choices", ()):
+        value = "off"  # as YAML 1.1 reads it without quotes
     # A request may have commas in it.
     single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
     value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))

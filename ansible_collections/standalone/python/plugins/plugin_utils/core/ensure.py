@@ -13,7 +13,7 @@ that finds everything in order the host is given one script, and neither the cat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,8 +21,8 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
-from .observed import Observed, parse
-from .plan import Resolve, plan
+from .observed import Observed, parse, relocated
+from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, predict
 
@@ -98,7 +98,7 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
     """
     :raises ObservationError: the host's answer can't be read
     """
-    return read(host.run(render.observation(desired, facts=facts, environment=environment)))
+    return _as_on_host(desired, read(host.run(render.observation(desired, facts=facts, environment=environment))))
 
 
 def ensure(
@@ -148,7 +148,7 @@ def carry_out(
     """
     planned, observed = decision.plan, decision.observed
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
-    after = read(host.run(render.application(desired, planned, deliveries, environment)))
+    after = _as_on_host(desired, read(host.run(render.application(desired, planned, deliveries, environment))))
     try:
         left = plan(desired, after, _resolver(supply, observed))
     except _FactsNeeded:
@@ -163,6 +163,27 @@ def carry_out(
             step="observe again",
         )
     return Result(planned, observed, after)
+
+
+def _as_on_host(desired: Desired, observed: Observed) -> Observed:
+    if desired.outside is None:
+        return observed
+    return relocated(observed, {here: there for there, here in desired.places.items()}, desired.outside.facts)
+
+
+def confirm(
+    host: Host, desired: Desired, observed: Observed, *, environment: Mapping[str, str] = render.NOTHING
+) -> tuple[tuple[str, ...], Observed]:
+    """Complete the receipts of builds that were installed from outside and that ``observed`` saw start, and change nothing else;
+    returns their names, and the host after it.
+
+    :raises StandalonePythonError: with a sentence for the user
+    """
+    steps = tuple(confirmations(observed, frozenset()))
+    if not steps:
+        return (), observed
+    after = read(host.run(render.application(desired, Plan(steps, ()), {}, environment)))
+    return tuple(step.name for step in steps), replace(after, facts=observed.facts)
 
 
 def _resolver(supply: Supply, observed: Observed) -> Resolve:

@@ -11,22 +11,22 @@ from typing import Any
 from .declaration import Desired
 from .observed import Installed, Observed
 from .plan import plan as plan_of
-from .step import Outcome, Plan
+from .step import Confirm, Outcome, Plan
 from .target import from_facts
 
 
 def info(observed: Observed) -> dict[str, Any]:
     """The host's interpreters and target; the keys are those that the module ``interpreters_info`` documents.
 
-    :param observed: with facts
+    :param observed: with facts; those of an image of unknown kind, seen from outside, give no target
     :raises ObservationError: the facts are not whole
     """
-    target = from_facts(observed.facts)
+    target = from_facts(observed.facts) if "os" in observed.facts or not observed.facts else None
     return {
         "root": observed.root,
         "bin_dir": observed.bin_dir,
         "interpreters": [_interpreter(installed, observed) for installed in observed.installed],
-        "target": asdict(target) | {"triple": target.triple},
+        "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
     }
 
@@ -45,6 +45,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "stable_path": f"{stable[0] if stable else prefix}/bin/python3",
         "prefix": prefix,
         "installed_at": installed.installed_at,
+        "started": installed.started,
         "sound": not installed.fault,
         "fault": installed.fault,
         "extra": list(installed.extra),
@@ -101,7 +102,7 @@ def damage(observed: Observed) -> tuple[str, ...]:
     if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
         mendable = replace(mendable, bin_dir_state="writable")
     left = plan_of(Desired((), root=observed.root, bin_dir=observed.bin_dir), mendable, _nothing_is_asked_for)
-    return (*broken, *(f"to do: {step}" for step in left.steps))
+    return (*broken, *(f"to do: {step}" for step in left.steps if not isinstance(step, Confirm)))
 
 
 def _nothing_is_asked_for(request: object) -> Any:

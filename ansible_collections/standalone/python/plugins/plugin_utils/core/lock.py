@@ -12,7 +12,7 @@ upstream's place without a new lock; ``url`` is where it was found. The size is 
 
 Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
 
-All is pure but :func:`read_lock`, :func:`write_lock` and :func:`size_of`.
+All is pure but :func:`read_lock`, :func:`write_lock`, :func:`keep_attestations` and :func:`size_of`.
 """
 
 from __future__ import annotations
@@ -378,6 +378,40 @@ def write_lock(path: str, lock: Lock) -> None:
     except OSError as error:
         raise TransportError(
             f"the lock file {path} can't be written ({what_failed(error)}): check its folder's permissions and its disk"
+        ) from None
+
+
+def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], str]) -> None:
+    """Have those of all archives beside a lock file, in a folder; each is verified each time.
+
+    :param attested: a build, and the attestations that are there or nothing -> those that shall be there, or nothing
+    :raises StandalonePythonError: one is wrong or missing, or can't be written; the others are there
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
+
+    from .attestation import FOLDER, name_of
+    from .cache import what_failed, written
+    from .store import read_if_there
+
+    folder = Path(os.path.realpath(os.path.expanduser(path))).parent / FOLDER
+
+    def keep(build: Build) -> None:
+        to = folder / name_of(build)
+        have = read_if_there(str(to))
+        lines = attested(build, have)
+        if lines and lines != have:
+            folder.mkdir(exist_ok=True)
+            with written(to) as file:
+                file.write(lines.encode())
+
+    builds = {entry.build.filename: entry.build for entry in lock.builds}
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(keep, builds.values()))
+    except OSError as error:
+        raise TransportError(
+            f"attestations can't be written to {folder} ({what_failed(error)}): check its permissions and its disk"
         ) from None
 
 

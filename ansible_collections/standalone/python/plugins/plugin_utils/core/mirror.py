@@ -1,7 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror: a folder that any static web server can serve, with some of upstream's builds and with lists that say which.
+"""A mirror: a folder that any static web server can serve, or a part of a bucket, with some of upstream's builds and with lists
+that say which.
 
     DEST/TAG/FILE          an archive, under its name only once its checksum agreed
     DEST/TAG/SHA256SUMS    of the release's archives that are there
@@ -16,17 +17,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .archive import checksum
-from .cache import alone, stamp, what_failed, written
+from .attestation import ENDING, missing
+from .attestation import verify as verify_attestation
+from .cache import what_failed
 from .catalogue import Build, builds, from_rows, is_build, parse_filename, rows_from_sums
 from .errors import ContentError, StandalonePythonError, TransportError
+from .place import WORK, Place, Stamp
 from .request import parse_request, with_parts
 from .source import CATALOGUE, SUMS
 from .store import parse_sums
@@ -35,11 +37,11 @@ from .target import parse_triple
 if TYPE_CHECKING:
     from .supply import Supply
 
-WORK = ".mirror"
 JOBS = 8
 HEADER = "tag\tfile\tsha256\n"
+READ = f"{WORK}/read.json"
 
-Records = dict[str, tuple[str, list[int]]]
+Records = dict[str, tuple[str, Stamp]]
 """Path of an archive -> the sha256 that was read, and the file's stamp then."""
 
 
@@ -169,7 +171,7 @@ def _listed(path: str, sha256: str) -> Build:
 # What follows reads.
 
 
-def verify(dest: Path, jobs: int = JOBS) -> Verified:
+def verify(place: Place, jobs: int = JOBS) -> Verified:
     """Read all of a mirror, and compare it with its lists. What is found damaged the next sync brings anew.
 
     :raises ContentError: it is no mirror
@@ -177,123 +179,139 @@ def verify(dest: Path, jobs: int = JOBS) -> Verified:
     """
     problems: list[str] = []
     listed: dict[str, str] = {}
-    with usable_mirror(dest, "be read", "check the path and its permissions"):
-        releases = sorted(dest.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
+    with place.usable("be read", "check the path and its permissions"):
+        files = place.files()
+        releases = _releases(files)
         if not releases:
-            raise _none(dest, f"TAG/{SUMS}")
+            raise _none(place, f"TAG/{SUMS}")
         for sums in releases:
+            tag = sums.partition("/")[0]
             try:
-                rows = rows_from_sums(sums.parent.name, sums.read_text(encoding="utf-8", errors="replace"))
+                rows = rows_from_sums(tag, _text(place, sums))
             except StandalonePythonError as error:
                 problems.append(str(error))
                 continue
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
-        problems += _of_catalogue(dest / CATALOGUE, listed)
-        size = 0
-        bad = set()
+        problems += _of_catalogue(place, listed)
+        bad = {}
         with ThreadPoolExecutor(jobs) as pool:
-            for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(dest / path), listed), strict=True):
+            for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(place, path), listed), strict=True):
                 if actual != digest:
-                    bad.add(path)
+                    bad[path] = actual
                     is_what = f"its SHA-256 should be {digest} and is {actual}" if len(actual) == 64 else actual
                     problems.append(f"{path} is damaged: {is_what}")
-                if len(actual) == 64:
-                    size += (dest / path).stat().st_size
-    if bad and (dest / WORK).is_dir():
-        # So that a sync reads them again, although they look as they did.
-        with contextlib.suppress(OSError, TransportError), alone(dest / WORK, 0):
-            record(dest, {path: record for path, record in recorded(dest).items() if path not in bad})
+        size = sum(int(files[path][0]) for path in listed if path in files and len(bad.get(path, 64 * "0")) == 64)
+    known = recorded(place) if bad else {}
+    if known:
+        # So that a sync knows it, although they look as they did.
+        read = {path: (actual, files[path]) for path, actual in bad.items() if len(actual) == 64}
+        with contextlib.suppress(OSError, TransportError), place.alone(0):
+            record(place, {path: record for path, record in known.items() if path not in bad} | read)
     return Verified(len(listed), size, tuple(problems))
 
 
-def contents(dest: Path) -> tuple[Build, ...]:
+def unattested(place: Place, trusted_root: str = "", jobs: int = JOBS) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is wrong with the attestations of the archives that a mirror lists, and of which it has none, as sentences.
+
+    :raises StandalonePythonError: it is no mirror, or attestations can't be verified here
+    """
+
+    def look_at(build: Build) -> tuple[str, str]:
+        try:
+            lines = _text(place, f"{path_of(build)}{ENDING}")
+        except FileNotFoundError:
+            lines = ""
+        try:
+            found = verify_attestation(lines, build, build.sha256 or "", trusted_root)
+        except ContentError as error:
+            return str(error), ""
+        return "", "" if found else missing(build, f"in {place}")
+
+    listed = contents(place)
+    with place.usable("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
+        said = list(pool.map(look_at, listed))
+    return tuple(wrong for wrong, _none in said if wrong), tuple(none for _wrong, none in said if none)
+
+
+def contents(place: Place) -> tuple[Build, ...]:
     """The builds that a mirror lists, newest release first.
 
     :raises ContentError: it is no mirror, or a list can't be read
     :raises TransportError: it can't be opened
     """
-    with usable_mirror(dest, "be read", "check the path and its permissions"):
+    with place.usable("be read", "check the path and its permissions"):
         try:
-            text = (dest / CATALOGUE).read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            raise _none(dest, CATALOGUE) from None
+            text = place.read(CATALOGUE).decode()
+        except FileNotFoundError:
+            raise _none(place, CATALOGUE) from None
         except UnicodeDecodeError:
-            raise ContentError(f"{dest / CATALOGUE} is not text: run mirror sync again") from None
-    return ordered(builds(from_rows(f"the catalogue {dest / CATALOGUE}", text)))
+            raise ContentError(f"{place}/{CATALOGUE} is not text: run mirror sync again") from None
+    return ordered(builds(from_rows(f"the catalogue {place}/{CATALOGUE}", text)))
 
 
-def _none(dest: Path, lacks: str) -> ContentError:
-    return ContentError(f"{dest} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
-
-
-@contextlib.contextmanager
-def usable_mirror(
-    dest: Path, what: str = "be written to", do: str = "make room there, or choose another folder"
-) -> Iterator[None]:
-    """An error of the file system becomes a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise TransportError(f"the mirror {dest} can't {what} ({what_failed(error)}): {do}") from None
-
-
-def look(
-    dest: Path, wanted: Iterable[Build], records: Records, jobs: int
-) -> dict[str, Archive]:
+def look(place: Place, wanted: Iterable[Build], records: Records, jobs: int) -> dict[str, Archive]:
     """What is there. Of what is wanted the content is known after it, from the records or by reading it."""
-    found: dict[str, Archive] = {}
-    folders = sorted(path for path in dest.glob(8 * "[0-9]") if path.is_dir())
-    for folder in folders:
-        sums = folder / SUMS
-        listed = parse_sums(sums.read_text(encoding="utf-8", errors="replace")) if sums.exists() else {}
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_file() and is_build(entry.name):
-                    path = f"{folder.name}/{entry.name}"
-                    found[path] = Archive(listed.get(entry.name, ""), "", entry.stat().st_size)
-    present = [path for path in map(path_of, wanted) if path in found]
-    unread = [path for path in present if path not in records or records[path][1] != stamp(dest / path)]
+    files = place.files()
+    listed: dict[str, str] = {}
+    for sums in _releases(files):
+        tag = sums.partition("/")[0]
+        listed |= {f"{tag}/{name}": digest for name, digest in parse_sums(_text(place, sums)).items()}
+    found = {
+        path: Archive(listed.get(path, ""), "", int(stamp[0]))
+        for path, stamp in files.items()
+        if is_build(path.partition("/")[2])
+    }
+    present = {path for path in map(path_of, wanted) if path in found}
+    # The stamp is older than the reading.
+    unread = [path for path in present if path not in records or records[path][1] != files[path]]
     with ThreadPoolExecutor(jobs) as pool:
-        for path, (actual, now) in zip(unread, pool.map(lambda path: _read(dest / path), unread), strict=True):
-            records[path] = (actual, now)
+        read = pool.map(lambda path: place.vouched(path) or place.checksum(path), unread)
+        records |= {path: (actual, files[path]) for path, actual in zip(unread, read, strict=True)}
     return {path: replace(archive, actual=records[path][0]) if path in present else archive for path, archive in found.items()}
 
 
-def _read(path: Path) -> tuple[str, list[int]]:
-    """The sha256 of a file, and the stamp that it had before it was read."""
-    now = stamp(path)
-    return checksum(path), now
+def recorded(place: Place) -> Records:
+    """Path -> the sha256 that was read, and the file's stamp then."""
+    try:
+        kept = json.loads(place.read(READ))
+        return {path: (digest, [*now]) for path, (digest, now) in kept.items()}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return {}
 
 
-def _hashed(path: Path) -> str:
+def record(place: Place, records: Records) -> None:
+    place.put(READ, json.dumps(records, indent=0).encode())
+
+
+def _none(place: Place, lacks: str) -> ContentError:
+    return ContentError(f"{place} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
+
+
+def _releases(files: Iterable[str]) -> list[str]:
+    """The paths of SHA256SUMS files, newest release first."""
+    return sorted((path for path in files if re.fullmatch(f"[0-9]{{8}}/{SUMS}", path)), reverse=True)
+
+
+def _text(place: Place, path: str) -> str:
+    return place.read(path).decode(errors="replace")
+
+
+def _hashed(place: Place, path: str) -> str:
     """The sha256 of a file, or what is wrong with it."""
     try:
-        return checksum(path)
+        return place.checksum(path)
     except FileNotFoundError:
         return "it is not there"
     except OSError as error:
         return f"it can't be read ({what_failed(error)})"
 
 
-def _of_catalogue(path: Path, listed: Mapping[str, str]) -> list[str]:
+def _of_catalogue(place: Place, listed: Mapping[str, str]) -> list[str]:
+    path = f"{place}/{CATALOGUE}"
     try:
-        rows = {path_of(build): build.sha256 for build in builds(from_rows(str(path), path.read_text(encoding="utf-8")))}
+        rows = {path_of(build): build.sha256 for build in builds(from_rows(path, place.read(CATALOGUE).decode()))}
     except FileNotFoundError:
         return [f"{path} is not there: run mirror sync again"]
-    except (StandalonePythonError, ValueError) as error:
+    except (ContentError, ValueError) as error:
         return [f"{path} can't be read as a catalogue: {error}"]
     return [] if rows == listed else [f"{path} and the {SUMS} files don't agree: run mirror sync again"]
-
-
-def recorded(dest: Path) -> Records:
-    """Path -> the sha256 that was read, and the file's stamp then."""
-    try:
-        kept = json.loads((dest / WORK / "read.json").read_bytes())
-        return {path: (digest, [int(number) for number in now]) for path, (digest, now) in kept.items()}
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def record(dest: Path, records: Mapping[str, tuple[str, list[int]]]) -> None:
-    with written(dest / WORK / "read.json") as out:
-        out.write(json.dumps(records, indent=0).encode())

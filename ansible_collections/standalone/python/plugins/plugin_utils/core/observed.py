@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .catalogue import Build, parse_name
@@ -43,7 +43,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What ``.standalone-python/receipt.json`` says (written by ``agents/finish.py``)."""
+    """What ``.standalone-python/receipt.json`` says (written by ``agents/finish.py``).
+
+    ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
+    """
 
     build: Build
     url: str
@@ -52,6 +55,7 @@ class Receipt:
     modules: int
     files_sha256: str
     installed_at: str
+    started: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Installed:
     """A build on a host that this project installed.
 
     ``fault`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
-    standard library (seen with ``verify: full`` only), which are reported and left alone.
+    standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
+    tried just now, for the first time, and its receipt doesn't say so yet.
     """
 
     name: str
@@ -67,6 +72,11 @@ class Installed:
     receipt: Receipt | None
     fault: str = ""
     extra: tuple[str, ...] = ()
+    unconfirmed: bool = False
+
+    @property
+    def started(self) -> bool:
+        return self.receipt is None or self.receipt.started
 
     @property
     def finish(self) -> Finish | None:
@@ -212,8 +222,10 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
     if receipt and receipt.build.name != name:
         # A copy of another build, or one that somebody renamed: its paths are wrong.
         receipt = None
+    fault = _fault(values, receipt)
+    unconfirmed = receipt is not None and not receipt.started and not fault and values["start"] == ["0"]
     return Installed(
-        name, receipt.build if receipt else named, receipt, _fault(values, receipt), tuple(values.get("extra", ()))
+        name, receipt.build if receipt else named, receipt, fault, tuple(values.get("extra", ())), unconfirmed
     )
 
 
@@ -223,9 +235,10 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     said = " ".join(values.get("says", ())).strip()
     if "start" not in values:
         return "its executable is missing"
-    if values["start"] != ["0"]:
+    untried = values["start"] == ["untried"]
+    if values["start"] != ["0"] and not untried:
         return f"it does not start: {said or 'exit code ' + values['start'][0]}"
-    if said != f"Python {receipt.build.version}":
+    if not untried and said != f"Python {receipt.build.version}":
         return f"it says that it is {said!r}"
     found = int(values["modules"][0])
     if found < receipt.modules:
@@ -251,6 +264,7 @@ def parse_receipt(text: str) -> Receipt | None:
             build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
             finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
             **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
+            started=_typed(data.get("started", True), bool),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -269,6 +283,36 @@ def _typed(value: Any, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise TypeError(value)
     return value
+
+
+def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str, str]) -> Observed:
+    """What was observed in an image that lies in a folder of this machine, as the host itself would say it.
+
+    :param places: where the root and the folder of links lie, to what they are called on the host
+    :param facts: what kind of host it is; what this machine said of itself in their place is left out
+    """
+
+    def on_host(path: str) -> str:
+        return moved(path, places)
+
+    own = {key: value for key, value in observed.facts.items() if key in ("tools", "wget", "free_kb")}
+    return replace(
+        observed,
+        root=on_host(observed.root),
+        bin_dir=on_host(observed.bin_dir),
+        links={on_host(path): target for path, target in observed.links.items()},
+        occupied=frozenset(map(on_host, observed.occupied)),
+        leftovers=tuple(map(on_host, observed.leftovers)),
+        facts={**own, **facts} if observed.facts else {},
+    )
+
+
+def moved(path: str, places: Mapping[str, str]) -> str:
+    """A path in or below one of the folders in ``places``, where that folder is at another place; the innermost counts."""
+    for folder in sorted(places, key=len, reverse=True):
+        if path == folder or path.startswith(f"{folder}/"):
+            return places[folder] + path.removeprefix(folder)
+    return path
 
 
 def _failure(text: str) -> AgentError:
@@ -294,6 +338,7 @@ def _failure(text: str) -> AgentError:
 
 # What apply.sh and finish.py name as the reason of a failure, as a user reads it. {detail} is what the host said.
 FAILURES: Mapping[str, str] = {
+    "bytecode": "{detail}: let that one be on the PATH, or leave compile_bytecode out",
     "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",

@@ -7,14 +7,14 @@ A *line* is what one stable link stands for: a minor version and a variant, such
 ``cpython-3.13+freethreaded``. Each declared request chooses one build. Of the builds chosen in a line, one has the line's stable
 link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
 
-The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, links change,
-links go, builds go. Nothing that isn't ours is ever taken for ours: not a folder without a receipt's folder in it, not a link
-that leads elsewhere.
+The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, receipts of
+builds that were installed from outside are completed, links change, links go, builds go. Nothing that isn't ours is ever taken
+for ours: not a folder without a receipt's folder in it, not a link that leads elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -23,7 +23,7 @@ from .declaration import Desired, Wanted
 from .errors import AgentError, DeclarationError
 from .observed import Finish, Installed, Observed
 from .request import Request, Version
-from .step import Clear, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
+from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
 
 Resolve = Callable[[Request], Build]
 """Finds the build for a request on the host in question: the newest, and only called where what is installed is not enough; or,
@@ -80,7 +80,8 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     links = _links(desired, observed, winners)
     steps: list[Step] = [
         *_clearing(observed),
-        *_installs(choices),
+        *(installs := _installs(choices)),
+        *confirmations(observed, {*gone, *(step.build.name for step in installs)}),
         *_set_links(links, observed),
         *_unlinks(desired, observed, links, winners, gone),
         *(Remove(name, why) for name, why in sorted(gone.items())),
@@ -350,6 +351,13 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
     paths = observed.leftovers + ((f"{observed.root}/.lock",) if observed.lock else ())
     if paths:
         yield Clear(paths)
+
+
+def confirmations(observed: Observed, moving: Set[str]) -> Iterator[Confirm]:
+    """Receipts to be completed, but for builds that go or come anew."""
+    # Who may not write there can use what is there all the same; it is confirmed when somebody comes who may.
+    if observed.root_state == "writable":
+        yield from (Confirm(i.name) for i in observed.installed if i.unconfirmed and i.name not in moving)
 
 
 def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> None:

@@ -20,7 +20,8 @@ from typing import Literal
 
 from .declaration import Desired
 from .errors import DeclarationError
-from .step import Install, Plan, Remove, SetLink, Unlink
+from .observed import moved
+from .step import Confirm, Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("agents")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
@@ -88,7 +89,7 @@ def _module(name: str) -> str:
 
 def _finisher(plan: Plan) -> list[str]:
     """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
-    names = ["finish.py"] if plan.installs else []
+    names = ["finish.py"] if plan.installs or plan.confirmations else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{_module(name)}END OF {name}" for name in names]
 
@@ -110,11 +111,13 @@ def _exports(environment: Mapping[str, str]) -> str:
 
 
 def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
+    outside = desired.outside
     return {
-        "root": desired.root,
-        "bin_dir": desired.bin_dir,
+        "root": outside.root if outside else desired.root,
+        "bin_dir": outside.bin_dir if outside else desired.bin_dir,
         "verify": desired.verify,
         "facts": facts,
+        "python": outside.python if outside else "",
     }
 
 
@@ -133,12 +136,13 @@ def application(
 
     :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
     """
-    finish = desired.finish
+    finish, outside = desired.finish, desired.outside
     settings = _settings(desired, facts="no") | {
         "lock_timeout": str(desired.lock_timeout),
         "force": "yes" if desired.force else "no",
-        "owner": finish.owner,
-        "group": finish.group,
+        "inside": desired.root if outside else "",
+        "owner": outside.uid if outside else finish.owner,
+        "group": outside.gid if outside else finish.group,
         "mode": finish.mode,
         "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
     }
@@ -150,7 +154,7 @@ def application(
         + _apply()
         + _function("finisher", _finisher(plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
-        + _function("commit", _commit(plan))
+        + _function("commit", _commit(desired, plan))
         + "apply </dev/null\n"
     )
 
@@ -167,7 +171,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     """Everything that can fail, before anything that can be seen."""
     for step in plan.steps:
         if isinstance(step, SetLink):
-            yield _call("may_link", step.path)
+            yield _call("may_link", moved(step.path, desired.places))
     for install in plan.installs:
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
@@ -176,6 +180,9 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
         yield _call("finish", *_finish_arguments(desired, install, delivery))
+    for confirmation in plan.confirmations:
+        yield _call("begin", confirmation.name)
+        yield _call("try_first", confirmation.name)
 
 
 def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
@@ -197,18 +204,22 @@ def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) ->
         "mode": finish.mode,
         "tool": TOOL,
     }
+    if desired.outside:
+        values |= {"started": False, "uid": desired.outside.uid, "gid": desired.outside.gid}
     for key, value in values.items():
         yield f"{key}={int(value) if isinstance(value, bool) else value}"
 
 
-def _commit(plan: Plan) -> Iterator[str]:
+def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         match step:
             case Install(build):
                 yield _call("settle", build.name)
+            case Confirm(name):
+                yield _call("confirm", name)
             case SetLink(path, to):
-                yield _call("link", path, to)
+                yield _call("link", moved(path, desired.places), to)
             case Unlink(path):
-                yield _call("unlink", path)
+                yield _call("unlink", moved(path, desired.places))
             case Remove(name):
                 yield _call("remove", name)

@@ -14,7 +14,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from . import upstream
 from .cache import alone, clear, usable, written
 from .catalogue import Catalogue, builds, bundled
+from .errors import TransportError
 from .source import without_credentials
 from .updated import ABOUT, FOLDER, About, about, updated
 
@@ -45,7 +46,8 @@ class Update:
 def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
     """Read upstream's releases and keep what is new. Nothing is kept where any of it can't be read.
 
-    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of rows of a catalogue
+    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of Astral's list of
+        versions, or of rows of a catalogue
     :raises ContentError: what came is no such list, or a checksum is not what it was
     :raises TransportError: it can't be had
     """
@@ -53,8 +55,8 @@ def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
         rows = _known(root)
         before = dict(rows)
         get = Kept(folder / "kept", http)
-        releases = upstream.refresh(rows, get, only_news=True) if where == UPSTREAM else _read_from(where, rows, get)
-        return _keep(root, rows, before, releases, without_credentials(where))
+        releases, source = _read_upstream(rows, get) if where == UPSTREAM else (_read_from(where, rows, get), where)
+        return _keep(root, rows, before, releases, without_credentials(source))
 
 
 def add(root: Path, catalogue: Catalogue, where: str) -> Update:
@@ -81,8 +83,23 @@ def _alone_in(root: Path) -> Iterator[Path]:
             yield folder
 
 
+def _read_upstream(rows: upstream.Rows, get: Kept) -> tuple[int, str]:
+    """How many releases were read, and where: of GitHub's API, or where that can't be had, of Astral's list."""
+    try:
+        return upstream.refresh(rows, get, upstream.API, only_news=True), UPSTREAM
+    except TransportError as error:
+        for url in upstream.VERSIONS:
+            with suppress(TransportError):
+                return _read_from(url, rows, get), url
+        raise error from None
+
+
 def _read_from(url: str, rows: upstream.Rows, get: Kept) -> int:
     content, _next = get(url)
+    if upstream.is_versions(content):
+        news = upstream.versions_rows(without_credentials(url), content)
+        upstream.merge(rows, news, without_credentials(url))
+        return len({tag for tag, _name in news})
     if content.lstrip()[:1] in (b"[", b"{"):
         return upstream.refresh(rows, get, url, only_news=True)
     name = without_credentials(url)

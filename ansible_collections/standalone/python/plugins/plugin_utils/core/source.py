@@ -159,9 +159,9 @@ def catalogue_url(source: Source) -> str:
     return _below(source.location, CATALOGUE)
 
 
-def url_below(base: str, build: Named) -> str:
-    """Where a build is on a server that has upstream's layout below ``base``."""
-    return _below(base, build.release, build.filename)
+def url_below(base: str, build: Named, ending: str = "") -> str:
+    """Where a build is on a server that has upstream's layout below ``base``; with an ending, what is beside it."""
+    return _below(base, build.release, f"{build.filename}{ending}")
 
 
 def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:

@@ -73,7 +73,17 @@ class Remove:
         return f"remove {self.name}: {self.why}"
 
 
-Step = Clear | Install | SetLink | Unlink | Remove
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The receipt of a build that was installed from outside says from now on that it was started."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"confirm {self.name}: it was not started where it was installed, and starts here"
+
+
+Step = Clear | Install | Confirm | SetLink | Unlink | Remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,10 @@ class Plan:
     @property
     def installs(self) -> tuple[Install, ...]:
         return tuple(step for step in self.steps if isinstance(step, Install))
+
+    @property
+    def confirmations(self) -> tuple[Confirm, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Confirm))
 
     @property
     def removals(self) -> tuple[Remove, ...]:
@@ -140,10 +154,14 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
             case Clear():
                 leftovers, lock, lock_state = (), "", ""
             case Install(build):
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW)
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None)
                 installed[build.name] = Installed(build.name, build, receipt)
                 occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
+            case Confirm(name):
+                was = installed[name]
+                known = replace(was.receipt, started=True) if was.receipt else None
+                installed[name] = replace(was, receipt=known, unconfirmed=False)
             case SetLink(path, to):
                 links[path] = to
                 occupied.discard(path)
@@ -166,7 +184,9 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
 def describe(observed: Observed) -> str:
     """A host's interpreters in lines that a person reads, for a diff."""
     lines = [
-        f"{installed.name}" + (f" (broken: {installed.fault})" if installed.fault else "") for installed in observed.installed
+        installed.name
+        + (f" (broken: {installed.fault})" if installed.fault else "" if installed.started else " (not started here)")
+        for installed in observed.installed
     ]
     lines += [
         f"{path} -> {target}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)

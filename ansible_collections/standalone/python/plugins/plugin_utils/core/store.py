@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from .cache import alone, clear, default_root, stamp, usable, what_failed, written, younger
 from .credentials import bare
 from .errors import ContentError, StandalonePythonError, TransportError
-from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, urls, without_credentials
+from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, url_below, urls, without_credentials
 
 if TYPE_CHECKING:
     from .catalogue import Build, Catalogue
@@ -156,6 +156,24 @@ class Store:
             return _catalogue_of_folder(catalogue)
         return from_rows(f"the catalogue {catalogue}", _read_text(_local(catalogue), "catalogue"))
 
+    def attestations(self, build: Build, digest: str, source: Source) -> str:
+        """Bundles about a build's archive, one a line, not verified; empty where its source has none.
+
+        :param digest: of the archive
+        :raises StandalonePythonError: the source can't be asked
+        """
+        from . import attestation
+
+        if source.kind in ("folder", "archive"):
+            return read_if_there(f"{urls(source, build)[0]}{attestation.ENDING}")
+        upstream = source.kind == "upstream"
+        if upstream and build.release < attestation.SINCE:
+            return ""
+        address = f"{attestation.API}{digest}" if upstream else url_below(source.location, build, attestation.ENDING)
+        with usable(self.root):
+            text, _kept = self._text((address,), source, age=TEXT_AGE, optional=True)
+        return attestation.from_api(text) if upstream and text else text
+
     def _own_catalogue(self, source: Source) -> Catalogue | None:
         """What a server says that it holds; None where it says nothing, or can't be asked now: then the archive's own sentence
         says why."""
@@ -163,7 +181,10 @@ class Store:
 
         address = catalogue_url(source)
         with usable(self.root):
-            text, kept = self._text((address,), source, age=TEXT_AGE, optional=True)
+            try:
+                text, kept = self._text((address,), source, age=TEXT_AGE, optional=True)
+            except StandalonePythonError:
+                return None
         return from_rows(f"the catalogue {without_credentials(address)}{kept}", text) if text else None
 
     def _catalogue_of_archive(self, source: Source) -> Catalogue:
@@ -207,8 +228,8 @@ class Store:
         self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False
     ) -> tuple[str, str]:
         """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
-        although it is older. One that is ``optional`` is empty where the server has none (which is kept too, so that a
-        fleet's workers don't all ask) or can't be asked."""
+        although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
+        fleet's workers don't all ask."""
         from .fetch import DeniedError, NotThereError
 
         folder = self.root / "texts"
@@ -228,8 +249,6 @@ class Store:
                         path.write_bytes(b"")
                         return "", ""
                     if not path.exists() or isinstance(error, (NotThereError, ContentError)):
-                        if optional:
-                            return "", ""
                         raise
                     day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
                     remark = f" (as of {day}; it can't be reached now)"
@@ -363,6 +382,15 @@ def _read_text(path: Path, what: str) -> str:
         ) from None
     except UnicodeDecodeError:
         raise ContentError(f"the {what} {path} is not text: check that it is the right file") from None
+
+
+def read_if_there(path: str) -> str:
+    """A text that is beside something; empty where there is none.
+
+    :raises TransportError: it can't be read
+    """
+    file = _local(path)
+    return _read_text(file, "attestation") if file.exists() else ""
 
 
 def _there(path: Path) -> None:

@@ -7,6 +7,7 @@ it is first needed. A declaration that finds everything in place needs none of t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired
-from .errors import DeclarationError
+from .errors import ContentError, DeclarationError
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 from .request import Request, parse_request, with_parts
 from .target import Target, from_facts, parse_triple
@@ -30,16 +31,38 @@ def is_local(text: str) -> bool:
 
 
 class Supply:
+    """
+    :ivar remarks: sentences that the user is to be told, but that are no failures
+    """
+
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
         self._resolved: dict[tuple[Request, Target], Build] = {}
+        self.remarks: list[str] = []
 
     @classmethod
     def of(
-        cls, *, source: str = "upstream", catalogue: str = "bundled", checksum: str = "", token: str = "", lockfile: str = ""
+        cls,
+        *,
+        source: str = "upstream",
+        catalogue: str = "bundled",
+        checksum: str = "",
+        token: str = "",
+        lockfile: str = "",
+        attestations: str = "off",
+        trusted_root: str = "",
     ) -> Supply:
         """For a front end that installs nothing."""
-        told = Desired((), source=source, catalogue=catalogue, checksum=checksum, token=token, lockfile=lockfile)
+        told = Desired(
+            (),
+            source=source,
+            catalogue=catalogue,
+            checksum=checksum,
+            token=token,
+            lockfile=lockfile,
+            attestations=attestations,
+            trusted_root=trusted_root,
+        )
         return cls(told)
 
     @cached_property
@@ -89,7 +112,40 @@ class Supply:
         build = self.resolve_for(slot.request, slot.host)
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
+    def attested(self, build: Build, have: str = "") -> str:
+        """The attestations of a build's archive, one a line, of which one is found right; empty where there are none and none are
+        required.
+
+        :param have: those that are at hand; the source is asked where there are none
+        :raises ContentError: they are wrong, or there are none and they are required
+        :raises StandalonePythonError: they can't be had or not be verified
+        """
+        from . import attestation
+
+        digest, root = self.sha256(build), os.path.expanduser(self._desired.trusted_root)
+        if have and attestation.verify(have, build, digest, root):
+            return have
+        lines = self.store.attestations(build, digest, self._source_of(build))
+        if attestation.verify(lines, build, digest, root):
+            return lines
+        sentence = attestation.missing(build, "at GitHub" if self.source.kind == "upstream" else f"beside it in {self.source}")
+        if self._desired.attestations == "require":
+            raise ContentError(f"{sentence}: choose another build or source, or take it unattested with attestations: prefer")
+        self.remarks.append(sentence)
+        return ""
+
+    def _approve(self, build: Build) -> None:
+        """Nothing goes to a host whose attestations are asked for and are wrong or missing."""
+        if self._desired.attestations == "off":
+            return
+        from .attestation import FOLDER, name_of
+        from .store import read_if_there
+
+        beside = os.path.join(os.path.dirname(os.path.expanduser(self._desired.lockfile)), FOLDER, name_of(build))
+        self.attested(build, read_if_there(beside) if self._desired.lockfile else "")
+
     def payload(self, build: Build, *, zstd: bool) -> Payload:
+        self._approve(build)
         return self.store.payload(build, self._source_of(build), zstd=zstd)
 
     def sha256(self, build: Build) -> str:
@@ -112,6 +168,7 @@ class Supply:
                 f"delivery is pull and the source {self.source} is on the controller, where no host can fetch it: "
                 "use delivery: push, or a source that is an http(s) URL"
             )
+        self._approve(build)
         return urls(self.source, build)
 
     @property

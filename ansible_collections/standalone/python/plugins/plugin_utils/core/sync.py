@@ -18,16 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from .cache import TEMPORARY, alone, clear, stamp, what_failed, written
+from .attestation import ENDING
+from .cache import TEMPORARY, clear, what_failed
 from .catalogue import Build, is_build
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
 from .fetch import CHUNK, DeniedError, Http, NotThereError
-from .mirror import JOBS, WORK, Plan, Records, lists, look, once, path_of, plan, record, recorded, usable_mirror
+from .mirror import JOBS, Plan, Records, lists, look, once, path_of, plan, record, recorded
+from .place import Folder, Place
 from .source import SUMS, Source, urls
 from .store import LARGEST_ARCHIVE, parse_sums
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
+
+
+Attest = Callable[[Build, str], str]
+"""Verifies what is said of a build: the attestations that the mirror has, or nothing -> those that it shall have, or nothing.
+What is wrong is an error, and that archive doesn't come."""
 
 
 class Progress:
@@ -36,95 +43,113 @@ class Progress:
     def waits(self) -> None:
         """Another sync is at work in the mirror."""
 
+    def unlocked(self) -> None:
+        """The place of the mirror can't keep another sync away."""
+
     def plans(self, plan: Plan) -> None: ...
 
     def receives(self, path: str, done: int, size: int) -> None:
         """Of one archive, ``done`` bytes are there; ``size`` is 0 where the server doesn't say."""
 
 
-def survey(dest: Path, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> Plan:
+def survey(place: Place, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> Plan:
     """What a sync would do. Writes nothing, and what it has to read it reads each time.
 
     :raises StandalonePythonError: as :func:`sync`
     """
     wanted = once(wanted)
-    with usable_mirror(dest):
-        return plan(wanted, look(dest, wanted, recorded(dest), jobs), prune=prune)
+    with place.usable():
+        return plan(wanted, look(place, wanted, recorded(place), jobs), prune=prune)
 
 
 def sync(
-    dest: Path,
+    place: Place,
     wanted: Iterable[Build],
     source: Source,
     *,
     prune: bool = False,
     jobs: int = JOBS,
     progress: Progress | None = None,
+    attest: Attest | None = None,
 ) -> Plan:
     """Bring into a mirror what is wanted of it; says what was done.
 
     Where some archives can't be had the others come, and nothing is pruned.
 
     :param wanted: with their sha256
+    :param attest: asked for each archive that is wanted, also for those that are there
     :raises ContentError: an archive is not the one that its checksum names
     :raises TransportError: an archive can't be had, or the mirror not be written to
     :raises DeclarationError: the mirror is its own source
     """
     wanted, progress = once(wanted), progress or Progress()
-    if source.kind == "folder" and dest.resolve() == Path(source.location).expanduser().resolve():
-        raise DeclarationError(f"the mirror {dest} is its own source: name another folder")
-    work = dest / WORK
-    with usable_mirror(dest):
-        work.mkdir(parents=True, exist_ok=True)
-        with alone(work, WAIT, progress.waits) as locked:
-            records = recorded(dest)
-            found = look(dest, wanted, records, jobs)
-            todo = plan(wanted, found, prune=prune)
-            # What stays listed until all has come.
-            others = plan(wanted, found, prune=False).kept
-            progress.plans(todo)
-            come: list[Build] = []
+    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, Path(source.location).expanduser()):
+        raise DeclarationError(f"the mirror {place} is its own source: name another folder")
+    with place.usable(), place.alone(WAIT, progress.waits) as locked:
+        if not locked:
+            progress.unlocked()
+        records = recorded(place)
+        found = look(place, wanted, records, jobs)
+        todo = plan(wanted, found, prune=prune)
+        # What stays listed until all has come.
+        others = plan(wanted, found, prune=False).kept
+        progress.plans(todo)
+        come: list[Build] = []
 
-            def settle(kept: Iterable[Build]) -> None:
-                present = (*todo.there, *kept, *come)
-                _write_lists(dest, lists(present))
-                record(dest, {path: records[path] for path in map(path_of, present) if path in records})
+        def settle(kept: Iterable[Build]) -> None:
+            present = (*todo.there, *kept, *come)
+            _write_lists(place, lists(present))
+            record(place, {path: records[path] for path in map(path_of, present) if path in records})
 
-            mine = "" if locked else f".{os.getpid()}"
-            receive = _Receiver(dest, source, mine, progress, records)
-            try:
-                failures = _all(todo.fetch, receive, jobs, come)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    settle(others)
+        mine = "" if locked else f".{os.getpid()}"
+        receive = _Receiver(place, source, mine, progress, records, attest)
+        try:
+            unattested = _all(todo.there, receive.attested, jobs, []) if attest else []
+            failures = _all(todo.fetch, receive, jobs, come)
+        except BaseException:
+            with contextlib.suppress(OSError, StandalonePythonError):
+                settle(others)
+            raise
+        try:
+            settle(others if failures or unattested else todo.kept)
+        except (OSError, TransportError):
+            # On a full disk it is the download that has the better sentence.
+            if not failures:
                 raise
-            try:
-                settle(others if failures else todo.kept)
-            except OSError:
-                # On a full disk it is the download that has the better sentence.
-                if not failures:
-                    raise
-            if failures:
-                raise _failed(dest, failures, len(todo.fetch) - len(come), len(wanted))
-            for path in todo.pruned:
-                (dest / path).unlink(missing_ok=True)
-            for tag in {path.partition("/")[0] for path in todo.pruned}:
-                with contextlib.suppress(OSError):
-                    (dest / tag).rmdir()
-            clear(work, sure=locked and prune)
+        if failures:
+            raise _failed(place, failures, len(todo.fetch) - len(come), len(wanted))
+        if unattested:
+            raise unattested[0]
+        beside = place.files() if todo.pruned else {}
+        for path in todo.pruned:
+            place.delete(path)
+            if f"{path}{ENDING}" in beside:
+                place.delete(f"{path}{ENDING}")
+        clear(place.work, sure=locked and prune)
     return todo
 
 
-def _write_lists(dest: Path, texts: Mapping[str, str]) -> None:
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _write_lists(place: Place, texts: Mapping[str, str]) -> None:
     """The lists of what is there; those of releases that have nothing any more go."""
+    there = {path for path in place.files() if path.endswith(f"/{SUMS}")}
     for path, text in texts.items():
-        old = dest / path
-        if not old.exists() or old.read_bytes() != text.encode():
-            with written(old) as out:
-                out.write(text.encode())
-    for sums in dest.glob(f"{8 * '[0-9]'}/{SUMS}"):
-        if f"{sums.parent.name}/{SUMS}" not in texts and any(map(is_build, parse_sums(sums.read_text(errors="replace")))):
-            sums.unlink()
+        if _read(place, path) != text.encode():
+            place.put(path, text.encode())
+    for path in there - set(texts):
+        if any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")))):
+            place.delete(path)
+
+
+def _read(place: Place, path: str) -> bytes:
+    """The content of a file; nothing where it is not there."""
+    try:
+        return place.read(path)
+    except FileNotFoundError:
+        return b""
 
 
 class _Stopped(Exception):
@@ -163,17 +188,37 @@ class _Receiver:
     :ivar mine: what tells this process' downloads from another's, where the file system can't
     """
 
-    dest: Path
+    place: Place
     source: Source
     mine: str
     progress: Progress
     records: Records
+    attest: Attest | None
+
+    def attested(self, build: Build, _stop: Event) -> None:
+        """Of an archive that is there."""
+        lines = self._attestations(build)
+        if lines:
+            self.place.put(*lines)
+
+    def _attestations(self, build: Build) -> tuple[str, bytes] | None:
+        """What has to be written beside an archive: path and content.
+
+        :raises StandalonePythonError: an attestation is wrong, or missing
+        """
+        if self.attest is None:
+            return None
+        path = f"{path_of(build)}{ENDING}"
+        have = _read(self.place, path).decode(errors="replace")
+        lines = self.attest(build, have)
+        return (path, lines.encode()) if lines and lines != have else None
 
     def __call__(self, build: Build, stop: Event) -> None:
         path, digest = path_of(build), build.sha256 or ""
-        part = self.dest / WORK / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
+        part = self.place.work / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
         came = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
-        with usable_mirror(self.dest):
+        with self.place.usable():
+            lines = self._attestations(build)
             earlier = part.stat().st_size if part.exists() else 0
             came.begins(earlier, 0)
             if not earlier or came.digest.hexdigest() != digest:
@@ -188,12 +233,9 @@ class _Receiver:
                     f"{build.filename} from {self.source} is not the archive that was promised: its SHA-256 should be {digest} "
                     f"and is {came.digest.hexdigest()}; check the source, or the checksum"
                 )
-            to = self.dest / path
-            to.parent.mkdir(exist_ok=True)
-            # Not forced onto the disk, which would take most of the time: after a power cut it has another size or time than was
-            # recorded, and the next sync reads it again.
-            os.replace(part, to)
-            self.records[path] = (digest, stamp(to))
+            self.records[path] = (digest, self.place.take(part, path, digest))
+            if lines:
+                self.place.put(*lines)
 
     def _bring(self, build: Build, part: Path, came: _Download) -> None:
         addresses = urls(self.source, build)
@@ -202,7 +244,7 @@ class _Receiver:
             return
         try:
             Http(location=self.source.location).resume(
-                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead="choose another folder for the mirror"
+                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead=self.place.elsewhere
             )
         except ContentError:
             part.unlink(missing_ok=True)
@@ -225,7 +267,9 @@ class _Receiver:
                 came.wrote(chunk)
 
 
-def _all(wanted: Sequence[Build], receive: _Receiver, jobs: int, come: list[Build]) -> list[StandalonePythonError]:
+def _all(
+    wanted: Sequence[Build], receive: Callable[[Build, Event], None], jobs: int, come: list[Build]
+) -> list[StandalonePythonError]:
     """Receive some builds at a time; ``come`` gets those that came. What only one of them can have the others survive."""
     failures: list[StandalonePythonError] = []
     stop = Event()
@@ -254,8 +298,8 @@ def _all(wanted: Sequence[Build], receive: _Receiver, jobs: int, come: list[Buil
     return failures
 
 
-def _failed(dest: Path, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
+def _failed(place: Place, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
     # Why all the others were given up comes first.
     first = sorted(failures, key=lambda error: isinstance(error, (ContentError, NotThereError, DeniedError)))[0]
     kind = ContentError if isinstance(first, ContentError) else TransportError
-    return kind(f"{missing} of {wanted} archives are missing from the mirror {dest}: {first}" if wanted > 1 else str(first))
+    return kind(f"{missing} of {wanted} archives are missing from the mirror {place}: {first}" if wanted > 1 else str(first))

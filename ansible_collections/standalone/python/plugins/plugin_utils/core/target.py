@@ -163,6 +163,21 @@ def from_facts(facts: Mapping[str, str]) -> Target:
     )
 
 
+def to_facts(target: Target) -> Mapping[str, str]:
+    """What an agent would print on a host of this kind, so that :func:`from_facts` reads it."""
+    facts = {"os": next(name for name, system in SYSTEMS.items() if system == target.os), "arch": target.arch}
+    if target.libc:
+        facts["libc"] = _libc_family(target.libc)
+    if target.libc_version:
+        facts["libc_version"] = _dotted(target.libc_version)
+    abis = {libc: abi for (_family, _arch, abi), libc in LIBCS.items()}
+    if target.libc in abis:
+        facts["float_abi"] = abis[target.libc]
+    if target.level > 1:
+        facts["cpu_flags"] = " ".join(sorted(flag for level, flags in LEVEL_FLAGS if level <= target.level for flag in flags))
+    return facts
+
+
 def parse_triple(text: str) -> Target:
     """Read a target triple; ``x86_64_v3-unknown-linux-gnu`` is a target whose CPU has level 3.
 

@@ -13,16 +13,23 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from . import catalogue
 from .errors import ContentError
 from .source import SUMS
 
 API = "https://api.github.com/repos/astral-sh/python-build-standalone/releases"
+# Astral's own list of the same, for its tools: all releases in one file, without sizes. Asked where GitHub's API answers nothing.
+VERSIONS = (
+    "https://raw.githubusercontent.com/astral-sh/versions/refs/heads/main/v1/python-build-standalone.ndjson",
+    "https://releases.astral.sh/github/versions/main/v1/python-build-standalone.ndjson",
+)
 # Ten releases have some 6,000 files; more on a page and GitHub gives up before it has listed them.
 PER_PAGE = 10
 
 _TAG = re.compile(r"[0-9]{8}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -147,6 +154,30 @@ def refresh(rows: Rows, get: Get, api: str = API, since: str = "", *, only_news:
         if only_news and wanted and not news and not sizes:
             break
     return count
+
+
+def is_versions(content: bytes) -> bool:
+    """Whether a text is Astral's list of versions: a JSON object a line, each a release with its artifacts."""
+    line = content.lstrip().partition(b"\n")[0]
+    return line.startswith(b"{") and b'"artifacts"' in line
+
+
+def versions_rows(name: str, content: bytes) -> Rows:
+    """The builds of Astral's list of versions.
+
+    :raises ContentError: it is something else, or two of its lines have different checksums for a file
+    """
+    rows: Rows = {}
+    try:
+        artifacts = [artifact for line in content.splitlines() if line.strip() for artifact in json.loads(line)["artifacts"]]
+        for artifact in artifacts:
+            tag, filename = urlsplit(artifact["url"]).path.split("/")[-2:]
+            filename, digest = unquote(filename), artifact.get("sha256") or ""
+            if _TAG.fullmatch(tag) and catalogue.is_build(filename):
+                merge(rows, {(tag, filename): Known(digest if _SHA256.fullmatch(digest) else "-")}, name)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ContentError(f"{name} has no list of versions, but {content[:120]!r}") from None
+    return rows
 
 
 def _has_news(release: Release, rows: Rows) -> bool:

@@ -4,7 +4,8 @@
 # Only then comes the commit: one rename for each build, then links, then removals. A failure before the commit leaves the host as
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
-# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here).
+# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here), inside
+# (what the root is called on the host itself, where that isn't where it is now).
 # The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 
@@ -117,8 +118,10 @@ break_lock() { # HOLDER
 }
 
 restore() { # a build whose exchange was not completed goes back to its place
+  # An image may have links anywhere, which must lead nobody out of it.
+  [ ! -h "$root/.staging" ] || return 0
   for old in "$root"/.staging/*/old; do
-    there "$old" || continue
+    { there "$old" && [ ! -h "${old%/old}" ]; } || continue
     back=${old%/old}
     back=$root/${back##*/}
     there "$back" || mv "$old" "$back" || return
@@ -131,7 +134,9 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
     try io discard "$root/.staging"
   fi
   for claim in "$root"/.lock-broken-*; do
-    [ ! -d "$claim" ] || rmdir "$claim" 2>/dev/null
+    if [ -h "$claim" ]; then try io rm -f "$claim"
+    elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null
+    fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if there "$p"; then try io rm -f "$p"; fi
@@ -289,8 +294,18 @@ finish() { # key=value...: the interpreter finishes its own installation, and sh
   # Not -x: where programs may not be started from this disk, the attempt says so.
   [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
   unquarantine
-  "$here/python/bin/python3" -I -B "$staging/finish.py" "tree=$here/python" "final=$root/$name" "name=$name" "$@" \
-    >"$here/out" 2>"$here/err"
+  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "final=${inside:-$root}/$name" "name=$name" "$@"
+}
+
+try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so
+  step="starting $name"
+  finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1"
+}
+
+finisher_run() { # PYTHON key=value...
+  finisher_python=$1
+  shift
+  "$finisher_python" -I -B "$staging/finish.py" "$@" >"$here/out" 2>"$here/err"
   code=$?
   if [ $code -ne 0 ]; then
     reported=
@@ -316,18 +331,42 @@ may_link() { # PATH: a link of ours, or nothing, must be there
     [ "$force" != yes ] || return 0
     at=$(leads_to "$1")
     case $at in
-      "$root"/* | cpython-*) return ;;
+      "${inside:-$root}"/* | cpython-*) return ;;
       *) fail foreign "$1 leads to $at" ;;
     esac
   fi
   [ ! -e "$1" ] || { [ "$force" = yes ] && [ ! -d "$1" ]; } || fail foreign "$1"
 }
 
+# With SOURCE_DATE_EPOCH two runs shall give the same to the bit: what this one has changed gets that time.
+dated() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
+
+stamp() { # PATH [TOP]: it, and the folders above it up to TOP
+  dated || return 0
+  set -- "$1" "${2:-$1}"
+  while :; do
+    touch -h -d "@$SOURCE_DATE_EPOCH" "$1" 2>/dev/null ||
+      TZ=UTC touch -h -t "$(TZ=UTC date -r "$SOURCE_DATE_EPOCH" +%Y%m%d%H%M.%S 2>/dev/null)" "$1" 2>/dev/null ||
+      stamp_with_python "$1" || fail io "the time of $1 can't be set to $SOURCE_DATE_EPOCH"
+    case $1 in "$2" | /) return ;; esac
+    above=${1%/*}
+    set -- "${above:-/}" "$2"
+  done
+}
+
+stamp_with_python() { # PATH
+  for p in "$root"/cpython-*/bin/python3; do
+    "${python:-$p}" -I -B -S -c 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' \
+      "$1" "$SOURCE_DATE_EPOCH" 2>/dev/null && return
+  done
+  return 1
+}
+
 rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a plain mv would go
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
-  for python in "$root"/cpython-*/bin/python3; do
-    "$python" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null && return
+  for p in "$root"/cpython-*/bin/python3; do
+    "${python:-$p}" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null && return
   done
   rm -f "$2" && mv -f "$1" "$2"
 }
@@ -335,20 +374,27 @@ rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a 
 link() { # PATH TARGET
   step="linking $1"
   folder=${1%/*}
-  [ -d "$folder" ] || try io mkdir -p "$folder"
+  near=
+  [ -d "$folder" ] || {
+    near=$(existing "$folder")
+    try io mkdir -p "$folder"
+  }
   try io ln -s "$2" "$folder/.standalone-python-link"
   try io rename_over "$folder/.standalone-python-link" "$1"
+  stamp "$1"
+  stamp "$folder" "$near"
 }
 
 unlink() { # PATH
   step="removing $1"
   try io rm -f "$1"
+  stamp "${1%/*}"
 }
 
 # Two renames would leave a moment in which the stable link leads to nothing. No shell has one that does both; the fresh
 # interpreter has, by ctypes: Linux' renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP, which are both 2.
 exchange() { # FRESH-BUILD PATH: they change places in one step, or nothing happens
-  "$1/bin/python3" -I -B -S -c '
+  "${python:-$1/bin/python3}" -I -B -S -c '
 import ctypes, os, sys
 library, (one, other) = ctypes.CDLL(None), map(os.fsencode, sys.argv[1:])
 if sys.platform == "darwin":
@@ -368,9 +414,15 @@ settle() { # NAME: the build gets its name; one that has it is exchanged
     fi
   fi
   [ -n "$exchanged" ] || try io mv "$staging/$1/python" "$root/$1"
-  if [ -e /sys/fs/selinux/enforce ] && have restorecon; then
+  if [ -z "$python" ] && [ -e /sys/fs/selinux/enforce ] && have restorecon; then
     restorecon -R "$root/$1" >/dev/null 2>&1
   fi
+}
+
+confirm() { # NAME: its receipt says from now on that it was started
+  step="confirming $1"
+  try io mv -f "$staging/$1/receipt.json" "$root/$1/.standalone-python/receipt.json"
+  stamp "$root/$1/.standalone-python"
 }
 
 remove() { # NAME: out of its place first, so that no half of it is ever found there
@@ -408,9 +460,11 @@ apply() {
   prepare
   committing=yes
   commit
+  below=$made_below
   made_below=
   step="clearing the staging folder"
   leave
+  stamp "$root" "$below"
   trap - HUP INT TERM
   observe
 }

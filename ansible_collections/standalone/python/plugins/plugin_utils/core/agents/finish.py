@@ -10,6 +10,10 @@ captured true for `final`, sets permissions, leaves the list of files and the re
 on disk. It never touches anything outside `tree`, never follows a link to change what it leads to, and never
 uses the network.
 
+With `started=0` it is run by another Python instead, for a tree that can't be started on this machine: nothing of
+the tree is started, and the receipt says so. There `confirm=<path>` tries later what was left out, and writes to
+that path the receipt that says so.
+
 Standard library only, Python 3.8 and later. What is imported is kept small on purpose: a fresh tree has no
 bytecode, so every module costs its compilation: ``dataclasses`` alone more than all the work done here.
 
@@ -38,6 +42,7 @@ CODES = (
     "module",  # a module that the build has can't be imported
     "content",  # a file of the list is not there
     "patch",  # sysconfig data that can't be understood
+    "bytecode",  # no Python here that compiles for the build
     "permission",
     "space",
     "io",
@@ -47,7 +52,8 @@ TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
     *("owner", "group", "mode", "tool"),
 )
-SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig")
+SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig", "started")
+IDS = ("uid", "gid")  # what owner and group are where their names are not this machine's
 # Module -> the extension it stands on: without that one the build lacks the module.
 MODULES = {
     "ssl": "_ssl",
@@ -61,7 +67,6 @@ FOLDER = ".standalone-python"
 LIST = FOLDER + "/files.sha256"
 RECEIPT = FOLDER + "/receipt.json"
 SCHEMA = 1
-MINOR = "%d.%d" % sys.version_info[:2]
 WINDOWS = os.name == "nt"
 
 VENV, PIP = ("python -m venv PATH", r"PATH\Scripts\pip") if WINDOWS else ("python3 -m venv PATH", "PATH/bin/pip")
@@ -103,8 +108,9 @@ class Job:
 
 def parse_arguments(arguments: Iterable[str]) -> Job:
     """``key=value`` words -> Job. All keys but owner, group, mode, options and url must have a value."""
-    given = dict(word.partition("=")[::2] for word in arguments)
-    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES})
+    given = {"started": "1"}
+    given.update(word.partition("=")[::2] for word in arguments)
+    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS})
     if unknown:
         raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
     for key in SWITCHES:
@@ -114,7 +120,7 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
         if not given.get(key):
             raise Failure("arguments", "%s=... is missing" % key)
     parse_mode(given.get("mode", ""))
-    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS)}
+    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS)}
     return Job(texts, {key: given[key] == "1" for key in SWITCHES})
 
 
@@ -578,13 +584,43 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def compile_tree(tree: str, final: str, library: str) -> None:
+def minor_of(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def compiler(version: str) -> str:
+    """A Python of this machine whose bytecode is that of `version`; pre-releases have one each.
+
+    :raises Failure: ``bytecode`` where there is none
+    """
+    from subprocess import PIPE, run
+
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = []
+    for path in [sys.executable, *(os.path.join(folder, "python" + minor_of(version)) for folder in folders)]:
+        try:
+            done = run([path, "-I", "-B", "-c", "import sys; print(sys.version.split()[0])"], stdout=PIPE, check=False)
+        except OSError:
+            continue
+        said = done.stdout.decode(errors="replace").strip()
+        final = (said + version).replace(".", "").isdigit()
+        if said == version or (final and minor_of(said) == minor_of(version)):
+            return path
+        found.append(said)
+    raise Failure(
+        "bytecode",
+        "bytecode of %s is made by a Python %s only, and here is %s"
+        % (version, minor_of(version), ", ".join(dict.fromkeys(found))),
+    )
+
+
+def compile_tree(tree: str, final: str, library: str, python: str) -> None:
     from subprocess import PIPE, Popen
 
     passed = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
     environment = {key: os.environ[key] for key in passed if key in os.environ}
     environment["PYTHONHASHSEED"] = "0"
-    command = [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", BOOT, os.path.abspath(__file__)]
+    command = [python, "-s", "-S", "-B", "-W", "ignore", "-c", BOOT, os.path.abspath(__file__)]
     parts = [["compile", tree, final, library, str(share)] for share in range(SHARES)]
     running = [Popen(command + part, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE) for part in parts]
     for process in running:
@@ -759,10 +795,9 @@ def count_modules(tree: str) -> int:
     return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
 
-def executable_of(tree: str) -> str:
+def executable_of(tree: str, minor: str, flags: str) -> str:
     """The interpreter, relative to the tree."""
-    flags = getattr(sys, "abiflags", "")
-    names = ["bin/python" + MINOR, "bin/python" + MINOR + flags, "bin/python3", "python.exe"]
+    names = ["bin/python" + minor, "bin/python" + minor + flags, "bin/python3", "python.exe"]
     for name in names:
         if os.path.exists(at(tree, name)):
             return name
@@ -794,10 +829,26 @@ def receipt_text(fields: Mapping[str, object]) -> str:
     return "{\n%s\n}\n" % lines
 
 
-def installed_at(environment: Mapping[str, str]) -> str:
-    """UTC in ISO 8601, to the second; SOURCE_DATE_EPOCH (reproducible-builds.org) is honoured."""
+def source_date(environment: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org), in seconds."""
     epoch = environment.get("SOURCE_DATE_EPOCH", "")
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch) if epoch.isdigit() else None))
+    return int(epoch) if epoch.isdigit() else None
+
+
+def installed_at(moment: int | None) -> str:
+    """UTC in ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def set_times(tree: str, moment: int) -> None:
+    """Everything in `tree`, links and folders too, has this one time."""
+    follow = os.utime not in os.supports_follow_symlinks
+    for folder, folders, files in os.walk(tree):
+        for name in (*files, *folders):
+            path = os.path.join(folder, name)
+            if not (follow and os.path.islink(path)):
+                os.utime(path, (moment, moment), follow_symlinks=follow)
+    os.utime(tree, (moment, moment))
 
 
 def synchronise(tree: str, receipt: str) -> None:
@@ -850,22 +901,58 @@ def sync_file_system(descriptor: int) -> bool:
     raise OSError(code, os.strerror(code))
 
 
+def library_of(tree: str) -> str:
+    """The standard library's folder of a tree whose interpreter isn't this one."""
+    found = [tree + "/lib/" + name for name in sorted(os.listdir(tree + "/lib")) if name.startswith("python3.")]
+    for folder in found:
+        if os.path.isfile(folder + "/os.py") and os.path.realpath(folder) == folder:
+            return folder
+    raise Failure("content", "the build has no lib/python3.*/os.py")
+
+
+def confirm(tree: str, receipt: str) -> dict[str, object]:
+    """Tries what `finish` left out with ``started=0``; the receipt that says so goes to the path `receipt`.
+
+    :raises Failure: the build isn't whole
+    """
+    import json
+
+    tree = os.path.realpath(tree)
+    before = os.path.join(tree, RECEIPT)
+    with open(before, encoding="utf-8") as file:
+        fields = json.load(file)
+    check_interpreter(tree, fields["version"])
+    library = os.path.dirname(os.path.realpath(os.__file__))
+    fields.update(started=True, missing=missing_modules(library, lambda extension: carries(extension, library, ())))
+    write(receipt, receipt_text(fields))
+    status = os.lstat(before)
+    os.chmod(receipt, stat.S_IMODE(status.st_mode))
+    os.chown(receipt, status.st_uid, status.st_gid)
+    moment = source_date(os.environ)
+    if moment is not None:
+        os.utime(receipt, (moment, moment))
+    synchronise(tree, receipt)
+    return {"finished": "ok"}
+
+
 def finish(job: Job) -> dict[str, object]:
     """Does it all; what to print.
 
     :raises Failure: with what a user must know
     :raises OSError: the disk said no
     """
-    tree, final = os.path.realpath(job["tree"]), job["final"]
-    check_interpreter(tree, job["version"])
-    library = os.path.dirname(os.path.realpath(os.__file__))
+    moment = source_date(os.environ)
+    tree, final, own = os.path.realpath(job["tree"]), job["final"], job.switches["started"]
+    if own:
+        check_interpreter(tree, job["version"])
+    library = os.path.dirname(os.path.realpath(os.__file__)) if own else library_of(tree)
     if WINDOWS:
         tree = as_it_is(tree)
         library = at(tree, "Lib")
     access = Access(
         parse_mode(job["mode"]),
-        identity(job["owner"], "pwd", "getpwnam", "pw_uid"),
-        identity(job["group"], "grp", "getgrnam", "gr_gid"),
+        identity(job["uid"] or job["owner"], "pwd", "getpwnam", "pw_uid"),
+        identity(job["gid"] or job["group"], "grp", "getgrnam", "gr_gid"),
     )
 
     list_path = at(tree, LIST)
@@ -874,7 +961,9 @@ def finish(job: Job) -> dict[str, object]:
     if delivered:
         with open(list_path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             entries = parse_list(file.read())
-    modules = beside(lambda: missing_modules(library, lambda extension: carries(extension, library, entries)))
+    tried: Callable[[], list[str]] = list
+    if own:
+        tried = beside(lambda: missing_modules(library, lambda extension: carries(extension, library, entries)))
 
     changed: list[str] = []
     unpatched: list[str] = []
@@ -885,7 +974,7 @@ def finish(job: Job) -> dict[str, object]:
         changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
     if job.switches["compile_bytecode"]:
-        compile_tree(tree, final, library)
+        compile_tree(tree, final, library, sys.executable if own else compiler(job["version"]))
     walked = walk(tree, access)
     renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
     if job.switches["compile_bytecode"]:
@@ -896,7 +985,9 @@ def finish(job: Job) -> dict[str, object]:
     os.makedirs(os.path.join(tree, FOLDER), exist_ok=True)
     write(list_path, format_list(entries))
     said: dict[str, object] = {
-        "executable": executable_of(tree),
+        "executable": executable_of(
+            tree, minor_of(job["version"]), getattr(sys, "abiflags", "") if own else "t" * ("freethreaded" in job["options"])
+        ),
         "modules": count_modules(tree),
         "files": len(entries),
     }
@@ -905,14 +996,16 @@ def finish(job: Job) -> dict[str, object]:
         schema=SCHEMA,
         implementation=sys.implementation.name,
         files_sha256=digest_of(list_path),
-        installed_at=installed_at(os.environ),
-        missing=modules(),
+        installed_at=installed_at(moment),
+        missing=tried(),
         unpatched=unpatched,
     )
     receipt = at(tree, RECEIPT)
     write(receipt, receipt_text(fields))
     for path in (list_path, receipt, os.path.join(tree, FOLDER), tree) if not WINDOWS else ():
         access.settle(path, os.lstat(path))
+    if moment is not None:
+        set_times(tree, moment)
     synchronise(tree, receipt)
     return dict(finished="ok", **said)
 
@@ -937,8 +1030,9 @@ def main(arguments: list[str]) -> int:
         tree, final, library, share = arguments[1:]
         compile_share(tree, final, library, int(share))
         return 0
+    given = dict(word.partition("=")[::2] for word in arguments)
     try:
-        said = finish(parse_arguments(arguments))
+        said = confirm(given["tree"], given["confirm"]) if "confirm" in given else finish(parse_arguments(arguments))
     except Failure as failure:
         return report(failure.code, str(failure))
     except OSError as error:

@@ -1,7 +1,8 @@
 # observe.sh: what a host has, printed as key=value lines between two sentinels. It only reads.
 #
 # Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), and facts: whether to say what kind of host it
-# is: yes, no, or empty for only where no build of ours is there.
+# is: yes, no, or empty for only where no build of ours is there. Also python: empty, or this machine's own interpreter where root is
+# in the image of another machine, of which nothing may be started.
 # POSIX sh (dash, busybox ash, mksh, bash 3.2) and whatever ls, df, uname are there. On the path that finds everything in order
 # it starts two programs: ls for the links, and each interpreter once for its version.
 # shellcheck shell=sh disable=SC2154 # the renderer sets what is used here
@@ -66,15 +67,26 @@ entries() { # what a pattern matched: how many that is, in entries; a pattern th
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
-  if [ -r "$1/.standalone-python/receipt.json" ]; then
+  unconfirmed=
+  if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       put "receipt=$line"
+      case $line in ' "started": false'*) unconfirmed=yes ;; esac
     done <"$1/.standalone-python/receipt.json"
   fi
   if [ -x "$1/bin/python3" ]; then
-    says=$("$1/bin/python3" -V 2>&1)
-    echo "start=$?"
-    say says "$says"
+    if [ -n "$python" ]; then echo start=untried
+    else
+      says=$("$1/bin/python3" -V 2>&1)
+      code=$?
+      # It was installed from outside: what the finisher tries elsewhere is tried now.
+      [ "$code$unconfirmed" != 0yes ] || first=$("$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
+        code=1
+        says=${first##*"$nl"}
+      }
+      echo "start=$code"
+      say says "$says"
+    fi
   fi
   [ "$verify" != full ] || compare "$1"
   # Two folders are listed and no file is looked at: that much costs nothing, and a standard library that lost a part shows.
@@ -87,6 +99,11 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   done
   echo "modules=$count"
 }
+
+# The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
+trial='import os, sys, importlib.util as u
+[__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
+sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
 
 lock_holder() { # -> the text of the lock, empty where nobody holds it
   leads_to "$root/.lock" 2>/dev/null || :

@@ -1,0 +1,145 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image of another machine, worked on from outside: nothing in it is started, and no link in it leads out of it.
+
+The agents run in this machine's shell on the folders where the image's paths really lie. What is installed is finished by the
+Python that runs this, and its receipt says that it was not started.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import replace
+
+from .core import MACHINES, SYSTEMS, DeclarationError, Desired, Outside, Target, TransportError, cpu_level, parse_triple, to_facts
+from .local import ImageHost, LocalHost
+
+_MOST_LINKS = 40  # as many as Linux follows in one path
+
+
+def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OutsideImage:
+    """The image by chroot where this machine and its user can, and else from outside.
+
+    :param triple: what the image's machine is; empty where nobody said it
+    :param to_install: builds may have to be chosen, for which the kind of machine has to be known
+    :raises StandalonePythonError: with a sentence for the user
+    """
+    image = ImageHost(folder)
+    # Nothing is tried in an image of another kind: what it has for a shell may be anything.
+    if triple and not runs_here(triple):
+        return OutsideImage(folder, triple)
+    why, unready = image.barred()
+    if why and not triple and (to_install or unready):
+        raise TransportError(why)
+    return OutsideImage(folder, triple) if why else image
+
+
+class OutsideImage(LocalHost):
+    """The unpacked root of an image that this machine can't enter, or that its user may not.
+
+    :param triple: what the image's machine is; may be empty where nothing is installed
+    :raises TransportError: the folder is none
+    :raises DeclarationError: the triple is none, or not of Linux
+    """
+
+    def __init__(self, folder: str, triple: str = "") -> None:
+        super().__init__()
+        self._image = os.path.realpath(folder).rstrip("/")
+        self._target: Target | None = parse_triple(triple) if triple else None
+        if self._target and self._target.os != "linux":
+            raise DeclarationError(
+                f"the image {folder} can't be prepared for {triple} from outside, which is done for Linux only: run this on such "
+                "a machine, without --root-dir"
+            )
+
+    def placed(self, desired: Desired) -> Desired:
+        """The declaration with where its folders lie on this machine, and which accounts of the image it names.
+
+        :raises DeclarationError: the image can't have what is declared
+        """
+        for name, path in (("root", desired.root), ("bin_dir", desired.bin_dir)):
+            if path.startswith("~"):
+                raise DeclarationError(
+                    f"{name} is {path}, and from outside nobody knows whose home in the image that is: give an absolute path"
+                )
+        return replace(
+            desired,
+            outside=Outside(
+                root=within(self._image, desired.root),
+                bin_dir=within(self._image, desired.bin_dir),
+                python=sys.executable,
+                facts=to_facts(self._target) if self._target else {},
+                uid=self._number("passwd", "user", desired.finish.owner),
+                gid=self._number("group", "group", desired.finish.group),
+            ),
+        )
+
+    def _number(self, file: str, kind: str, account: str) -> str:
+        """What an account of the image is: its own files say it, not this machine's."""
+        if not account or account.isdigit():
+            return account
+        try:
+            with open(within(self._image, f"/etc/{file}"), encoding="utf-8", errors="surrogateescape") as lines:
+                for line in lines:
+                    name, _password, number, *_rest = [*line.rstrip("\n").split(":"), "", ""]
+                    if name == account and number.isdigit():
+                        return number
+        except OSError:
+            pass
+        raise DeclarationError(
+            f"the image {self._image} has no {kind} {account} in its /etc/{file}: add it there first, or give the number"
+        )
+
+
+def within(image: str, path: str) -> str:
+    """Where an absolute path of an image lies, as its own machine would follow it: an absolute link starts at the image's root,
+    and ``..`` doesn't leave it. No part of what is returned is a link.
+
+    :param image: a folder, with no link on the way to it
+    :raises TransportError: links lead in a circle
+    """
+    done: list[str] = []
+    left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            del done[-1:]
+            continue
+        here = "/".join((image, *done, part))
+        if not os.path.islink(here):
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise TransportError(f"{path} in the image {image} is a link that leads in a circle, {here}: mend it first")
+        target = os.readlink(here)
+        if target.startswith("/"):
+            done.clear()
+        left += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+    return "/".join((image, *done))
+
+
+def runs_here(triple: str) -> bool:
+    """Whether this machine's kernel and CPU run programs for a triple; what C library is there is another question.
+
+    :raises DeclarationError: the triple is none
+    """
+    target = parse_triple(triple)
+    machine = MACHINES.get(platform.machine().lower(), "")
+    if target.os != SYSTEMS.get(platform.system().lower()):
+        return False
+    if target.arch != machine:
+        return (machine, target.arch) == ("x86_64", "i686")
+    return target.level <= max(1, _level())
+
+
+def _level() -> int:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            return next((cpu_level(line.partition(":")[2]) for line in lines if line.startswith("flags")), 1)
+    except OSError:
+        return 1
