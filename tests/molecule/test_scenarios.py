@@ -51,7 +51,7 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     for action in ("create", "converge", "idempotence", "verify", "destroy"):
-        assert re.search(rf"{scenario} ➜ {action}: Executed: Successful", said), said
+        assert re.search(rf"{scenario} \S {action}: Executed: Successful", said), said
 
 
 def test_each_scenario_that_is_promised_is_there() -> None:
