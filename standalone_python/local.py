@@ -20,9 +20,17 @@ _NO_PROC = 71  # an exit code that a shell doesn't have for anything
 
 
 class LocalHost:
-    """This machine. Use it in a ``with``: what was made for a run is removed at its end."""
+    """This machine. Use it in a ``with``: what was made for a run is removed at its end.
+
+    :raises TransportError: it runs Windows
+    """
 
     def __init__(self) -> None:
+        if os.name == "nt":
+            raise TransportError(
+                "this machine runs Windows, which the command line does not manage: manage it as a host of Ansible's "
+                "(module standalone.python.interpreters), or run this in WSL for WSL"
+            )
         self._folder = ""
 
     def __enter__(self) -> Self:

@@ -16,12 +16,15 @@ from tests.tools import mkbuild, packed, windows
 from tests.tools.packed import own_folder
 
 # Who runs this in the background may have let it ignore these signals, and with it everything that tests start.
-for _sign, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-    if signal.getsignal(_sign) is signal.SIG_IGN:
-        signal.signal(_sign, _usual)
+for _sign, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    _number = getattr(signal, _sign, None)  # Windows has no SIGHUP
+    if _number and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Once for all folders, so that a worker has one fleet.
-pytest_plugins = ["tests.tools.hosts.fixtures", "tests.tools.sources"]
+pytest_plugins = ["tests.tools.sources"]
+if os.name != "nt":  # no test host runs there
+    pytest_plugins += ["tests.tools.hosts.fixtures", "tests.tools.windows_hosts"]
 
 Builds = Callable[..., Path]
 

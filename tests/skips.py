@@ -36,10 +36,12 @@ def _no_namespaces() -> bool:
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
     "needs Windows:": windows.lacking,
+    "needs Wine:": lambda: windows.maker() is None,
+    "needs junctions:": lambda: not windows.HERE and windows.inventory() is None,
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
     "needs the internet:": lambda: True,
-    "needs root:": lambda: os.geteuid() != 0,
+    "needs root:": lambda: not hasattr(os, "geteuid") or os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
     "needs FUSE:": casefold.lacking,
 }

@@ -115,6 +115,8 @@ def interpreters(
     externally_managed: bool = True,
     compile_bytecode: bool = False,
     patch_sysconfig: bool = True,
+    register: bool = True,
+    add_to_path: bool | None = None,
     lock_timeout: int = 60,
 ) -> Generator[PyinfraCommand, None, None]:
     """
@@ -150,6 +152,8 @@ def interpreters(
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
     + compile_bytecode: compile the standard library when installing
     + patch_sysconfig: replace the paths and compilers of the machine that made the build by those of the host
+    + register: means something on Windows hosts only, which pyinfra doesn't reach
+    + add_to_path: means something on Windows hosts only, which pyinfra doesn't reach
     + lock_timeout: seconds to wait for another run that changes the same root
 
     ``_env`` is for what runs on the host, such as proxies for ``delivery="pull"``; what this machine downloads goes by its own

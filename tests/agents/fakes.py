@@ -4,6 +4,7 @@
 """Fake builds: a few small files, whose interpreter is a shell script that plays one.
 
 It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
+With ``windows`` they lie as Windows has them; the interpreter is still a shell script, for PowerShell on this machine.
 FAKE_TRIAL is the exit code of what ``-c`` gives it: the first start of a build that was installed from outside.
 """
 
@@ -31,7 +32,7 @@ SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig")
 # FAKE_HOOK names a file of functions, with which a test gets in between; FAKE_PYTHON names an interpreter that runs the
 # few lines which the agents give to one; without it the fake fails there, as one without ctypes does.
 INTERPRETER = r"""#!/bin/sh
-here=${0%/bin/*}
+here=${0%@IN@}
 [ -z "${FAKE_HOOK-}" ] || . "$FAKE_HOOK"
 case $1 in
   -V) echo 'Python @VERSION@'; exit ;;
@@ -39,6 +40,7 @@ case $1 in
   *) echo "what is $1?" >&2; exit 2 ;;
 esac
 [ "$2" = -B ] || exit 9
+[ "$3" != -X ] || shift 2
 if [ "$3" = -S ]; then
   [ -n "${FAKE_PYTHON-}" ] || exit 9
   [ -z "${FAKE_HOOK-}" ] || before_finish
@@ -63,13 +65,13 @@ esac
     key=${word%%=*}
     value=${word#*=}
     case $key in
-      tree | final | name) ;;
+      tree | final) ;;
       externally_managed | compile_bytecode | patch_sysconfig)
         if [ "$value" = 1 ]; then echo " \"$key\": true,"; else echo " \"$key\": false,"; fi ;;
       *) echo " \"$key\": \"$value\"," ;;
     esac
   done
-  echo " \"executable\": \"bin/python@MINOR@\","
+  echo " \"executable\": \"@EXECUTABLE@\","
   echo " \"files_sha256\": \"$files_sha256\","
   echo " \"installed_at\": \"@INSTALLED_AT@\","
   echo " \"modules\": $modules"
@@ -88,12 +90,25 @@ def fake(text: str) -> Build:
     return parse_filename(f"cpython-{version}+{release or RELEASE}-{TRIPLE}-{ending}")
 
 
-def files_of(build: Build, padding: int = 0) -> dict[str, bytes | str]:
+def executable_of(build: Build, windows: bool = False) -> str:
+    return "python.exe" if windows else f"bin/python{build.version.minor_line}"
+
+
+def files_of(build: Build, padding: int = 0, windows: bool = False) -> dict[str, bytes | str]:
     """Path in the build -> content, or of a link where it leads; with about ``padding`` bytes that no packer makes smaller."""
     minor = build.version.minor_line
-    script = INTERPRETER.replace("@VERSION@", str(build.version)).replace("@MINOR@", minor)
+    script = INTERPRETER.replace("@VERSION@", str(build.version)).replace("@EXECUTABLE@", executable_of(build, windows))
+    script = script.replace("@IN@", "/*" if windows else "/bin/*").replace("@INSTALLED_AT@", INSTALLED_AT)
     files: dict[str, bytes | str] = {
-        f"bin/python{minor}": script.replace("@INSTALLED_AT@", INSTALLED_AT).encode(),
+        "python.exe": script.encode(),
+        "Lib/os.py": f"# of {build.name}\n".encode(),
+        "Lib/json/__init__.py": b"",
+        "Lib/encodings/__init__.py": b"",
+        "Lib/site-packages/README.txt": b"packages\n",
+        "DLLs/_json.pyd": b"MZ",
+        "share/it's odd, $HOME.txt": b"odd\n",
+    } if windows else {
+        f"bin/python{minor}": script.encode(),
         "bin/python3": f"python{minor}",
         "bin/python": f"python{minor}",
         f"lib/python{minor}/os.py": f"# of {build.name}\n".encode(),
@@ -109,15 +124,16 @@ def files_of(build: Build, padding: int = 0) -> dict[str, bytes | str]:
     listed |= {path: listed[f"bin/{to}"] for path, to in files.items() if isinstance(to, str)}
     text = "".join(f"{hashlib.sha256(listed[path]).hexdigest()}  {path}\n" for path in sorted(listed)).encode()
     files[LIST] = text
-    # The folder's own entries (os.py, json, lib-dynload, site-packages) and those of lib-dynload.
+    # The folder's own entries (os.py, json, lib-dynload, site-packages) and those of lib-dynload; or those of Lib and DLLs.
     files[".standalone-python/fake"] = f"modules=5 files_sha256={hashlib.sha256(text).hexdigest()}\n".encode()
     return files
 
 
-def receipt_of(build: Build, sha256: str = "", url: str = "", **changed: Any) -> dict[str, Any]:
+def receipt_of(build: Build, sha256: str = "", url: str = "", windows: bool = False, **changed: Any) -> dict[str, Any]:
     """What the receipt of a fake says, apart from the tool's name."""
     said: dict[str, Any] = dict.fromkeys(("owner", "group", "mode"), "")
     said |= {
+        "name": build.name,
         "version": str(build.version),
         "release": build.release,
         "triple": build.triple,
@@ -129,29 +145,31 @@ def receipt_of(build: Build, sha256: str = "", url: str = "", **changed: Any) ->
         "externally_managed": True,
         "compile_bytecode": False,
         "patch_sysconfig": True,
-        "executable": f"bin/python{build.version.minor_line}",
-        "files_sha256": hashlib.sha256(_bytes(files_of(build)[LIST])).hexdigest(),
+        "executable": executable_of(build, windows),
+        "files_sha256": hashlib.sha256(_bytes(files_of(build, windows=windows)[LIST])).hexdigest(),
         "installed_at": INSTALLED_AT,
         "modules": 5,
     }
     return said | changed
 
 
-def write(build: Build, folder: Path, receipt: str | None = "", padding: int = 0) -> None:
+def write(build: Build, folder: Path, receipt: str | None = "", padding: int = 0, windows: bool = False) -> None:
     """The build as the fake finisher leaves it; another text for its receipt, or None for none."""
-    for path, content in files_of(build, padding).items():
+    for path, content in files_of(build, padding, windows).items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
             place.symlink_to(content)
         else:
             place.write_bytes(content)
-            place.chmod(0o755 if path.startswith("bin/") else 0o644)
+            place.chmod(0o755 if path.startswith("bin/") or path == "python.exe" else 0o644)
     if receipt is not None:
-        (folder / RECEIPT).write_text(receipt or json.dumps(receipt_of(build), indent=1) + "\n")
+        (folder / RECEIPT).write_text(receipt or json.dumps(receipt_of(build, windows=windows), indent=1) + "\n")
 
 
-def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", padding: int = 0) -> Path:
+def archive(
+    build: Build, to: Path, form: str = "gz", *, top: str = "python", padding: int = 0, windows: bool = False
+) -> Path:
     """The archive that a host unpacks, of form ``gz`` or ``zst``; the tree is at ``top`` in it."""
     buffer = io.BytesIO()
     folders: set[str] = set()
@@ -171,10 +189,10 @@ def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", pa
             put_folders("python/build/object.o")
             member = tarfile.TarInfo("python/build/object.o")
             tar.addfile(member)
-        for path, content in files_of(build, padding).items():
+        for path, content in files_of(build, padding, windows).items():
             put_folders(f"{top}/{path}")
             member = tarfile.TarInfo(f"{top}/{path}")
-            member.mode = 0o755 if path.startswith("bin/") else 0o644
+            member.mode = 0o755 if path.startswith("bin/") or path == "python.exe" else 0o644
             # An owner that is not the one who unpacks.
             member.uid = member.gid = 4711
             if isinstance(content, str):
@@ -201,10 +219,10 @@ def is_build(folder: Path) -> bool:
     return (folder / ".standalone-python").is_dir() and parse_name(folder.name) is not None
 
 
-def state_of(folder: Path, padding: int = 0) -> str:
+def state_of(folder: Path, padding: int = 0, windows: bool = False) -> str:
     """``build 3.13.1`` for a whole one, else what is wrong with it."""
     build = parse_filename(f"{folder.name}.tar.{'zst' if folder.name.endswith('-full') else 'gz'}")
-    expected = files_of(build, padding)
+    expected = files_of(build, padding, windows)
     found = {path: content for path, content in read(folder).items() if path != RECEIPT}
     for path in sorted(expected.keys() | found.keys()):
         if expected.get(path) != found.get(path):
@@ -213,7 +231,7 @@ def state_of(folder: Path, padding: int = 0) -> str:
         said = json.loads((folder / RECEIPT).read_text())
     except (OSError, ValueError) as error:
         return f"broken build: {error}"
-    wanted = receipt_of(build, said.get("sha256", ""), said.get("url", ""))
+    wanted = receipt_of(build, said.get("sha256", ""), said.get("url", ""), windows)
     wanted["files_sha256"] = hashlib.sha256(_bytes(expected[LIST])).hexdigest()
     differing = sorted(key for key in wanted if said.get(key) != wanted[key])
     release = "" if build.release == RELEASE else f"+{build.release}"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,15 +86,18 @@ def link_tools(folder: Path, names: Iterable[str], replaced: Mapping[str, str] =
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A disk of its own. ``root`` and ``bin_dir`` are what is declared; ``~`` stands for ``disk``."""
+    """A disk of its own. ``root`` and ``bin_dir`` are what is declared; ``~`` stands for ``disk``. With ``windows``, builds lie
+    there as Windows has them, and launchers are what links in ``bin_dir`` are elsewhere."""
 
     disk: Path
     root: str
     bin_dir: str
     environment: dict[str, str] = field(default_factory=dict)
+    windows: bool = False
 
     def text(self, template: str) -> str:
         """Paths in texts of a case: {root}, {bin}, {disk}."""
+        template = on_windows(template) if self.windows else template
         at = {"{root}": self.root, "{bin}": self.bin_dir}
         for name, path in at.items():
             template = template.replace(name, str(self.disk) + path[1:] if path.startswith("~") else path)
@@ -136,7 +140,37 @@ class Place:
 
     def tree(self, *, padding: int = 0) -> dict[str, str]:
         """Everything on the disk: path -> what it is. A build is one thing; empty folders count only where they are ours."""
-        return tree(self.disk, padding=padding)
+        return tree(self.disk, padding=padding, windows=self.windows)
+
+
+# What a path of a build or a link is on Windows; the first that is found.
+_WINDOWS = (
+    (r"(?<!\{)\bbin/python3(\.\d+)?", "python.exe"),
+    (r"\blib/python3\.\d+/lib-dynload/(\w+)\.so", r"DLLs/\1.pyd"),
+    (r"\blib/python3\.\d+", "Lib"),
+    (r"/lib$", "/Lib"),
+    (r"(\{bin\}/python3?(?:\.\d+)?)(/?)$", r"\1.cmd\2"),
+    (r'it\'s "odd" (\\?\$)HOME', r"it's odd, \1HOME"),
+)
+
+
+def on_windows(text: str) -> str:
+    for pattern, replacement in _WINDOWS:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+LAUNCHER = '@rem standalone-python keeps this file\r\n@"{}" %*\r\n'
+
+
+def launched(path: Path, home: Path) -> str:
+    """What a launcher starts; empty for any other file."""
+    found = re.fullmatch(re.escape(LAUNCHER).replace(r"\{\}", '([^"\r\n]+)'), path.read_bytes().decode(errors="replace"))
+    if not found:
+        return ""
+    to = found[1].replace("%~dp0", f"{path.parent}/").replace("%USERPROFILE%", str(home)).replace("%%", "%")
+    to = to.replace("\\", "/")
+    return os.path.normpath(to)
 
 
 def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Completed:
@@ -144,7 +178,7 @@ def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Complete
     return Completed(process.returncode, os.fsdecode(out), os.fsdecode(err))
 
 
-def tree(top: Path, *, padding: int = 0) -> dict[str, str]:
+def tree(top: Path, *, padding: int = 0, windows: bool = False) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def visit(folder: Path) -> None:
@@ -155,10 +189,12 @@ def tree(top: Path, *, padding: int = 0) -> dict[str, str]:
             elif path.is_dir():
                 mode = path.stat().st_mode & 0o777
                 if fakes.is_build(path):
-                    found[name] = fakes.state_of(path, padding)
+                    found[name] = fakes.state_of(path, padding, windows)
                 else:
                     found[name] = "folder" if mode == 0o755 else f"folder {mode:o}"
                     visit(path)
+            elif windows and path.is_file() and (to := launched(path, top)):
+                found[name] = f"-> {to}"
             elif path.is_file():
                 found[name] = f"file {path.read_text(errors='replace')!r}"
             else:

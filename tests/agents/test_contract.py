@@ -25,7 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink, Unlink
 from tests.agents import cases, fakes
 from tests.agents.cases import Case
-from tests.agents.place import Place, Shell, needed, tree
+from tests.agents.place import LAUNCHER, Place, Shell, needed, tree
 
 OTHER = 65534
 
@@ -55,8 +55,8 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             build = fakes.fake(what)
             folder = place.path(path or f"{{root}}/{build.name}")
             if receipt == "(one line)":
-                receipt = json.dumps(fakes.receipt_of(build))
-            fakes.write(build, folder, receipt)
+                receipt = json.dumps(fakes.receipt_of(build, windows=place.windows))
+            fakes.write(build, folder, receipt, windows=place.windows)
         case cases.Lock(kind):
             place.path("{root}/.lock").symlink_to(lock_text(kind, stack))
         case cases.Gone(path):
@@ -74,7 +74,10 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             link = place.path(path)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
-            link.symlink_to(place.text(to))
+            if place.windows and path.startswith("{bin}/python"):
+                link.write_text(LAUNCHER.format(place.text(to).replace("/", "\\")), newline="")
+            else:
+                link.symlink_to(place.text(to))
 
 
 def lock_text(kind: str, stack: ExitStack) -> str:
@@ -96,12 +99,12 @@ def lock_text(kind: str, stack: ExitStack) -> str:
     return f"{process.pid}:{started}:{boot}:{host}"
 
 
-def delivery(step: cases.Get, build: Build, folder: Path) -> render.Pushed:
+def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> render.Pushed:
     """The archive as it was sent, spoiled where the case wants that."""
     if step.spoiled in ("empty", "start", "reports"):
-        path = spoiled_archive(step.spoiled, build, folder)
+        path = spoiled_archive(step.spoiled, folder, "python.exe" if windows else "bin/python3")
     else:
-        path = fakes.archive(build, folder)
+        path = fakes.archive(build, folder, windows=windows)
     sha256 = fakes.sha256(path)
     if step.spoiled == "checksum":
         sha256 = "0" * 64
@@ -118,13 +121,13 @@ SPOILED: Mapping[str, str] = {
 }
 
 
-def spoiled_archive(how: str, build: Build, folder: Path) -> Path:
+def spoiled_archive(how: str, folder: Path, executable: str) -> Path:
     """An archive whose interpreter does not start or is missing."""
-    top = folder / how / "python" / "bin"
-    top.mkdir(parents=True)
+    python = folder / how / "python" / executable
+    python.parent.mkdir(parents=True)
     if how in SPOILED:
-        (top / "python3").write_text(f"#!/bin/sh\n{SPOILED[how]}")
-        (top / "python3").chmod(0o755)
+        python.write_text(f"#!/bin/sh\n{SPOILED[how]}")
+        python.chmod(0o755)
     path = folder / f"{how}.tar.gz"
     subprocess.run(["tar", "-czf", path, "-C", folder / how, "python"], check=True)
     return path
@@ -138,7 +141,7 @@ def planned(case: Case, place: Place, folder: Path) -> tuple[Plan, dict[str, ren
             case cases.Get(what):
                 build = fakes.fake(what)
                 steps.append(Install(build, "install", "the case says so"))
-                deliveries[build.name] = delivery(step, build, folder)
+                deliveries[build.name] = delivery(step, build, folder, place.windows)
             case cases.SetTo(path, to):
                 steps.append(SetLink(place.text(path), place.text(to)))
             case cases.Unset(path):
@@ -157,7 +160,7 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
                 faults = {str(i.build.version): i.fault for i in observed.installed}
                 assert set(faults) == set(expected)
                 for version, fault in expected.items():
-                    assert re.search(fault, faults[version]) if fault else not faults[version], faults
+                    assert re.search(place.text(fault), faults[version]) if fault else not faults[version], faults
             case "links":
                 assert isinstance(expected, Mapping)
                 assert observed.links == {place.text(path): place.text(to) for path, to in expected.items()}
@@ -165,7 +168,8 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
                 assert isinstance(expected, tuple)
                 assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))
             case "extra":
-                assert expected == tuple(path for build in observed.installed for path in build.extra)
+                assert isinstance(expected, tuple)
+                assert tuple(map(place.text, expected)) == tuple(path for build in observed.installed for path in build.extra)
             case _:
                 assert getattr(observed, key) == place.text(str(expected))
 

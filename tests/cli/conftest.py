@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ class Command:
     """``command("plan", "file.yml")``; it is run in ``folder``."""
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(
         self, *arguments: str | Path, given: str = "", environment: dict[str, str] | None = None, runner: Sequence[str] = ()
@@ -64,6 +65,7 @@ class Command:
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": str(REPOSITORY),
             "STANDALONE_PYTHON_CACHE": str(self.folder / "cache"),
+            **self.variables,
         }
 
     def file(self, text: str, name: str = "python.yml") -> Path:

@@ -11,6 +11,7 @@ import pty
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,11 @@ def in_use(command: Command, root: str = "root") -> str:
     return os.readlink(command.folder / root / "cpython-3.13").split("-")[1]
 
 
-def test_plan_then_apply_then_nothing_to_do(command: Command, source: Path) -> None:
+def test_plan_then_apply_then_nothing_to_do(
+    command: Command, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    command = replace(command, variables={"TMPDIR": str(temporary)})
     file = command.file(f"builds: ['3.13', {{version: '3.12', default: true}}]\nsource: {source}\n")
     planned = command("plan", file, "--root", "root")
     assert planned.code == 2
@@ -52,7 +57,7 @@ def test_plan_then_apply_then_nothing_to_do(command: Command, source: Path) -> N
     assert applied.output.endswith(f"3.12 is {command.folder}/root/cpython-3.12/bin/python3\n")
     for again in (command("apply", file, "--root", "root"), command("plan", file, "--root", "root")):
         assert (again.code, again.output) == (0, f"nothing to do: 3.13: {V13LATER} is installed; 3.12: {V12} is installed\n")
-    assert not list(Path("/tmp").glob(f"standalone-python-*/cpython-{LATER13}*"))
+    assert not list(temporary.iterdir())
 
 
 def test_the_interpreter_that_apply_names_runs(command: Command, source: Path) -> None:

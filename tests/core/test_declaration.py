@@ -408,3 +408,46 @@ def test_off_without_quotes() -> None:
     assert declare({"builds": ["3.13"], "attestations": "require"}).attestations == "require"
     with pytest.raises(DeclarationError, match="attestations is True: give a text"):
         declare({"builds": ["3.13"], "attestations": True})
+
+
+# For Windows hosts.
+
+
+@pytest.mark.parametrize(
+    ("root", "bin_dir", "found"),
+    [
+        (None, None, ("%ProgramData%/standalone-python", "%ProgramData%/standalone-python/bin")),
+        ("/opt/python", None, ("%ProgramData%/standalone-python", "%ProgramData%/standalone-python/bin")),
+        ("C:\\Python\\", None, ("C:/Python", "C:/Python/bin")),
+        ("d:/a b/./c//d", "%ProgramFiles(x86)%\\links", ("d:/a b/c/d", "%ProgramFiles(x86)%/links")),
+        ("~\\Pyth\u00f6n", "~/bin", ("~/Pyth\u00f6n", "~/bin")),
+    ],
+)
+def test_folders_on_windows(root: str | None, bin_dir: str | None, found: tuple[str, str]) -> None:
+    desired = declare({"builds": [], "root": root, "bin_dir": bin_dir}, windows=True)
+    assert (desired.root, desired.bin_dir) == found
+    assert observing({"root": root, "bin_dir": bin_dir}, windows=True).root == found[0]
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        *("/srv/python", "\\\\server\\share\\python", "python", "C:", "C:\\", "C:python", "~", "%ProgramData%", "C:\\a\\..\\b"),
+        *("C:\\a:b", "C:\\a\\b.", "C:\\a \\b", "C:\\a*", 'C:\\a"b', "C:\\a\nb", "C:\\a -> b"),
+    ],
+)
+def test_no_folder_on_windows(root: str) -> None:
+    with pytest.raises(DeclarationError, match="for a Windows host, give an absolute path below a drive") as caught:
+        declare({"builds": [], "root": root}, windows=True)
+    assert str(caught.value).startswith(f"root is {root!r}: ")
+
+
+@pytest.mark.parametrize(("option", "value"), [("owner", "deploy"), ("group", "staff"), ("mode", "0750")])
+def test_windows_has_no_owners_and_modes_of_that_kind(option: str, value: str) -> None:
+    with pytest.raises(DeclarationError, match=f"^{option} is '{value}': leave it out for Windows hosts"):
+        declare({"builds": [], option: value}, windows=True)
+
+
+@pytest.mark.parametrize(("given", "means"), [(None, None), ("yes", True), (False, False)])
+def test_add_to_path_has_three_meanings(given: Any, means: bool | None) -> None:
+    assert declare({"builds": [], "add_to_path": given}, windows=True).add_to_path is means

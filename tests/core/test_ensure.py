@@ -296,7 +296,7 @@ def test_an_observation_that_can_not_be_read() -> None:
     for number in range(3):
         assert failing(says={number: Completed(127, "", "sh: not found\n")}) == (
             "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave "
-            "nothing at all; see that its shell is a POSIX sh and that nothing ends it early; "
+            "nothing at all; see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early; "
             "it also said (exit code 127): sh: not found"
         )
 
@@ -304,7 +304,7 @@ def test_an_observation_that_can_not_be_read() -> None:
 def test_an_observation_that_can_not_be_read_and_nothing_said() -> None:
     assert failing(says={0: Completed(0, "Welcome!\n", " \n")}) == (
         "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave Welcome!; "
-        "see that its shell is a POSIX sh and that nothing ends it early"
+        "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
     )
 
 

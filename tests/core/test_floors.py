@@ -26,8 +26,9 @@ MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in so
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"ensure"}),
-    frozenset({"export", "mirror", "render", "supply", "sync"}),
+    frozenset({"export", "mirror", "render", "render_powershell", "supply", "sync"}),
     frozenset({"bucket", "info", "lock", "renew", "rollback", "store", "updated", "plan"}),
+    frozenset({"registry"}),
     frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "credentials", "cache", "place"}),
     frozenset({"errors"}),
@@ -45,6 +46,7 @@ EXCEPTIONS = {
     "attestation": {"logging"},
     "catalogue": {"os", "open"},
     "render": {"pathlib"},
+    "render_powershell": {"pathlib"},
     "ensure": {"pathlib"},
     "supply": {"os"},
     "source": {"os"},
@@ -60,6 +62,7 @@ CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 # What the path that finds everything in order loads, action plugin included.
 HOT = (
     *("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
+    *("registry", "render_powershell"),
     *("lock", "info", "supply"),
 )
 HEAVY = {

@@ -33,6 +33,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Installed,
     Observed,
     moved,
+    native,
     parse,
     parse_receipt,
     relocated,
@@ -161,7 +162,7 @@ def test_keys_of_agents_to_come_do_not_matter() -> None:
 def test_no_observation_at_all(text: str, shown: str) -> None:
     assert refused(text) == (
         f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
-        "see that its shell is a POSIX sh and that nothing ends it early"
+        "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
     )
 
 
@@ -500,6 +501,51 @@ def test_lines_that_are_garbled(name: str, data: st.DataObject) -> None:
 def test_any_text_is_no_observation(text: str) -> None:
     with pytest.raises(ObservationError):
         parse(text)
+
+
+WINDOWS = """== standalone-python observation 1 ==
+layout=windows
+root*=QzovUHl0aMO2bg==
+bin_dir=C:/links
+root_state=writable
+bin_dir_state=absent
+held*=QzovUHl0aMO2bi8uc3RhZ2luZw==
+held=C:/other
+ls=link C:/links/python3.13.cmd -> C:/a -> b/python.exe
+registered=3.13 3.13.1 64bit C:/Program Files/python.exe
+registered=3.12-32
+path=ours
+os=Windows_NT
+os_version=10.0.19045
+arch=AMD64
+== standalone-python observation end ==
+"""
+
+
+def test_a_windows_host() -> None:
+    observed = parse(WINDOWS.replace("\n", "\r\n"))
+    assert observed.windows
+    assert observed.python == "python.exe"
+    assert observed.root == "C:/Pyth\u00f6n"
+    assert observed.held == ("C:/Pyth\u00f6n/.staging", "C:/other")
+    assert observed.links == {"C:/links/python3.13.cmd": "C:/a -> b/python.exe"}
+    assert observed.registered == {"3.13": "3.13.1 64bit C:/Program Files/python.exe", "3.12-32": ""}
+    assert observed.search_path == "ours"
+    assert observed.facts == {"os": "Windows_NT", "os_version": "10.0.19045", "arch": "AMD64"}
+
+
+@pytest.mark.parametrize("value", ["QzovUHl0aMO2bg=", "Qz ov", "/w==", "\u00f6"])
+def test_base64_that_is_none(value: str) -> None:
+    with pytest.raises(ObservationError, match="is not base64"):
+        parse(WINDOWS.replace("QzovUHl0aMO2bg==", value))
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("C:/Python/bin", "C:\\Python\\bin"), ("/opt/python", "/opt/python"), ("cpython-3.13", "cpython-3.13"), ("", "")],
+)
+def test_native(path: str, shown: str) -> None:
+    assert native(path) == shown
 
 
 # A build that was installed from outside, into the image of another machine

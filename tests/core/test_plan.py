@@ -43,8 +43,9 @@ def read(case: Path) -> tuple[str, dict[str, Any]]:
 
 
 def situation(data: Mapping[str, Any]) -> tuple[Desired, Observed, Resolve]:
-    desired = declare(data["declared"])
-    observed = observed_of(data.get("host") or {}, desired)
+    host = data.get("host") or {}
+    desired = declare(data["declared"], windows=host.get("facts", {}).get("os") == "Windows_NT")
+    observed = observed_of(host, desired)
     return desired, observed, resolver(data.get("catalogue"), observed.facts)
 
 
@@ -84,7 +85,7 @@ def _check_paths(made: Plan) -> None:
     """What every outcome has in common, which the golden files needn't repeat."""
     for outcome in made.outcomes:
         assert outcome.prefix.endswith(f"/{outcome.build.name}")
-        assert outcome.path == f"{outcome.prefix}/bin/python3"
+        assert outcome.path == f"{outcome.prefix}/" + ("python.exe" if ":" in outcome.prefix else "bin/python3")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])

@@ -137,6 +137,13 @@ def test_facts(facts: dict[str, str], expected: Target, triple: str, words: str)
             "the host says that its system is 'FreeBSD': there are builds for Linux, macOS and Windows only",
         ),
         (
+            {"os": "MINGW64_NT-10.0-19045", "arch": "x86_64"},
+            (
+                "the host says that its system is 'MINGW64_NT-10.0-19045', a POSIX shell on Windows: Windows hosts are managed with "
+                "Ansible and PowerShell (ansible_shell_type: powershell)"
+            ),
+        ),
+        (
             GLIBC | {"arch": "vax"},
             "the host says that its architecture is 'vax', which is not known here: report it, please",
         ),

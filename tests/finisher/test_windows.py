@@ -65,8 +65,14 @@ class Staged:
             "filename": f"{self.name}.tar.gz",
             "sha256": "0" * 64,
             "url": "https://example.org/a%2Bb",
-            "externally_managed": "1", "compile_bytecode": "0", "patch_sysconfig": "1",
-            "owner": "", "group": "", "mode": "", "tool": "standalone-python 0.1.0",
+            "externally_managed": "1",
+            "compile_bytecode": "0",
+            "patch_sysconfig": "1",
+            "started": "1",
+            "owner": "",
+            "group": "",
+            "mode": "",
+            "tool": "standalone-python 0.1.0",
             **keys,
         }
         words = [f"{key}={value}" for key, value in given.items()]

@@ -180,7 +180,7 @@ DAYS: Mapping[str, Day] = {
             "chmod 755 /bin/sh",
         ),
         "the host's answer can't be read: instead of an observation of its interpreters it gave This account is currently not "
-        "available.; see that its shell is a POSIX sh and that nothing ends it early",
+        "available.; see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early",
     ),
 }
 

@@ -83,12 +83,16 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
+    known |= {"registered", "search_path"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
-    home = "/home/app"
+
+    def at(path: str) -> str:
+        return path.replace("~", "/home/app", 1).replace("%ProgramData%", "C:/ProgramData", 1)
+
     return Observed(
-        root=desired.root.replace("~", home, 1),
-        bin_dir=desired.bin_dir.replace("~", home, 1),
+        root=at(desired.root),
+        bin_dir=at(desired.bin_dir),
         root_state=host.get("root_state", "writable" if installed else "absent"),
         bin_dir_state=host.get("bin_dir_state", "writable"),
         installed=tuple(sorted(installed, key=lambda build: build.name)),
@@ -98,6 +102,9 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         lock=host.get("lock", ""),
         lock_state=host.get("lock_state", ""),
         facts=FACTS | dict(host.get("facts", {})),
+        windows=desired.windows,
+        registered=dict(host.get("registered", {})),
+        search_path=host.get("search_path", ""),
     )
 
 

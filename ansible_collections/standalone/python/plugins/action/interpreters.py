@@ -14,6 +14,7 @@ from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.info import returned
+from ..plugin_utils.core.observed import native
 from ..plugin_utils.core.step import describe
 from ..plugin_utils.core.supply import Supply, is_local
 from ..plugin_utils.host import ConnectionHost, controller_environment
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
         host = ConnectionHost(self)
         environment = host.environment()
         try:
-            desired = self._with_paths(declare(self._task.args))
+            desired = self._with_paths(declare(self._task.args, windows=host.windows))
             with controller_environment(environment):
                 supply = Supply(desired)
                 ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment)
@@ -39,6 +40,11 @@ class ActionModule(ActionBase):
             result["warnings"] = supply.remarks
         if self._task.diff:
             result["diff"] = _diff(ensured)
+        if held := ensured.after.held:
+            paths = ", ".join(map(native, held))
+            result["warnings"] = [
+                f"{paths} could not be removed, as a process on the host has files in it open; the next run tries again"
+            ]
         return result | returned(ensured.plan, ensured.after)
 
     def _with_paths(self, desired: Desired) -> Desired:

@@ -25,7 +25,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         host = ConnectionHost(self)
         try:
-            told = info(observe(host, observing(self._task.args), facts="yes", environment=host.environment()))
+            desired = observing(self._task.args, windows=host.windows)
+            told = info(observe(host, desired, facts="yes", environment=host.environment()))
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
         return result | {"changed": False, **told}

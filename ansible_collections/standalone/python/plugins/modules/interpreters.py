@@ -14,7 +14,7 @@ author:
 description:
   - Installs, upgrades, repairs, relinks and removes the interpreters of the python-build-standalone project until a host has what
     is declared. A second run changes nothing.
-  - The host needs no Python. It needs a POSIX shell and what O(delivery) names.
+  - The host needs no Python. It needs a POSIX shell and what O(delivery) names, or PowerShell 5.1 or later on Windows.
   - An interpreter is unpacked, checked and started once in a staging folder. Then it gets its name and its links. A run that is
     killed leaves the host as it was; the next run clears what it left.
   - Only what this module installed is ever changed or removed, unless O(force=true).
@@ -60,6 +60,7 @@ options:
   root:
     description:
       - The folder on the host that holds the builds. An absolute path, or one that begins with V(~).
+      - On Windows, V(/opt/python) means V(%ProgramData%\\standalone-python), and a path may begin with any such variable.
       - A build lies in a folder of its own. The link C(cpython-3.13) beside it leads to the build of that minor version in use;
         virtual environments made through it survive upgrades.
     type: str
@@ -67,11 +68,13 @@ options:
   bin_dir:
     description:
       - The folder on the host for the links to the executables.
-      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise.
+      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise and on Windows.
     type: str
   owner:
     description:
       - The user who owns the files. The default is the user who runs the task on the host.
+      - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
+        administrators write, and a root that is there passes on what it has.
     type: str
   group:
     description:
@@ -88,6 +91,7 @@ options:
       - Which links to make in O(bin_dir). With an empty list, none.
       - V(versioned) makes C(python3.13), or C(python3.13t) and C(python3.13d) for the free-threaded and the debug variant.
       - V(default) makes C(python3) and C(python) for the build that is marked as C(default).
+      - On Windows these are launchers, C(python3.13.cmd).
     type: list
     elements: str
     choices: [versioned, default]
@@ -101,8 +105,8 @@ options:
   delivery:
     description:
       - With V(push), the controller downloads a build once, verifies it, keeps it in its cache and sends it to every host. The
-        host needs no way to the internet; it needs C(tar) and C(gzip) or C(zstd).
-      - With V(pull), the host downloads the build with C(curl) or C(wget) and verifies it.
+        host needs no way to the internet; it needs C(tar) and C(gzip) or C(zstd). On Windows it needs nothing.
+      - With V(pull), the host downloads the build with C(curl) or C(wget), or with .NET on Windows, and verifies it.
     type: str
     choices: [push, pull]
     default: push
@@ -185,6 +189,19 @@ options:
         built.
     type: bool
     default: true
+  register:
+    description:
+      - On Windows, make each minor version and variant known in the registry as PEP 514 says, so that C(py -V:StandalonePython/3.13)
+        and IDEs find it. For all users, or for one where O(root) lies in that user's profile.
+      - With V(false), those that O(builds) names are taken out of it. Elsewhere this means nothing.
+    type: bool
+    default: true
+  add_to_path:
+    description:
+      - On Windows, add O(bin_dir) to the PATH of the machine, or of the user where O(root) lies in that user's profile.
+      - With V(false), take it off again if this module has added it. It also goes with the last link in O(bin_dir).
+      - The default is to leave the PATH as it is. Elsewhere this means nothing.
+    type: bool
   lock_timeout:
     description:
       - How many seconds to wait for another run that changes the same O(root).
@@ -200,15 +217,16 @@ attributes:
   platform:
     description: The systems that a host may run.
     support: full
-    platforms: posix
+    platforms: posix, windows
 notes:
-  - A host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
+  - On Linux and macOS, a host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
     O(delivery=pull) needs C(curl) or C(wget). The play needs C(gather_facts=false) until the host has a Python.
   - 'Quote versions: YAML reads V(3.10) as the number 3.1. Such a number is an error that says so.'
   - Ansible takes the first C(python3.X) on a host's PATH for its own modules. A new C(python3.13) in V(/usr/local/bin) can so
     replace the distribution's Python, which alone has the bindings for C(apt) or C(dnf). Where that matters, set
     C(ansible_python_interpreter), or choose another O(bin_dir) or O(links=[]).
-  - Linux with glibc or musl and macOS are supported.
+  - Linux with glibc or musl, macOS and Windows are supported.
+  - On Windows, C(become) with C(runas) is not supported. Connect as the user whose root it is, or as an administrator.
 seealso:
   - module: standalone.python.interpreters_info
   - plugin: standalone.python.build

@@ -14,17 +14,18 @@ author:
 description:
   - Tells which interpreters M(standalone.python.interpreters) has installed on a host, whether they are sound, and what the host
     is. It changes nothing.
-  - The host needs a POSIX shell. It needs no Python.
+  - The host needs a POSIX shell, or PowerShell 5.1 or later on Windows. It needs no Python.
 options:
   root:
     description:
       - The folder on the host that holds the builds. An absolute path, or one that begins with V(~).
+      - On Windows, V(/opt/python) means V(%ProgramData%\\standalone-python), and a path may begin with any such variable.
     type: str
     default: /opt/python
   bin_dir:
     description:
       - The folder on the host with the links to the executables.
-      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise.
+      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise and on Windows.
     type: str
   verify:
     description:
@@ -44,7 +45,7 @@ attributes:
   platform:
     description: The systems that a host may run.
     support: full
-    platforms: posix
+    platforms: posix, windows
 seealso:
   - module: standalone.python.interpreters
 """

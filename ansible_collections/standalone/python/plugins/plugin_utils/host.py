@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host behind any Ansible connection, as the core wants one. Needs nothing on the host but its shell."""
+"""A host behind any Ansible connection, as the core wants one. Needs nothing on it but its shell: a POSIX one, or PowerShell."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ from ansible.plugins.action import ActionBase
 
 from .core.ensure import Completed
 from .core.errors import TransportError
+from .core.render_powershell import RUN, packed
+
+# By .NET, as the shell plugin's own way needs a PowerShell module. Nobody else may look into the user's temporary folder.
+_NEW_FOLDER = (
+    "$f = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'standalone-python-' + [Guid]::NewGuid().ToString('N')); "
+    "[void][IO.Directory]::CreateDirectory($f); $f"
+)
 
 
 class ConnectionHost:
@@ -23,9 +30,22 @@ class ConnectionHost:
 
     def __init__(self, action: ActionBase) -> None:
         self._action = action
+        self._folder = ""
+
+    @property
+    def windows(self) -> bool:
+        return bool(getattr(self._action._connection._shell, "_IS_WINDOWS", False))
 
     def run(self, script: str) -> Completed:
         action = self._action
+        if self.windows:
+            if action._connection.become is not None:
+                raise TransportError(
+                    f"the task becomes another user ({action._connection.become.name}), which this module does not do on "
+                    "Windows: use become: false and connect as the user whose root it is, or as an administrator; "
+                    "the host is as it was"
+                )
+            return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
         if action._connection.has_pipelining and (become is None or (become.pipelining and not become.require_tty)):
             # No executable, as with ansible.builtin.raw: one shell less to start.
@@ -37,13 +57,14 @@ class ConnectionHost:
                 action._transfer_data(path, script)
                 self._hand_over(path)
             answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
-        return Completed(answer["rc"], answer["stdout"], answer.get("stderr", ""))
+        return _completed(answer)
 
     def upload(self, path: Path, name: str) -> str:
         there = self._path(name)
         with self._sending(there):
             self._action._transfer_file(str(path), there)
-            self._hand_over(there)
+            if not self.windows:
+                self._hand_over(there)
         return there
 
     def environment(self) -> dict[str, str]:
@@ -54,8 +75,23 @@ class ConnectionHost:
 
     def _path(self, name: str) -> str:
         shell = self._action._connection._shell
+        if self.windows:
+            return str(shell.join_path(self._windows_folder(), name))
         folder = shell.tmpdir or self._action._make_tmp_path()
         return str(shell.join_path(folder, name))
+
+    def _windows_folder(self) -> str:
+        """A new folder for what is sent; the agent removes it when it has taken what is in it."""
+        if not self._folder:
+            answer = _completed(self._action._low_level_execute_command(_NEW_FOLDER, executable=False))
+            self._folder = answer.output.strip().rpartition("\n")[2].strip()
+            if answer.code or not self._folder:
+                said = " ".join((answer.errors or answer.output).split())[-300:]
+                raise TransportError(
+                    f"a folder for what is sent can't be made on the host ({said or 'it said nothing'}): see that the "
+                    "connection's user has a temporary folder; the host is as it was"
+                )
+        return self._folder
 
     @contextmanager
     def _sending(self, path: str) -> Iterator[None]:
@@ -66,7 +102,7 @@ class ConnectionHost:
             raise
         except AnsibleError as error:
             said = " ".join(str(error).split())
-            folder, _slash, name = path.rpartition("/")
+            folder, _slash, name = path.rpartition("\\" if self.windows else "/")
             if "No space left on device" in said:
                 found = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
             elif "For information on working around this" in said:
@@ -78,6 +114,10 @@ class ConnectionHost:
     def _hand_over(self, path: str) -> None:
         """Let the user that become names read what the connection's user has sent."""
         self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=False)
+
+
+def _completed(answer: Mapping[str, Any]) -> Completed:
+    return Completed(answer["rc"], answer["stdout"], answer.get("stderr", ""))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from .request import FLAVORS, Request, parse_request, with_parts
 
 STATES = ("present", "latest", "absent")
 DEFAULT_ROOT = "/opt/python"
+WINDOWS_ROOT = "%ProgramData%/standalone-python"
 
 # Where the meaning of each is told: the module's documentation, which a test holds against this table.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -50,6 +51,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "externally_managed": {"type": "bool", "default": True},
     "compile_bytecode": {"type": "bool", "default": False},
     "patch_sysconfig": {"type": "bool", "default": True},
+    "register": {"type": "bool", "default": True},
+    "add_to_path": {"type": "bool"},
     "lock_timeout": {"type": "int", "default": 60},
 }
 INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
@@ -97,7 +100,11 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said."""
+    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said.
+
+    ``windows``: it is for a Windows host. Then paths may begin with ``%NAME%/``, and have slashes as all others.
+    ``add_to_path``: None where nothing was said, which leaves the PATH as it is.
+    """
 
     builds: tuple[Wanted, ...]
     exclusive: bool = False
@@ -116,7 +123,10 @@ class Desired:
     trusted_root: str = ""
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
+    register: bool = True
+    add_to_path: bool | None = None
     lock_timeout: int = 60
+    windows: bool = False
     outside: Outside | None = None
 
     @property
@@ -125,13 +135,20 @@ class Desired:
         return {self.root: self.outside.root, self.bin_dir: self.outside.bin_dir} if self.outside else {}
 
 
-def declare(options: Mapping[str, Any]) -> Desired:
+def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     """A declaration from the options that a user gave; None and what is missing mean the default.
+
+    :param windows: it is for a Windows host
 
     :raises DeclarationError: an option or a request that can't be read, or that contradicts another
     """
     values = _checked(options, OPTIONS)
-    root, bin_dir = folders(values)
+    root, bin_dir = folders(values, windows=windows)
+    if windows and (unknown := [name for name in ("owner", "group", "mode") if values[name]]):
+        raise DeclarationError(
+            f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can "
+            "read and administrators write, and a root that is there passes on what it has"
+        )
     if values["keep"] < 0:
         raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
     if values["lock_timeout"] < 0:
@@ -163,22 +180,27 @@ def declare(options: Mapping[str, Any]) -> Desired:
             group=_account("group", values["group"]),
             mode=_mode(values["mode"]),
         ),
+        register=values["register"],
+        add_to_path=values["add_to_path"],
         lock_timeout=values["lock_timeout"],
+        windows=windows,
     )
 
 
-def observing(options: Mapping[str, Any]) -> Desired:
+def observing(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     """A declaration that asks for nothing, from the options of a front end that only observes."""
     values = _checked(options, INFO_OPTIONS)
-    root, bin_dir = folders(values)
-    return Desired(builds=(), root=root, bin_dir=bin_dir, verify=values["verify"])
+    root, bin_dir = folders(values, windows=windows)
+    return Desired(builds=(), root=root, bin_dir=bin_dir, verify=values["verify"], windows=windows)
 
 
-def folders(values: Mapping[str, Any]) -> tuple[str, str]:
-    """``root`` and ``bin_dir``; the latter is /usr/local/bin for the root that is for all users, else ``bin`` in the root."""
-    root = _folder("root", values["root"])
+def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, str]:
+    """``root`` and ``bin_dir``; the latter is /usr/local/bin for the root that is for all users, else ``bin`` in the root, as it
+    always is on Windows."""
+    folder = _windows_folder if windows else _folder
+    root = folder("root", WINDOWS_ROOT if windows and values["root"] == DEFAULT_ROOT else values["root"])
     if values["bin_dir"]:
-        return root, _folder("bin_dir", values["bin_dir"])
+        return root, folder("bin_dir", values["bin_dir"])
     return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
 
 
@@ -296,6 +318,22 @@ def _folder(option: str, value: str) -> str:
     unclear = ".." in names or " -> " in value or any(ord(character) < 32 for character in value)
     if head not in ("", "~") or not names or unclear:
         raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
+    return "/".join((head, *names))
+
+
+_WINDOWS_HEAD = re.compile(r"[A-Za-z]:|~|%[A-Za-z_][A-Za-z0-9_()]*%")
+_WINDOWS_NAME = re.compile(r'[^\x00-\x1f<>:"|?*]*[^\x00-\x1f<>:"|?* .]')
+
+
+def _windows_folder(option: str, value: str) -> str:
+    head, *rest = value.replace("\\", "/").split("/")
+    names = [name for name in rest if name not in ("", ".")]
+    unclear = " -> " in value or not all(map(_WINDOWS_NAME.fullmatch, names))
+    if not _WINDOWS_HEAD.fullmatch(head) or not names or unclear:
+        raise DeclarationError(
+            f"{option} is {value!r}: for a Windows host, give an absolute path below a drive such as C:\\Python, "
+            "or one that begins with ~\\ or a variable such as %ProgramData%\\"
+        )
     return "/".join((head, *names))
 
 

@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from . import render
+from . import render, render_powershell
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
 from .observed import Observed, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
-from .step import Install, Plan, predict
+from .step import Install, Plan, Remove, Step, predict
 
 if TYPE_CHECKING:
     from .store import Payload
@@ -41,7 +41,8 @@ class Completed:
 
 class Host(Protocol):
     def run(self, script: str) -> Completed:
-        """Give ``script`` to the host's POSIX shell, by standard input where that is possible."""
+        """Give ``script`` to the host's POSIX shell, by standard input where that is possible; or to its PowerShell, where the
+        declaration is one for Windows hosts."""
 
     def upload(self, path: Path, name: str) -> str:
         """Bring a file to the host under a name that is its own in this run, where the script's user can read it; returns its
@@ -98,7 +99,8 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
     """
     :raises ObservationError: the host's answer can't be read
     """
-    return _as_on_host(desired, read(host.run(render.observation(desired, facts=facts, environment=environment))))
+    renderer = render_powershell if desired.windows else render
+    return _as_on_host(desired, read(host.run(renderer.observation(desired, facts=facts, environment=environment))))
 
 
 def ensure(
@@ -148,9 +150,10 @@ def carry_out(
     """
     planned, observed = decision.plan, decision.observed
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
-    after = _as_on_host(desired, read(host.run(render.application(desired, planned, deliveries, environment))))
+    renderer = render_powershell if desired.windows else render
+    after = _as_on_host(desired, read(host.run(renderer.application(desired, planned, deliveries, environment))))
     try:
-        left = plan(desired, after, _resolver(supply, observed))
+        left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
     except _FactsNeeded:
         raise AgentError(
             "the host is not as planned after the change: a build that was there is gone; something else changes the host",
@@ -162,7 +165,19 @@ def carry_out(
             "something else changes it, or see what the host's shell printed with -vvv",
             step="observe again",
         )
-    return Result(planned, observed, after)
+    return Result(_without_held(planned, after), observed, after)
+
+
+def _without_held(planned: Plan, after: Observed) -> Plan:
+    """A plan without what a process on the host stood in the way of: Windows removes no file that is open."""
+    if not after.held:
+        return planned
+
+    def held(step: Step) -> bool:
+        paths = {f"{after.root}/{step.name}"} if isinstance(step, Remove) else set(getattr(step, "paths", ()))
+        return bool(paths) and paths <= set(after.held)
+
+    return replace(planned, steps=tuple(step for step in planned.steps if not held(step)))
 
 
 def _as_on_host(desired: Desired, observed: Observed) -> Observed:

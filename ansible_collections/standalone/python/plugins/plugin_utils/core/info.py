@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from .declaration import Desired
-from .observed import Installed, Observed
+from .observed import Installed, Observed, native
 from .plan import plan as plan_of
 from .step import Confirm, Outcome, Plan
 from .target import from_facts
@@ -23,8 +23,8 @@ def info(observed: Observed) -> dict[str, Any]:
     """
     target = from_facts(observed.facts) if "os" in observed.facts or not observed.facts else None
     return {
-        "root": observed.root,
-        "bin_dir": observed.bin_dir,
+        "root": native(observed.root),
+        "bin_dir": native(observed.bin_dir),
         "interpreters": [_interpreter(installed, observed) for installed in observed.installed],
         "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
@@ -41,9 +41,9 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "target": build.triple,
         "variant": build.variant,
         "flavor": build.flavor,
-        "path": f"{prefix}/bin/python3",
-        "stable_path": f"{stable[0] if stable else prefix}/bin/python3",
-        "prefix": prefix,
+        "path": native(f"{prefix}/{observed.python}"),
+        "stable_path": native(f"{stable[0] if stable else prefix}/{observed.python}"),
+        "prefix": native(prefix),
         "installed_at": installed.installed_at,
         "started": installed.started,
         "sound": not installed.fault,
@@ -60,11 +60,11 @@ def returned(plan: Plan, after: Observed) -> dict[str, Any]:
     extra = {installed.name: list(installed.extra) for installed in after.installed}
     return {
         "changed": bool(plan),
-        "root": after.root,
-        "bin_dir": after.bin_dir,
+        "root": native(after.root),
+        "bin_dir": native(after.bin_dir),
         "interpreters": [_outcome(outcome) | {"extra": extra.get(outcome.build.name, [])} for outcome in plan.outcomes],
         "removed": [
-            {"name": step.name, "path": f"{after.root}/{step.name}", "why": step.why} for step in plan.removals
+            {"name": step.name, "path": native(f"{after.root}/{step.name}"), "why": step.why} for step in plan.removals
         ],
         "plan": [str(step) for step in plan.steps],
     }
@@ -79,10 +79,10 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "target": build.triple,
         "variant": build.variant,
         "flavor": build.flavor,
-        "path": outcome.path,
-        "stable_path": outcome.stable_path,
-        "prefix": outcome.prefix,
-        "links": list(outcome.links),
+        "path": native(outcome.path),
+        "stable_path": native(outcome.stable_path),
+        "prefix": native(outcome.prefix),
+        "links": [native(path) for path in outcome.links],
         "did": outcome.did,
         "why": outcome.why,
     }

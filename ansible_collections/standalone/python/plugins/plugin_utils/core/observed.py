@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an agent prints about a host, read into :class:`Observed`.
 
-The text is that of ``agents/observe.sh``: ``key=value`` lines between two sentinels; what stands outside them (banners, a login
-shell's greetings) is ignored. No I/O. What can't be read is an error, never a host on which nothing is installed.
+The text is that of ``agents/observe.sh`` and ``agents/observe.ps1``: ``key=value`` lines between two sentinels, or ``key*=`` with
+the value in base64; what stands outside them (banners, a login shell's greetings) is ignored. A Windows host's paths have slashes
+here as all others, and :func:`native` is for people. No I/O. What can't be read is an error, never a host on which nothing is
+installed.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -98,6 +101,10 @@ class Observed:
     :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
     :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
     :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
+    :ivar windows: whether builds lie as Windows has them
+    :ivar held: paths that were to go, and that a process on the host keeps open
+    :ivar registered: our tags in the registry (PEP 514) to ``VERSION ARCHITECTURE EXECUTABLE``
+    :ivar search_path: ``ours`` where we put ``bin_dir`` into the PATH, ``there`` where somebody else did, else empty
     """
 
     root: str
@@ -111,6 +118,15 @@ class Observed:
     lock: str = ""
     lock_state: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    windows: bool = False
+    held: tuple[str, ...] = ()
+    registered: Mapping[str, str] = field(default_factory=dict)
+    search_path: str = ""
+
+    @property
+    def python(self) -> str:
+        """The interpreter's path in a build."""
+        return "python.exe" if self.windows else "bin/python3"
 
     @property
     def tools(self) -> frozenset[str]:
@@ -124,7 +140,12 @@ class Observed:
         return int(text) if text.isdigit() else None
 
 
-FACTS = ("os", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb")
+FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb")
+
+
+def native(path: str) -> str:
+    """A path as the host's own people write it: the only ones that begin with a drive are those of Windows."""
+    return path.replace("/", "\\") if path[1:2] == ":" else path
 
 
 def parse(text: str) -> Observed:
@@ -140,6 +161,8 @@ def parse(text: str) -> Observed:
     links: dict[str, str] = {}
     occupied: list[str] = []
     leftovers: list[str] = []
+    held: list[str] = []
+    registered: dict[str, str] = {}
     blocks: list[list[tuple[str, str]]] = []
     listing: list[str] = []
     for key, value in pairs:
@@ -155,6 +178,11 @@ def parse(text: str) -> Observed:
             leftovers.append(value)
         elif key == "ls":
             listing.append(value)
+        elif key == "held":
+            held.append(value)
+        elif key == "registered":
+            tag, _unused, entry = value.partition(" ")
+            registered[tag] = entry
         else:
             single[key] = value
     try:
@@ -175,6 +203,10 @@ def parse(text: str) -> Observed:
             lock=single.get("lock", ""),
             lock_state=single.get("lock_state", ""),
             facts={key: single[key] for key in FACTS if key in single},
+            windows=single.get("layout") == "windows",
+            held=tuple(held),
+            registered=registered,
+            search_path=single.get("path", ""),
         )
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
@@ -189,13 +221,22 @@ def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
         shown = " ".join(text.split())[-300:] or "nothing at all"
         raise ObservationError(
             f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
-            "see that its shell is a POSIX sh and that nothing ends it early"
+            "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
         ) from None
     for line in lines[first:last]:
         key, separator, value = line.partition("=")
         if not separator:
             raise ObservationError(f"the host's answer can't be read: {line!r} is no key=value line")
+        if key.endswith("*"):
+            key, value = key[:-1], _decoded(value)
         yield key, value
+
+
+def _decoded(value: str) -> str:
+    try:
+        return binascii.a2b_base64(value, strict_mode=True).decode("utf-8")
+    except ValueError:
+        raise ObservationError(f"the host's answer can't be read: {value!r} is not base64") from None
 
 
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
@@ -343,7 +384,10 @@ FAILURES: Mapping[str, str] = {
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
     "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
+    "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
     "io": "{detail}",
+    "launcher": "the launcher's text can't name {detail}, as cmd reads letters that aren't ASCII in one way here and in another "
+    "there: choose a bin_dir in the root, or a root without such letters",
     "lock": "{detail}: remove it",
     "locked": "another run holds the lock ({detail}, as pid:started:boot:host): wait for it to end; where that host is gone "
     "for good, remove the link .lock in the root",

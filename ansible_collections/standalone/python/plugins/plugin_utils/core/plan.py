@@ -21,7 +21,8 @@ from functools import cache
 from .catalogue import Build
 from .declaration import Desired, Wanted
 from .errors import AgentError, DeclarationError
-from .observed import Finish, Installed, Observed
+from .observed import Finish, Installed, Observed, native
+from .registry import registrations, search_path
 from .request import Request, Version
 from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
 
@@ -51,15 +52,18 @@ def line_of(build: Build) -> str:
     return f"cpython-{build.version.minor_line}" + (f"+{build.variant}" if build.variant else "")
 
 
-def link_names(build: Build, *, default: bool, kinds: frozenset[str]) -> Iterator[tuple[str, str]]:
+def link_names(build: Build, *, default: bool, kinds: frozenset[str], windows: bool = False) -> Iterator[tuple[str, str]]:
     """Names of the links in ``bin_dir`` for the build that has the line, and the executable in it that each leads to."""
     plain = f"python{build.version.minor_line}"
+    letters = "".join(_LETTERS.get(part, "") for part in build.variant.split("+"))
+    names = []
     if "versioned" in kinds:
-        letters = "".join(_LETTERS.get(part, "") for part in build.variant.split("+"))
-        yield plain + letters, "python3" if letters else plain
+        names.append((plain + letters, "bin/python3" if letters else f"bin/{plain}"))
     if default and "default" in kinds:
-        yield "python3", "python3"
-        yield "python", "python3"
+        names += [("python3", "bin/python3"), ("python", "bin/python3")]
+    for name, executable in names:
+        # Windows starts no program through a link of another name: it would look for the program's libraries beside the link.
+        yield (f"{name}.cmd", "python.exe") if windows else (name, executable)
 
 
 def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
@@ -71,19 +75,24 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     """
     if observed.root_state in ("unreadable", "notfolder"):
         reason = {"unreadable": "can't be read by this user", "notfolder": "is not a folder"}[observed.root_state]
-        raise AgentError(f"the root {observed.root} {reason}: choose another root or become a user who may", step="observe")
+        raise AgentError(
+            f"the root {native(observed.root)} {reason}: choose another root or become a user who may", step="observe"
+        )
     resolve = cache(resolve)
     gone = _absent(desired, observed)
     choices = _choices(desired, observed, resolve, frozenset(gone))
     winners = _winners(choices)
     gone |= _replaced(desired, observed, choices, gone)
     links = _links(desired, observed, winners)
+    chosen = {line: choice.build for line, choice in winners.items()}
+    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, observed, links, winners, gone))
     steps: list[Step] = [
         *_clearing(observed),
         *(installs := _installs(choices)),
         *confirmations(observed, {*gone, *(step.build.name for step in installs)}),
-        *_set_links(links, observed),
-        *_unlinks(desired, observed, links, winners, gone),
+        *relinking,
+        *registrations(desired, observed, chosen, _lines(observed, winners, gone)),
+        *search_path(desired, observed, relinking),
         *(Remove(name, why) for name, why in sorted(gone.items())),
     ]
     _check_possible(steps, desired, observed)
@@ -309,8 +318,9 @@ def _links(desired: Desired, observed: Observed, winners: Mapping[str, _Choice])
     links: dict[str, str] = {}
     for line, choice in winners.items():
         links[f"{observed.root}/{line}"] = choice.build.name
-        for name, executable in link_names(choice.build, default=choice.wanted.default, kinds=desired.links):
-            links.setdefault(f"{observed.bin_dir}/{name}", f"{observed.root}/{line}/bin/{executable}")
+        names = link_names(choice.build, default=choice.wanted.default, kinds=desired.links, windows=observed.windows)
+        for name, executable in names:
+            links.setdefault(f"{observed.bin_dir}/{name}", f"{observed.root}/{line}/{executable}")
     return links
 
 
@@ -344,6 +354,12 @@ def _unlinks(
             yield Unlink(path, observed.links[path])
 
 
+def _lines(observed: Observed, winners: Mapping[str, _Choice], gone: Mapping[str, str]) -> frozenset[str]:
+    """The lines that have a stable link when all is done."""
+    left = (installed for installed in observed.installed if installed.name not in gone)
+    return frozenset(winners).union(line_of(i.build) for i in left if _current(observed, line_of(i.build)) == i.name)
+
+
 def _clearing(observed: Observed) -> Iterator[Clear]:
     # Where somebody else is at work, or only somebody else could, it is theirs to clear.
     if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable":
@@ -368,13 +384,13 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             place = f"{observed.root}/{step.build.name}"
             if place in observed.links or observed.occupied & {place, f"{place}/"}:
                 raise AgentError(
-                    f"{step.build.name} belongs into {observed.root}, where something of that name is that is not ours: "
+                    f"{step.build.name} belongs into {native(observed.root)}, where something of that name is that is not ours: "
                     "move it away, choose another root, or use force: true",
                     step="plan",
                 )
     if steps and observed.root_state == "unwritable":
         raise AgentError(
-            f"the root {observed.root} can't be written by this user, and it has to be changed ({steps[0]}): "
+            f"the root {native(observed.root)} can't be written by this user, and it has to be changed ({steps[0]}): "
             "become a user who may, mount it writable if it is read-only, or choose another root",
             step="plan",
         )
@@ -390,8 +406,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             and observed.bin_dir_state in barred
         ):
             raise AgentError(
-                f"the folder for links {observed.bin_dir} {barred[observed.bin_dir_state]}, and it has to be changed ({step}): "
-                "become a user who may, choose another bin_dir, or use links: []",
+                f"the folder for links {native(observed.bin_dir)} {barred[observed.bin_dir_state]}, "
+                f"and it has to be changed ({step}): become a user who may, choose another bin_dir, or use links: []",
                 step="plan",
             )
 
@@ -403,7 +419,7 @@ def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) ->
         if f"{step.path}/" in observed.occupied
         else "is a file"
         if step.path in observed.occupied
-        else f"leads to {step.was}"
+        else f"leads to {native(step.was)}"
         if foreign
         else ""
     )
@@ -413,7 +429,7 @@ def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) ->
         another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
         way = "" if there == "is a folder" else ", or use force: true"
         raise AgentError(
-            f"a link to {step.to} belongs at {step.path}, which {there} and is not ours: "
+            f"a link to {native(step.to)} belongs at {native(step.path)}, which {there} and is not ours: "
             f"move it away{' or' if not way else ','} choose another {another}{way}",
             step="plan",
         )
@@ -434,8 +450,8 @@ def _outcome(
     return Outcome(
         wanted=choice.wanted,
         build=choice.build,
-        path=f"{prefix}/bin/python3",
-        stable_path=f"{stable if wins else prefix}/bin/python3",
+        path=f"{prefix}/{observed.python}",
+        stable_path=f"{stable if wins else prefix}/{observed.python}",
         prefix=prefix,
         did=did,
         why=why,

@@ -179,13 +179,14 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
             yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb), str(delivery.half))
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
-        yield _call("finish", *_finish_arguments(desired, install, delivery))
+        yield _call("finish", *finish_arguments(desired, install, delivery))
     for confirmation in plan.confirmations:
         yield _call("begin", confirmation.name)
         yield _call("try_first", confirmation.name)
 
 
-def _finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
+def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
+    """What the finisher is told beyond its places: ``key=value`` each."""
     build, finish = install.build, desired.finish
     values: dict[str, str | bool] = {
         "version": str(build.version),

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 from .catalogue import Build, parse_name
 from .declaration import Desired, Wanted
-from .observed import Installed, Observed, Receipt
+from .observed import Installed, Observed, Receipt, native
 
 _LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
-_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?")
-_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*")
+_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?(\.cmd)?")
+_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*|python\.exe")
 _NOW = "~"  # later than any time in a receipt
 
 
@@ -28,7 +28,7 @@ class Clear:
     paths: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"clear what an earlier run left: {', '.join(self.paths)}"
+        return f"clear what an earlier run left: {', '.join(map(native, self.paths))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SetLink:
     was: str = ""
 
     def __str__(self) -> str:
-        return f"link {self.path} to {self.to}" + (f" instead of {self.was}" if self.was else "")
+        return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {native(self.was)}" if self.was else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Unlink:
     was: str
 
     def __str__(self) -> str:
-        return f"remove the link {self.path} to {self.was}"
+        return f"remove the link {native(self.path)} to {native(self.was)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,39 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """Windows' registry says of ``tag`` what ``entry`` says (see :class:`Observed`); ``was`` is what it said before."""
+
+    tag: str
+    entry: str
+    was: str = ""
+
+    def __str__(self) -> str:
+        instead = f" instead of {native_entry(self.was)}" if self.was else ""
+        return f"register {self.tag} as {native_entry(self.entry)}{instead}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    tag: str
+    was: str
+
+    def __str__(self) -> str:
+        return f"unregister {self.tag}, {native_entry(self.was)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetSearchPath:
+    """The PATH of Windows' users gets the folder of the links, or loses it."""
+
+    folder: str
+    there: bool
+
+    def __str__(self) -> str:
+        return f"add {native(self.folder)} to the PATH" if self.there else f"take {native(self.folder)} off the PATH"
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
     """The receipt of a build that was installed from outside says from now on that it was started."""
 
@@ -83,7 +116,7 @@ class Confirm:
         return f"confirm {self.name}: it was not started where it was installed, and starts here"
 
 
-Step = Clear | Install | Confirm | SetLink | Unlink | Remove
+Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregister | SetSearchPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +158,12 @@ class Plan:
         return tuple(step for step in self.steps if isinstance(step, Remove))
 
 
+def native_entry(entry: str) -> str:
+    """What the registry says of a tag, for people."""
+    version, _unused, rest = entry.partition(" ")
+    return f"{version} at {native(rest.partition(' ')[2])}"
+
+
 def ours(path: str, target: str, observed: Observed) -> str:
     """The line or build that a link of ours leads to; empty where the link isn't ours."""
     folder, _unused, name = path.rpartition("/")
@@ -149,6 +188,7 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
     links = dict(observed.links)
     occupied = set(observed.occupied)
     leftovers, lock, lock_state = observed.leftovers, observed.lock, observed.lock_state
+    registered, search_path = dict(observed.registered), observed.search_path
     for step in plan.steps:
         match step:
             case Clear():
@@ -169,6 +209,12 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
                 del links[path]
             case Remove(name):
                 del installed[name]
+            case Register(tag, entry):
+                registered[tag] = entry
+            case Unregister(tag):
+                del registered[tag]
+            case SetSearchPath(_unused, there):
+                search_path = "ours" if there else ""
     return replace(
         observed,
         root_state="writable" if observed.root_state == "absent" and plan else observed.root_state,
@@ -178,6 +224,8 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
         leftovers=leftovers,
         lock=lock,
         lock_state=lock_state,
+        registered=registered,
+        search_path=search_path,
     )
 
 
@@ -189,7 +237,12 @@ def describe(observed: Observed) -> str:
         for installed in observed.installed
     ]
     lines += [
-        f"{path} -> {target}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)
+        f"{native(path)} -> {native(target)}"
+        for path, target in sorted(observed.links.items())
+        if ours(path, target, observed)
     ]
-    lines += [f"left by an earlier run: {path}" for path in observed.leftovers]
+    lines += [f"registered as {tag}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
+    if observed.search_path == "ours":
+        lines.append(f"in the PATH: {native(observed.bin_dir)}")
+    lines += [f"left by an earlier run: {native(path)}" for path in observed.leftovers]
     return "".join(f"{line}\n" for line in lines)

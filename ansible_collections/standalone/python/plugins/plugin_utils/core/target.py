@@ -135,6 +135,11 @@ def from_facts(facts: Mapping[str, str]) -> Target:
     """
     system = SYSTEMS.get(facts.get("os", "").lower())
     if system is None:
+        if facts.get("os", "").lower().startswith(("mingw", "msys", "cygwin")):
+            raise ObservationError(
+                f"the host says that its system is {facts['os']!r}, a POSIX shell on Windows: Windows hosts are managed with "
+                "Ansible and PowerShell (ansible_shell_type: powershell)"
+            )
         raise ObservationError(
             f"the host says that its system is {facts.get('os', '')!r}: "
             "there are builds for Linux, macOS and Windows only"

@@ -160,7 +160,7 @@ def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
     missing = []
     for name, extension in sorted(MODULES.items()):
         try:
-            written = [library + "/" + name + end for end in (".py", "/__init__.py")]
+            written = [at(library, name + end) for end in (".py", "/__init__.py", ".pyc", "/__init__.pyc")]
             if name != extension and not any(map(os.path.isfile, written)):
                 raise ModuleNotFoundError("No module named '%s'" % name, name=name)
             __import__(extension)

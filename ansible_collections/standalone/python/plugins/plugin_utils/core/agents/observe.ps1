@@ -1,0 +1,330 @@
+# observe.ps1: what a Windows host has, printed as key=value lines between two sentinels, as observe.sh does. It only reads.
+#
+# Set before it: $given (what comes beside the script, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and $facts: whether to say what kind
+# of host it is: yes, no, or empty for only where no build of ours is there.
+# Windows PowerShell 5.1 and PowerShell 7: the language and what .NET Framework 4.6.2 has. No cmdlet, so that no module is loaded.
+# Paths have slashes when they leave the host, and backslashes in it. On the path that finds everything in order it starts each
+# interpreter once for its version, and nothing else.
+
+$ErrorActionPreference = 'Stop'
+$said = [Collections.ArrayList]::new()
+# Functions see a variable of who called them, and can only change what it holds.
+$state = @{ facts = $facts; held = [Collections.ArrayList]::new() }
+
+# Windows may log the text of every script, so secrets are not in it. Pairs of a name and a value, each with a NUL after it: variables of
+# the environment ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
+$secrets = @{}
+$words = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($given)).Split([char]0)
+for ($at = 0; $at + 1 -lt $words.Length; $at += 2) {
+    $name, $value = $words[$at], $words[$at + 1]
+    if ($name.StartsWith('env ')) { [Environment]::SetEnvironmentVariable($name.Substring(4), $value) }
+    else { $secrets[$name] = @($secrets[$name]) + $value }
+}
+
+# Consoles, remote shells and terminals disagree about any letter that isn't ASCII: such a value goes as base64, behind *=.
+function Write-Pair([string]$key, $value) { # a line of KEY for every line of VALUE
+    foreach ($line in ([string]$value).Split("`n")) {
+        $line = $line.TrimEnd("`r")
+        if ($line -cmatch '[^\x20-\x7e]') {
+            [void]$said.Add("$key*=" + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($line)))
+        } else { [void]$said.Add("$key=$line") }
+    }
+}
+
+function Write-Path([string]$key, [string]$path) { Write-Pair $key (ConvertTo-Slashes $path) }
+
+function ConvertTo-Slashes([string]$path) { $path.Replace('\', '/') }
+
+function ConvertTo-Native([string]$path) { $path.Replace('/', [string][IO.Path]::DirectorySeparatorChar) }
+
+function Join-Name([string]$folder, [string]$name) { [IO.Path]::Combine($folder, $name) }
+
+function Resolve-Folder([string]$path) {
+    if ($path.StartsWith('~')) { $path = (Get-Home) + $path.Substring(1) }
+    [IO.Path]::GetFullPath([Environment]::ExpandEnvironmentVariables($path))
+}
+
+function Get-Home { [Environment]::GetFolderPath('UserProfile').TrimEnd('\', '/') }
+
+function Test-There([string]$path) { # anything, a junction that leads nowhere included
+    try { [void][IO.File]::GetAttributes($path); $true } catch { $false }
+}
+
+function Test-Below([string]$path, [string]$folder) { # is PATH in FOLDER?
+    $path.StartsWith($folder + [IO.Path]::DirectorySeparatorChar, [StringComparison]::OrdinalIgnoreCase)
+}
+
+function Get-Entries([string]$folder, [string]$start) { # -> paths of what is in FOLDER whose names begin so
+    if (-not [IO.Directory]::Exists($folder)) { return }
+    try { $entries = [IO.Directory]::GetFileSystemEntries($folder) } catch { return }
+    [Array]::Sort($entries, [StringComparer]::Ordinal)
+    foreach ($entry in $entries) {
+        if ([IO.Path]::GetFileName($entry).StartsWith($start, [StringComparison]::OrdinalIgnoreCase)) { $entry }
+    }
+}
+
+# The one place that makes junctions and knows them. Where one leads is read from the receipt that is seen through it. cmd gets the
+# paths by its environment: whatever is in them, it takes them for paths.
+function Use-Junction([string]$do, [string]$path, [string]$to) { # is PATH one? make PATH, leading TO; remove PATH
+    switch ($do) {
+        is {
+            $both = [IO.FileAttributes]'Directory, ReparsePoint'
+            try { ([IO.File]::GetAttributes($path) -band $both) -eq $both } catch { $false }
+        }
+        make {
+            $made = Invoke-Program (Get-SystemProgram 'cmd.exe') '/d /v:off /c mklink /J "%SP_PATH%" "%SP_TO%"' @{ SP_PATH = $path; SP_TO = $to }
+            if ($made.code -ne 0) { throw [IO.IOException]::new($made.said) }
+        }
+        remove { [IO.Directory]::Delete($path, $false) }
+    }
+}
+
+function Get-SystemProgram([string]$name) { # -> its path; a 32-bit shell is shown another folder under System32's name
+    $folder = if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { 'Sysnative' } else { 'System32' }
+    [IO.Path]::Combine([Environment]::GetEnvironmentVariable('SystemRoot'), $folder, $name)
+}
+
+function Get-Starter([string]$program, [string]$arguments) { # -> how to start it, with pipes for what it reads and prints
+    $start = [Diagnostics.ProcessStartInfo]::new($program, $arguments)
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $start.RedirectStandardInput = $start.RedirectStandardOutput = $start.RedirectStandardError = $true
+    $start.StandardOutputEncoding = $start.StandardErrorEncoding = [Text.UTF8Encoding]::new($false)
+    $start
+}
+
+function Invoke-Program([string]$program, [string]$arguments, $environment) { # -> .code, .out, and .said: all that it printed
+    $start = Get-Starter $program $arguments
+    if ($environment) { foreach ($name in $environment.Keys) { $start.EnvironmentVariables[$name] = $environment[$name] } }
+    try { $process = [Diagnostics.Process]::Start($start) }
+    catch { return @{ code = 126; out = ''; said = $_.Exception.GetBaseException().Message } }
+    $process.StandardInput.Close()
+    $errors = $process.StandardError.ReadToEndAsync()
+    $out = $process.StandardOutput.ReadToEnd()
+    $process.WaitForExit()
+    @{ code = $process.ExitCode; out = $out; said = ($out + $errors.Result).Trim() }
+}
+
+# Computed from the list of who may do what: to try would be to write.
+function Test-Access([string]$folder, [string]$wanted) { # may this user do that in FOLDER?
+    try { $list = [Security.AccessControl.DirectorySecurity]::new($folder, 'Access') } catch { return $false }
+    $me = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $mine = @($me.User.Value) + @(foreach ($group in $me.Groups) { $group.Value })
+    $asked = [int][Security.AccessControl.FileSystemRights]$wanted
+    $given = 0
+    foreach ($rule in $list.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
+        if ($rule.PropagationFlags -band [Security.AccessControl.PropagationFlags]::InheritOnly) { continue }
+        if ($mine -notcontains $rule.IdentityReference.Value) { continue }
+        $rights = [int]$rule.FileSystemRights
+        # The generic rights to do all and to write, which stand for others.
+        if ($rights -band 0x50000000) { $rights = $rights -bor $asked }
+        if ($rule.AccessControlType -eq 'Allow') { $given = $given -bor $rights }
+        elseif ($rights -band $asked) { return $false }
+    }
+    ($given -band $asked) -eq $asked
+}
+
+function Get-Existing([string]$path) { # -> itself or the nearest folder above it that exists
+    while ($path -and -not (Test-There $path)) { $path = [IO.Path]::GetDirectoryName($path) }
+    $path
+}
+
+function Write-Place([string]$key, [string]$path) { # can things be made there?
+    if ([IO.Directory]::Exists($path)) {
+        try {
+            [void][IO.Directory]::GetFileSystemEntries($path)
+            $is = if (Test-Access $path 'CreateFiles, CreateDirectories') { 'writable' } else { 'unwritable' }
+        } catch { $is = 'unreadable' }
+    } elseif (Test-There $path) { $is = 'notfolder' }
+    else {
+        $near = Get-Existing $path
+        $is = if ($near -and [IO.Directory]::Exists($near) -and (Test-Access $near 'CreateDirectories')) { 'absent' } else { 'unwritable' }
+    }
+    Write-Pair "${key}_state" $is
+}
+
+function Measure-Entries([string]$folder) { # -> how many a part of the standard library has, as the finisher counts them
+    $count = 0
+    if ([IO.Directory]::Exists($folder)) {
+        foreach ($entry in [IO.Directory]::GetFileSystemEntries($folder)) {
+            $name = [IO.Path]::GetFileName($entry)
+            if (-not $name.StartsWith('.') -and $name -ne '__pycache__') { $count++ }
+        }
+    }
+    $count
+}
+
+function Read-Text([string]$path) { # -> what is in a file, also while another process has it open
+    $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete')
+    try { [IO.StreamReader]::new($stream).ReadToEnd() } finally { $stream.Dispose() }
+}
+
+function Write-Build([string]$folder) { # receipt, start, standard library
+    if ($state.facts -eq 'empty') { $state.facts = 'no' }
+    Write-Pair 'build' ([IO.Path]::GetFileName($folder))
+    $receipt = Join-Name $folder '.standalone-python/receipt.json'
+    if ([IO.File]::Exists($receipt)) { try { Write-Pair 'receipt' (Read-Text $receipt).TrimEnd("`n") } catch { } }
+    $python = Join-Name $folder 'python.exe'
+    if ([IO.File]::Exists($python)) {
+        $answer = Invoke-Program $python '-V'
+        Write-Pair 'start' $answer.code
+        Write-Pair 'says' $answer.said
+    }
+    if ($verify -eq 'full') { Compare-Build $folder }
+    Write-Pair 'modules' ((Measure-Entries (Join-Name $folder 'Lib')) + (Measure-Entries (Join-Name $folder 'DLLs')))
+}
+
+function Write-Stable([string]$path) { # a stable link; the receipt behind it names what it leads to
+    $to = 'nothing of ours'
+    try { if ((Read-Text (Join-Name $path '.standalone-python/receipt.json')) -match '"name": "([^"]+)"') { $to = $Matches[1] } } catch { }
+    Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $to"
+}
+
+function Get-Launched([string]$path) { # -> the program that a launcher of ours starts; nothing for any other file
+    if (-not $path.EndsWith('.cmd', [StringComparison]::OrdinalIgnoreCase)) { return }
+    try { $text = Read-Text $path } catch { return }
+    if ($text -cnotmatch '\A@rem standalone-python[^\r\n]*\r\n@"([^"\r\n]+)" %\*\r\n\z') { return }
+    $to = $Matches[1].Replace('%~dp0', [IO.Path]::GetDirectoryName($path) + '\').Replace('%USERPROFILE%', (Get-Home)).Replace('%%', '%')
+    try { ConvertTo-Slashes ([IO.Path]::GetFullPath($to.Replace('\', [IO.Path]::DirectorySeparatorChar))) } catch { }
+}
+
+# Its holder keeps the file open. Windows closes and removes it when the holder ends, however it ends.
+function Write-Lock {
+    $path = Join-Name $root '.lock'
+    if (-not [IO.File]::Exists($path)) { return }
+    try { $text = Read-Text $path } catch { return }
+    if ($text -notmatch '^\d+:\d*:[^:]*:[^:]+$') { return }
+    try { [IO.FileStream]::new($path, 'Open', 'Read', 'Read').Dispose(); $is = 'dead' } catch { $is = 'alive' }
+    Write-Pair 'lock' $text
+    Write-Pair 'lock_state' $is
+}
+
+# Who shall know the interpreters: all users, or the one whose profile the root lies in.
+function Get-Scope { if (Test-Below $root (Get-Home)) { 'user' } else { 'machine' } }
+
+function Open-Registry([string]$path, [bool]$writable) { # -> that key of this scope; nothing where it isn't there
+    $hive = if ((Get-Scope) -eq 'machine') { 'LocalMachine' } else { 'CurrentUser' }
+    $view = if ([Environment]::Is64BitOperatingSystem) { 'Registry64' } else { 'Registry32' }
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey($hive, $view)
+    if ($writable) { $base.CreateSubKey($path) } else { $base.OpenSubKey($path) }
+}
+
+function Write-Registered { # what our tags stand for in the registry (PEP 514)
+    $company = Open-Registry 'Software\Python\StandalonePython' $false
+    if ($null -eq $company) { return }
+    foreach ($tag in $company.GetSubKeyNames()) {
+        $entry = $company.OpenSubKey($tag)
+        $place = $company.OpenSubKey("$tag\InstallPath")
+        $python = if ($null -ne $place) { ConvertTo-Slashes ([string]$place.GetValue('ExecutablePath')) }
+        Write-Pair 'registered' "$tag $($entry.GetValue('Version')) $($entry.GetValue('SysArchitecture')) $python"
+    }
+}
+
+function Get-PathKey { if ((Get-Scope) -eq 'machine') { 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment' } else { 'Environment' } }
+
+function Write-SearchPath { # is bin_dir in the PATH of the machine or the user, and did we put it there?
+    $key = Open-Registry (Get-PathKey) $false
+    if ($null -eq $key) { return }
+    foreach ($folder in ([string]$key.GetValue('Path')).Split(';')) {
+        if ($folder.Trim().TrimEnd('\') -eq $bin_dir) {
+            $mark = Join-Name $root '.standalone-python-path'
+            Write-Pair 'path' $(if ([IO.File]::Exists($mark)) { 'ours' } else { 'there' })
+            return
+        }
+    }
+}
+
+function Write-Occupied([string]$path) { Write-Path 'occupied' $(if ([IO.Directory]::Exists($path)) { "$path/" } else { $path }) }
+
+function Write-Observation {
+    [void]$said.Add('== standalone-python observation 1 ==')
+    Write-Pair 'layout' 'windows'
+    Write-Path 'root' $root
+    Write-Path 'bin_dir' $bin_dir
+    Write-Place 'root' $root
+    Write-Place 'bin_dir' $bin_dir
+    Write-Lock
+    foreach ($path in (Join-Name $root '.staging'), (Join-Name $root '.standalone-python-link'), (Join-Name $bin_dir '.standalone-python-link')) {
+        if (Test-There $path) { Write-Path 'leftover' $path }
+    }
+    foreach ($path in $state.held) { Write-Path 'held' $path }
+    foreach ($path in Get-Entries $root 'cpython-') {
+        if (Use-Junction 'is' $path) { Write-Stable $path }
+        elseif ([IO.Directory]::Exists((Join-Name $path '.standalone-python'))) { Write-Build $path }
+        else { Write-Occupied $path }
+    }
+    foreach ($path in Get-Entries $bin_dir 'python') {
+        $to = Get-Launched $path
+        if ($to) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $to" } else { Write-Occupied $path }
+    }
+    Write-Registered
+    Write-SearchPath
+    if ($state.facts -ne 'no') { Write-Facts }
+    [void]$said.Add('== standalone-python observation end ==')
+}
+
+function Invoke-Observation {
+    $root = Resolve-Folder $root
+    $bin_dir = Resolve-Folder $bin_dir
+    Write-Observation
+    $said -join "`n"
+}
+
+# Below: what verify=full, facts=yes and apply.ps1 need.
+#%% more
+
+function Get-Sha256([string]$path) {
+    $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete')
+    $algorithm = [Security.Cryptography.SHA256]::Create()
+    try { [BitConverter]::ToString($algorithm.ComputeHash($stream)).Replace('-', '').ToLowerInvariant() }
+    finally { $algorithm.Dispose(); $stream.Dispose() }
+}
+
+function Get-FreeKb([string]$folder) { # -> kilobytes free there; nothing where that can't be told
+    try { [long][Math]::Floor([IO.DriveInfo]::new([IO.Path]::GetPathRoot($folder)).AvailableFreeSpace / 1024) } catch { }
+}
+
+function Compare-Build([string]$folder) { # every file against the list, and what the standard library has beyond it
+    $list = Join-Name $folder '.standalone-python/files.sha256'
+    if (-not [IO.File]::Exists($list)) { Write-Pair 'damaged' '.standalone-python/files.sha256'; return }
+    $known = [Collections.Generic.HashSet[string]]::new([StringComparer]::OrdinalIgnoreCase)
+    foreach ($line in (Read-Text $list).Split("`n")) {
+        if ($line.Length -lt 67) { continue }
+        $path = $line.Substring(66)
+        [void]$known.Add($path)
+        try { $found = Get-Sha256 (Join-Name $folder $path) } catch { $found = '' }
+        if ($found -ne $line.Substring(0, 64)) { Write-Pair 'damaged' $path }
+    }
+    $library = Join-Name $folder 'Lib'
+    if ([IO.Directory]::Exists($library)) {
+        foreach ($file in [IO.Directory]::GetFiles($library, '*.py', 'AllDirectories')) {
+            $path = ConvertTo-Slashes $file.Substring($folder.Length + 1)
+            if ($path -notmatch '/(__pycache__|site-packages)/' -and -not $known.Contains($path)) { Write-Pair 'extra' $path }
+        }
+    }
+    Write-Pair 'list' (Get-Sha256 $list)
+}
+
+# Below: what kind of host it is. The renderer leaves it out where $facts is no.
+#%% facts
+
+# What the machine's own environment says: this may be a 32-bit process, or one that is emulated on arm64.
+function Get-Architecture {
+    $found = ''
+    try {
+        $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Control\Session Manager\Environment')
+        $found = [string]$key.GetValue('PROCESSOR_ARCHITECTURE')
+    } catch { }
+    foreach ($name in 'PROCESSOR_ARCHITEW6432', 'PROCESSOR_ARCHITECTURE') {
+        if (-not $found) { $found = [Environment]::GetEnvironmentVariable($name) }
+    }
+    $found
+}
+
+function Write-Facts {
+    Write-Pair 'os' 'Windows_NT'
+    Write-Pair 'os_version' ([Environment]::OSVersion.Version.ToString(3))
+    Write-Pair 'arch' (Get-Architecture)
+    Write-Pair 'tools' $(if ([IO.File]::Exists((Get-SystemProgram 'tar.exe'))) { 'tar' } else { '' })
+    $free = Get-FreeKb (Get-Existing $root)
+    if ($null -ne $free) { Write-Pair 'free_kb' $free }
+}

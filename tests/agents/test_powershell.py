@@ -1,0 +1,332 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agents for PowerShell keep the same contract, as far as Windows has what a case is about.
+
+Run by PowerShell's own engine on this machine, which has no registry, junctions or lists of who may do what: functions of the same
+names stand for those. What they do on Windows is tested on Windows hosts (tests/windows).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, render, render_powershell
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
+from tests.agents import cases, fakes
+from tests.agents.cases import Case
+from tests.agents.place import Place, Shell, needed, tree
+from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
+from tests.conftest import own_folder
+from tests.tools import windows
+
+AGENTS = Path(str(render_powershell.__file__)).with_name("agents")
+STAND_INS = r"""
+function Use-Junction([string]$do, [string]$path, [string]$to) {
+    switch ($do) {
+        is { try { [bool]([IO.File]::GetAttributes($path) -band [IO.FileAttributes]::ReparsePoint) } catch { $false } }
+        make { [void][IO.File]::CreateSymbolicLink($path, [IO.Path]::GetFileName($to)) }
+        remove { [IO.File]::Delete($path) }
+    }
+}
+function Test-Access { $true }
+function Write-Registered { }
+function Write-SearchPath { }
+function Protect-Root { }
+"""
+# No tar.exe there: .NET unpacks, and makes nothing executable, which on Windows everything is.
+EXECUTABLE = r"""
+function Expand-WithoutTar([string]$archive) {
+    Expand-Here $archive
+    $python = [IO.Path]::Combine($state.here, 'python', 'python.exe')
+    if ([IO.File]::Exists($python)) { [IO.File]::SetUnixFileMode($python, 493) }
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def powershell() -> Shell:
+    """PowerShell's engine for this machine, which lies beside what makes Windows hosts."""
+    windows.needed()
+    script = windows.maker()
+    if script is None:
+        pytest.skip("needs Wine: the folder that STANDALONE_PYTHON_WINDOWS names has PowerShell's engine for this machine")
+    packed = script.with_name("powershell-linux-x64.tar.xz")
+    folder = own_folder("powershell") / str(packed.stat().st_mtime_ns)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            with tarfile.open(packed) as tar:
+                tar.extractall(f"{folder}.new", filter="data")
+            os.rename(f"{folder}.new", folder)
+    return Shell("powershell", (str(folder / "powershell"), "-NoProfile", "-Command", "-"))
+
+
+@pytest.fixture(params=["tar.exe", "no tar.exe"])
+def system(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """%SystemRoot%, with a tar or without."""
+    folder = tmp_path / "windows"
+    (folder / "System32").mkdir(parents=True)
+    if request.param == "tar.exe":
+        needed("bsdtar")
+        (folder / "System32/tar.exe").symlink_to(shutil.which("bsdtar") or "bsdtar")
+    return folder
+
+
+def run(shell: Shell, place: Place, script: str, system: Path) -> Completed:
+    """The agents' script with stand-ins for what only Windows has."""
+    body, call = script.rstrip("\n").rsplit("\n", 1)
+    if not (system / "System32/tar.exe").exists():
+        body = body.replace("else { Expand-Here $archive }", "else { Expand-WithoutTar $archive }")
+    # What PowerShell itself keeps in a home.
+    own = {f"XDG_{kind}_HOME": str(system / kind) for kind in ("CACHE", "CONFIG", "DATA")} | {"POWERSHELL_TELEMETRY_OPTOUT": "1"}
+    environment = {**place.environment, **own, "SystemRoot": str(system)}
+    here = Place(place.disk, place.root, place.bin_dir, environment, windows=True)
+    return here.run(shell, f"{body}\n{STAND_INS}{EXECUTABLE}{call}\n")
+
+
+def windows_place(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> Place:
+    return replace(place_for(case, shell, disk, tmp_path / "tools"), windows=True)
+
+
+def without(case: Case) -> Case:
+    """A case without what only locks of POSIX hosts leave."""
+    left = case.sees.get("leftovers")
+    sees = {**case.sees, "leftovers": tuple(p for p in left if ".lock-broken" not in p)} if isinstance(left, tuple) else case.sees
+    before = tuple(thing for thing in case.before if ".lock-broken" not in getattr(thing, "path", ""))
+    return replace(case, before=before, sees=sees)
+
+
+def everywhere(table: tuple[Case, ...]) -> list[object]:
+    return [pytest.param(without(case), id=case.name) for case in table if case.everywhere]
+
+
+@pytest.mark.parametrize("case", everywhere(cases.OBSERVING))
+def test_observe(case: Case, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    place = windows_place(case, powershell, disk, tmp_path)
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+        before = tree(disk, windows=True)
+        done = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), tmp_path)
+        hold(case.sees, parse(done.output), place)
+    assert (done.code, done.errors) == (0, "")
+    assert tree(disk, windows=True) == before
+
+
+@pytest.mark.parametrize("case", everywhere(cases.APPLYING))
+def test_apply(case: Case, powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
+    place = windows_place(case, powershell, disk, tmp_path)
+    (tmp_path / "sent").mkdir()
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+        before = tree(disk, windows=True)
+        plan, deliveries = planned(case, place, tmp_path / "sent")
+        done = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), system)
+        if case.fails[0]:
+            with pytest.raises(AgentError) as error:
+                parse(done.output)
+            assert f"\nfailure={case.fails[0]}\n" in done.output
+            assert case.fails[0] in FAILURES
+            assert place.text(case.fails[1]) in str(error.value)
+            assert "the host is as it was" in str(error.value)
+        else:
+            hold(case.sees, parse(done.output), place)
+    assert tree(disk, windows=True) == expected_tree(case, place, before)
+
+
+@pytest.mark.parametrize("bin_dir", ["bin", "opt/python ö/bin"])
+def test_a_launcher_has_only_ascii_letters(bin_dir: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """cmd reads others in one way here and another there. In the root it can do without; elsewhere that fails before anything."""
+    case = Case("", settings={"root": "opt/python ö", "bin_dir": bin_dir}, steps=cases.INSTALL)
+    place = windows_place(case, powershell, disk, tmp_path)
+    # The home's name alone would do no harm.
+    place.environment["HOME"] = "/elsewhere"
+    plan, deliveries = planned(case, place, tmp_path)
+    answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
+    if bin_dir == "bin":
+        with pytest.raises(AgentError, match="the launcher's text can't name .*; the host is as it was"):
+            parse(answer)
+        assert tree(disk, windows=True) == {}
+    else:
+        assert parse(answer).links == {place.text(cases.STABLE): cases.ONE, place.text(cases.PYTHON): place.text(cases.TO_PYTHON)}
+        assert place.path(cases.PYTHON).read_bytes().isascii()
+
+
+def apply(delivery: render.Delivery, shell: Shell, disk: Path, system: Path, **environment: str) -> Observed:
+    """One build comes to an empty disk."""
+    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment, windows=True)
+    build = fakes.fake("3.13.1")
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"})
+    script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    return parse(run(shell, place, script, system).output)
+
+
+WHOLE = {"opt": "folder", "opt/python": "folder", f"opt/python/{fakes.fake('3.13.1').name}": "build 3.13.1"}
+
+
+def test_a_payload_of_two_halves(powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
+    """.NET Framework's gunzip would end with the first."""
+    import gzip
+
+    raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True).read_bytes())
+    path = tmp_path / "halves.tar.gz"
+    with path.open("wb") as out:
+        payload = archive.Halves(out, "gz")
+        payload.write(raw[:2048])
+        payload.divide()
+        payload.write(raw[2048:])
+        payload.end()
+    apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "", payload.half), powershell, disk, system)
+    assert tree(disk, windows=True) == WHOLE
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("dialect", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT], ids=["gnu", "pax", "ustar"])
+def test_long_names(dialect: int, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Unpacked without tar.exe."""
+    names = ["Lib/" + "a" * 99, "Lib/" + "b" * 60 + "/" + "c" * 80]
+    names += ["Lib/öäü-蛇"] if dialect != tarfile.USTAR_FORMAT else []
+    source = tmp_path / "source"
+    fakes.write(fakes.fake("3.13.1"), source / "python", None, windows=True)
+    for name in names:
+        (source / "python" / name).parent.mkdir(exist_ok=True)
+        (source / "python" / name).write_text(name * 3000)
+    path = tmp_path / "long.tar.gz"
+    with tarfile.open(path, "w:gz", format=dialect) as tar:
+        tar.add(source / "python", "python")
+    place = Place(disk, f"{disk}/p", f"{disk}/bin", windows=True)
+    build = fakes.fake("3.13.1")
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir})
+    delivery = render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
+    script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    parse(run(powershell, place, script, tmp_path).output)
+    for name in names:
+        assert (disk / "p" / build.name / name).read_text() == name * 3000
+
+
+@pytest.mark.parametrize(
+    "name", ["../out", "python/../../out", "/out", "python/a:b", "python/CON", "python/nul.txt", "python/dot.", "python/a\\b", "other/x"]
+)
+def test_a_member_that_would_land_elsewhere(name: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Its checksum agrees, and it is refused all the same."""
+    path = tmp_path / "hostile.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(AgentError, match="not a whole build .*it has the member"):
+        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
+    assert tree(disk) == {}
+
+
+def test_a_link_as_a_member(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    path = tmp_path / "link.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo("python/link")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(member)
+    with pytest.raises(AgentError, match="neither a file nor a folder"):
+        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
+
+
+@pytest.mark.parametrize("share", [0, 1, 50, 99])
+def test_truncated(share: int, powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
+    """Cut off before it was sent, so that its checksum agrees."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * share // 100])
+    with pytest.raises(AgentError, match=r"unpacking .* failed|not a whole build"):
+        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, system)
+    assert tree(disk) == {}
+
+
+class _Asked(SimpleHTTPRequestHandler):
+    """Serves a folder and remembers what it was asked."""
+
+    asked: list[tuple[str, str]]
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers.get("Authorization", "")))
+        self.path = "/" + self.path.rpartition("/")[2]
+        super().do_GET()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """From the first that answers, with the credentials of a URL, or a token; through the environment's proxy, if it names one."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    handler = type("Asked", (_Asked,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = f"127.0.0.1:{server.server_port}"
+        good = f"http://me:p%40ss@{at}/{path.name}"
+
+        def pulled(*urls: str, token: str = "") -> render.Pulled:
+            return render.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
+
+        with pytest.raises(AgentError, match=r"could not download it \(127.0.0.1:\d+/none: .*404") as error:
+            apply(pulled(f"http://me:secret@{at}/none"), powershell, disk, tmp_path)
+        assert "secret" not in str(error.value)
+        with pytest.raises(AgentError, match="has the sha256"):
+            apply(replace(pulled(good), archive_sha256="0" * 64), powershell, disk, tmp_path)
+        assert tree(disk) == {}
+        handler.asked.clear()
+        apply(pulled(f"http://{at}/none", good), powershell, disk, tmp_path)
+        assert handler.asked == [("/none", ""), (f"/{path.name}", "Basic bWU6cEBzcw==")]
+        handler.asked.clear()
+        shutil.rmtree(disk / "opt")
+        apply(pulled(f"http://x.example/{path.name}", token="t0k'n$x"), powershell, disk, tmp_path, http_proxy=f"http://{at}")
+        assert handler.asked == [(f"http://x.example/{path.name}", "Bearer t0k'n$x")]
+        server.shutdown()
+    assert tree(disk, windows=True) == WHOLE
+
+
+def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
+    place = Place(disk, f"{disk}/opt", f"{disk}/bin", {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"})
+    desired = declare({"builds": [], "root": place.root})
+    for facts in ("yes", "empty"):
+        found = parse(run(powershell, place, render_powershell.observation(desired, facts=facts), system).output).facts
+        assert (found["os"], found["arch"]) == ("Windows_NT", "AMD64")
+        assert re.fullmatch(r"\d+\.\d+\.\d+", found["os_version"])
+        assert found["tools"] == ("tar" if (system / "System32/tar.exe").exists() else "")
+        assert int(found["free_kb"]) > 0
+    fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
+    assert parse(run(powershell, place, render_powershell.observation(desired, facts="empty"), system).output).facts == {}
+
+
+@pytest.mark.parametrize("agent", ["observe.ps1", "apply.ps1"])
+def test_windows_powershell_5_has_what_they_use(agent: str, powershell: Shell) -> None:
+    import subprocess
+
+    done = subprocess.run([powershell.command[0], "--lint", AGENTS / agent], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """With letters and lines that no command line would bring there whole."""
+    value = "it's \u2018a\u2019 $HOME `n\nsecond line; \"\u20ac\""
+    fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
+    hook = tmp_path / "hook"
+    hook.write_text(f"printf '%s' \"$SAID\" >{tmp_path}/said\n")
+    place = Place(disk, f"{disk}/opt", f"{disk}/bin", windows=True)
+    environment = {"SAID": value, "FAKE_HOOK": str(hook)}
+    script = render_powershell.observation(declare({"builds": [], "root": place.root}), facts="no", environment=environment)
+    assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
+    assert (tmp_path / "said").read_text() == value

@@ -1,0 +1,89 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Windows host as tests want it: what is declared, what it then says, and what is looked at on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.tools.playbook import TaskResult
+from tests.tools.windows_hosts import WindowsHosts
+
+MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters_info"
+ROOT = r"C:\ProgramData\standalone-python"
+COMPANY = r"SOFTWARE\Python\StandalonePython"
+
+
+class Host:
+    """One of the hosts, with a root that is gone when the test ends."""
+
+    def __init__(self, hosts: WindowsHosts, number: int, source: Path) -> None:
+        self.hosts = hosts
+        self.number = number
+        self.source = source
+        self.roots: list[str] = []
+
+    def play(self, *builds: Any, **options: Any) -> TaskResult:
+        """What a declaration comes to, whatever that is."""
+        declared = {"builds": list(builds), "source": str(self.source), **{k: v for k, v in options.items() if k != "check"}}
+        if (root := str(options.get("root", ""))) not in self.roots:
+            self.roots.append(root)
+        run = self.hosts.play(
+            {MODULE: declared, "ignore_errors": True}, on=self.number, check=bool(options.get("check")), diff=True
+        )
+        return run.of()
+
+    def declare(self, *builds: Any, fails: bool = False, **options: Any) -> TaskResult:
+        result = self.play(*builds, **options)
+        assert (result.kind == "failed") == fails, result
+        return result
+
+    def powershell(self, script: str) -> str:
+        return self.hosts.powershell(script, self.number)
+
+    def says(self, program: str, *words: str) -> str:
+        arguments = " ".join(f"'{word}'" for word in words)
+        return self.powershell(f"& '{program}' {arguments}")
+
+    def registered(self, hive: str = "LocalMachine") -> dict[str, dict[str, str]]:
+        """Tags of ours to what the registry says of them."""
+        said = self.powershell(
+            f"$c = [Microsoft.Win32.Registry]::{hive}.OpenSubKey('{COMPANY}'); if ($c) {{ foreach ($t in $c.GetSubKeyNames()) {{ "
+            "foreach ($k in $c.OpenSubKey($t), $c.OpenSubKey(\"$t\\InstallPath\")) { foreach ($v in $k.GetValueNames()) "
+            '{ "$t|$v|$($k.GetValue($v))" } } } }'
+        )
+        found: dict[str, dict[str, str]] = {}
+        for line in said.splitlines():
+            tag, name, value = line.split("|", 2)
+            found.setdefault(tag, {})[name] = value
+        return found
+
+    def search_path(self) -> tuple[str, str]:
+        """The machine's PATH as it is written in the registry, and its kind."""
+        said = self.powershell(
+            r"$k = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Control\Session Manager\Environment'); "
+            "\"$($k.GetValueKind('Path'))|$($k.GetValue('Path', '', 'DoNotExpandEnvironmentNames'))\""
+        )
+        kind, _unused, text = said.partition("|")
+        return text, kind
+
+    def there(self, folder: str = ROOT) -> list[str]:
+        """What is in a folder."""
+        said = self.powershell(
+            f"if ([IO.Directory]::Exists('{folder}')) {{ foreach ($e in [IO.Directory]::GetFileSystemEntries('{folder}')) "
+            "{ [IO.Path]::GetFileName($e) } }"
+        )
+        return sorted(said.splitlines())
+
+
+def names(result: TaskResult) -> list[str]:
+    return [" ".join(line.replace(":", " ").split()[:2]) for line in result.result["plan"]]
+
+
+def build_of(result: TaskResult) -> Mapping[str, Any]:
+    (interpreter,) = result.result["interpreters"]
+    assert isinstance(interpreter, dict)
+    return interpreter

@@ -1,0 +1,209 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows hosts without Python, through Ansible. Where the hosts have no junctions, a copy of the folder stands for one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tools.playbook import REPOSITORY
+from tests.tools.sources import NEW, OLD
+from tests.tools.windows_hosts import WindowsHosts
+from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names
+
+FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
+
+
+def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) -> None:
+    predicted = host.declare(f"3.13+{OLD}", check=True)
+    assert host.there() == []
+    done = host.declare(f"3.13+{OLD}")
+    assert predicted.result["plan"] == done.result["plan"]
+    assert predicted.result["diff"]["after"] == done.result["diff"]["after"]
+    build = build_of(done)
+    version, name = build["version"], build["prefix"].rpartition("\\")[2]
+    assert done.result["changed"]
+    assert done.result["root"] == ROOT
+    assert done.result["bin_dir"] == ROOT + r"\bin"
+    assert build["prefix"] == rf"{ROOT}\{name}"
+    assert build["path"] == rf"{ROOT}\{name}\python.exe"
+    assert build["stable_path"] == rf"{ROOT}\cpython-3.13\python.exe"
+    assert build["links"] == [ROOT + r"\bin\python3.13.cmd"]
+    assert done.result["diff"]["before"] == ""
+    assert host.there() == ["bin", "cpython-3.13", name]
+
+    # It runs from each of its places, with the library of that place.
+    where = "import ssl, sqlite3, sys; print(sys.prefix)"
+    assert host.says(build["path"], "-c", where) == build["prefix"]
+    assert host.says(build["stable_path"], "-c", where) == rf"{ROOT}\cpython-3.13"
+    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert host.registered()["3.13"] == {
+        "DisplayName": f"Python {version} (64-bit, standalone-python)",
+        "SysArchitecture": "64bit",
+        "SysVersion": "3.13",
+        "Version": version,
+        "": rf"{ROOT}\cpython-3.13" + "\\",
+        "ExecutablePath": rf"{ROOT}\cpython-3.13\python.exe",
+        "WindowedExecutablePath": rf"{ROOT}\cpython-3.13\pythonw.exe",
+    }
+
+    again = host.declare(f"3.13+{OLD}")
+    assert (again.result["changed"], again.result["plan"]) == (False, [])
+    assert again.result["diff"]["before"] == again.result["diff"]["after"] == done.result["diff"]["after"]
+
+    upgraded = host.declare("3.13", state="latest", keep=0)
+    assert names(upgraded) == [f"upgrade {build_of(upgraded)['prefix'].rpartition(chr(92))[2]}", "link C", f"remove {name}"]
+    assert build_of(upgraded)["release"] == NEW
+    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert name not in host.there()
+
+    gone = host.declare("3.13", state="absent")
+    assert gone.result["changed"]
+    assert host.registered() == {}
+    assert host.there() == ["bin"]
+    assert host.there(ROOT + r"\bin") == []
+
+
+def test_what_is_broken_is_repaired(host: Host) -> None:
+    prefix = build_of(host.declare(f"3.13+{OLD}", links=[]))["prefix"]
+    for spoil, verify in (
+        (rf"[IO.File]::Delete('{prefix}\python.exe')", "quick"),
+        (rf"[IO.File]::AppendAllText('{prefix}\Lib\json\__init__.py', '#')", "full"),
+    ):
+        host.powershell(spoil.replace("__init__.py", _first_of(host, prefix)))
+        done = host.declare(f"3.13+{OLD}", links=[], verify=verify)
+        assert names(done) == [f"repair {prefix.rpartition(chr(92))[2]}"]
+    assert not host.declare(f"3.13+{OLD}", links=[]).result["changed"]
+
+
+def _first_of(host: Host, prefix: str) -> str:
+    """Stand-in builds have compiled modules where this machine lacks that Python."""
+    return next(name for name in host.there(rf"{prefix}\Lib\json") if name.startswith("__init__"))
+
+
+def test_info(host: Host) -> None:
+    build = build_of(host.declare(f"3.13+{OLD}"))
+    told = host.hosts.play({INFO: {}}, on=host.number).of().result
+    (interpreter,) = told["interpreters"]
+    assert {key: interpreter[key] for key in ("version", "path", "stable_path", "sound")} == {
+        "version": build["version"],
+        "path": build["path"],
+        "stable_path": build["stable_path"],
+        "sound": True,
+    }
+    assert told["target"]["triple"] == "x86_64-pc-windows-msvc"
+
+
+def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
+    """All read and start what is in it; administrators, the system and who made it write. Wine keeps a part of that list only."""
+    host.declare(f"3.13+{OLD}", links=[])
+    rights = "ReadAndExecute", "CreateFiles", "CreateDirectories", "Delete", "DeleteSubdirectoriesAndFiles", "ChangePermissions"
+    listed = ", ".join(f"'{right}'" for right in rights)
+    mine, *rules = host.powershell(
+        "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value; "
+        f"$l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'); "
+        "foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
+        f"foreach ($w in {listed}) {{ $f = [int][Security.AccessControl.FileSystemRights]$w; "
+        'if (([int]$r.FileSystemRights -band $f) -eq $f) { "$($r.AccessControlType) $w $($r.IdentityReference.Value)" } } }'
+    ).splitlines()
+    may = {(right, who) for kind, right, who in map(str.split, rules) if kind == "Allow"}
+    assert {who for right, who in may if right == "ReadAndExecute"} & {"S-1-5-32-545", "S-1-1-0"}
+    assert {who for right, who in may if right != "ReadAndExecute"} <= {"S-1-5-18", "S-1-5-32-544", mine}
+
+
+def test_the_path_is_changed_where_asked_for_and_once_and_undone(host: Host) -> None:
+    before = host.search_path()
+    host.declare(f"3.13+{OLD}")
+    assert host.search_path() == before
+    added = host.declare(f"3.13+{OLD}", add_to_path=True)
+    assert added.result["plan"] == [rf"add {ROOT}\bin to the PATH"]
+    assert host.search_path() == (rf"{before[0]};{ROOT}\bin", before[1])
+    for options in ({"add_to_path": True}, {}):
+        assert not host.declare(f"3.13+{OLD}", **options).result["changed"]
+    assert host.declare(f"3.13+{OLD}", add_to_path=False).result["plan"] == [rf"take {ROOT}\bin off the PATH"]
+    assert host.search_path() == before
+    host.declare(f"3.13+{OLD}", add_to_path=True)
+    host.declare("3.13", state="absent")
+    assert host.search_path() == before
+    assert host.there() == ["bin"]
+
+
+def test_registration(host: Host) -> None:
+    host.declare(f"3.13+{OLD}", register=False)
+    assert host.registered() == {}
+    assert host.declare(f"3.13+{OLD}", f"3.12+{OLD}").result["changed"]
+    assert set(host.registered()) == {"3.13", "3.12"}
+    assert [line.split(",")[0] for line in host.declare(f"3.13+{OLD}", register=False).result["plan"]] == ["unregister 3.13"]
+    assert set(host.registered()) == {"3.12"}
+    another = host.declare(f"3.12+{OLD}", root=r"C:\another root", fails=True)
+    assert another.message == (
+        rf"StandalonePython\3.12 in the registry stands for {ROOT}\cpython-3.12\python.exe, which is not in C:\another root: "
+        "remove it there, use register: false, or use force: true"
+    )
+    host.declare("3.12", state="absent")
+    assert host.registered() == {}
+
+
+def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
+    """Also with letters that no console agrees upon."""
+    done = host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇")
+    build = build_of(done)
+    assert build["stable_path"].endswith(r"Pythön 蛇\cpython-3.13\python.exe")
+    assert host.registered() == {}
+    assert host.registered("CurrentUser")["3.13"]["Version"] == build["version"]
+    assert not host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇").result["changed"]
+
+
+def test_what_is_not_ours_stays(host: Host) -> None:
+    host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")
+    failed = host.declare(f"3.13+{OLD}", fails=True)
+    assert "which is a file and is not ours" in failed.message
+    assert host.powershell(rf"[IO.File]::ReadAllText('{ROOT}\bin\python3.13.cmd')") == "mine"
+    host.declare(f"3.13+{OLD}", force=True)
+    assert not host.declare(f"3.13+{OLD}").result["changed"]
+
+
+def test_ten_hosts_at_once(windows_hosts: WindowsHosts, windows_source: Path) -> None:
+    declared = {"builds": [f"3.12+{OLD}"], "source": str(windows_source), "root": "~/ten", "links": []}
+    run = windows_hosts.play({MODULE: declared}, {MODULE: declared}, on="all", arguments=["--forks", "10"])
+    assert run.code == 0, run.output
+    assert [result.result["changed"] for result in run.results].count(True) == len(windows_hosts.names)
+    gone = windows_hosts.play({MODULE: {**declared, "builds": [], "exclusive": True}}, on="all", arguments=["--forks", "10"])
+    assert {json.dumps(result.result["removed"] != []) for result in gone.results} == {"true"}
+
+
+def test_the_junction_itself(host: Host) -> None:
+    """The one function of the agents that hosts without junctions have another one for."""
+    if not host.hosts.junctions:
+        pytest.skip("needs junctions: Wine has none")
+    agent = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/observe.ps1"
+    text = agent.read_text()
+    functions = [re.search(rf"^function {name}\b.*?^}}$", text, re.M | re.S) for name in FOR_JUNCTIONS]
+    said = host.powershell(
+        "\n".join(function[0] for function in functions if function)
+        + r"""
+        $at = [IO.Path]::Combine([IO.Path]::GetTempPath(), "junction %PATH% & 'ö' " + [Guid]::NewGuid())
+        [void][IO.Directory]::CreateDirectory("$at\to"); [IO.File]::WriteAllText("$at\to\file", 'seen')
+        Use-Junction 'make' "$at\link" "$at\to"
+        Use-Junction 'is' "$at\link"; Use-Junction 'is' "$at\to"; Use-Junction 'is' "$at\nothing"
+        [IO.File]::ReadAllText("$at\link\file")
+        [IO.Directory]::Move("$at\to", "$at\moved"); Use-Junction 'is' "$at\link"; [IO.Directory]::Move("$at\moved", "$at\to")
+        Use-Junction 'remove' "$at\link"; Use-Junction 'is' "$at\link"; [IO.File]::Exists("$at\to\file")
+        [IO.Directory]::Delete($at, $true)
+        """
+    )
+    assert said.split() == ["True", "False", "False", "seen", "True", "False", "True"]
+
+
+def test_who_becomes_another_user_is_told(host: Host) -> None:
+    becoming = {"become": True, "become_method": "ansible.builtin.runas", "become_user": "SYSTEM", "ignore_errors": True}
+    run = host.hosts.play({INFO: {}, **becoming}, on=host.number)
+    assert run.of().message == (
+        "the task becomes another user (runas), which this module does not do on Windows: use become: false and connect as the user "
+        "whose root it is, or as an administrator; the host is as it was"
+    )
