@@ -569,7 +569,7 @@ def test_patch_sysconfig_text() -> None:
     text = finish.patch_sysconfig_text(SYSCONFIG, PREFIX)
     assert text.splitlines()[:3] == ["# system configuration", "build_time_vars = {", "    'AR': 'ar',"]
     values = ast.literal_eval(text.partition(" = ")[2])
-    assert values == {"AR": "ar", "CC": "cc -pthread", "NEGATIVE": -1, "SIZEOF": 8, "prefix": PREFIX}
+    assert values == {"AR": "ar", "CC": "cc -pthread", "NEGATIVE": -1, "SIZEOF": 8, "prefix": PREFIX, **finish.MARK}
     assert finish.patch_sysconfig_text(text, PREFIX) == text
 
 

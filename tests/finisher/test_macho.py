@@ -19,8 +19,8 @@ import pytest
 from filelock import FileLock
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import macho
-from tests.conftest import own_folder
 from tests.tools import machos
+from tests.tools.packed import own_folder
 
 BUILT = "/install/lib/libpython3.13.dylib"
 SHORT = "/o/p/lib/libpython3.13.dylib"

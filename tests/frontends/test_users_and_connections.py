@@ -216,10 +216,7 @@ def test_over_the_local_connection(user: str, source: Path) -> None:
         assert said.stdout.strip() == f"{root}/cpython-3.13"
 
 
-# A chroot as who makes an image has it: /proc is there while something runs in it, and goes with that.
-CHROOT_WITH_PROC = """#!/bin/sh
-exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$@"' sh "$@"
-"""
+CHROOT_WITH_PROC = REPOSITORY / "tests/tools/hosts/chroot.sh"
 
 
 def through_chroot(image: Path, *tasks: Mapping[str, Any], chroot: str = "chroot") -> Run:
@@ -230,20 +227,17 @@ def through_chroot(image: Path, *tasks: Mapping[str, Any], chroot: str = "chroot
     )
 
 
-def test_over_the_chroot_connection(image: Path, source: Path, tmp_path: Path) -> None:
-    chroot = tmp_path / "chroot"
-    chroot.write_text(CHROOT_WITH_PROC)
-    chroot.chmod(0o755)
+def test_over_the_chroot_connection(image: Path, source: Path) -> None:
     run = through_chroot(
         image,
         {**task(builds=["3.13"], source=str(source)), "check_mode": True},
         task(builds=["3.13"], source=str(source)),
         task(builds=["3.13"]),
-        chroot=str(chroot),
+        chroot=str(CHROOT_WITH_PROC),
     )
     changed = [(result.kind, result.result.get("changed")) for result in run.results]
     assert changed == [("ok", True), ("ok", True), ("ok", False)], run.output
-    command = [str(chroot), str(image), "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
+    command = [str(CHROOT_WITH_PROC), str(image), "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "/opt/python/cpython-3.13"
     assert not list((image / "root").glob(".ansible/tmp/*"))
 

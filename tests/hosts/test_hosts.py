@@ -25,6 +25,7 @@ from tests.tools.hosts import bases as bases_module
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.hosts.host import SSH_OPTIONS, Host
 from tests.tools.hosts.session import session
+from tests.tools.web import serve
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 USERS = {"root": 0, "deploy": 1000, "plain": 1001}
@@ -322,13 +323,25 @@ def test_command_line(fresh_host: FreshHost, tmp_path: Path) -> None:
     up = run("up", "3", "busybox", "macish")
     try:
         assert up.returncode == 0, up.stderr
-        assert up.stdout == (own / "inventory.ini").read_text()
+        assert up.stdout == (own / "hosts.ini").read_text()
         again = run("up", "1")
-        assert (again.returncode, again.stderr) == (1, "hosts are up already; take them down first\n")
+        assert (again.returncode, again.stderr) == (1, "hosts of the fleet 'hosts' are up already; take them down first\n")
     finally:
         assert run("down").returncode == 0
     endpoints = re.findall(r"^(\S+) ansible_host=(\S+) ansible_port=(\d+) ", up.stdout, re.MULTILINE)
     assert [name for name, *_ in endpoints] == ["busybox-1", "busybox-3", "macish-2"]
     assert not any(listening(address, int(port)) for _, address, port in endpoints)
-    assert not (own / "inventory.ini").exists()
+    assert not (own / "hosts.ini").exists()
     assert run("down").returncode == 0
+
+
+def test_a_host_without_a_network_is_reached_and_reaches_nobody(fresh_host: FreshHost, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("here")
+    with serve(tmp_path) as web:
+        ask = f"curl -sS -m 5 {web.url()}/page"
+        alone, other = fresh_host("macish", network=False), fresh_host("macish")
+        assert said(other, ask) == "here"
+        done = alone.ssh(ask)
+    assert done.returncode not in (0, 255), done
+    assert len(said(alone, "cat /proc/net/route").splitlines()) == 1
+    assert not listening(alone.address, alone.port)

@@ -1,7 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The builds that front ends are tested with, as pytest fixtures: a folder laid out like upstream's, and its catalogue."""
+"""The builds that front ends are tested with, as pytest fixtures: a folder laid out like upstream's, and its catalogue.
+
+``python -m tests.tools.sources`` makes such a folder for who works by hand, and prints where it is.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import hashlib
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import rows_from_sums
+from tests.tools import mkbuild, packed
 
 OLD, NEW, NEWER = "20250115", "20250317", "20250409"
 V12, V13, V13LATER = "3.12.1", "3.13.0", "3.13.4"  # as the stand-ins say that they are
@@ -84,3 +89,21 @@ def source(builds: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 def catalogue(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The catalogue of ``source``, for sources that are URLs."""
     return write_catalogue(source, tmp_path_factory.mktemp("catalogue") / "rows.tsv")
+
+
+def kept() -> Path:
+    """The folder that ``source`` is, kept from one session to the next."""
+    interpreters = mkbuild.available()
+    archives = [packed.build(interpreters[minor], tag, version=version) for minor, tag, version in RELEASES]
+    key = hashlib.sha256("".join(map(str, archives)).encode()).hexdigest()[:16]
+    folder = packed.own_folder("sources") / key
+    if not folder.is_dir():
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+        for archive in archives:
+            lay_out(unfinished, archive)
+        unfinished.rename(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    print(kept())

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Test hosts by hand: ``python -m tests.tools.hosts up 4 debian busybox``, then ``down``.
 
-``up`` leaves a process behind that holds the hosts and ends with them; one such fleet at most runs for a
-cache folder. Only reads the command line and remembers who holds the hosts; the rest is elsewhere.
+``up`` leaves a process behind that holds the hosts and ends with them; fleets with other names
+run beside each other. Only reads the command line and remembers who holds the hosts; the rest is elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import itertools
 import os
 import signal
 import subprocess
@@ -19,20 +20,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import KINDS, fleet, inventory, unavailable
-from .bases import cache
+from . import KINDS, inventory, start_all, stop, unavailable
+from .bases import cache, unpacked
 
 MODULE = __package__
 
 
-def _keeper_file() -> Path:
+def _keeper_file(fleet: str) -> Path:
     """Holds the number of the process that keeps the hosts, which locks the file for as long as it lives."""
-    return cache() / "keeper"
+    return cache() / f"{fleet}.keeper"
 
 
-def _up(count: int, kinds: Sequence[str]) -> int:
+def _up(words: Sequence[str]) -> int:
     keeper = subprocess.Popen(
-        [sys.executable, "-m", MODULE, "keep", str(count), *kinds],
+        [sys.executable, "-m", MODULE, "keep", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -43,29 +44,30 @@ def _up(count: int, kinds: Sequence[str]) -> int:
     if not place:
         return keeper.wait()
     print(Path(place).read_text(), end="")
-    print(f"# {count} hosts run; inventory: {place}", file=sys.stderr)
+    print(f"# inventory: {place}", file=sys.stderr)
     return 0
 
 
-def _keep(count: int, kinds: Sequence[str]) -> int:
-    with _keeper_file().open("a+") as file:
+def _keep(fleet: str, hosts: Sequence[tuple[str, str]], *, network: bool, image: Path | None) -> int:
+    with _keeper_file(fleet).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("hosts are up already; take them down first", file=sys.stderr)
+            print(f"hosts of the fleet {fleet!r} are up already; take them down first", file=sys.stderr)
             return 1
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        with fleet(count, kinds) as hosts:
-            place = cache() / "inventory.ini"
-            place.write_text(inventory(hosts))
-            print(place, flush=True)
-            _let_go_of_output()
-            signal.sigwait(signals)
-            place.unlink()
+        running = start_all(hosts, network=network, image=image)
+        place = cache() / f"{fleet}.ini"
+        place.write_text(inventory(running))
+        print(place, flush=True)
+        _let_go_of_output()
+        signal.sigwait(signals)
+        place.unlink()
+        stop(*running)
     return 0
 
 
@@ -76,8 +78,8 @@ def _let_go_of_output() -> None:
         os.dup2(nothing, stream)
 
 
-def _down() -> int:
-    with _keeper_file().open("a+") as file:
+def _down(fleet: str) -> int:
+    with _keeper_file(fleet).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -94,22 +96,37 @@ def main(words: Sequence[str] | None = None) -> int:
         prog=f"python -m {MODULE}", description="throw-away SSH hosts without Python"
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--fleet", default="hosts", help="a name for the hosts together")
     texts = {
         "up": "start hosts and print their Ansible inventory",
         "keep": "the same, until it is interrupted",
     }
     for name, text in texts.items():
-        command = commands.add_parser(name, help=text)
+        command = commands.add_parser(name, help=text, parents=[shared])
+        command.add_argument("--name", action="append", default=[], help="of a host, in their order; else KIND-NUMBER")
+        command.add_argument("--no-network", action="store_true", help="let them reach nothing but themselves")
+        command.add_argument("--image", type=Path, help="an unpacked root to lay them on instead of their kind's")
         command.add_argument("count", type=int)
         command.add_argument("kinds", nargs="*", choices=[*KINDS, []], metavar="kind", help=", ".join(KINDS))
-    commands.add_parser("down", help="end the hosts that up started")
+    commands.add_parser("down", help="end the hosts that up started", parents=[shared])
+    commands.add_parser("image", help="unpack a Debian into a new folder").add_argument("folder", type=Path)
+    words = sys.argv[1:] if words is None else words
     chosen = parser.parse_args(words)
     if chosen.command == "down":
-        return _down()
+        return _down(chosen.fleet)
     if reason := unavailable():
         print(f"no test host can be started: {reason}", file=sys.stderr)
         return 1
-    return (_up if chosen.command == "up" else _keep)(chosen.count, chosen.kinds or tuple(KINDS))
+    if chosen.command == "image":
+        unpacked("debian", chosen.folder)
+        return 0
+    if chosen.command == "up":
+        return _up(words[1:])
+    kinds = itertools.islice(itertools.cycle(chosen.kinds or KINDS), chosen.count)
+    named = itertools.zip_longest(range(1, chosen.count + 1), kinds, chosen.name)
+    hosts = [(kind, name or f"{kind}-{number}") for number, kind, name in named]
+    return _keep(chosen.fleet, hosts, network=not chosen.no_network, image=chosen.image)
 
 
 if __name__ == "__main__":

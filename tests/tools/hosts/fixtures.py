@@ -10,8 +10,6 @@ cause.
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -20,13 +18,13 @@ import pytest
 
 from . import KINDS, Host, start, stop, unavailable
 from . import fleet as fleet_of
-from .bases import bases
+from .bases import unpacked
 
 
 class FreshHost(Protocol):
     """Starts a host that no other test sees; the options are those of ``start``."""
 
-    def __call__(self, kind: str, *, disk_mb: int = 0, file_transfer: bool = True) -> Host: ...
+    def __call__(self, kind: str, *, disk_mb: int = 0, file_transfer: bool = True, network: bool = True) -> Host: ...
 
 
 _numbers = itertools.count(1)
@@ -48,9 +46,9 @@ def fresh_host() -> Iterator[FreshHost]:
         pytest.skip(reason)
     hosts: list[Host] = []
 
-    def fresh(kind: str, *, disk_mb: int = 0, file_transfer: bool = True) -> Host:
+    def fresh(kind: str, *, disk_mb: int = 0, file_transfer: bool = True, network: bool = True) -> Host:
         name = f"{kind}-fresh-{next(_numbers)}"
-        hosts.append(start(kind, name, disk_mb=disk_mb, file_transfer=file_transfer))
+        hosts.append(start(kind, name, disk_mb=disk_mb, file_transfer=file_transfer, network=network))
         return hosts[-1]
 
     yield fresh
@@ -59,10 +57,7 @@ def fresh_host() -> Iterator[FreshHost]:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """An unpacked Debian. Of its devices only /dev/null, made anew: a copy would read one such as /dev/full for ever."""
+    """An unpacked Debian."""
     if reason := unavailable():
         pytest.skip(reason)
-    base, folder = bases() / "debian", tmp_path / "image"
-    shutil.copytree(base, folder, symlinks=True, ignore=lambda at, names: names if Path(at) == base / "dev" else [])
-    os.mknod(folder / "dev/null", 0o20666, os.makedev(1, 3))
-    return folder
+    return unpacked("debian", tmp_path / "image")

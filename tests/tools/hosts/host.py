@@ -45,7 +45,8 @@ class Host:
 
     ``key`` is the private key that logs in root, deploy and plain; ``pid`` the host's first process as the
     machine numbers it; ``root`` the host's root folder as the machine sees it while the host runs (an
-    absolute link in it leads to the machine's files: use ``exec`` to follow one).
+    absolute link in it leads to the machine's files: use ``exec`` to follow one); ``relay`` the words of a
+    command that leads to the SSH server of a host with a network of its own, else none.
     """
 
     name: str
@@ -55,6 +56,12 @@ class Host:
     key: Path
     pid: int
     root: Path
+    relay: tuple[str, ...] = ()
+
+    @property
+    def ssh_options(self) -> tuple[str, ...]:
+        """What ssh has to be told beside the address, the port, the user and the key."""
+        return (*SSH_OPTIONS, f"-o ProxyCommand={shlex.quote(shlex.join(self.relay))}") if self.relay else SSH_OPTIONS
 
     @property
     def inventory_line(self) -> str:
@@ -64,7 +71,7 @@ class Host:
             "ansible_port": str(self.port),
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.key),
-            "ansible_ssh_common_args": " ".join(SSH_OPTIONS),
+            "ansible_ssh_common_args": " ".join(self.ssh_options),
         }
         return " ".join([self.name, *(f"{name}={shlex.quote(value)}" for name, value in variables.items())])
 
@@ -74,7 +81,7 @@ class Host:
         """Runs a shell command over SSH, as a user would; the exit code is its own, or 255 if SSH failed."""
         login = [f"{user}@{self.address}", "-p", str(self.port), "-i", str(self.key), "-o", "BatchMode=yes"]
         login += ["-tt"] if terminal else []
-        options = [word for option in SSH_OPTIONS for word in option.split()]
+        options = [word for option in self.ssh_options for word in shlex.split(option)]
         return subprocess.run(
             ["ssh", *options, *login, command], input=stdin, capture_output=True, text=True, check=False
         )
@@ -97,21 +104,32 @@ class Host:
         return (program("nsenter"), *namespaces, f"--root={self.root}", f"--wd={self.root}")
 
 
-def start(kind: str, name: str, *, disk_mb: int = 0, file_transfer: bool = True) -> Host:
+def start(
+    kind: str, name: str, *, disk_mb: int = 0, file_transfer: bool = True, network: bool = True, image: Path | None = None
+) -> Host:
     """Starts a host and waits until its SSH server answers.
 
     :param kind: one of ``KINDS``
     :param name: its host name, unlike those of the others that run
     :param disk_mb: 0 or the size in MiB of the disk that everything written to the host goes to
     :param file_transfer: False for a host without the sftp subsystem and scp
+    :param network: False for a host that reaches nothing and nobody but itself: SSH comes to it by ``Host.relay``
+    :param image: an unpacked root that the host is laid on instead of its kind's; it isn't written to
     :raises ValueError: for an unknown kind or a name in use
     :raises RuntimeError: if hosts can't be made here, or this one did not come up (with what it said)
     """
-    return start_all([(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer)[0]
+    return start_all(
+        [(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer, network=network, image=image
+    )[0]
 
 
 def start_all(
-    hosts: Iterable[tuple[str, str]], *, disk_mb: int = 0, file_transfer: bool = True
+    hosts: Iterable[tuple[str, str]],
+    *,
+    disk_mb: int = 0,
+    file_transfer: bool = True,
+    network: bool = True,
+    image: Path | None = None,
 ) -> list[Host]:
     """Like ``start`` for many (kind, name) with the same options, side by side; if one fails, none stays."""
     if reason := unavailable():
@@ -127,10 +145,10 @@ def start_all(
                 raise ValueError(f"a host called {name!r} is running already; give each a name of its own")
             address, port = _free_endpoint()
             launched.append(name)
-            words = (address, str(port), str(disk_mb), "yes" if file_transfer else "no")
-            _launch(own, base, kind, name, words)
+            words = (address, str(port), str(disk_mb), "yes" if file_transfer else "no", "yes" if network else "no")
+            _launch(own, base, [image] if image else [base / layer for layer in KINDS[kind]], name, words)
             starting.append((kind, name, address, port))
-        return [_await(own, base, *one) for one in starting]
+        return [_await(own, base, *one, network) for one in starting]
     except BaseException:
         _end(own, launched)
         raise
@@ -179,20 +197,21 @@ def _free_endpoint() -> tuple[str, int]:
         return address, port
 
 
-def _launch(own: Session, base: Path, kind: str, name: str, words: tuple[str, ...]) -> None:
+def _launch(own: Session, base: Path, layers: Sequence[Path], name: str, words: tuple[str, ...]) -> None:
     folder = own.folder / name
     (folder / "disk").mkdir(parents=True)
     environment = {
         "PATH": _PATH,
         "BASES": str(base),
-        "LAYERS": ":".join(str(base / layer) for layer in KINDS[kind]),
+        "LAYERS": ":".join(map(str, layers)),
         "FOLDER": str(folder),
         "KEYS": str(own.folder),
     }
     with (folder / "log").open("w") as log:
         own.processes[name] = subprocess.Popen(
             [
-                *(program("unshare"), "--mount", "--pid", "--uts", "--fork", "--kill-child", "--"),
+                *(program("unshare"), "--mount", "--pid", "--uts", *([] if words[-1] == "yes" else ["--net"])),
+                *("--fork", "--kill-child", "--"),
                 *("sh", str(HERE / "host.sh"), name, *words),
             ],
             stdin=subprocess.PIPE,
@@ -204,22 +223,28 @@ def _launch(own: Session, base: Path, kind: str, name: str, words: tuple[str, ..
         )
 
 
-def _await(own: Session, base: Path, kind: str, name: str, address: str, port: int) -> Host:
+def _await(own: Session, base: Path, kind: str, name: str, address: str, port: int, network: bool) -> Host:
     folder = own.folder / name
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(address, port):
+    while not (_answers(address, port) if network else _listens(folder / "log")):
         if own.processes[name].poll() is not None or time.monotonic() > deadline:
             said = (folder / "log").read_text(errors="replace").strip()
             raise RuntimeError(f"the host {name!r} ({kind}) did not start at {address} port {port}: {said}")
         time.sleep(0.005)
     pid = int((folder / "pid").read_text())
     root = Path(f"/proc/{pid}/root{base}/door/mnt")
-    return Host(name=name, kind=kind, address=address, port=port, key=own.key, pid=pid, root=root)
+    enter = [program("nsenter"), f"--target={pid}", "--net", program("chroot"), str(base / "busybox"), "nc", address, str(port)]
+    return Host(name, kind, address, port, own.key, pid, root, relay=() if network else tuple(enter))
 
 
 def _answers(address: str, port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((address, port)) == 0
+
+
+def _listens(log: Path) -> bool:
+    """What the server says itself, where this machine has no way to it."""
+    return "Server listening on" in log.read_text(errors="replace")
 
 
 def _end(own: Session, names: Sequence[str]) -> None:

@@ -1,12 +1,12 @@
 #!/bin/sh
-# host.sh NAME ADDRESS PORT DISK_MB FILE_TRANSFER: process 1 of one test host, in mount, process and host name namespaces of its own.
+# host.sh NAME ADDRESS PORT DISK_MB FILE_TRANSFER NETWORK: process 1 of one test host, in mount, process and host name namespaces of its own.
 # In the environment: BASES, where build.sh's file systems stand; LAYERS, those of this host, top first, with colons between;
 # FOLDER, this host's own folder; KEYS, the folder of the session's keys.
 # The host's root is an overlay at $BASES/door/mnt, where nobody outside its mount namespace sees it; the server in $BASES/door lets
 # people into it. The host lives until standard input ends: whoever holds the other end of that pipe can die in any way, and it is gone.
 set -eu
 umask 022
-name=$1 address=$2 port=$3 disk_mb=$4 file_transfer=$5
+name=$1 address=$2 port=$3 disk_mb=$4 file_transfer=$5 network=$6
 door=$BASES/door
 root=$door/mnt
 
@@ -49,6 +49,9 @@ mkdir "$door/run/sshd"
 : >"$door/run/lastlog" # the server complains to whoever has a terminal if it isn't there
 install -m 600 "$KEYS/host_key" "$door/run/host_key"
 install -m 644 "$KEYS/key.pub" "$door/run/authorized_keys"
+
+# A network of its own has a loopback interface that is down, and no other.
+[ "$network" = yes ] || chroot "$BASES/busybox" ip link set lo up
 
 set -- -o "ListenAddress=$address" -o "Port=$port"
 if [ "$file_transfer" = yes ]; then

@@ -248,6 +248,9 @@ TOOLS = {
 NAMED = (*COMPILERS, *TOOLS)
 # The record of how it was configured is history: only the prefix is made true in it.
 RECORDS = frozenset(["CONFIG_ARGS"])
+# By this uv, which sets it too, knows a build that may be reached by links from elsewhere: it then makes environments
+# of the build's own folder, and without it of the folder of a link such as /usr/local/bin, where they don't start.
+MARK = {"PYTHON_BUILD_STANDALONE": 1}
 
 
 def patch_prefix(text: str, prefix: str) -> str:
@@ -380,7 +383,7 @@ def patched(variables: Mapping[str, object], prefix: str) -> dict[str, object]:
 def patch_sysconfig_text(text: str, prefix: str) -> str:
     """``_sysconfigdata_*.py`` with true values, one a line, sorted; patching it again changes nothing."""
     head, variables = parse_sysconfig(text)
-    lines = ["    %r: %r,\n" % item for item in sorted(patched(variables, prefix).items())]
+    lines = ["    %r: %r,\n" % item for item in sorted({**patched(variables, prefix), **MARK}.items())]
     return head + "build_time_vars = {\n" + "".join(lines) + "}\n"
 
 
