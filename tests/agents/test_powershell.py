@@ -33,8 +33,8 @@ from tests.agents import cases, fakes
 from tests.agents.cases import Case
 from tests.agents.place import Place, Shell, needed, tree
 from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
-from tests.conftest import own_folder
 from tests.tools import windows
+from tests.tools.packed import own_folder
 
 AGENTS = Path(str(render_powershell.__file__)).with_name("agents")
 STAND_INS = r"""

@@ -112,7 +112,7 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
 
 
 def _kept() -> Path:
-    from tests.conftest import own_folder
+    from tests.tools.packed import own_folder
 
     return own_folder("windows")
 
