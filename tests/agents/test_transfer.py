@@ -107,7 +107,7 @@ after_finish() { :; }
 def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
     tmp_path: Path, shell: Shell, system: str, marked: bool, calls: list[str]
 ) -> None:
-    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "gzip", "sha256sum", "touch"])
+    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "dd", "gzip", "sha256sum"])
     programs = {
         "uname": f"#!/bin/sh\ncase $1 in -s) echo {system} ;; *) echo node ;; esac\n",
         "xattr": XATTR,
