@@ -18,9 +18,9 @@ from tests.tools.pages import COLLECTION
 from tests.tools.playbook import REPOSITORY, run_play
 
 README = (REPOSITORY / "README.md").read_text()
-PAGES = ("README.md", f"{COLLECTION}/README.md", f"{COLLECTION}/roles/interpreters/README.md")
+PAGES = ("README.md", f"{COLLECTION}/README.md")
 BLOCKS = {page: re.findall(r"```yaml\n(- .*?)```", (REPOSITORY / page).read_text(), re.DOTALL) for page in PAGES}
-# Those of the collection and the role are README's.
+# Those of the collection are README's.
 PLAYS = {text: yaml.safe_load(text)[0] for blocks in BLOCKS.values() for text in blocks}
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]

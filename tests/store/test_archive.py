@@ -140,7 +140,6 @@ def test_deterministic(
     path = write(tmp_path / "a", data)
     first = packed(path, compression, top)
     os.utime(path, (1, 1))
-    monkeypatch.setattr(archive, "CHUNK", 1000)
     monkeypatch.setattr(tarstream, "CHUNK", 1000)
     assert packed(path, compression, top) == first
 
