@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import render, render_powershell
+from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
@@ -95,11 +95,20 @@ class _FactsNeeded(Exception):
     """The plan needs to know what kind of host it is for."""
 
 
+def _renderer(desired: Desired) -> Any:
+    """The room with a host's shell. PowerShell's is loaded for hosts that have it: the command line and pyinfra have none."""
+    if not desired.windows:
+        return render
+    from . import render_powershell
+
+    return render_powershell
+
+
 def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: Mapping[str, str] = render.NOTHING) -> Observed:
     """
     :raises ObservationError: the host's answer can't be read
     """
-    renderer = render_powershell if desired.windows else render
+    renderer = _renderer(desired)
     return _as_on_host(desired, read(host.run(renderer.observation(desired, facts=facts, environment=environment))))
 
 
@@ -150,7 +159,7 @@ def carry_out(
     """
     planned, observed = decision.plan, decision.observed
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
-    renderer = render_powershell if desired.windows else render
+    renderer = _renderer(desired)
     after = _as_on_host(desired, read(host.run(renderer.application(desired, planned, deliveries, environment))))
     try:
         left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
