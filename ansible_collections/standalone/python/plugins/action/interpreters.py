@@ -36,15 +36,16 @@ class ActionModule(ActionBase):
                 ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
-        if supply.remarks:
-            result["warnings"] = supply.remarks
         if self._task.diff:
             result["diff"] = _diff(ensured)
+        warnings = [*supply.remarks]
         if held := ensured.after.held:
             paths = ", ".join(map(native, held))
-            result["warnings"] = [
+            warnings.append(
                 f"{paths} could not be removed, as a process on the host has files in it open; the next run tries again"
-            ]
+            )
+        if warnings:
+            result["warnings"] = warnings
         return result | returned(ensured.plan, ensured.after)
 
     def _with_paths(self, desired: Desired) -> Desired:
