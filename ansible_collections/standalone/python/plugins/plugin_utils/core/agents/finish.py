@@ -270,7 +270,7 @@ def patch_prefix(text: str, prefix: str) -> str:
 
 def is_foreign(path: str) -> bool:
     """Whether it is in a folder of the build machine; on macOS these two are in a temporary one."""
-    parts = path.split("/", 7) if not path.startswith("/private/") else path[len("/private") :].split("/", 7)
+    parts = (path[len("/private") :] if path.startswith("/private/") else path).split("/", 7)
     if parts[:3] == ["", "var", "folders"] and parts[5:6] == ["T"] and len(parts) == 8:
         path = "/" + parts[7]
     return any(path.startswith(top) and path[len(top) :][:1] in ("", "/", *QUOTES) for top in BUILT_IN)
