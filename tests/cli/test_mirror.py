@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -28,7 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
 from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import Lock, Locked, write_lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import lists
 from tests.tools.playbook import REPOSITORY
-from tests.tools.sources import put, write_catalogue
+from tests.tools.sources import releases_of_noise
 from tests.tools.web import PASSWORD, Web, serve
 
 PROGRAM = str(Path(sys.executable).with_name("standalone-python"))
@@ -60,12 +59,7 @@ Mirror = Callable[..., subprocess.CompletedProcess[str]]
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of releases, with its catalogue, as a server would have it."""
     folder, work = tmp_path_factory.mktemp("releases"), tmp_path_factory.mktemp("work")
-    for number, (tag, name) in enumerate(ARCHIVES):
-        magic = b"\x28\xb5\x2f\xfd" if name.endswith("zst") else b"\x1f\x8b"
-        (work / name).write_bytes(magic + random.Random(number).randbytes(SIZE))  # noqa: S311 # noise
-        put(folder, tag, work / name)
-    write_catalogue(folder, folder / "catalogue.tsv")
-    return folder
+    return releases_of_noise(folder, work, PATHS.values(), SIZE)
 
 
 @pytest.fixture

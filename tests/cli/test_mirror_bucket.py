@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import time
@@ -25,7 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import lists
 from tests.cli.conftest import PROGRAM, Command, Ended
 from tests.tools.s3 import BUCKET, ENVIRONMENT, SECRET, Store, serve_s3
-from tests.tools.sources import put, write_catalogue
+from tests.tools.sources import releases_of_noise
 from tests.tools.web import Web, serve
 
 TRIPLE, OTHER = "x86_64-unknown-linux-gnu", "aarch64-apple-darwin"
@@ -43,12 +42,7 @@ Mirror = Callable[..., Ended]
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, work = tmp_path_factory.mktemp("releases"), tmp_path_factory.mktemp("work")
-    for number, path in enumerate((NEW, OLD, NEW_MAC)):
-        tag, name = path.split("/")
-        (work / name).write_bytes(b"\x1f\x8b" + random.Random(number).randbytes(SIZE))  # noqa: S311 # noise
-        put(folder, tag, work / name)
-    write_catalogue(folder, folder / "catalogue.tsv")
-    return folder
+    return releases_of_noise(folder, work, (NEW, OLD, NEW_MAC), SIZE)
 
 
 @pytest.fixture

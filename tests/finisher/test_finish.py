@@ -23,6 +23,7 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
 from tests.tools import machos, mkbuild
+from tests.tools.finisher import ARGUMENTS
 from tests.tools.playbook import REPOSITORY
 
 MINORS: list[str] = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
@@ -59,20 +60,10 @@ class Staged:
             "final": str(self.final),
             "name": self.name,
             "version": self.version,
-            "release": "20250115",
             "triple": "x86_64-unknown-linux-gnu",
-            "options": "",
             "flavor": "install_only_stripped",
             "filename": f"{self.name}.tar.gz",
-            "sha256": "0" * 64,
-            "url": "https://example.org/a%2Bb",
-            "externally_managed": "1",
-            "compile_bytecode": "0",
-            "patch_sysconfig": "1",
-            "owner": "",
-            "group": "",
-            "mode": "",
-            "tool": "standalone-python 0.1.0",
+            **ARGUMENTS,
             **keys,
         }
         command = [python or str(self.tree / "bin" / "python3"), "-I", "-B", finish.__file__]

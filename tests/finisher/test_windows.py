@@ -17,6 +17,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
+from tests.tools.finisher import ARGUMENTS
 from tests.tools.windows import Windows
 
 MINORS = ("3.11", "3.13")
@@ -58,21 +59,11 @@ class Staged:
             "final": self.windows.text(self.final),
             "name": self.name,
             "version": self.version,
-            "release": "20250115",
             "triple": "x86_64-pc-windows-msvc",
-            "options": "",
             "flavor": "install_only",
             "filename": f"{self.name}.tar.gz",
-            "sha256": "0" * 64,
-            "url": "https://example.org/a%2Bb",
-            "externally_managed": "1",
-            "compile_bytecode": "0",
-            "patch_sysconfig": "1",
             "started": "1",
-            "owner": "",
-            "group": "",
-            "mode": "",
-            "tool": "standalone-python 0.1.0",
+            **ARGUMENTS,
             **keys,
         }
         words = [f"{key}={value}" for key, value in given.items()]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ def write_catalogue(folder: Path, to: Path) -> Path:
     sums = sorted(folder.glob("*/SHA256SUMS"), reverse=True)
     to.write_text("".join(rows_from_sums(path.parent.name, path.read_text()) for path in sums))
     return to
+
+
+def releases_of_noise(folder: Path, work: Path, paths: Iterable[str], size: int) -> Path:
+    """A folder of releases with its catalogue, as a server would have it. Each archive of ``paths`` (``TAG/FILE``) begins as one of its
+    kind does; the ``size`` bytes behind that can't be unpacked."""
+    for number, path in enumerate(paths):
+        tag, name = path.split("/")
+        magic = b"\x28\xb5\x2f\xfd" if name.endswith("zst") else b"\x1f\x8b"
+        (work / name).write_bytes(magic + random.Random(number).randbytes(size))  # noqa: S311 # noise
+        put(folder, tag, work / name)
+    write_catalogue(folder, folder / "catalogue.tsv")
+    return folder
 
 
 @pytest.fixture(scope="session")

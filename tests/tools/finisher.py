@@ -1,0 +1,20 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the finisher is told of a build where a test has nothing else to say, whatever system it runs on."""
+
+from __future__ import annotations
+
+ARGUMENTS = {
+    "release": "20250115",
+    "options": "",
+    "sha256": "0" * 64,
+    "url": "https://example.org/a%2Bb",
+    "externally_managed": "1",
+    "compile_bytecode": "0",
+    "patch_sysconfig": "1",
+    "owner": "",
+    "group": "",
+    "mode": "",
+    "tool": "standalone-python 0.1.0",
+}
