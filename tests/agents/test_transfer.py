@@ -64,6 +64,10 @@ def halves(folder: Path, form: Form) -> render.Pushed:
         payload = archive.Halves(out, form)
         payload.write(raw[:cut])
         payload.divide()
+        for name in ("python", "python/lib", "python/lib/python3.13"):
+            again = tarfile.TarInfo(name)
+            again.type, again.mode = tarfile.DIRTYPE, 0o755
+            payload.write(again.tobuf())
         payload.write(raw[cut:])
         payload.end()
     return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "", payload.half)

@@ -271,9 +271,10 @@ def test_moved_cache_is_used(tmp_path: Path, root: Path, monkeypatch: pytest.Mon
 def test_recipe_changed(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = releases(tmp_path)
     first = Store(root).payload(BUILD, source, zstd=True)
-    first.path.with_name(f"{first.path.name}.json").write_text("{}")
-    monkeypatch.setattr(store, "RECIPE", 2)
+    about = first.path.with_name(f"{first.path.name}.json")
+    monkeypatch.setattr(store, "RECIPE", store.RECIPE + 1)
     assert Store(root).payload(BUILD, source, zstd=True) == first
+    assert json.loads(about.read_text())["recipe"] == store.RECIPE
 
 
 def test_checksum_differs(tmp_path: Path, root: Path) -> None:

@@ -9,7 +9,8 @@ a header that every tar reads alike; the list of those hashes comes last. The ar
 way, so what is packed is what was checked. What has been written is worth nothing until ``pack`` has returned.
 
 A payload is one stream to whoever reads it whole. In its middle a new stream of the packer's begins, at a whole
-number of blocks, so that a host with more than one processor can unpack its halves at the same time.
+number of blocks, so that a host with more than one processor can unpack its halves at the same time. Each half names every
+folder before what is in it: GNU tar gives up on a folder that it has to make unnamed and that another makes first.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
             if found.files and not payload.half and 2 * archive.file.tell() >= tar.size:
                 payload.divide()
                 found.divide()
-            found.add(rest, member)
+            for folder in found.add(rest, member):
+                payload.write(_entry_of_folder(folder, member.mtime))
             payload.write(_normalised(rest, member, tree))
             if member.kind == "file":
                 digest = hashlib.sha256()
@@ -199,7 +201,11 @@ def require_zstandard() -> Any:
 def _entry_of_listing(listing: bytes) -> bytes:
     info = _info(LISTING, "file", 0o644, 0)
     info.size = len(listing)
-    return _header(info) + listing + bytes(-info.size % BLOCK)
+    return _entry_of_folder(OURS, 0) + _header(info) + listing + bytes(-info.size % BLOCK)
+
+
+def _entry_of_folder(rest: str, mtime: int) -> bytes:
+    return _header(_info(rest, "folder", 0o755, mtime))
 
 
 def _normalised(rest: str, member: Member, tree: str) -> bytes:
@@ -315,6 +321,7 @@ class _Tree:
         self.archive = archive
         self.tree = tree
         self.entries: dict[str, _Entry] = {"": _IMPLIED}
+        self.folders: set[str] = set()
         self.unpacked = 0
         self.files = 0
         self.first_half: frozenset[str] = frozenset()
@@ -335,13 +342,16 @@ class _Tree:
             return ""
         return member.name.removeprefix(f"{self.tree}/") if member.name.startswith(f"{self.tree}/") else None
 
-    def add(self, rest: str, member: Member) -> None:
-        """A file's digest is given to ``entries`` afterwards."""
+    def add(self, rest: str, member: Member) -> list[str]:
+        """A file's digest is given to ``entries`` afterwards.
+
+        :returns: the folders above it that this half has not named yet, outermost first
+        """
         if member.mode & 0o6000:
             raise self.refuse(member.name, "has a set-uid or set-gid bit")
         if rest.partition("/")[0] == OURS:
             raise self.refuse(member.name, "has a name that is kept for the receipt")
-        self._place(rest, member)
+        unnamed = self._place(rest, member)
         if member.kind == "folder":
             self.entries[rest] = _NAMED
             self.unpacked += FILE_SYSTEM_BLOCK
@@ -349,12 +359,15 @@ class _Tree:
             self.entries[rest] = self._content(rest, member)
             self.files += 1
             self.unpacked += _on_disk(member.size)
+        return unnamed
 
     def divide(self) -> None:
         """What comes now is unpacked beside what has come, not after it."""
         self.first_half = frozenset(self.entries)
+        self.folders.clear()
 
-    def _place(self, rest: str, member: Member) -> None:
+    def _place(self, rest: str, member: Member) -> list[str]:
+        unnamed: list[str] = []
         parent = rest
         while parent:
             parent = parent.rpartition("/")[0]
@@ -364,9 +377,14 @@ class _Tree:
                     member.name,
                     f"is below {parent!r}, which is a {'link' if isinstance(above, str) else 'file'}",
                 )
+            if parent not in self.folders:
+                unnamed.insert(0, parent)
+        self.folders.update(unnamed)
+        if member.kind == "folder":
+            self.folders.add(rest)
         here = self.entries.get(rest)
         if here is None or (here is _IMPLIED and member.kind == "folder"):
-            return
+            return unnamed
         raise self.refuse(
             member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice"
         )

@@ -167,7 +167,7 @@ unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where it
     unpack_stream "$2" "${3-}" <"$1"
     return
   fi
-  # Each half is whole tar members of its own packed stream; neither needs what the other brings but folders, which tar makes.
+  # Each half is whole tar members of its own packed stream; both name all folders they need, and find them made.
   dd if="$1" bs=65536 count="$4" 2>/dev/null | unpack_stream "$2" &
   first_half=$!
   dd if="$1" bs=65536 skip="$4" 2>/dev/null | unpack_stream "$2"
