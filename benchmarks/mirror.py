@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import CHUNK
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import LARGEST_PIECE
 from benchmarks.builds import work_folder
 from tests.tools.sources import put, write_catalogue
 
@@ -81,9 +81,9 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 
 def hashing_time() -> float:
     """Seconds of processor time for the sha256 of as many bytes as all archives have."""
-    piece = os.urandom(CHUNK)
+    piece = os.urandom(LARGEST_PIECE)
     started = time.process_time()
-    for _piece in range(COUNT * SIZE // CHUNK):
+    for _piece in range(COUNT * SIZE // LARGEST_PIECE):
         hashlib.sha256(piece).digest()
     return time.process_time() - started
 

@@ -41,7 +41,12 @@ LONGEST_PAUSE = 60.0
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MOST_REDIRECTS = 10
-CHUNK = 1 << 18
+
+# Bytes that are read at a time, and the seconds that they may take to come. Each piece costs several downloads at a time a change
+# of threads.
+LARGEST_PIECE = 1 << 20
+SMALLEST_PIECE = 1 << 16
+PIECE_TIME = 0.1
 
 # 403 is here because GitHub answers so when it has had enough of an address.
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
@@ -448,7 +453,7 @@ def _receive(
     if part.watch:
         part.watch.begins(start, start + int(length) if length.isdigit() else 0)
     with contextlib.closing(out):
-        for chunk in response.raw.stream(CHUNK, decode_content=expect == "text"):
+        for chunk in _pieces(response, expect):
             received += len(chunk)
             if received > max_bytes:
                 return too_large
@@ -464,6 +469,23 @@ def _receive(
             f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True
         )
     return None
+
+
+def _pieces(response: requests.Response, expect: Expect) -> Iterator[bytes]:
+    """The content. Of an archive that comes slowly no more at a time than comes soon, so that a run that is killed has written
+    what came."""
+    if expect == "text":
+        yield from response.raw.stream(LARGEST_PIECE, decode_content=True)
+        return
+    size = SMALLEST_PIECE
+    while True:
+        asked = time.monotonic()
+        piece: bytes = response.raw.read(size, decode_content=False)
+        if not piece:
+            return
+        soon = time.monotonic() - asked < PIECE_TIME
+        size = min(2 * size, LARGEST_PIECE) if soon else max(size // 2, SMALLEST_PIECE)
+        yield piece
 
 
 def _validator(headers: Mapping[str, str]) -> str:
@@ -532,6 +554,8 @@ def _final(error: BaseException) -> bool:
 def _reason(error: BaseException, timeout: float) -> str:
     """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a
     query."""
+    from http.client import IncompleteRead
+
     import requests
     import urllib3
 
@@ -552,7 +576,7 @@ def _reason(error: BaseException, timeout: float) -> str:
             return f"{unreached}: no connection within {CONNECT_TIMEOUT:g} seconds"
         if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
             return f"did not answer within {timeout:g} seconds"
-        if isinstance(cause, (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
+        if isinstance(cause, (IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
             return "broke off in the middle"
     for cause in waited:
         if isinstance(cause, OSError) and cause.strerror and cause.errno:
