@@ -24,7 +24,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http, NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.store.support import Answer, Server, gz, serve
 
 ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)

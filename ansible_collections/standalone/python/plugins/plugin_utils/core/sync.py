@@ -22,7 +22,8 @@ from .attestation import ENDING
 from .cache import TEMPORARY, clear, what_failed
 from .catalogue import Build, is_build
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
-from .fetch import LARGEST_PIECE, DeniedError, Http, NotThereError
+from .failure import DeniedError, NotThereError
+from .fetch import LARGEST_PIECE, Http
 from .mirror import JOBS, Plan, Records, lists, look, once, path_of, plan, record, recorded
 from .place import Folder, Place
 from .source import SUMS, Source, urls
