@@ -429,5 +429,3 @@ def _judge(path: Path, expect: Expect) -> Failure | None:
     if expect == "archive" and not head.startswith(MAGIC):
         return Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
     return None
-
-
