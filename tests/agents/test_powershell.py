@@ -9,9 +9,13 @@ names stand for those. What they do on Windows is tested on Windows hosts (tests
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
+import secrets
 import shutil
+import subprocess
 import tarfile
 import threading
 from contextlib import ExitStack
@@ -34,9 +38,12 @@ from tests.agents.cases import Case
 from tests.agents.place import Place, Shell, needed, tree
 from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
 from tests.tools import windows
+from tests.tools.ansible_becoming.becoming import module_script
 from tests.tools.packed import own_folder
 
 AGENTS = Path(str(render_powershell.__file__)).with_name("agents")
+MODULE = AGENTS.parents[2] / "modules/windows_agent.ps1"
+UTILITY = AGENTS.parents[2] / "module_utils/windows_agent.psm1"
 STAND_INS = r"""
 function Use-Junction([string]$do, [string]$path, [string]$to) {
     switch ($do) {
@@ -311,11 +318,48 @@ def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
     assert parse(run(powershell, place, render_powershell.observation(desired, facts="empty"), system).output).facts == {}
 
 
-@pytest.mark.parametrize("agent", ["observe.ps1", "apply.ps1"])
-def test_windows_powershell_5_has_what_they_use(agent: str, powershell: Shell) -> None:
-    import subprocess
+def as_another_user(shell: Shell, script: str, tmp_path: Path) -> tuple[int, str, str]:
+    """The module through which a task that becomes another user runs a script, with its arguments as Ansible's wrapper gives them."""
+    given = {"command": render_powershell.RUN, "input": render_powershell.packed(script).decode(), "_ansible_check_mode": True}
+    path = tmp_path / "module.ps1"
+    path.write_text(module_script(MODULE.read_bytes(), [UTILITY.read_bytes()], given))
+    command = [shell.command[0], "-NoProfile", "-File", str(path)]
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=True)
+    assert (done.stderr, done.stdout.count(b"\n")) == (b"", 1)
+    answer = json.loads(done.stdout.decode("ascii"))
+    assert answer.pop("changed") is False
+    return answer["code"], *(base64.b64decode(answer[key]).decode() for key in ("output", "errors"))
 
-    done = subprocess.run([powershell.command[0], "--lint", AGENTS / agent], capture_output=True, text=True, check=False)
+
+def test_as_another_user(powershell: Shell, tmp_path: Path) -> None:
+    """What is beside a script, letters of all kinds, and more than any pipe or command line takes at once."""
+    given = "$given = 'cw=='\n"
+    large = f"$long = '{secrets.token_hex(200_000)}'\n'ö' * 300000\n"
+    code, output, errors = as_another_user(powershell, f"{given}$given; 'it''s \"蛇\"', '', 'c:\\'; {large}", tmp_path)
+    assert (code, errors) == (0, "")
+    assert output == f"cw==\nit's \"蛇\"\n\nc:\\\n{'ö' * 300000}"
+    assert as_another_user(powershell, "'lost'; throw ('ü' * 300000)", tmp_path) == (1, "", "ü" * 300000)
+
+
+def test_an_agent_as_another_user(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    desired = declare({"builds": [], "root": f"{disk}/opt", "bin_dir": f"{disk}/bin"})
+    fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
+    body, call = render_powershell.observation(desired, facts="no").rstrip("\n").rsplit("\n", 1)
+    code, output, errors = as_another_user(powershell, f"{body}\n{STAND_INS}{call}\n", tmp_path)
+    assert (code, errors) == (0, "")
+    assert [build.name for build in parse(output).installed] == [cases.ONE]
+
+
+@pytest.mark.parametrize("script", [AGENTS / "observe.ps1", AGENTS / "apply.ps1", MODULE, UTILITY], ids=lambda path: path.name)
+def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell) -> None:
+    done = subprocess.run([powershell.command[0], "--lint", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_windows_powershell_5_has_what_commands_use(powershell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "commands.ps1"
+    path.write_text("\n".join((render_powershell.RUN, render_powershell.new_folder("it's"), render_powershell.without_folder("C:\\it's"))))
+    done = subprocess.run([powershell.command[0], "--lint", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

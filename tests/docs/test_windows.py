@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What docs/windows.md tells people to write: the playbook is one, and the variables of connections are theirs.
 
-What the playbook does is done in tests/windows; WinRM and PSRP are tried on real Windows hosts only.
+What the playbooks do is done in tests/windows; WinRM, PSRP and runas are tried on real Windows hosts only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import configparser
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,15 +23,18 @@ import yaml
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from tests.tools.playbook import REPOSITORY
+from tests.tools.runas import NOWHERE, standing_in
 
 TEXT = (REPOSITORY / "docs/windows.md").read_text()
-(PLAYBOOK,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+PLAYBOOKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 INVENTORIES = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
-TRIED = {"docs/windows.md": [PLAYBOOK, *INVENTORIES]}
+BECOMING = re.findall(r"^    (ansible windows .*)$", TEXT, re.MULTILINE)
+TRIED = {"docs/windows.md": [*PLAYBOOKS, *INVENTORIES, *BECOMING]}
 
 
-def test_the_playbook(tmp_path: Path) -> None:
-    (tmp_path / "play.yml").write_text(PLAYBOOK)
+@pytest.mark.parametrize(("playbook", "root"), list(zip(PLAYBOOKS, ["%ProgramData%/standalone-python", "~/python"], strict=True)))
+def test_the_playbooks(playbook: str, root: str, tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(playbook)
     done = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "--syntax-check", tmp_path / "play.yml"],
         capture_output=True,
@@ -39,9 +43,9 @@ def test_the_playbook(tmp_path: Path) -> None:
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY), "ANSIBLE_HOME": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
-    (play,) = yaml.safe_load(PLAYBOOK)
+    (play,) = yaml.safe_load(playbook)
     desired = declare(play["tasks"][0]["standalone.python.interpreters"], windows=True)
-    assert desired.root == "%ProgramData%/standalone-python"
+    assert desired.root == root
 
 
 @pytest.mark.parametrize("text", INVENTORIES)
@@ -66,3 +70,29 @@ def test_the_variables_of_connections(text: str, tmp_path: Path) -> None:
 
 def test_all_of_the_connections_are_told() -> None:
     assert {re.findall(r"ansible_connection=(\w+)", text)[0] for text in INVENTORIES} == {"ssh", "winrm", "psrp"}
+
+
+@pytest.mark.parametrize("command", BECOMING)
+def test_the_commands_that_try_runas(command: str, tmp_path: Path) -> None:
+    """As far as that goes without Windows: a stand-in for what Ansible does on the host refuses whom they name."""
+    (tmp_path / "password.yml").write_text("ansible_become_password: s3cret\n")
+    (tmp_path / "inventory").write_text(f"[windows]\n{NOWHERE}")
+    module, user = (re.findall(rf"{option} (\S+)", command)[0] for option in ("-m", "--become-user"))
+    standing = standing_in(tmp_path / "record", **{module: json.dumps({"failed": True, "msg": "no"})})
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible"), *shlex.split(command)[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            **standing,
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY),
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_INVENTORY": "inventory",
+            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "True",
+            "RESULTS_FILE": str(tmp_path / "results"),
+        },
+    )
+    assert f"the task can't become {user} on the host (no): see" in done.stdout, done.stdout + done.stderr

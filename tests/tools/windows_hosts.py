@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +46,13 @@ class WindowsHosts:
     small: Path | None = None
     ssh: tuple[tuple[str, ...], ...] = ()
 
-    def play(self, *tasks: dict[str, object], on: int | str = 0, **options: object) -> Run:
+    def play(
+        self, *tasks: dict[str, object], on: int | str = 0, environment: Mapping[str, str] = {}, **options: object
+    ) -> Run:
         """Plays on one host, by its number, or on ``all``."""
         hosts = on if isinstance(on, str) else self.names[on % len(self.names)]
-        environment = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections)}
-        return run_play(tasks, self.inventory, hosts=hosts, environment=environment, **options)  # type: ignore[arg-type]
+        whole = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections), **environment}
+        return run_play(tasks, self.inventory, hosts=hosts, environment=whole, **options)  # type: ignore[arg-type]
 
     def powershell(self, script: str, on: int = 0) -> str:
         """What a script prints. Where Ansible is not needed for it, as it takes several times as long."""

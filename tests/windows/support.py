@@ -18,13 +18,19 @@ COMPANY = r"SOFTWARE\Python\StandalonePython"
 
 
 class Host:
-    """One of the hosts, with a root that is gone when the test ends."""
+    """One of the hosts, with a root that is gone when the test ends.
+
+    :ivar keywords: what each task has beside its module
+    :ivar environment: of ansible-playbook itself
+    """
 
     def __init__(self, hosts: WindowsHosts, number: int, source: Path) -> None:
         self.hosts = hosts
         self.number = number
         self.source = source
         self.roots: list[str] = []
+        self.keywords: dict[str, object] = {}
+        self.environment: dict[str, str] = {}
 
     def play(self, *builds: Any, **options: Any) -> TaskResult:
         """What a declaration comes to, whatever that is."""
@@ -32,7 +38,11 @@ class Host:
         if (root := str(options.get("root", ""))) not in self.roots:
             self.roots.append(root)
         run = self.hosts.play(
-            {MODULE: declared, "ignore_errors": True}, on=self.number, check=bool(options.get("check")), diff=True
+            {MODULE: declared, "ignore_errors": True, **self.keywords},
+            on=self.number,
+            environment=self.environment,
+            check=bool(options.get("check")),
+            diff=True,
         )
         return run.of()
 
@@ -69,6 +79,11 @@ class Host:
         )
         kind, _unused, text = said.partition("|")
         return text, kind
+
+    def sent(self) -> list[str]:
+        """What was sent and is still there."""
+        temporary = self.powershell("[IO.Path]::GetTempPath()")
+        return [name for name in self.there(temporary) if name.startswith("standalone-python-")]
 
     def there(self, folder: str = ROOT) -> list[str]:
         """What is in a folder."""

@@ -163,6 +163,7 @@ def test_what_is_not_ours_stays(host: Host) -> None:
     host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")
     failed = host.declare(f"3.13+{OLD}", fails=True)
     assert "which is a file and is not ours" in failed.message
+    assert host.sent() == []
     assert host.powershell(rf"[IO.File]::ReadAllText('{ROOT}\bin\python3.13.cmd')") == "mine"
     host.declare(f"3.13+{OLD}", force=True)
     assert not host.declare(f"3.13+{OLD}").result["changed"]
@@ -198,12 +199,3 @@ def test_the_junction_itself(host: Host) -> None:
         """
     )
     assert said.split() == ["True", "False", "False", "seen", "True", "False", "True"]
-
-
-def test_who_becomes_another_user_is_told(host: Host) -> None:
-    becoming = {"become": True, "become_method": "ansible.builtin.runas", "become_user": "SYSTEM", "ignore_errors": True}
-    run = host.hosts.play({INFO: {}, **becoming}, on=host.number)
-    assert run.of().message == (
-        "the task becomes another user (runas), which this module does not do on Windows: use become: false and connect as the user "
-        "whose root it is, or as an administrator; the host is as it was"
-    )

@@ -27,11 +27,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        host = ConnectionHost(self)
+        host = ConnectionHost(self, task_vars)
         environment = host.environment()
         try:
             desired = self._with_paths(declare(self._task.args, windows=host.windows))
-            with controller_environment(environment):
+            with host.tidied(), controller_environment(environment):
                 supply = Supply(desired)
                 ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment)
         except StandalonePythonError as error:

@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        host = ConnectionHost(self)
+        host = ConnectionHost(self, task_vars)
         try:
             desired = observing(self._task.args, windows=host.windows)
             told = info(observe(host, desired, facts="yes", environment=host.environment()))

@@ -226,7 +226,8 @@ notes:
     replace the distribution's Python, which alone has the bindings for C(apt) or C(dnf). Where that matters, set
     C(ansible_python_interpreter), or choose another O(bin_dir) or O(links=[]).
   - Linux with glibc or musl, macOS and Windows are supported.
-  - On Windows, C(become) with C(runas) is not supported. Connect as the user whose root it is, or as an administrator.
+  - On Windows, C(become) needs C(become_method=ansible.builtin.runas). What is sent to the host can then be read and removed by the user
+    that the task becomes.
 seealso:
   - module: standalone.python.interpreters_info
   - plugin: standalone.python.build

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
@@ -15,14 +17,13 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .core.ensure import Completed
-from .core.errors import TransportError
-from .core.render_powershell import RUN, packed
+from .core.errors import StandalonePythonError, TransportError
+from .core.render_powershell import RUN, new_folder, packed, without_folder
 
-# By .NET, as the shell plugin's own way needs a PowerShell module. Nobody else may look into the user's temporary folder.
-_NEW_FOLDER = (
-    "$f = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'standalone-python-' + [Guid]::NewGuid().ToString('N')); "
-    "[void][IO.Directory]::CreateDirectory($f); $f"
-)
+AGENT = "standalone.python.windows_agent"
+
+# What Ansible itself puts around what .NET said.
+_SAID = re.compile(r'argument\(s\): "(.*)"')
 
 
 def _takes_input(become: Any) -> bool:
@@ -33,8 +34,9 @@ def _takes_input(become: Any) -> bool:
 class ConnectionHost:
     """Runs scripts and brings files through the connection of an action plugin, with its become and its remote_tmp."""
 
-    def __init__(self, action: ActionBase) -> None:
+    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any] | None) -> None:
         self._action = action
+        self._task_vars = task_vars
         self._folder = ""
 
     @property
@@ -45,11 +47,7 @@ class ConnectionHost:
         action = self._action
         if self.windows:
             if action._connection.become is not None:
-                raise TransportError(
-                    f"the task becomes another user ({action._connection.become.name}), which this module does not do on "
-                    "Windows: use become: false and connect as the user whose root it is, or as an administrator; "
-                    "the host is as it was"
-                )
+                return self._run_as(script)
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
         if action._connection.has_pipelining and (become is None or _takes_input(become)):
@@ -63,6 +61,29 @@ class ConnectionHost:
                 self._hand_over(path)
             answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
         return _completed(answer)
+
+    def _run_as(self, script: str) -> Completed:
+        """As another user of a Windows host. Ansible does so for modules only, so a module of this collection runs the script."""
+        action = self._action
+        become, user = action._connection.become, action.get_become_option("become_user")
+        if become.name != "runas":
+            raise TransportError(
+                f"the task becomes {user} by {become.name}, which Windows does not have: use become_method: "
+                "ansible.builtin.runas, or become: false; the host is as it was"
+            )
+        given = {"command": RUN, "input": packed(script).decode()}
+        answer = action._execute_module(module_name=AGENT, module_args=given, task_vars=self._task_vars)
+        if "code" in answer:
+            return Completed(answer["code"], *(base64.b64decode(answer[key]).decode() for key in ("output", "errors")))
+        if "module_stdout" in answer:
+            raise TransportError(
+                f"what ran as {user} on the host ended early ({_said(answer['module_stderr'] or answer['module_stdout'])}): "
+                "the next run clears what it left"
+            )
+        raise TransportError(
+            f"the task can't become {user} on the host ({_said(answer.get('msg'))}): see that the user's name and "
+            "ansible_become_password are right, and that it may log on there as ansible_become_flags says; the host is as it was"
+        )
 
     def upload(self, path: Path, name: str) -> str:
         there = self._path(name)
@@ -88,15 +109,27 @@ class ConnectionHost:
     def _windows_folder(self) -> str:
         """A new folder for what is sent; the agent removes it when it has taken what is in it."""
         if not self._folder:
-            answer = _completed(self._action._low_level_execute_command(_NEW_FOLDER, executable=False))
-            self._folder = answer.output.strip().rpartition("\n")[2].strip()
-            if answer.code or not self._folder:
-                said = " ".join((answer.errors or answer.output).split())[-300:]
+            user = str(self._action.get_become_option("become_user") or "")
+            answer = _completed(self._action._low_level_execute_command(new_folder(user), executable=False))
+            folder = answer.output.strip().rpartition("\n")[2].strip()
+            if answer.code or "\\standalone-python-" not in folder:
+                said = _said(answer.errors or answer.output)
                 raise TransportError(
-                    f"a folder for what is sent can't be made on the host ({said or 'it said nothing'}): see that the "
-                    "connection's user has a temporary folder; the host is as it was"
+                    f"a folder for what is sent can't be made on the host ({said}): see that the connection's user has a "
+                    "temporary folder; the host is as it was"
                 )
+            self._folder = folder
         return self._folder
+
+    @contextmanager
+    def tidied(self) -> Iterator[None]:
+        """What was sent to a Windows host goes when the run fails before an agent takes it. Elsewhere Ansible removes its own."""
+        try:
+            yield
+        except StandalonePythonError:
+            if self._folder:
+                self._action._low_level_execute_command(without_folder(self._folder), executable=False)
+            raise
 
     @contextmanager
     def _sending(self, path: str) -> Iterator[None]:
@@ -119,6 +152,13 @@ class ConnectionHost:
     def _hand_over(self, path: str) -> None:
         """Let the user that become names read what the connection's user has sent."""
         self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=False)
+
+
+def _said(text: object) -> str:
+    """Of what Ansible or a host says, what people need."""
+    whole = " ".join(str(text or "").split())
+    inner = _SAID.search(whole)
+    return (inner[1] if inner else whole)[-300:] or "it said nothing"
 
 
 def _completed(answer: Mapping[str, Any]) -> Completed:

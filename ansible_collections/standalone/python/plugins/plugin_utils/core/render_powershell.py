@@ -33,6 +33,21 @@ RUN = (
     "& ([ScriptBlock]::Create([IO.StreamReader]::new([IO.Compression.GzipStream]::new([IO.MemoryStream]::new("
     "[Convert]::FromBase64String($lines[1])),[IO.Compression.CompressionMode]::Decompress)).ReadToEnd()))"
 )
+# By .NET, as the shell plugin's own way needs a PowerShell module. Nobody else may look into the user's temporary folder.
+_NEW_FOLDER = (
+    "$f = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'standalone-python-' + [Guid]::NewGuid().ToString('N')); "
+    "[void][IO.Directory]::CreateDirectory($f); "
+)
+# A task that became the user has shown that there is one. Whom the host doesn't know even so has other credentials in the network
+# only (logon_type=new_credentials), and is the connection's user here.
+_FOR_USER = (
+    "$w = try {{ [Security.Principal.NTAccount]::new({user}).Translate([Security.Principal.SecurityIdentifier]) }} catch {{ }}; "
+    "if ($w) {{ $l = [Security.AccessControl.DirectorySecurity]::new($f, 'Access'); "
+    "$l.AddAccessRule([Security.AccessControl.FileSystemAccessRule]::new("
+    "$w, 'Modify', 'ContainerInherit, ObjectInherit', 'None', 'Allow')); "
+    "$i = [IO.DirectoryInfo]::new($f); $e = 'System.IO.FileSystemAclExtensions' -as [type]; "
+    "if ($e) {{ $e::SetAccessControl($i, $l) }} else {{ $i.SetAccessControl($l) }} }}; "
+)
 _GIVEN = re.compile(r"\$given = '([A-Za-z0-9+/=]*)'\n")
 
 
@@ -42,6 +57,19 @@ def packed(script: str) -> bytes:
     packer = zlib.compressobj(6, wbits=31)
     text = packer.compress(script[given.end() if given else 0 :].encode()) + packer.flush()
     return (given[1].encode() if given else b"") + b"\n" + base64.b64encode(text) + b"\n"
+
+
+def new_folder(user: str = "") -> str:
+    """The command that makes a folder for what is sent, and prints its path.
+
+    :param user: who may read and remove what comes there, as well as the connection's user; named as become_user is
+    """
+    return _NEW_FOLDER + (_FOR_USER.format(user=_quote(user.removeprefix(".\\"))) if user else "") + "$f"
+
+
+def without_folder(path: str) -> str:
+    """The command that removes such a folder with all that is in it, where it is still there."""
+    return f"try {{ [IO.Directory]::Delete({_quote(path)}, $true) }} catch {{ }}"
 
 
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:

@@ -187,6 +187,8 @@ function Expand-Checked([string]$archive, [string]$sha256) { # nothing is unpack
 function Expand-WithTar([string]$tar, [string]$archive) {
     $start = Get-Starter $tar '-xf -'
     $start.WorkingDirectory = $state.here
+    # .NET Framework puts a byte order mark before what a program reads where the console's code page is UTF-8, as Ansible sets it.
+    try { [Console]::InputEncoding = [Text.UTF8Encoding]::new($false) } catch { } # there is no console
     $process = [Diagnostics.Process]::Start($start)
     $errors = $process.StandardError.ReadToEndAsync()
     $out = $process.StandardOutput.ReadToEndAsync()
