@@ -19,7 +19,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE, OTHER
-from tests.agents.place import SHELLS, Place, Shell, finished, needed
+from tests.agents.place import POSIX, SHELLS, Place, Shell, finished, needed
+
+pytestmark = POSIX
 
 # The finisher takes a moment and says when; two runs at once would show as two beginnings without an end between them.
 HOOK = """

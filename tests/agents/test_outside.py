@@ -17,7 +17,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import Place, Shell
+from tests.agents.place import POSIX, Place, Shell
+
+pytestmark = POSIX
 
 BUILD = fakes.fake("3.13.1")
 MOMENT = 1736899200

@@ -92,8 +92,6 @@ def put_programs(data: bytes, tree: Path) -> None:
 
 def put_library(minor: str, tree: Path) -> None:
     """The library of this machine's CPython in place of the embeddable package's, with pip."""
-    if sys.platform == "win32":
-        return put_own_library(minor, tree)
     interpreters = mkbuild.available() if sys.platform == "linux" else {}
     if minor not in interpreters:
         return
@@ -161,7 +159,7 @@ def pack(minor: str, tag: str, out: Path, *, version: str = "", compress_level: 
         for name in ("DLLs", "Lib/site-packages", "Scripts", "include", "libs"):
             (tree / name).mkdir(parents=True)
         put_programs(data, tree)
-        put_library(minor, tree)
+        (put_own_library if sys.platform == "win32" else put_library)(minor, tree)
         real = product_version((tree / f"python{minor.replace('.', '')}.dll").read_bytes())
         version = version or real
         if len(version) != len(real) or not version.startswith(f"{minor}."):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,18 @@ from filelock import FileLock
 
 VARIABLE = "STANDALONE_PYTHON_WINDOWS"
 HERE = os.name == "nt"
+
+
+def _is_wine() -> bool:
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.windll.ntdll, "wine_get_version")
+
+
+# A Windows without junctions and without tar.exe.
+WINE = _is_wine()
 _WINE = os.pathsep.join(("/usr/lib/wine", os.environ.get("PATH", "")))
 
 
