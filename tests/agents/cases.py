@@ -160,10 +160,11 @@ ODD_ROOTS = {
     "backslash": "opt/back\\slash\\n",
     "unicode": "opt/Pythön-蛇-🐍",
     "dash": "-rf/--help",
-    "equals": "opt/a=b;c&d|e#f!",
+    "equals": "opt/a=b;c&d#f!",
+    "pipe": "opt/a|b",
     "tilde within": "opt/~/python",
 }
-NEVER_ON_WINDOWS = ("quotes", "glob", "backslash")
+NEVER_ON_WINDOWS = ("quotes", "glob", "backslash", "pipe")
 
 
 def _builds(**faults: str) -> dict[str, str]:

@@ -51,9 +51,9 @@ def program(script: str) -> bytes:
     """An .exe that runs the script with this Python: distlib's launcher, as pip puts it before entry points."""
     from distlib.scripts import ScriptMaker
 
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "script.py").write_text(f"#!python -I -S\n{script}", encoding="utf-8")
-        maker = ScriptMaker(folder, folder)
+    with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as target:
+        Path(source, "script.py").write_text(f"#!python -I -S\n{script}", encoding="utf-8")
+        maker = ScriptMaker(source, target)
         maker.executable = f'"{sys.executable}"'
         [made] = maker.make("script.py")
         return Path(made).read_bytes()
@@ -64,7 +64,7 @@ def make_junction(link: Path, to: Path) -> None:
     if windows.WINE:
         if not to.is_dir():
             pytest.skip("needs junctions: Wine has none, and a copy can't stand for one that leads nowhere")
-        shutil.copytree(to, link)
+        shutil.copytree(to, link, copy_function=shutil.copyfile)
         (link / MARK).parent.mkdir(exist_ok=True)
         (link / MARK).touch()
         return

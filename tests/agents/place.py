@@ -10,6 +10,7 @@ import posixpath
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,10 +71,23 @@ SHELLS = (
 
 
 def needed(*programs: str) -> None:
-    """Skips the test where a program is missing."""
+    """Skips the test where a program is missing; only on Linux does an installation bring all of them."""
     for program in programs:
         if shutil.which(program) is None:
-            pytest.skip(f"needs {program}: it is not installed (tests/packages.txt names the package)")
+            missing = "it is not installed (tests/packages.txt names the package)"
+            pytest.skip(f"needs {program}: {missing}" if sys.platform == "linux" else f"needs Linux: {program} is not on this machine")
+
+
+def boot() -> str:
+    """What Linux calls the time since it was started. Without that, and /proc, a lock says less."""
+    if sys.platform != "linux":
+        pytest.skip("needs Linux: its /proc tells processes that had the same number apart")
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def started(pid: int) -> str:
+    """When a process was, in the words of /proc."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
 
 
 def link_tools(folder: Path, names: Iterable[str], replaced: Mapping[str, str] = {}, applets: str = "") -> Path:

@@ -26,7 +26,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink, Unlink
 from tests.agents import cases, fakes, on_windows
 from tests.agents.cases import Case
-from tests.agents.place import LAUNCHER, POSIX, Place, Shell, needed, tree
+from tests.agents.place import LAUNCHER, POSIX, Place, Shell, boot, needed, started, tree
 from tests.tools.windows import HERE
 
 pytestmark = POSIX
@@ -50,7 +50,7 @@ def _below(disk: Path, path: str) -> str:
 
 def declared(case: Case, place: Place) -> Desired:
     own = {key: value for key, value in case.settings.items() if key not in ("root", "bin_dir", "HOME")}
-    return declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": 5, **own})
+    return declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": 5, **own}, windows=HERE)
 
 
 def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
@@ -81,7 +81,7 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             if place.windows and path.startswith("{bin}/python"):
-                link.write_text(LAUNCHER.format(place.text(to).replace("/", "\\")), newline="")
+                link.write_text(LAUNCHER.format(place.text(to).replace("/", "\\")), "utf-8", newline="")
             elif HERE:
                 on_windows.make_junction(link, link.parent / place.text(to))
             else:
@@ -90,21 +90,20 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
 
 def lock_text(kind: str, stack: ExitStack) -> str:
     """The text of a lock as observe.sh reads it: pid:started:boot:host."""
+    since, host = boot(), os.uname().nodename
     process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
     stack.callback(process.kill)
-    started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()[19]
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    host = os.uname().nodename
+    begun = started(process.pid)
     if kind == "dead":
         process.kill()
         process.wait()
     if kind == "reused":
-        started = str(int(started) - 100)
+        begun = str(int(begun) - 100)
     if kind == "before":
-        boot = "00000000-0000-4000-8000-000000000000"
+        since = "00000000-0000-4000-8000-000000000000"
     if kind == "elsewhere":
         host = "another." + host
-    return f"{process.pid}:{started}:{boot}:{host}"
+    return f"{process.pid}:{begun}:{since}:{host}"
 
 
 def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> render.Pushed:

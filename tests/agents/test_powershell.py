@@ -132,7 +132,7 @@ def apply(delivery: render.Delivery, shell: Shell, disk: Path, system: Path, **e
     """One build comes to an empty disk."""
     place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", environment, windows=True)
     build = fakes.fake("3.13.1")
-    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"})
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}, windows=HERE)
     script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     return parse(run(shell, place, script, system).output)
 
@@ -172,7 +172,7 @@ def test_long_names(dialect: int, powershell: Shell, disk: Path, tmp_path: Path)
         tar.add(source / "python", "python")
     place = Place(disk, f"{disk.as_posix()}/p", f"{disk.as_posix()}/bin", windows=True)
     build = fakes.fake("3.13.1")
-    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir})
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
     delivery = render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
     script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     parse(run(powershell, place, script, tmp_path).output)
@@ -259,7 +259,7 @@ def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
 
 def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"})
-    desired = declare({"builds": [], "root": place.root})
+    desired = declare({"builds": [], "root": place.root}, windows=HERE)
     for facts in ("yes", "empty"):
         found = parse(run(powershell, place, render_powershell.observation(desired, facts=facts), system).output).facts
         assert (found["os"], found["arch"]) == ("Windows_NT", platform.machine() if HERE else "AMD64")
@@ -289,6 +289,6 @@ def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, 
     hook.write_text(in_python if HERE else f"printf '%s' \"$SAID\" >{said}\n")
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", windows=True)
     environment = {"SAID": value, "FAKE_HOOK": str(hook)}
-    script = render_powershell.observation(declare({"builds": [], "root": place.root}), facts="no", environment=environment)
+    script = render_powershell.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment)
     assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
     assert said.read_text("utf-8") == value

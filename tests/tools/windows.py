@@ -110,7 +110,8 @@ class Windows:
 def make(folder: Path) -> Windows:
     """The Windows of this machine: itself, or one under Wine, which is made in ``folder`` once and kept there."""
     if HERE:
-        return Windows(Path(tempfile.gettempdir()))
+        # By its whole name, which programs say.
+        return Windows(Path(tempfile.gettempdir()).resolve())
     script = maker()
     if script is None:
         pytest.skip(f"needs Windows: {VARIABLE} names hosts elsewhere, and this test needs one on this machine")
