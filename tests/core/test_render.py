@@ -244,9 +244,9 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
 @pytest.mark.parametrize(
     ("triple", "release", "files"),
     [
-        ("x86_64-unknown-linux-gnu", "20250115", ["finish.py"]),
-        ("aarch64-apple-darwin", "20251209", ["finish.py"]),
-        ("x86_64-apple-darwin", "20251202", ["finish.py", "macho.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", ["finish.py", "paths.py"]),
+        ("aarch64-apple-darwin", "20251209", ["finish.py", "paths.py"]),
+        ("x86_64-apple-darwin", "20251202", ["finish.py", "paths.py", "macho.py"]),
     ],
 )
 def test_the_finisher_arrives_whole(

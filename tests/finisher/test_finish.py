@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish, paths
 from tests.tools import machos, mkbuild
 from tests.tools.finisher import ARGUMENTS
 from tests.tools.playbook import REPOSITORY
@@ -169,7 +169,7 @@ def test_sysconfig_is_true(staged: Staged) -> None:
         name: value
         for name, value in variables.items()
         if isinstance(value, str)
-        and name not in finish.RECORDS
+        and name not in paths.RECORDS
         and re.search(r"/tools/deps|(^|\s)/install", value)
     }
     assert not foreign
@@ -481,6 +481,12 @@ def test_arguments(newest: Staged, key: str, value: str) -> None:
     assert key in said["detail"]
 
 
+def test_sysconfig_that_is_none(newest: Staged) -> None:
+    next(newest.library.glob("_sysconfigdata_*.py")).write_text("build_time_vars = {'a': f()}\n")
+    said = newest.run()
+    assert (said["failure"], said["detail"]) == ("patch", "sysconfig data has a Call in line 1")
+
+
 def test_unknown_owner(newest: Staged) -> None:
     said = newest.run(owner="nobody-of-that-name")
     assert said["failure"] == "permission"
@@ -490,103 +496,6 @@ def test_unknown_owner(newest: Staged) -> None:
 # The pure parts
 
 PREFIX = "/opt/python/cpython-3.13"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "wanted"),
-    [
-        ("prefix", "/install", PREFIX),
-        ("LIBDIR", "/install/lib", f"{PREFIX}/lib"),
-        ("INSTALL", "/usr/bin/install -c", "/usr/bin/install -c"),
-        ("DESTDIRS", "/install /install/lib", f"{PREFIX} {PREFIX}/lib"),
-        ("OTHER", "/installed /opt/install/x", "/installed /opt/install/x"),
-        ("CC", "clang -pthread", "cc -pthread"),
-        ("CC", "/tools/clang-linux64/bin/clang -pthread", "cc -pthread"),
-        ("CC", "/usr/bin/aarch64-linux-gnu-gcc -pthread", "cc -pthread"),
-        ("CC", "musl-clang", "cc"),
-        ("CC", "clang-18", "cc"),
-        ("CC", "cc", "cc"),
-        ("CXX", "clang++ -pthread", "c++ -pthread"),
-        ("CXX", "/usr/bin/x86_64-linux-gnu-g++", "c++"),
-        ("LDSHARED", "clang -pthread -shared -L/tools/deps/lib", "cc -pthread -shared"),
-        ("LDCXXSHARED", "clang++ -pthread -shared", "c++ -pthread -shared"),
-        ("LINKCC", "clang -pthread", "cc -pthread"),
-        ("AR", "/tools/clang-linux64/bin/llvm-ar", "ar"),
-        ("AR", "ar", "ar"),
-        ("RANLIB", "/tools/llvm/bin/llvm-ranlib", "ranlib"),
-        ("LLVM_PROFDATA", "/tools/llvm/bin/llvm-profdata", "llvm-profdata"),
-        ("CFLAGS", "-O3 -I/tools/deps/include -I/tools/deps/include/ncursesw -fPIC", "-O3 -fPIC"),
-        ("CFLAGS", "-I. -I/tools/deps/include", "-I."),
-        (
-            "CFLAGS",
-            "-arch arm64 -isysroot /Applications/Xcode.app/SDKs/MacOSX14.sdk -fPIC",
-            "-arch arm64 -fPIC",
-        ),
-        ("CFLAGS", "-I/var/folders/24/8k48/T/tmp5g80mkyj/tools/deps/include -O2", "-O2"),
-        ("CFLAGS", "-fdebug-default-version=4 -O2", "-O2"),
-        ("CFLAGS", "-I/home/me/tools/include -I/opt/build/x", "-I/home/me/tools/include -I/opt/build/x"),
-        ("LDFLAGS", "-L/tools/deps/lib -Wl,-rpath,/tools/deps/lib", ""),
-        ("LDFLAGS", "-Wl,-rpath,/install/lib", f"-Wl,-rpath,{PREFIX}/lib"),
-        ("RUNSHARED", "LD_LIBRARY_PATH=/build/Python-3.13.1", ""),
-        ("TESTRUNNER", "LD_LIBRARY_PATH=/build/Python-3.13.1 ./python -E -m test", "./python -E -m test"),
-        ("abs_srcdir", "/build/Python-3.13.1", ""),
-        (
-            "CONFIG_ARGS",
-            "'--prefix=/install' 'LDFLAGS=-L/tools/x'",
-            f"'--prefix={PREFIX}' 'LDFLAGS=-L/tools/x'",
-        ),
-    ],
-)
-def test_patch_value(name: str, value: str, wanted: str) -> None:
-    assert finish.patch_value(name, value, PREFIX) == wanted
-    assert finish.patch_value(name, wanted, PREFIX) == wanted
-
-
-def test_patch_value_takes_a_prefix_literally() -> None:
-    assert finish.patch_value("LIBDIR", "/install/lib", r"/a\1\g<0>") == r"/a\1\g<0>/lib"
-
-
-SYSCONFIG = """# system configuration
-build_time_vars = {'AR': '/tools/llvm/bin/llvm-ar',
- 'CC': 'clang '
-       '-pthread',
- 'NEGATIVE': -1,
- 'SIZEOF': 8,
- 'prefix': '/install'}
-"""
-
-
-def test_patch_sysconfig_text() -> None:
-    text = finish.patch_sysconfig_text(SYSCONFIG, PREFIX)
-    assert text.splitlines()[:3] == ["# system configuration", "build_time_vars = {", "    'AR': 'ar',"]
-    values = ast.literal_eval(text.partition(" = ")[2])
-    assert values == {"AR": "ar", "CC": "cc -pthread", "NEGATIVE": -1, "SIZEOF": 8, "prefix": PREFIX, **finish.MARK}
-    assert finish.patch_sysconfig_text(text, PREFIX) == text
-
-
-@pytest.mark.parametrize("text", ["", "x = {}\n", "build_time_vars = {'a': f()}\n", "build_time_vars = {"])
-def test_sysconfig_that_is_none(text: str) -> None:
-    with pytest.raises(finish.Failure) as caught:
-        finish.patch_sysconfig_text(text, PREFIX)
-    assert caught.value.code == "patch"
-
-
-def test_patch_json_text() -> None:
-    text = json.dumps({"prefix": "/install", "CC": "clang", "n": 1, "c_api": {"headers": "/install/include"}})
-    assert json.loads(finish.patch_json_text(text, PREFIX)) == {
-        "prefix": PREFIX,
-        "CC": "cc",
-        "n": 1,
-        "c_api": {"headers": f"{PREFIX}/include"},
-    }
-
-
-def test_patch_lines_text() -> None:
-    text = (
-        "prefix=/install\nLibs.private: -L/tools/deps/lib -ldl\nCC=\t\tclang\n\tcp x /install/bin\n# clang\n"
-    )
-    wanted = f"prefix={PREFIX}\nLibs.private: -ldl\nCC=\t\tcc\n\tcp x {PREFIX}/bin\n# clang\n"
-    assert finish.patch_lines_text(text, PREFIX) == wanted
 
 
 def test_leading_to_follows_links_of_links() -> None:
@@ -621,8 +530,9 @@ def test_a_build_without_such_libraries_loads_nothing_for_them(tmp_path: Path, m
 
 
 def test_imports_nothing_heavy() -> None:
-    """What the top of the file imports is compiled on each host that has just unpacked a build."""
-    tree = ast.parse(Path(finish.__file__).read_text())
-    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    """What the top of a file imports is compiled on each host that has just unpacked a build."""
+    trees = [ast.parse(Path(file).read_text()) for file in (finish.__file__, paths.__file__)]
+    nodes = [node for tree in trees for node in tree.body]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     assert names == {"__future__", "errno", "itertools", "os", "stat", "sys", "time"}

@@ -10,7 +10,7 @@ import io
 import logging
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -24,7 +24,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http, NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.store.support import Answer, Server, gz, serve
 
 ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)
@@ -234,6 +235,16 @@ def test_full_disk_of_what_is_resumed(to: Path, full_disk: Callable[[int], Abstr
     with serve({"/a": [GOOD]}) as server, full_disk(500_000), pytest.raises(TransportError, match="make room there, or go elsewhere"):
         resume(to, server, "/a")
     assert ARCHIVE.startswith(to.read_bytes())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_content_of_an_untold_length(to: Path, whole: bool) -> None:
+    chunked = f"{len(ARCHIVE):x}\r\n".encode() + ARCHIVE + b"\r\n0\r\n\r\n" * whole
+    answer = Answer(body=chunked, headers={"Transfer-Encoding": "chunked"}, length=False)
+    with serve({"/a": [answer]}) as server, nullcontext() if whole else pytest.raises(TransportError, match="broke off in the middle"):
+        http()[0].fetch([server.url("/a")], to, max_bytes=10**7, expect="archive")
+    assert to.exists() == whole
+    assert not whole or to.read_bytes() == ARCHIVE
 
 
 def test_always_truncated(to: Path) -> None:

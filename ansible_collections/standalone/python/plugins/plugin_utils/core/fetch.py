@@ -15,56 +15,40 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
-from .credentials import GITHUB_HOSTS, authorization, bare, basic
-from .errors import ContentError, StandalonePythonError, TransportError
+from .credentials import authorization, bare, basic
+from .errors import TransportError
+from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unreached
 from .source import without_credentials
 
 if TYPE_CHECKING:
     import requests
 
-Expect = Literal["archive", "text"]
-
 # Seconds of pause before the second, third, ... attempt; a server's Retry-After counts instead where it is
 # longer, up to the bound.
 BACKOFF = (0.5, 1.0, 2.0, 4.0)
-LONGEST_PAUSE = 60.0
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MOST_REDIRECTS = 10
-CHUNK = 1 << 18
 
-# 403 is here because GitHub answers so when it has had enough of an address.
-RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
-ABSENT = frozenset({404, 410})
-DENIED = frozenset({401, 403})
+# Bytes that are read at a time, and the seconds that they may take to come. Each piece costs several downloads at a time a change
+# of threads.
+LARGEST_PIECE = 1 << 20
+SMALLEST_PIECE = 1 << 16
+PIECE_TIME = 0.1
+
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
-
-_DENIED = "check that the token or the password may read it"
-ADVICE: Mapping[int, str] = {
-    401: _DENIED,
-    403: f"{_DENIED}, or try again later",
-    404: "check the source, which needs upstream's layout TAG/FILE, and the release",
-    407: "put the proxy's user and password into the proxy's URL in the environment",
-    410: "check the source, which needs upstream's layout TAG/FILE, and the release",
-    429: "try again later",
-}
-ADVICE_GITHUB = "set GITHUB_TOKEN, or try again later"
-ADVICE_SERVER = "try again later, or name another source"
-ADVICE_NETWORK = "check the network and the proxy, or name a mirror or a local folder as the source"
-ADVICE_CONTENT = "check what the server, or a proxy before it, sends"
 
 
 class Fetch(Protocol):
@@ -87,27 +71,6 @@ class Watch(Protocol):
         the server doesn't say."""
 
     def wrote(self, chunk: bytes) -> None: ...
-
-
-class NotThereError(TransportError):
-    """Every address answered, and none has the file."""
-
-
-class DeniedError(TransportError):
-    """Every address answered, and none lets us have the file. Object stores answer so too where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why an attempt at one address failed; ``pause`` is what the server asked for, in seconds."""
-
-    said: str
-    advice: str
-    again: bool = False
-    content: bool = False
-    absent: bool = False
-    denied: bool = False
-    pause: float = 0.0
 
 
 @dataclass(slots=True)
@@ -205,7 +168,7 @@ class Http:
         failures, rounds = self._attempts(urls, part, max_bytes, expect)
         if failures:
             # Not by the file's own name, which can be a hash.
-            raise _error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
+            raise failed(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
 
     def size(self, urls: Sequence[str]) -> int:
         """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
@@ -213,38 +176,38 @@ class Http:
         :raises ContentError: what they say is of something else, such as a page
         :raises TransportError: none of them says
         """
-        failures: dict[str, _Failure] = {}
+        failures: dict[str, Failure] = {}
         with _session() as session:
             for url in urls:
                 size = self._size(session, url)
-                if not isinstance(size, _Failure):
+                if not isinstance(size, Failure):
                     return size
                 failures[url] = size
-        raise _error(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
+        raise failed(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
 
-    def _size(self, session: requests.Session, url: str) -> int | _Failure:
+    def _size(self, session: requests.Session, url: str) -> int | Failure:
         import requests
         import urllib3
 
         try:
             response = self._open(session, url, {}, head=True)
-            if isinstance(response, _Failure):
+            if isinstance(response, Failure):
                 return response
             with response:
                 length = response.headers.get("Content-Length", "")
-                refused = _refused(response, url, "archive")
-            return refused or (int(length) if length.isdigit() else _Failure("doesn't say it", ADVICE_CONTENT))
+                wrong = refused(response, url, "archive")
+            return wrong or (int(length) if length.isdigit() else Failure("doesn't say it", ADVICE_CONTENT))
         except ValueError:
-            return _Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+            return Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return _Failure(_reason(error, self.timeout), ADVICE_NETWORK)
+            return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
     def _attempts(
         self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
-    ) -> tuple[dict[str, _Failure], int]:
+    ) -> tuple[dict[str, Failure], int]:
         """The failures, none where one address gave the file, and how many rounds were made."""
         pending = list(urls)
-        failures: dict[str, _Failure] = {}
+        failures: dict[str, Failure] = {}
         with _session() as session:
             for rounds, pause in enumerate((*self.backoff, None), 1):
                 for url in tuple(pending):
@@ -264,7 +227,7 @@ class Http:
 
     def _attempt(
         self, session: requests.Session, url: str, part: _Partial, max_bytes: int, expect: Expect
-    ) -> _Failure | None:
+    ) -> Failure | None:
         # A caught exception holds the request and its headers: only its reason may leave this method.
         import requests
         import urllib3
@@ -272,7 +235,7 @@ class Http:
         try:
             headers = part.headers(url)
             response = self._open(session, url, headers)
-            if isinstance(response, _Failure):
+            if isinstance(response, Failure):
                 return response
             with response:
                 if part.conditional and part.etag and response.status_code == 304:
@@ -282,19 +245,19 @@ class Http:
                     # There is nothing after what we have: it is part of something else.
                     part.path.unlink(missing_ok=True)
                 return (
-                    _refused(response, url, expect)
+                    refused(response, url, expect)
                     or _receive(response, url, part, headers, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
         # ValueError is what requests and urllib say of an address, the server's redirects included.
         except ValueError:
-            return _Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+            return Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return _Failure(_reason(error, self.timeout), ADVICE_NETWORK, again=not _final(error))
+            return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
     def _open(
         self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
-    ) -> requests.Response | _Failure:
+    ) -> requests.Response | Failure:
         """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
         of its own host only."""
         at = url
@@ -312,9 +275,9 @@ class Http:
             response.close()
             target = urljoin(bare(at), response.headers["Location"])
             if urlsplit(at).scheme == "https" and urlsplit(target).scheme != "https":
-                return _Failure(f"redirects from https to {without_credentials(target)}", ADVICE_CONTENT)
+                return Failure(f"redirects from https to {without_credentials(target)}", ADVICE_CONTENT)
             at = target
-        return _Failure(f"redirects more than {MOST_REDIRECTS} times", ADVICE_CONTENT)
+        return Failure(f"redirects more than {MOST_REDIRECTS} times", ADVICE_CONTENT)
 
     def _authorization(self, url: str, asked: str) -> str:
         from requests.utils import get_netrc_auth
@@ -375,60 +338,16 @@ def _partial(to: Path) -> _Partial:
     return _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
 
 
-def _refused(response: requests.Response, url: str, expect: Expect) -> _Failure | None:
-    status = response.status_code
-    if status in (200, 206):
-        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in (
-            "text/html",
-            "application/xhtml+xml",
-        ):
-            return _page(expect)
-        return None
-    advice = (
-        ADVICE_GITHUB
-        if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
-        else ADVICE.get(status, ADVICE_SERVER)
-    )
-    # GitHub's limit of calls an hour: to ask again at once is no use.
-    if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
-        return _Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
-    return _Failure(
-        f"answered {status} {response.reason or ''}".rstrip(),
-        advice,
-        again=status in RETRIED or status == 416,
-        absent=status in ABSENT,
-        denied=status in DENIED,
-        pause=_retry_after(response.headers.get("Retry-After", "")),
-    )
-
-
-def _page(expect: Expect) -> _Failure:
-    wanted = "an archive" if expect == "archive" else "plain text"
-    return _Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
-
-
-def _retry_after(text: str) -> float:
-    """Seconds, of a header that holds seconds or a date (RFC 9110, 10.2.3); 0 where it holds neither."""
-    from email.utils import parsedate_to_datetime
-
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
-
-
 def _receive(
     response: requests.Response, url: str, part: _Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
-) -> _Failure | None:
+) -> Failure | None:
     offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
     if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
         f"bytes {offset}-"
     ):
         part.validator = ""
         part.path.unlink(missing_ok=True)
-        return _Failure(
+        return Failure(
             "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
         )
     start = offset if response.status_code == 206 else 0
@@ -437,7 +356,7 @@ def _receive(
         part.etag = response.headers.get("ETag", "")
         part.following = response.links.get("next", {}).get("url", "")
     length = response.headers.get("Content-Length", "")
-    too_large = _Failure(
+    too_large = Failure(
         f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True
     )
     if length.isdigit() and start + int(length) > max_bytes:
@@ -448,7 +367,7 @@ def _receive(
     if part.watch:
         part.watch.begins(start, start + int(length) if length.isdigit() else 0)
     with contextlib.closing(out):
-        for chunk in response.raw.stream(CHUNK, decode_content=expect == "text"):
+        for chunk in _pieces(response, expect):
             received += len(chunk)
             if received > max_bytes:
                 return too_large
@@ -460,10 +379,27 @@ def _receive(
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers and received - start < int(length):
-        return _Failure(
+        return Failure(
             f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True
         )
     return None
+
+
+def _pieces(response: requests.Response, expect: Expect) -> Iterator[bytes]:
+    """The content. Of an archive that comes slowly no more at a time than comes soon, so that a run that is killed has written
+    what came."""
+    if expect == "text":
+        yield from response.raw.stream(LARGEST_PIECE, decode_content=True)
+        return
+    size = SMALLEST_PIECE
+    while True:
+        asked = time.monotonic()
+        piece: bytes = response.raw.read(size, decode_content=False)
+        if not piece:
+            return
+        soon = time.monotonic() - asked < PIECE_TIME
+        size = min(2 * size, LARGEST_PIECE) if soon else max(size // 2, SMALLEST_PIECE)
+        yield piece
 
 
 def _validator(headers: Mapping[str, str]) -> str:
@@ -483,78 +419,15 @@ def _writing(part: _Partial) -> Iterator[None]:
         ) from None
 
 
-def _judge(path: Path, expect: Expect) -> _Failure | None:
+def _judge(path: Path, expect: Expect) -> Failure | None:
     with path.open("rb") as file:
         head = file.read(512)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE_STARTS):
-        return _page(expect)
+        return page(expect)
     if not head:
-        return _Failure("sent nothing", ADVICE_CONTENT, content=True)
+        return Failure("sent nothing", ADVICE_CONTENT, content=True)
     if expect == "archive" and not head.startswith(MAGIC):
-        return _Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
+        return Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
     return None
 
 
-def _error(name: str, failures: Mapping[str, _Failure], rounds: int) -> StandalonePythonError:
-    def sentence(url: str, failure: _Failure) -> str:
-        asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
-        tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""
-        return f"{without_credentials(url)} {failure.said}{asks}{tried}"
-
-    said = "; ".join(sentence(url, failure) for url, failure in failures.items())
-    # An address that has nothing is advice only where no other one had trouble.
-    last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
-    if any(failure.content for failure in failures.values()):
-        kind: type[StandalonePythonError] = ContentError
-    elif all(failure.absent for failure in failures.values()):
-        kind = NotThereError
-    else:
-        kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
-    return kind(f"{name} could not be fetched: {said}; {last.advice}")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it was made from, as requests and urllib3 nest them."""
-    seen: list[BaseException] = []
-    todo: list[object] = [error]
-    while todo:
-        at = todo.pop(0)
-        if isinstance(at, BaseException) and at not in seen:
-            seen.append(at)
-            yield at
-            todo += [*at.args, getattr(at, "reason", None), at.__cause__, at.__context__]
-
-
-def _final(error: BaseException) -> bool:
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
-
-
-def _reason(error: BaseException, timeout: float) -> str:
-    """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a
-    query."""
-    import requests
-    import urllib3
-
-    causes = list(_causes(error))
-    proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
-    unreached = "could not be reached through the proxy" if proxy else "could not be reached"
-    # A subclass of the time-out, but what it says is that there is no connection.
-    waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
-    for cause in waited:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names "
-                "further authorities)"
-            )
-        if isinstance(cause, socket.gaierror):
-            return f"{unreached}: the host name can't be resolved"
-        if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):
-            return f"{unreached}: no connection within {CONNECT_TIMEOUT:g} seconds"
-        if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-            return f"did not answer within {timeout:g} seconds"
-        if isinstance(cause, (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
-            return "broke off in the middle"
-    for cause in waited:
-        if isinstance(cause, OSError) and cause.strerror and cause.errno:
-            return f"{unreached}: {cause.strerror}"
-    return "closed the connection without an answer"

@@ -90,6 +90,7 @@ def _module(name: str) -> str:
 def _finisher(plan: Plan) -> list[str]:
     """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
     names = ["finish.py"] if plan.installs or plan.confirmations else []
+    names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{_module(name)}END OF {name}" for name in names]
 

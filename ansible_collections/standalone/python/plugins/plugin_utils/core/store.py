@@ -112,7 +112,7 @@ class Store:
             return source.checksum or self._beside(source)
         if build.sha256:
             return build.sha256
-        from .fetch import NotThereError
+        from .failure import NotThereError
 
         where = without_credentials(sums_urls(source, build.release)[-1])
         try:
@@ -230,7 +230,7 @@ class Store:
         """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
         although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
         fleet's workers don't all ask."""
-        from .fetch import DeniedError, NotThereError
+        from .failure import DeniedError, NotThereError
 
         folder = self.root / "texts"
         key = hashlib.sha256(f"{'optional ' * optional}{bare(addresses[0])}".encode()).hexdigest()[:24]

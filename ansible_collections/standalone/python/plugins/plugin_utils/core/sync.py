@@ -22,7 +22,8 @@ from .attestation import ENDING
 from .cache import TEMPORARY, clear, what_failed
 from .catalogue import Build, is_build
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
-from .fetch import CHUNK, DeniedError, Http, NotThereError
+from .failure import DeniedError, NotThereError
+from .fetch import LARGEST_PIECE, Http
 from .mirror import JOBS, Plan, Records, lists, look, once, path_of, plan, record, recorded
 from .place import Folder, Place
 from .source import SUMS, Source, urls
@@ -167,7 +168,7 @@ class _Download:
         if offset != self.done:
             self.digest, self.done = hashlib.sha256(), 0
             with self._part.open("rb") as file:
-                while self.done < offset and (chunk := file.read(min(CHUNK, offset - self.done))):
+                while self.done < offset and (chunk := file.read(min(LARGEST_PIECE, offset - self.done))):
                     self.digest.update(chunk)
                     self.done += len(chunk)
         self._size = size
@@ -262,7 +263,7 @@ class _Receiver:
             raise ContentError(f"the source is the archive {origin.name}, and {build.filename} was asked for: name it")
         with file, part.open("wb") as out:
             came.begins(0, os.fstat(file.fileno()).st_size)
-            while chunk := file.read(CHUNK):
+            while chunk := file.read(LARGEST_PIECE):
                 out.write(chunk)
                 came.wrote(chunk)
 

@@ -1,0 +1,241 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paths of the machine that built an interpreter, made true for where it lies: texts in, texts out.
+
+Upstream builds with clang and --prefix=/install, in /build, with compilers and static libraries in /tools
+(on macOS in a temporary folder that holds the two), and records all of it in sysconfig's data, Makefile and pkg-config
+files. Source: its page on quirks, and reports to it and to the two projects that patch it after unpacking, uv and
+sysconfigpatcher.
+
+Sent beside finish.py; standard library only, Python 3.8 and later. All this goes by words and not by patterns: to import
+``re`` costs a third of what the whole finisher does.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby, zip_longest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+BUILT_FOR, BUILT_IN = "/install", ("/build", "/tools")
+QUOTES = "'\",:"
+FOLDER_FLAGS = ("-I", "-L", "-F", "-isystem", "-iquote", "-idirafter")
+COMPILER_NAMES = ("clang", "gcc", "g", "c", "cc")
+CC, CXX = "cc", "c++"
+COMPILERS = {
+    "CC": CC,
+    "MAINCC": CC,
+    "LINKCC": CC,
+    "LDSHARED": CC,
+    "BLDSHARED": CC,
+    "CXX": CXX,
+    "LDCXXSHARED": CXX,
+}
+TOOLS = {
+    "AR": "ar",
+    "RANLIB": "ranlib",
+    "NM": "nm",
+    "STRIP": "strip",
+    "READELF": "readelf",
+    "OBJCOPY": "objcopy",
+}
+NAMED = (*COMPILERS, *TOOLS)
+# The record of how it was configured is history: only the prefix is made true in it.
+RECORDS = frozenset(["CONFIG_ARGS"])
+# By this uv, which sets it too, knows a build that may be reached by links from elsewhere: it then makes environments
+# of the build's own folder, and without it of the folder of a link such as /usr/local/bin, where they don't start.
+MARK = {"PYTHON_BUILD_STANDALONE": 1}
+
+
+class Unreadable(Exception):
+    """Data that isn't as CPython writes it: one sentence that says where."""
+
+
+def patch_prefix(text: str, prefix: str) -> str:
+    """`prefix` for every ``/install`` with which a path begins, also one behind ``-L``, ``-I`` or ``-F``."""
+    parts = []
+    done, at = 0, text.find(BUILT_FOR)
+    while at >= 0:
+        end = at + len(BUILT_FOR)
+        before, after = text[:at][-1:], text[end : end + 1]
+        begins = not before.strip() or before in QUOTES + "=;(!" or text[:at][-2:] in FOLDER_FLAGS
+        if begins and (not after.strip() or after in QUOTES + "/;)"):
+            parts += [text[done:at], prefix]
+            done = end
+        at = text.find(BUILT_FOR, end)
+    return "".join(parts) + text[done:]
+
+
+def is_foreign(path: str) -> bool:
+    """Whether it is in a folder of the build machine; on macOS these two are in a temporary one."""
+    parts = (path[len("/private") :] if path.startswith("/private/") else path).split("/", 7)
+    if parts[:3] == ["", "var", "folders"] and parts[5:6] == ["T"] and len(parts) == 8:
+        path = "/" + parts[7]
+    return any(path.startswith(top) and path[len(top) :][:1] in ("", "/", *QUOTES) for top in BUILT_IN)
+
+
+def is_foreign_flag(word: str) -> bool:
+    """Whether only the build machine or its compiler could make use of it."""
+    name, _equals, value = word.partition("=")
+    if name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
+        return is_foreign(value)
+    if name in ("-isysroot", "-fdebug-default-version"):
+        return bool(value)  # the SDK, where the host's compiler has its own; and what only clang 9 and later knows
+    return word.startswith("-") and is_foreign(word[word.find("/") :])
+
+
+def without_foreign_flags(text: str) -> str:
+    """The flags, some of which are two words, go with the white space behind them."""
+    runs = ["".join(run) for _space, run in groupby(text, str.isspace)]
+    if text[:1].isspace():
+        runs.insert(0, "")
+    words, kept = list(zip_longest(runs[::2], runs[1::2], fillvalue="")), []
+    while words:
+        word, space = words.pop(0)
+        if words and (word == "-isysroot" or (word in FOLDER_FLAGS and is_foreign(words[0][0]))):
+            words.pop(0)
+        elif not is_foreign_flag(word):
+            kept.append(word + space)
+    return "".join(kept)
+
+
+def is_plain(name: str) -> bool:
+    return name[:1] != "-" and all(char.isalnum() or char in "_.+-" for char in name)
+
+
+def program(word: str) -> str:
+    """What a program is, whatever folder, target and version are in its name: the gcc of ``bin/x86_64-linux-gnu-gcc-12``."""
+    name = word.rpartition("/")[2]
+    stem, dash, version = name.rpartition("-")
+    if dash and not version.strip("0123456789."):
+        name = stem
+    return (name[:-2] if name.endswith("++") else name).rpartition("-")[2] if is_plain(name) else ""
+
+
+def program_here(variable: str, word: str) -> str:
+    """The host's own program for the one that the build machine had for a variable; '' where it had none."""
+    if variable in COMPILERS:
+        return COMPILERS[variable] if program(word) in COMPILER_NAMES else ""
+    if variable in TOOLS:
+        return TOOLS[variable] if program(word) == TOOLS[variable] else ""
+    name = word.rpartition("/bin/")[2] if is_foreign(word) else ""
+    return name if is_plain(name) else ""
+
+
+def patch_value(name: str, value: str, prefix: str) -> str:
+    """A variable of the build as it must be on a host where the build lies in `prefix`."""
+    if "/" not in value and "-fdebug" not in value and name not in COMPILERS:
+        return value  # most of them
+    if name in RECORDS:
+        return patch_prefix(value, prefix)
+    first = (value.split(None, 1) or [""])[0]
+    here = program_here(name, first) if value.startswith(first) else ""
+    if here:
+        value = here + value[len(first) :]
+    if value.split() == [value] and is_foreign(value):
+        return ""
+    kept = without_foreign_flags(value)
+    return patch_prefix(kept if kept == value else kept.rstrip(), prefix)
+
+
+def literal(node: Any) -> object:
+    """The value of a literal's syntax tree, as far as sysconfig data has any: texts and numbers."""
+    kind = type(node).__name__
+    if kind == "Constant":
+        return node.value
+    if kind == "UnaryOp" and type(node.op).__name__ == "USub":
+        number = literal(node.operand)
+        if isinstance(number, (int, float)):
+            return -number
+    raise Unreadable("sysconfig data has a %s in line %s" % (kind, getattr(node, "lineno", "?")))
+
+
+def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
+    """Of a ``_sysconfigdata_*.py``, the text before ``build_time_vars`` and that dict; nothing is run."""
+    import _ast  # ast itself compiles for longer than all of this takes
+
+    try:
+        module: Any = compile(text, "_sysconfigdata.py", "exec", _ast.PyCF_ONLY_AST)
+    except (SyntaxError, ValueError) as error:
+        raise Unreadable("sysconfig data can't be parsed: %s" % error) from error
+    for statement in module.body:
+        if (
+            type(statement).__name__ == "Assign"
+            and getattr(statement.targets[0], "id", "") == "build_time_vars"
+            and type(statement.value).__name__ == "Dict"
+        ):
+            values = statement.value.values
+            found = {str(literal(key)): literal(values[at]) for at, key in enumerate(statement.value.keys)}
+            head = "".join(line + "\n" for line in text.splitlines()[: statement.lineno - 1])
+            return head, found
+    raise Unreadable("sysconfig data has no dict build_time_vars")
+
+
+def patched(variables: Mapping[str, object], prefix: str) -> dict[str, object]:
+    return {
+        name: patch_value(name, value, prefix) if isinstance(value, str) else value
+        for name, value in variables.items()
+    }
+
+
+def patch_sysconfig_text(text: str, prefix: str) -> str:
+    """``_sysconfigdata_*.py`` with true values, one a line, sorted; patching it again changes nothing."""
+    head, variables = parse_sysconfig(text)
+    lines = ["    %r: %r,\n" % item for item in sorted({**patched(variables, prefix), **MARK}.items())]
+    return head + "build_time_vars = {\n" + "".join(lines) + "}\n"
+
+
+def patch_json_text(text: str, prefix: str) -> str:
+    """``_sysconfig_vars_*.json`` or ``build-details.json`` (Python 3.14 and later) with true values."""
+    import json
+
+    def walk(name: str, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: walk(key, inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(name, inner) for inner in value]
+        return patch_value(name, value, prefix) if isinstance(value, str) else value
+
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise Unreadable("sysconfig data can't be parsed: %s" % error) from error
+    return json.dumps(walk("", content), indent=2, sort_keys=True) + "\n"
+
+
+def patch_lines_text(text: str, prefix: str) -> str:
+    """A Makefile or a pkg-config file with true values in its assignments, and the prefix true everywhere."""
+
+    def line_of(line: str) -> str:
+        if "/" not in line and not line.startswith(NAMED):
+            return line
+        before = line.replace(":", "=").partition("=")[0]
+        name, value = before.rstrip(" \t"), line[len(before) + 1 :].lstrip(" \t")
+        if not name.replace(".", "_").isidentifier() or not value.strip() or value.startswith("="):
+            return patch_prefix(line, prefix)
+        return line[: len(line) - len(value)] + patch_value(name, value, prefix)
+
+    return "\n".join(map(line_of, text.split("\n")))
+
+
+def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
+    """The files that hold paths of the build machine, each with the function that makes it true."""
+    for name in sorted(os.listdir(library)):
+        path = library + "/" + name
+        if name.startswith("_sysconfigdata_") and name.endswith(".py"):
+            yield path, patch_sysconfig_text
+        elif name == "build-details.json" or (name.startswith("_sysconfig_vars_") and name.endswith(".json")):
+            yield path, patch_json_text
+        elif name.startswith("config-"):
+            for file, patch in (("Makefile", patch_lines_text), ("python-config.py", patch_prefix)):
+                if os.path.isfile(path + "/" + file):
+                    yield path + "/" + file, patch
+    folder = os.path.dirname(library) + "/pkgconfig"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if name.endswith(".pc"):
+            yield folder + "/" + name, patch_lines_text
