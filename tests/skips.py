@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -35,9 +36,11 @@ def _no_namespaces() -> bool:
 
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
-    "needs Windows:": windows.lacking,
+    "needs Windows:": lambda: windows.WINE or windows.lacking(),
     "needs Wine:": lambda: windows.maker() is None,
-    "needs junctions:": lambda: not windows.HERE and windows.inventory() is None,
+    "needs PowerShell 7:": lambda: not windows.HERE or shutil.which("pwsh") is None,
+    "needs junctions:": lambda: (windows.WINE or not windows.HERE) and windows.inventory() is None,
+    "needs POSIX:": lambda: os.name != "posix",
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
     "needs the internet:": lambda: True,

@@ -4,7 +4,8 @@
 """Fake builds: a few small files, whose interpreter is a shell script that plays one.
 
 It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
-With ``windows`` they lie as Windows has them; the interpreter is still a shell script, for PowerShell on this machine.
+With ``windows`` they lie as Windows has them; the interpreter is still a shell script, for PowerShell on this machine, unless this
+is Windows.
 FAKE_TRIAL is the exit code of what ``-c`` gives it: the first start of a build that was installed from outside.
 """
 
@@ -14,6 +15,7 @@ import gzip
 import hashlib
 import io
 import json
+import shlex
 import subprocess
 import tarfile
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename, parse_name
+from tests.agents import on_windows
+from tests.tools.windows import HERE
 
 RELEASE = "20250115"
 TRIPLE = "x86_64-unknown-linux-gnu"
@@ -97,10 +101,11 @@ def executable_of(build: Build, windows: bool = False) -> str:
 def files_of(build: Build, padding: int = 0, windows: bool = False) -> dict[str, bytes | str]:
     """Path in the build -> content, or of a link where it leads; with about ``padding`` bytes that no packer makes smaller."""
     minor = build.version.minor_line
-    script = INTERPRETER.replace("@VERSION@", str(build.version)).replace("@EXECUTABLE@", executable_of(build, windows))
+    script = on_windows.INTERPRETER if HERE else INTERPRETER
+    script = script.replace("@VERSION@", str(build.version)).replace("@EXECUTABLE@", executable_of(build, windows))
     script = script.replace("@IN@", "/*" if windows else "/bin/*").replace("@INSTALLED_AT@", INSTALLED_AT)
     files: dict[str, bytes | str] = {
-        "python.exe": script.encode(),
+        "python.exe": on_windows.program(script) if HERE else script.encode(),
         "Lib/os.py": f"# of {build.name}\n".encode(),
         "Lib/json/__init__.py": b"",
         "Lib/encodings/__init__.py": b"",
@@ -164,7 +169,7 @@ def write(build: Build, folder: Path, receipt: str | None = "", padding: int = 0
             place.write_bytes(content)
             place.chmod(0o755 if path.startswith("bin/") or path == "python.exe" else 0o644)
     if receipt is not None:
-        (folder / RECEIPT).write_text(receipt or json.dumps(receipt_of(build, windows=windows), indent=1) + "\n")
+        (folder / RECEIPT).write_text(receipt or json.dumps(receipt_of(build, windows=windows), indent=1) + "\n", newline="\n")
 
 
 def archive(
@@ -211,6 +216,16 @@ def archive(
     return packed_path
 
 
+def write_program(path: Path, out: str = "", errors: str = "", code: int = 0) -> None:
+    """One that only prints that and ends."""
+    if HERE:
+        script = f"import sys\nsys.stdout.write({out!r})\nsys.stderr.write({errors!r})\nsys.exit({code})\n"
+        path.write_bytes(on_windows.program(script))
+    else:
+        path.write_text(f"#!/bin/sh\nprintf %s {shlex.quote(out)}\nprintf %s {shlex.quote(errors)} >&2\nexit {code}\n")
+        path.chmod(0o755)
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -242,7 +257,7 @@ def state_of(folder: Path, padding: int = 0, windows: bool = False) -> str:
 def read(folder: Path) -> Mapping[str, bytes | str]:
     found: dict[str, bytes | str] = {}
     for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
+        name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             found[name] = str(path.readlink())
         elif path.is_file():

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +18,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
-from tests.agents import fakes
+from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import packed
+from tests.agents import fakes, on_windows
+from tests.tools.windows import HERE
 
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX: shells")
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
     *("awk", "cat", "chmod", "chown", "date", "df", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink"),
@@ -32,6 +37,7 @@ class Shell:
     :ivar tools: the program whose applets are the tools, where they belong to the shell
     :ivar without: tools that are not there
     :ivar replaced: tools that are other ones than the machine's own
+    :ivar packed: it takes scripts as PowerShell does on hosts
     """
 
     name: str
@@ -39,6 +45,7 @@ class Shell:
     tools: str = ""
     without: tuple[str, ...] = ()
     replaced: tuple[tuple[str, str], ...] = ()
+    packed: bool = False
 
     def path(self, folder: Path) -> str:
         """The PATH in this shell; empty for the machine's own."""
@@ -64,10 +71,23 @@ SHELLS = (
 
 
 def needed(*programs: str) -> None:
-    """Skips the test where a program is missing."""
+    """Skips the test where a program is missing; only on Linux does an installation bring all of them."""
     for program in programs:
         if shutil.which(program) is None:
-            pytest.skip(f"needs {program}: it is not installed (tests/packages.txt names the package)")
+            missing = "it is not installed (tests/packages.txt names the package)"
+            pytest.skip(f"needs {program}: {missing}" if sys.platform == "linux" else f"needs Linux: {program} is not on this machine")
+
+
+def boot() -> str:
+    """What Linux calls the time since it was started. Without that, and /proc, a lock says less."""
+    if sys.platform != "linux":
+        pytest.skip("needs Linux: its /proc tells processes that had the same number apart")
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def started(pid: int) -> str:
+    """When a process was, in the words of /proc."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
 
 
 def link_tools(folder: Path, names: Iterable[str], replaced: Mapping[str, str] = {}, applets: str = "") -> Path:
@@ -97,11 +117,14 @@ class Place:
 
     def text(self, template: str) -> str:
         """Paths in texts of a case: {root}, {bin}, {disk}."""
-        template = on_windows(template) if self.windows else template
+        template = as_windows_has(template) if self.windows else template
+        if HERE and template.startswith("/"):
+            template = self.disk.drive + template
+        disk = self.disk.as_posix()
         at = {"{root}": self.root, "{bin}": self.bin_dir}
         for name, path in at.items():
-            template = template.replace(name, str(self.disk) + path[1:] if path.startswith("~") else path)
-        return template.replace("{disk}", str(self.disk))
+            template = template.replace(name, disk + path[1:] if path.startswith("~") else path)
+        return template.replace("{disk}", disk)
 
     def path(self, template: str) -> Path:
         return Path(self.text(template))
@@ -115,6 +138,9 @@ class Place:
         """A shell in a process group of its own, which has been given the script."""
         environment = {"HOME": str(self.disk), "LC_ALL": "C.UTF-8", **self.environment}
         environment.setdefault("PATH", os.environ["PATH"])
+        if HERE:
+            # No program starts there without what the system says. Modules are one PowerShell's own, and not for its other versions.
+            environment = {name: value for name, value in os.environ.items() if name != "PSMODULEPATH"} | environment
         command: Sequence[str] = [shutil.which(shell.command[0]) or shell.command[0], *shell.command[1:]]
         if as_user is not None:
             command = ["setpriv", f"--reuid={as_user}", f"--regid={as_user}", "--clear-groups", *command]
@@ -131,7 +157,7 @@ class Place:
         )
         assert process.stdin
         try:
-            process.stdin.write(os.fsencode(script))
+            process.stdin.write(packed(script) if shell.packed else os.fsencode(script))
             process.stdin.close()
         except BrokenPipeError:
             pass
@@ -154,7 +180,7 @@ _WINDOWS = (
 )
 
 
-def on_windows(text: str) -> str:
+def as_windows_has(text: str) -> str:
     for pattern, replacement in _WINDOWS:
         text = re.sub(pattern, replacement, text)
     return text
@@ -170,7 +196,7 @@ def launched(path: Path, home: Path) -> str:
         return ""
     to = found[1].replace("%~dp0", f"{path.parent}/").replace("%USERPROFILE%", str(home)).replace("%%", "%")
     to = to.replace("\\", "/")
-    return os.path.normpath(to)
+    return posixpath.normpath(to)
 
 
 def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Completed:
@@ -178,20 +204,27 @@ def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Complete
     return Completed(process.returncode, os.fsdecode(out), os.fsdecode(err))
 
 
+def leads_to(path: Path) -> str:
+    """Empty where it is no link."""
+    if path.is_symlink():
+        return str(path.readlink())
+    return on_windows.junction_to(path) if HERE else ""
+
+
 def tree(top: Path, *, padding: int = 0, windows: bool = False) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def visit(folder: Path) -> None:
         for path in sorted(folder.iterdir()):
-            name = str(path.relative_to(top))
-            if path.is_symlink():
-                found[name] = f"-> {path.readlink()}"
+            name = path.relative_to(top).as_posix()
+            if to := leads_to(path):
+                found[name] = f"-> {to}"
             elif path.is_dir():
                 mode = path.stat().st_mode & 0o777
                 if fakes.is_build(path):
                     found[name] = fakes.state_of(path, padding, windows)
                 else:
-                    found[name] = "folder" if mode == 0o755 else f"folder {mode:o}"
+                    found[name] = "folder" if mode == 0o755 or HERE else f"folder {mode:o}"
                     visit(path)
             elif windows and path.is_file() and (to := launched(path, top)):
                 found[name] = f"-> {to}"

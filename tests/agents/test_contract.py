@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,9 +24,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink, Unlink
-from tests.agents import cases, fakes
+from tests.agents import cases, fakes, on_windows
 from tests.agents.cases import Case
-from tests.agents.place import LAUNCHER, Place, Shell, needed, tree
+from tests.agents.place import LAUNCHER, POSIX, Place, Shell, boot, needed, started, tree
+from tests.tools.windows import HERE
+
+pytestmark = POSIX
 
 OTHER = 65534
 
@@ -41,12 +45,12 @@ def place_for(case: Case, shell: Shell, disk: Path, tools: Path) -> Place:
 
 
 def _below(disk: Path, path: str) -> str:
-    return path if path.startswith("~") else f"{disk}/{path}"
+    return path if path.startswith("~") else f"{disk.as_posix()}/{path}"
 
 
 def declared(case: Case, place: Place) -> Desired:
     own = {key: value for key, value in case.settings.items() if key not in ("root", "bin_dir", "HOME")}
-    return declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": 5, **own})
+    return declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": 5, **own}, windows=HERE)
 
 
 def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
@@ -65,8 +69,10 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
         case cases.File(path, text, mode):
             file = place.path(path)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+            file.write_text(text, newline="\n")
             file.chmod(mode)
+        case cases.Program(path, out, errors, code):
+            fakes.write_program(place.path(path), out, errors, code)
         case cases.Folder(path, mode):
             place.path(path).mkdir(parents=True)
             place.path(path).chmod(mode)
@@ -75,28 +81,29 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             if place.windows and path.startswith("{bin}/python"):
-                link.write_text(LAUNCHER.format(place.text(to).replace("/", "\\")), newline="")
+                link.write_text(LAUNCHER.format(place.text(to).replace("/", "\\")), "utf-8", newline="")
+            elif HERE:
+                on_windows.make_junction(link, link.parent / place.text(to))
             else:
                 link.symlink_to(place.text(to))
 
 
 def lock_text(kind: str, stack: ExitStack) -> str:
     """The text of a lock as observe.sh reads it: pid:started:boot:host."""
+    since, host = boot(), os.uname().nodename
     process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
     stack.callback(process.kill)
-    started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()[19]
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    host = os.uname().nodename
+    begun = started(process.pid)
     if kind == "dead":
         process.kill()
         process.wait()
     if kind == "reused":
-        started = str(int(started) - 100)
+        begun = str(int(begun) - 100)
     if kind == "before":
-        boot = "00000000-0000-4000-8000-000000000000"
+        since = "00000000-0000-4000-8000-000000000000"
     if kind == "elsewhere":
         host = "another." + host
-    return f"{process.pid}:{started}:{boot}:{host}"
+    return f"{process.pid}:{begun}:{since}:{host}"
 
 
 def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> render.Pushed:
@@ -115,9 +122,9 @@ def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> rend
     return render.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64)
 
 
-SPOILED: Mapping[str, str] = {
-    "start": 'echo "/lib/libc.so.6: version \\`GLIBC_2.99\' not found" >&2\nexit 127\n',
-    "reports": "echo 'failure=module'\necho 'detail=import ssl: no'\nexit 3\n",
+SPOILED: Mapping[str, tuple[str, str, int]] = {
+    "start": ("", "/lib/libc.so.6: version `GLIBC_2.99' not found\n", 127),
+    "reports": ("failure=module\ndetail=import ssl: no\n", "", 3),
 }
 
 
@@ -126,10 +133,10 @@ def spoiled_archive(how: str, folder: Path, executable: str) -> Path:
     python = folder / how / "python" / executable
     python.parent.mkdir(parents=True)
     if how in SPOILED:
-        python.write_text(f"#!/bin/sh\n{SPOILED[how]}")
-        python.chmod(0o755)
+        fakes.write_program(python, *SPOILED[how])
     path = folder / f"{how}.tar.gz"
-    subprocess.run(["tar", "-czf", path, "-C", folder / how, "python"], check=True)
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder / how / "python", "python")
     return path
 
 
@@ -175,7 +182,7 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
 
 
 def below(disk: Path, path: Path) -> str:
-    return str(path.relative_to(disk))
+    return path.relative_to(disk).as_posix()
 
 
 def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[str, str]:
@@ -186,7 +193,7 @@ def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[s
         if path == "(parents)":
             for parent in place.path("{root}").relative_to(place.disk).parents:
                 if str(parent) != ".":
-                    expected[str(parent)] = "folder"
+                    expected[parent.as_posix()] = "folder"
         elif path == "(leftovers)":
             ours = (".staging", ".lock-broken", ".standalone-python-link")
             expected = {name: is_ for name, is_ in expected.items() if not any(part in name for part in ours)}

@@ -19,7 +19,9 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core import render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import parse
-from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, Shell, link_tools, needed
+from tests.agents.place import POSIX, SHELLS, TOOLS, UNPACKING, Place, Shell, link_tools, needed
+
+pytestmark = POSIX
 
 GLIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 X86_64, I386 = "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2"

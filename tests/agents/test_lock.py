@@ -19,7 +19,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE, OTHER
-from tests.agents.place import SHELLS, Place, Shell, finished, needed
+from tests.agents.place import POSIX, SHELLS, Place, Shell, boot, finished, needed, started
+
+pytestmark = POSIX
 
 # The finisher takes a moment and says when; two runs at once would show as two beginnings without an end between them.
 HOOK = """
@@ -65,8 +67,7 @@ def all_end_well(place: Place, shells: Sequence[Shell], tmp_path: Path) -> None:
 def dead_lock(place: Place) -> str:
     process = subprocess.Popen(["true"])
     process.wait()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{process.pid}:1:{boot}:{os.uname().nodename}"
+    return f"{process.pid}:1:{boot()}:{os.uname().nodename}"
 
 
 def test_two_at_once(shell: Shell, tmp_path: Path) -> None:
@@ -117,10 +118,9 @@ def test_the_other_run_makes_the_root_and_fails(shell: Shell, tmp_path: Path) ->
 def test_waits_and_names_who_holds_it(shell: Shell, tmp_path: Path) -> None:
     place = place_in(tmp_path)
     Path(place.root).mkdir()
+    since = boot()
     with subprocess.Popen(["sleep", "60"]) as holder:
-        started = Path(f"/proc/{holder.pid}/stat").read_text().rpartition(") ")[2].split()[19]
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        text = f"{holder.pid}:{started}:{boot}:{os.uname().nodename}"
+        text = f"{holder.pid}:{started(holder.pid)}:{since}:{os.uname().nodename}"
         (Path(place.root) / ".lock").symlink_to(text)
         began = time.monotonic()
         done = place.run(shell, script_for(place, tmp_path / "run", timeout=1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import Place, Shell
+from tests.agents.place import POSIX, Place, Shell
+
+pytestmark = POSIX
 
 BUILD = fakes.fake("3.13.1")
 MOMENT = 1736899200
@@ -91,7 +94,7 @@ def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, t
 @pytest.mark.parametrize("without", [(), ("touch",)], ids=["touch", "python"])
 def test_one_time_for_all_that_was_changed(without: tuple[str, ...], shell: Shell, disk: Path, tmp_path: Path) -> None:
     tools = Shell(shell.name, shell.command, shell.tools, (*shell.without, *without), shell.replaced)
-    on = host(tools, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON=os.path.realpath("/proc/self/exe"))
+    on = host(tools, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON=os.path.realpath(sys.executable))
     (disk / "bin").mkdir()
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     make(on, archives, {"builds": ["3.13"]})

@@ -24,7 +24,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
 from tests.agents import fakes
-from tests.agents.place import SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
+from tests.agents.place import POSIX, SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
+
+pytestmark = POSIX
 
 Form = Literal["gz", "zst"]
 Send = Callable[[Path, Form], render.Pushed]

@@ -51,7 +51,7 @@ SHELLS = {
 shell = pytest.mark.parametrize("command", SHELLS.values(), ids=SHELLS.keys())
 BUILD = build_of("3.13.1+20250115")
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs Linux: POSIX shells")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX: shells")
 
 # Whatever a user can write: everything but what no shell's text can hold.
 anything = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | st.sampled_from(

@@ -24,7 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE
 from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, needed, tree
+from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, boot, needed, tree
 
 FINISHED = {"cpython-3.13": ONE, "../bin/python3.13": "{root}/cpython-3.13/bin/python3.13"}
 FOREIGN: Mapping[str, str] = {
@@ -67,8 +67,8 @@ def spoil(root: Path) -> None:
 def killed_before(root: Path) -> None:
     """A run was killed while it made something and held the lock."""
     (root / ".staging" / NEWER / "python" / "lib").mkdir(parents=True)
-    host, boot = os.uname().nodename, Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    (root / ".lock").symlink_to(f"4194305:1:{boot}:{host}")
+    host = os.uname().nodename
+    (root / ".lock").symlink_to(f"4194305:1:{boot()}:{host}")
 
 
 @dataclass(frozen=True, slots=True)

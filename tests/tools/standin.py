@@ -14,12 +14,19 @@ STAND_IN = Path(__file__).with_name("junction.ps1")
 _FUNCTION = re.compile(r"^function Use-Junction\(.*?^}\n", re.MULTILINE | re.DOTALL)
 
 
+def junctions() -> str:
+    """The function that stands for the agents' own."""
+    found = _FUNCTION.search(STAND_IN.read_text())
+    assert found
+    return found[0]
+
+
 def collection_without_junctions(to: Path) -> Path:
     """A folder for ANSIBLE_COLLECTIONS_PATH."""
     name = "ansible_collections/standalone/python"
     shutil.copytree(REPOSITORY / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     observe = to / name / "plugins/plugin_utils/core/agents/observe.ps1"
-    text, replaced = _FUNCTION.subn(lambda _unused: _FUNCTION.search(STAND_IN.read_text())[0], observe.read_text())  # type: ignore[index]
+    text, replaced = _FUNCTION.subn(lambda _unused: junctions(), observe.read_text())
     assert replaced == 1
     observe.write_text(text)
     return to

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,18 @@ from filelock import FileLock
 
 VARIABLE = "STANDALONE_PYTHON_WINDOWS"
 HERE = os.name == "nt"
+
+
+def _is_wine() -> bool:
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.windll.ntdll, "wine_get_version")
+
+
+# A Windows without junctions and without tar.exe.
+WINE = _is_wine()
 _WINE = os.pathsep.join(("/usr/lib/wine", os.environ.get("PATH", "")))
 
 
@@ -76,20 +89,19 @@ class Windows:
         self, program: Path, *words: str, env: Mapping[str, str] | None = None, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """What a program says. Under Wine with pipes, as Windows' Python wants no file as its output."""
-        if not self.wine:
-            return subprocess.run(
-                [program, *words], capture_output=True, text=True, input=stdin, env=dict(os.environ, **env or {}), check=False
-            )
-        wine, prefix = self.wine
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        environment |= {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8", **(env or {})}
+        command, environment = [str(program), *words], dict(os.environ)
+        if self.wine:
+            wine, prefix = self.wine
+            command.insert(0, wine)
+            environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+            environment |= {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LANG": "C.UTF-8"}
         return subprocess.run(
-            [wine, str(program), *words],
+            command,
             capture_output=True,
             encoding="utf-8",
             errors="backslashreplace",
             input=stdin or "",
-            env=environment,
+            env=environment | dict(env or {}),
             cwd=self.drive,
             check=False,
         )
@@ -98,7 +110,8 @@ class Windows:
 def make(folder: Path) -> Windows:
     """The Windows of this machine: itself, or one under Wine, which is made in ``folder`` once and kept there."""
     if HERE:
-        return Windows(Path(tempfile.gettempdir()))
+        # By its whole name, which programs say.
+        return Windows(Path(tempfile.gettempdir()).resolve())
     script = maker()
     if script is None:
         pytest.skip(f"needs Windows: {VARIABLE} names hosts elsewhere, and this test needs one on this machine")

@@ -194,7 +194,9 @@ def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Bui
 
 def add_command(lock: Lock, name: str, triple: str = "") -> str:
     """The command that brings a lock file up to its declaration, and to one more target."""
-    declaration = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration)) if lock.declaration else "FILE"
+    there = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration))
+    # Windows takes slashes too, and they need no quotes.
+    declaration = there.replace(os.sep, "/") if lock.declaration else "FILE"
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
     key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]

@@ -115,7 +115,7 @@ def install_name(data: bytes, found: Slice) -> str:
             if not 24 <= offset <= command.size:
                 raise Unchanged("its load commands can't be read")
             name = bytes(data[command.start + offset : command.start + command.size])
-            return os.fsdecode(name.split(b"\0", 1)[0])
+            return name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
     return ""
 
 
