@@ -6,7 +6,7 @@
 It never judges a checksum (the store does), and never lets a secret out: a token and a password go, as a
 header, to the one host they are meant for, and into no message, no exception and no file.
 
-Addresses are tried in turn. One that answers "not now" (``RETRIED``) or breaks off is tried again after a
+Addresses are tried in turn. One that answers "not now" (``failure.RETRIED``) or breaks off is tried again after a
 pause, the others are not; a download that broke off goes on where it stopped if the server can say that the
 file is still the same one.
 """
