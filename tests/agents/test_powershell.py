@@ -36,8 +36,8 @@ from tests.agents.cases import Case
 from tests.agents.engines import run
 from tests.agents.place import Place, Shell, needed, tree
 from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
-from tests.tools.ansible_becoming.becoming import module_script
 from tests.tools.windows import HERE, WINE
+from tests.tools.wrapped import module_script
 
 AGENTS = Path(str(render_powershell.__file__)).with_name("agents")
 MODULE = AGENTS.parents[2] / "modules/windows_agent.ps1"
@@ -305,7 +305,7 @@ def test_as_another_user(powershell: Shell, tmp_path: Path) -> None:
 
 
 def test_an_agent_as_another_user(powershell: Shell, disk: Path, tmp_path: Path) -> None:
-    desired = declare({"builds": [], "root": f"{disk}/opt", "bin_dir": f"{disk}/bin"})
+    desired = declare({"builds": [], "root": f"{disk.as_posix()}/opt", "bin_dir": f"{disk.as_posix()}/bin"}, windows=HERE)
     fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
     body, call = render_powershell.observation(desired, facts="no").rstrip("\n").rsplit("\n", 1)
     code, output, errors = as_another_user(powershell, f"{body}\n{engines.STAND_INS}{call}\n", tmp_path)

@@ -18,6 +18,7 @@ def standing_in(record: Path, **says: str) -> dict[str, str]:
     """The environment of ansible-playbook in which the stand-in runs modules, or answers the tasks with these names."""
     plugins = [REPOSITORY / "tests/tools" / name for name in ("ansible_results", "ansible_becoming")]
     return {
+        "PYTHONPATH": str(REPOSITORY),
         "ANSIBLE_CALLBACK_PLUGINS": ":".join(map(str, plugins)),
         "ANSIBLE_CALLBACKS_ENABLED": "results,becoming",
         "BECOMING": str(record),

@@ -13,13 +13,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import RUN, packed
+from tests.tools.wrapped import module_script
 
 DOCUMENTATION = """
 name: becoming
@@ -54,19 +54,6 @@ def _payload(data: bytes) -> dict[str, Any]:
         "utilities": {name: whole["scripts"][name]["script"] for name in module["params"]["PowerShellModules"]},
         "arguments": variable["Value"],
     }
-
-
-def module_script(module: bytes, utilities: Iterable[bytes], arguments: Mapping[str, Any]) -> str:
-    """The script that does what Ansible's does with a module: its utilities as PowerShell's modules, and then itself."""
-    text = "[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{}'))"
-    loaded = [f"New-Module -ScriptBlock ([ScriptBlock]::Create({text.format(base64.b64encode(one).decode())})) | Import-Module" for one in utilities]
-    pairs = "; ".join(f"'{name}' = {_literal(value)}" for name, value in arguments.items())
-    first = ["$ErrorActionPreference = 'Stop'", f"$complex_args = @{{ {pairs} }}", *loaded]
-    return "\n".join([*first, module.decode()])
-
-
-def _literal(value: Any) -> str:
-    return f"${value}".lower() if isinstance(value, bool) else "'" + str(value).replace("'", "''") + "'"
 
 
 def stand_in(action: Any, cmd: str, in_data: bytes | None = None, **options: Any) -> Any:

@@ -1,0 +1,40 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the workflow's Windows job runs can be run there: neither Ansible nor pyinfra has a controller on Windows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+WITHOUT = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("ansible", "pyinfra"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without())
+"""
+
+
+def test_the_tests_of_the_windows_job_need_no_ansible(tmp_path: Path) -> None:
+    (tmp_path / "without.py").write_text(WITHOUT)
+    text = (REPOSITORY / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    [folders] = re.findall(r"python -m pytest -n 3 --dist loadfile (tests/\S+(?: tests/\S+)*)", text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "without", "--collect-only", "-q", *folders.split()],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "tests/agents/test_powershell.py::" in done.stdout
