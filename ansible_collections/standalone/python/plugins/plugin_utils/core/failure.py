@@ -117,6 +117,7 @@ def _retry_after(text: str) -> float:
 
 def failed(name: str, failures: Mapping[str, Failure], rounds: int) -> StandalonePythonError:
     """The error for a file that no address gave, from URL -> why, after some rounds of attempts."""
+
     def sentence(url: str, failure: Failure) -> str:
         asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
         tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""

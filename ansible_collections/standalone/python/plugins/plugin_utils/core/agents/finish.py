@@ -214,7 +214,7 @@ def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
     return here or any("lib-dynload/%s." % extension in path or "DLLs/%s." % extension in path for path in listed)
 
 
-# Paths of the build machine
+# Paths and files
 
 
 def at(folder: str, relative: str) -> str:
@@ -248,6 +248,9 @@ def patiently(work: Callable[[], object]) -> None:
         except PermissionError:
             time.sleep(0.1)
     work()
+
+
+# Paths of the build machine
 
 
 def patch_tree(library: str, prefix: str) -> list[str]:
