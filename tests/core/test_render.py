@@ -242,19 +242,21 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
 
 @shell
 @pytest.mark.parametrize(
-    ("triple", "release", "files"),
+    ("triple", "release", "bytecode", "files"),
     [
-        ("x86_64-unknown-linux-gnu", "20250115", ["finish.py", "paths.py"]),
-        ("aarch64-apple-darwin", "20251209", ["finish.py", "paths.py"]),
-        ("x86_64-apple-darwin", "20251202", ["finish.py", "paths.py", "macho.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", False, ["finish.py", "paths.py"]),
+        ("aarch64-apple-darwin", "20251209", False, ["finish.py", "paths.py"]),
+        ("x86_64-apple-darwin", "20251202", False, ["finish.py", "paths.py", "macho.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", True, ["finish.py", "paths.py", "bytecode.py"]),
     ],
 )
 def test_the_finisher_arrives_whole(
-    command: Sequence[str], triple: str, release: str, files: list[str], tmp_path: Path
+    command: Sequence[str], triple: str, release: str, bytecode: bool, files: list[str], tmp_path: Path
 ) -> None:
     """Install names of libraries are of no concern elsewhere than on macOS, nor there in later builds."""
     build = replace(BUILD, triple=triple, release=release)
-    script = render.application(Desired(builds=()), Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
+    desired = Desired(builds=(), finish=Finish(compile_bytecode=bytecode))
+    script = render.application(desired, Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {

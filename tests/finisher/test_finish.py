@@ -458,17 +458,27 @@ def test_sysconfig_data_that_is_no_literal(newest: Staged) -> None:
     assert "Call" in said["detail"]
 
 
-def test_disk_full(newest: Staged) -> None:
+@pytest.mark.parametrize(
+    ("full", "switch", "words"),
+    [
+        (finish.FOLDER, "externally_managed", ""),
+        (f"lib/python{NEWEST}/json/__pycache__", "compile_bytecode", "bytecode could not be written: "),
+    ],
+    ids=["list", "bytecode"],
+)
+def test_disk_full(newest: Staged, full: str, switch: str, words: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: mounts a small file system")
+    (newest.tree / full).mkdir(exist_ok=True)
     script = 'mount -t tmpfs -o size=4k tmpfs "$1" || exit 99; shift; exec "$@"'
-    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(newest.tree / finish.FOLDER)]
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(newest.tree / full)]
     command += [str(newest.tree / "bin" / "python3"), "-I", "-B", finish.__file__, f"tree={newest.tree}"]
-    command += ["final=/x", "name=x", f"version={newest.version}", *(f"{key}=0" for key in finish.SWITCHES)]
+    command += ["final=/x", "name=x", f"version={newest.version}"]
+    command += [f"{key}={int(key == switch)}" for key in finish.SWITCHES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 3):
         pytest.skip("needs namespaces: mounts a small file system")
-    assert done.stdout.startswith("failure=space\n"), done
+    assert done.stdout.startswith(f"failure=space\ndetail={words}"), done
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ class Staged:
         self.relist()
         self.said: dict[str, str] = {}
         self.finisher = root / ".staging" / "finish.py"
-        shutil.copyfile(finish.__file__, self.finisher)
+        for name in (self.finisher.name, "bytecode.py"):
+            shutil.copyfile(Path(finish.__file__).with_name(name), self.finisher.with_name(name))
 
     def relist(self) -> None:
         (self.tree / finish.FOLDER).mkdir(exist_ok=True)

@@ -87,11 +87,12 @@ def _module(name: str) -> str:
     return (_AGENTS / name).read_text(encoding="utf-8")
 
 
-def _finisher(plan: Plan) -> list[str]:
+def _finisher(desired: Desired, plan: Plan) -> list[str]:
     """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
     names = ["finish.py"] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
+    names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{_module(name)}END OF {name}" for name in names]
 
 
@@ -153,7 +154,7 @@ def application(
         + _OBSERVE
         + _MORE
         + _apply()
-        + _function("finisher", _finisher(plan))
+        + _function("finisher", _finisher(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(desired, plan))
         + "apply </dev/null\n"

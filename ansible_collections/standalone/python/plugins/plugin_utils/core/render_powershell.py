@@ -104,7 +104,7 @@ def application(
         + observe
         + more
         + _agent("apply.ps1")
-        + _function("Get-Finisher", [_quote(_finisher())] if plan.installs else [])
+        + _function("Get-Finisher", _finisher(desired) if plan.installs else [])
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
         + _function("Invoke-Commit", _commit(plan))
         + "Invoke-Application\n"
@@ -124,9 +124,15 @@ def _observe() -> tuple[str, str, str]:
     return observe, more, kind
 
 
+def _finisher(desired: Desired) -> list[str]:
+    """What interpreters run to finish themselves: its files, by their names."""
+    names = ["finish.py", *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
+    return ["@{", *(f"{_quote(name)} = {_quote(_module(name))}" for name in names), "}"]
+
+
 @cache
-def _finisher() -> str:
-    return (_AGENTS / "finish.py").read_text(encoding="utf-8")
+def _module(name: str) -> str:
+    return (_AGENTS / name).read_text(encoding="utf-8")
 
 
 def _quote(text: str) -> str:

@@ -6,7 +6,7 @@
 # still held then stays for the next run, and is named (held=).
 #
 # Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no).
-# The renderer adds the functions Get-Finisher (gives finish.py), Invoke-Prepare and Invoke-Commit (this plan's steps).
+# The renderer adds the functions Get-Finisher (gives finish.py and what it needs, by name), Invoke-Prepare and Invoke-Commit (this plan's steps).
 
 $state.step = $state.code = $state.detail = $state.made = ''
 $state.committing = 'no'
@@ -166,8 +166,9 @@ function Start-Build([string]$name) { # an empty place for a build that is being
     while (Test-There $state.here) { $state.here += '_' }
     New-Folder $state.here
     $state.places[$name] = $state.here
-    $finisher = Join-Name $staging 'finish.py'
-    if (-not [IO.File]::Exists($finisher)) { [IO.File]::WriteAllText($finisher, (Get-Finisher), [Text.UTF8Encoding]::new($false)) }
+    if ([IO.File]::Exists((Join-Name $staging 'finish.py'))) { return }
+    $files = Get-Finisher
+    foreach ($file in $files.Keys) { [IO.File]::WriteAllText((Join-Name $staging $file), $files[$file], [Text.UTF8Encoding]::new($false)) }
 }
 
 function Assert-Space([long]$kilobytes) {

@@ -32,7 +32,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import IO, Any
+    from typing import Any
 
 CODES = (
     "arguments",  # a key is missing, unknown or unreadable
@@ -312,107 +312,19 @@ def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
 
 
 # Bytecode
-#
-# Byte for byte the same on every run: the order of a set's elements follows the hash seed, and which
-# constants marshal shares follows what a process imported and compiled before. So each of SHARES fixed parts
-# has its own process, whose seed is 0, and none writes before all have imported what they need from source.
-
-SHARES = 4
-# -I would ignore the seed as well; without it a module beside this file, or in the current folder, could be
-# taken for one of the standard library.
-BOOT = (
-    "import sys; del sys.path[0], sys.argv[0]; __file__ = sys.argv[0]; "
-    "exec(compile(open(__file__, encoding='utf-8').read(), __file__, 'exec'))"
-)
 
 
-def sources(library: str) -> list[str]:
-    """All modules below the standard library's folder, in a fixed order."""
-    found = []
-    for folder, folders, files in os.walk(library):
-        folders.sort()
-        found += [os.path.join(folder, name) for name in sorted(files) if name.endswith(".py")]
-    return found
-
-
-def compile_share(tree: str, final: str, library: str, share: int) -> None:
-    """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
-    import importlib.util
-    import py_compile
-    from functools import partial
-
-    paths = sources(library)[share::SHARES]
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for path in paths:
-        compile_one = partial(
-            py_compile.compile,
-            path,
-            cfile=importlib.util.cache_from_source(path, optimization=""),
-            dfile=os.path.join(final, os.path.relpath(path, tree)),
-            doraise=True,
-            optimize=0,
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        try:
-            patiently(compile_one)
-        except py_compile.PyCompileError:
-            continue
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise ValueError("the process was started without a pipe")
-    return stream
+def compile_tree(tree: str, final: str, library: str, version: str, *, own: bool) -> None:
+    bytecode = sent("bytecode")
+    try:
+        python = sys.executable if own else bytecode.compiler(version)
+        bytecode.compile_tree(python, os.path.abspath(__file__), tree, final, library)
+    except bytecode.Unable as reason:
+        raise Failure("bytecode", str(reason)) from reason
 
 
 def minor_of(version: str) -> str:
     return ".".join(version.split(".")[:2])
-
-
-def compiler(version: str) -> str:
-    """A Python of this machine whose bytecode is that of `version`; pre-releases have one each.
-
-    :raises Failure: ``bytecode`` where there is none
-    """
-    from subprocess import PIPE, run
-
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    found = []
-    for path in [sys.executable, *(os.path.join(folder, "python" + minor_of(version)) for folder in folders)]:
-        try:
-            done = run([path, "-I", "-B", "-c", "import sys; print(sys.version.split()[0])"], stdout=PIPE, check=False)
-        except OSError:
-            continue
-        said = done.stdout.decode(errors="replace").strip()
-        final = (said + version).replace(".", "").isdigit()
-        if said == version or (final and minor_of(said) == minor_of(version)):
-            return path
-        found.append(said)
-    raise Failure(
-        "bytecode",
-        "bytecode of %s is made by a Python %s only, and here is %s"
-        % (version, minor_of(version), ", ".join(dict.fromkeys(found))),
-    )
-
-
-def compile_tree(tree: str, final: str, library: str, python: str) -> None:
-    from subprocess import PIPE, Popen
-
-    passed = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
-    environment = {key: os.environ[key] for key in passed if key in os.environ}
-    environment["PYTHONHASHSEED"] = "0"
-    command = [python, "-s", "-S", "-B", "-W", "ignore", "-c", BOOT, os.path.abspath(__file__)]
-    parts = [["compile", tree, final, library, str(share)] for share in range(SHARES)]
-    running = [Popen(command + part, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE) for part in parts]
-    for process in running:
-        _pipe(process.stdout).readline()
-    for process in running:
-        _pipe(process.stdin).close()
-    said = [(_pipe(process.stderr).read().decode(errors="replace"), process.wait()) for process in running]
-    for text in (text.strip() for text, status in said if status):
-        code = next((c for number, c in ERRORS.items() if "[Errno %d]" % number in text), "io")
-        raise Failure(code, "bytecode could not be written: %s" % text.rpartition("\n")[2])
 
 
 # The tree's files
@@ -756,7 +668,7 @@ def finish(job: Job) -> dict[str, object]:
         changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
     if job.switches["compile_bytecode"]:
-        compile_tree(tree, final, library, sys.executable if own else compiler(job["version"]))
+        compile_tree(tree, final, library, job["version"], own=own)
     walked = walk(tree, access)
     renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
     if job.switches["compile_bytecode"]:
@@ -809,8 +721,7 @@ def report(code: str, detail: str) -> int:
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["compile"]:
-        tree, final, library, share = arguments[1:]
-        compile_share(tree, final, library, int(share))
+        sent("bytecode").compile_share(patiently, *arguments[1:])
         return 0
     given = dict(word.partition("=")[::2] for word in arguments)
     try:
