@@ -34,6 +34,13 @@ def _no_namespaces() -> bool:
         return True
 
 
+def _no_containers() -> bool:
+    # Imported here: on Windows it can't be.
+    from tests.tools import containers
+
+    return bool(containers.unavailable())
+
+
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
     "needs Windows:": lambda: windows.WINE or windows.lacking(),
@@ -47,6 +54,7 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs root:": lambda: not hasattr(os, "geteuid") or os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
     "needs FUSE:": casefold.lacking,
+    "needs Podman:": _no_containers,
 }
 
 _SKIPPED = re.compile(r"^Skipped: ")

@@ -28,6 +28,7 @@ from tests.frontends.support import (
     reads,
     snapshot,
 )
+from tests.tools import containers
 from tests.tools.deploy import LOCAL, PYINFRA, Deployed, login, operation, run_deploy
 from tests.tools.hosts import Host, start, stop, unavailable
 from tests.tools.hosts.fixtures import FreshHost
@@ -191,31 +192,21 @@ def test_the_local_machine(source: Path, tmp_path: Path) -> None:
     assert said.stdout.strip() == str(tmp_path / "root/cpython-3.13")
 
 
-# A container engine as far as pyinfra's connector knows one: a container is the folder that it is named after.
-DOCKER = """#!/bin/sh
-case $1 in
-  container) echo '[{"State": {"Running": true}}]' ;;
-  exec) root=$3 && shift 3 && exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$@"' sh "$IMAGES/$root" "$@" ;;
-  cp) cp "$2" "$IMAGES/${3%%:*}/${3#*:}" ;;
-  *) exit 1 ;;
-esac
-"""
-
-
-def test_a_container(image: Path, source: Path, tmp_path: Path) -> None:
-    """The connector is pyinfra's own; the engine is a stand-in, as none runs here."""
-    engine = tmp_path / "bin/docker"
-    engine.parent.mkdir()
-    engine.write_text(DOCKER)
-    engine.chmod(0o755)
-    environment = {"PATH": f"{engine.parent}:{os.environ['PATH']}", "IMAGES": str(tmp_path)}
+def test_a_container(source: Path) -> None:
+    if reason := containers.unavailable():
+        pytest.skip(reason)
     deploy = operation({"builds": ["3.13"], "source": str(source)})
-    hosts: dict[str, dict[str, Any]] = {"@docker/image": {}}
-    assert run_deploy(deploy, hosts, environment=environment).changed == set(hosts)
-    assert run_deploy(deploy, hosts, environment=environment).changed == set()
-    command = [str(engine), "exec", "-i", "image", "/usr/local/bin/python3.13", "-I", "-c", PREFIX]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
-    assert said.stdout.strip() == "/opt/python/cpython-3.13"
+    hosts: dict[str, dict[str, Any]] = {"@podman/host": {}}
+    with containers.engine() as environment:
+
+        def podman(*words: str) -> str:
+            return subprocess.check_output(["podman", *words], env={**os.environ, **environment}, text=True)
+
+        podman("run", "--detach", "--init", "--name", "host", containers.DEBIAN, "sleep", "infinity")
+        assert run_deploy(deploy, hosts, environment=environment).changed == set(hosts)
+        assert run_deploy(deploy, hosts, environment=environment).changed == set()
+        said = podman("exec", "host", "/usr/local/bin/python3.13", "-I", "-c", PREFIX)
+    assert said.strip() == "/opt/python/cpython-3.13"
 
 
 def test_a_chroot_without_proc(image: Path, source: Path) -> None:

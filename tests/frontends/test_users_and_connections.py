@@ -29,7 +29,7 @@ from tests.frontends.support import (
     snapshot,
     task,
 )
-from tests.tools.community import community_general
+from tests.tools.community import collections
 from tests.tools.hosts import Host, start, stop, unavailable
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import REPOSITORY, Run, TaskResult, run_play
@@ -223,7 +223,7 @@ def through_chroot(image: Path, *tasks: Mapping[str, Any], chroot: str = "chroot
     return run_play(
         tasks,
         f"image ansible_connection=community.general.chroot ansible_host={image} ansible_chroot_exe={chroot}\n",
-        environment={"ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY}:{community_general()}"},
+        environment={"ANSIBLE_COLLECTIONS_PATH": f"{REPOSITORY}:{collections()}"},
     )
 
 

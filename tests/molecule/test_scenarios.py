@@ -9,29 +9,32 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.tools.community import community_general
+from tests.tools import containers
+from tests.tools.community import collections
 from tests.tools.hosts import unavailable
 from tests.tools.playbook import CACHE, REPOSITORY
 
 SCENARIOS = sorted(path.parent.name for path in REPOSITORY.glob("molecule/*/molecule.yml"))
+IN_CONTAINERS = [name for name in SCENARIOS if "image: " in (REPOSITORY / "molecule" / name / "molecule.yml").read_text()]
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
 
-def molecule(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+def molecule(*words: str, home: Path, more: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        # The chroot connection stands in a collection.
-        "ANSIBLE_COLLECTIONS_PATH": str(community_general()),
+        # The connections to a chroot and to containers stand in collections.
+        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
         "ANSIBLE_HOME": str(home / "ansible"),
         "STANDALONE_PYTHON_CACHE": str(CACHE),
         "NO_COLOR": "1",
+        **more,
     }
     command = [sys.executable, "-m", "molecule", *words]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
@@ -47,7 +50,20 @@ def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_scenario(scenario: str, tmp_path: Path) -> None:
-    done = molecule("test", "-s", scenario, "--destroy", "always", home=tmp_path)
+    holds(scenario, molecule("test", "-s", scenario, "--destroy", "always", home=tmp_path))
+
+
+@pytest.mark.parametrize("scenario", IN_CONTAINERS)
+def test_scenario_in_containers(scenario: str, tmp_path: Path) -> None:
+    """Those that name images, with Podman."""
+    if reason := containers.unavailable():
+        pytest.skip(reason)
+    with containers.engine() as environment:
+        more = {"MOLECULE_ENGINE": "podman", **environment}
+        holds(scenario, molecule("test", "-s", scenario, "--destroy", "always", home=tmp_path, more=more))
+
+
+def holds(scenario: str, done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     for action in ("create", "converge", "idempotence", "verify", "destroy"):
@@ -56,3 +72,4 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
 
 def test_each_scenario_that_is_promised_is_there() -> None:
     assert SCENARIOS == ["airgap", "bootstrap", "default", "fleet", "golden_image", "upgrade"]
+    assert IN_CONTAINERS == ["airgap", "bootstrap", "default", "upgrade"]

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection community.general, for its connection to a chroot and its uv_python module.
+"""Collections of others: community.general, for its connection to a chroot and its uv_python module, and containers.podman.
 
-It comes out of PyPI's package ``ansible``, of which nothing else is unpacked: the whole one is ten times as large. Kept in the
+They come out of PyPI's package ``ansible``, of which nothing else is unpacked: the whole one is ten times as large. Kept in the
 folder for temporary files, from one session to the next. Never installed anywhere.
 """
 
@@ -18,15 +18,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-PART = "ansible_collections/community/general/"
+PARTS = ("ansible_collections/community/general/", "ansible_collections/containers/podman/")
 
 
-def community_general() -> Path:
+def collections() -> Path:
     """A folder for ANSIBLE_COLLECTIONS_PATH.
 
     :raises RuntimeError: pip can't download it; with what pip said
     """
-    folder = Path(tempfile.gettempdir()) / f"standalone-python-community-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"standalone-python-collections-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid() or folder.is_symlink():
         raise RuntimeError(f"{folder} belongs to someone else: remove it")
@@ -45,5 +45,5 @@ def _unpack(folder: Path) -> None:
             raise RuntimeError(f"pip can't download the package ansible: {done.stderr.strip()[-500:]}")
         (wheel,) = Path(download).glob("ansible-*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder, [name for name in archive.namelist() if name.startswith(PART)])
+            archive.extractall(folder, [name for name in archive.namelist() if name.startswith(PARTS)])
     (folder / "whole").touch()

@@ -51,8 +51,9 @@ class ConnectionHost:
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
         become = action._connection.become
         if action._connection.has_pipelining and (become is None or _takes_input(become)):
-            # No executable, as with ansible.builtin.raw: one shell less to start.
-            answer = action._low_level_execute_command("exec sh -s", in_data=script.encode(), executable=False)
+            # No executable, as with ansible.builtin.raw: one shell less to start. And nothing that takes a shell to be
+            # understood, as the connections to Podman and Buildah start what stands there themselves.
+            answer = action._low_level_execute_command("sh -s", in_data=script.encode(), executable=False)
         else:
             # No standard input there. A file keeps a token off the command line, as standard input does.
             path = self._path("script.sh")
