@@ -181,7 +181,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
                 assert not scenario.at_once, f"{where}: {link} leads to nothing"
                 assert old.is_dir(), f"{where}: {link} leads to nothing"
     if scenario.keeps:
-        said = subprocess.run([Path(place.bin_dir) / "python3.13", "-V"], capture_output=True, text=True, check=True)
+        said = subprocess.run([Path(place.bin_dir) / "python3.13", "-I", "-V"], capture_output=True, text=True, check=True)
         assert said.stdout in ("Python 3.13.1\n", "Python 3.13.2\n"), where
 
 
