@@ -155,6 +155,18 @@ def test_proxy_of_the_environment(
     assert [asked.proxied for asked in web.asked] == ["mirror.invalid"]
 
 
+def test_the_environment_is_the_hosts(fresh_host: FreshHost, source: Path, tmp_path: Path) -> None:
+    """What a task says of PATH and HOME is of the host; the controller finds its ssh and its cache where they are."""
+    host = fresh_host("busybox")
+    assert host.exec(["ln", "-s", "/bin", "/tools"]).returncode == 0
+    there, here = str(tmp_path / "there"), tmp_path / "here"
+    declared = {**task(builds=["3.12"], source=str(source)), "environment": {"PATH": "/tools", "HOME": there, "XDG_CACHE_HOME": there}}
+    run = play(host, declared, environment={"STANDALONE_PYTHON_CACHE": "", "XDG_CACHE_HOME": str(here)})
+    assert run.of().kind == "ok", run.output
+    assert list(here.iterdir()) != []
+    assert not Path(there).exists()
+
+
 def test_one_archive_and_a_catalogue(fleet: Mapping[str, Host], source: Path, catalogue: Path, web: Web, tmp_path: Path) -> None:
     """An archive with its checksum needs no catalogue; a catalogue may be a path or a URL."""
     archive = source / NEWER / FILE13

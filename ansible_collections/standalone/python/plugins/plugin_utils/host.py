@@ -22,6 +22,12 @@ from .core.render_powershell import RUN, new_folder, packed, without_folder
 
 AGENT = "standalone.python.windows_agent"
 
+# What a task's environment says to the controller's own downloads, beside proxies. All else in it, such as PATH and HOME, is the
+# host's.
+FOR_DOWNLOADS = frozenset(
+    ["GITHUB_TOKEN", "NETRC", "STANDALONE_PYTHON_CACHE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"]
+)
+
 # What Ansible itself puts around what .NET said.
 _SAID = re.compile(r'argument\(s\): "(.*)"')
 
@@ -167,13 +173,14 @@ def _completed(answer: Mapping[str, Any]) -> Completed:
 
 @contextmanager
 def controller_environment(task: Mapping[str, str]) -> Iterator[None]:
-    """The task's ``environment`` (proxies, GITHUB_TOKEN, certificates) for what the controller itself downloads, as if the
-    task's work were all done on one machine."""
-    if not task:
+    """What the task's ``environment`` says of downloads, for those of the controller, as if the task's work were all done on one
+    machine: proxies and :data:`FOR_DOWNLOADS`."""
+    told = {name: value for name, value in task.items() if name in FOR_DOWNLOADS or name.lower().endswith("_proxy")}
+    if not told:
         yield
         return
     before = dict(environ)
-    environ.update(task)
+    environ.update(told)
     try:
         yield
     finally:
