@@ -424,7 +424,7 @@ def test_the_role_prefers_the_plain_build() -> None:
 def test_the_role_in_check_mode(fresh_host: FreshHost, source: Path) -> None:
     """What will be there only after the run is not used; what is there is, and what a run would do about facts is no error."""
     host = fresh_host("busybox")
-    ping = {"ansible.builtin.ping": {}}
+    ping: dict[str, Any] = {"ansible.builtin.ping": {}}
     with as_it_was(host):
         bare = _with_role(host, source, gather_facts=True, check=True)
         assert bare.code == 0, bare.output
