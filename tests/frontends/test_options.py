@@ -115,10 +115,11 @@ DENIED = {
     "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check that the token or the password may read it",
     "wrong-token-pull": f"downloading {name(OLD12)} failed: the host could not download it (http://127.0.0.1:…/token/…401…): let it reach "
     f"the source, or use delivery: push{AS_IT_WAS}",
-    "wget-token": f"downloading {name(OLD12)} failed: the host has only a wget that takes a token on its command line, where others "
-    f"could read it: install curl, or use delivery: push{AS_IT_WAS}",
-    "wget-password": f"downloading {name(OLD12)} failed: the host has only a wget that takes a token on its command line, where "
-    f"others could read it: install curl, or use delivery: push{AS_IT_WAS}",
+    **dict.fromkeys(
+        ("wget-token", "wget-password"),
+        "the host has only a wget that takes a token on its command line, where others could read it: "
+        f"install curl, or use delivery: push{AS_IT_WAS}",
+    ),
 }
 
 

@@ -107,6 +107,7 @@ options:
       - With V(push), the controller downloads a build once, verifies it, keeps it in its cache and sends it to every host. The
         host needs no way to the internet; it needs C(tar) and C(gzip) or C(zstd). On Windows it needs nothing.
       - With V(pull), the host downloads the build with C(curl) or C(wget), or with .NET on Windows, and verifies it.
+        O(source) is then not on the controller.
     type: str
     choices: [push, pull]
     default: push
@@ -209,7 +210,10 @@ options:
     default: 60
 attributes:
   check_mode:
-    description: Predicts what a run would do, without changing the host.
+    description:
+      - Predicts what a run would do, without changing the host.
+      - Nothing is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
+        little room, or an O(owner) that is no user of the host or that the task's user may not give files to.
     support: full
   diff_mode:
     description: Shows the interpreters before and after, in words.

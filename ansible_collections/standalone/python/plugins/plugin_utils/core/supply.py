@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired, parse_wanted
-from .errors import ContentError, DeclarationError
+from .errors import ContentError
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 from .request import Request, with_parts
 from .target import Target, from_facts, parse_triple
@@ -23,11 +23,6 @@ from .target import Target, from_facts, parse_triple
 if TYPE_CHECKING:
     from .source import Source
     from .store import Payload, Store
-
-
-def is_local(text: str) -> bool:
-    """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
-    return text not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 class Supply:
@@ -157,17 +152,9 @@ class Supply:
         return replace(self.source, checksum=build.sha256 or "") if locked else self.source
 
     def urls(self, build: Build) -> tuple[str, ...]:
-        """Where a host can fetch a build itself.
-
-        :raises DeclarationError: the source is on the controller, where no host can fetch it
-        """
+        """Where a host can fetch a build itself."""
         from .source import urls
 
-        if self.source.kind in ("folder", "archive"):
-            raise DeclarationError(
-                f"delivery is pull and the source {self.source} is on the controller, where no host can fetch it: "
-                "use delivery: push, or a source that is an http(s) URL"
-            )
         self._approve(build)
         return urls(self.source, build)
 
