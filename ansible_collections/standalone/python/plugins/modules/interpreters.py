@@ -73,6 +73,8 @@ options:
   owner:
     description:
       - The user who owns the files. The default is the user who runs the task on the host.
+      - A build counts as owned by whom it was declared for, in these words. Another name or number, of the same user too, installs
+        it anew.
       - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
         administrators write, and a root that is there passes on what it has.
     type: str
@@ -209,6 +211,9 @@ options:
     type: int
     default: 60
 attributes:
+  async:
+    description: Work on the host is done by the controller's side of the module, which Ansible does not run in the background.
+    support: none
   check_mode:
     description:
       - Predicts what a run would do, without changing the host.
