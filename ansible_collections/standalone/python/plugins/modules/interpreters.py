@@ -217,7 +217,7 @@ attributes:
   check_mode:
     description:
       - Predicts what a run would do, without changing the host.
-      - Nothing is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
+      - No build is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
         little room, or an O(owner) that is no user of the host or that the task's user may not give files to.
     support: full
   diff_mode:
