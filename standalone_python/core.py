@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Desired,
         Outside,
         declare,
+        is_local,
         observing,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
     from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_url
     from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply, is_local
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
     from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
     from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
         MACHINES,
@@ -97,7 +98,7 @@ _ROOMS = {
     "bucket": ("place_of",),
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
-    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "Outside", "declare", "observing"),
+    "declaration": ("DEFAULT_ROOT", "OPTIONS", "Desired", "Outside", "declare", "is_local", "observing"),
     "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
     "export": ("TOOLS",),
     "fetch": ("Http",),
@@ -115,7 +116,7 @@ _ROOMS = {
     "rollback": ("Way", "exact", "way_back"),
     "source": ("parse_url",),
     "step": ("describe", "predict"),
-    "supply": ("Supply", "is_local"),
+    "supply": ("Supply",),
     "sync": ("Progress", "survey", "sync"),
     "target": ("MACHINES", "SYSTEMS", "Target", "cpu_level", "from_facts", "misfit", "parse_triple", "to_facts"),
     "updated": ("About", "about"),

@@ -538,6 +538,12 @@ APPLYING: tuple[Case, ...] = (
         fails=("checksum", "as it was"),
     ),
     Case("too little space", FINISHED, steps=(Get("3.13.2+20250317", need_kb=1 << 50),), fails=("space", "make room")),
+    *(
+        Case(f"no such {kind}{where}", before, {option: "nixda"}, steps, fails=("account", f"there is no {kind} nixda on this host: create it"), posix=True)
+        for option, kind in (("owner", "user"), ("group", "group"))
+        for where, before, steps in (("", FINISHED, UPGRADE), (", and no root", (), INSTALL))
+    ),
+    Case("files can't be given away", (Folder("{root}", 0o777),), {"owner": "root"}, INSTALL, fails=("permission", "not permitted"), user="other"),
     Case("the root is a file", (File("{root}"),), steps=INSTALL, fails=("unwritable", "as it was")),
     Case("not allowed to write", (Folder("{root}"),), steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),
     Case("not allowed to make the root", steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),

@@ -296,6 +296,17 @@ def test_every_option_is_refused_when_it_can_not_be_read() -> None:
             assert refused({"builds": ["3.13"], option: object()}).startswith(f"{option} is ")
 
 
+@pytest.mark.parametrize("source", ["/srv/builds", "builds/cpython.tar.gz"])
+def test_a_pull_of_what_is_on_the_controller(source: str) -> None:
+    sentence = (
+        f"delivery is pull and the source {source} is on the controller, where no host can fetch it: "
+        "use delivery: push, or a source that is an http(s) URL"
+    )
+    assert refused({"builds": ["3.13"], "source": source, "delivery": "pull"}) == sentence
+    for fetched in ("upstream", "https://mirror.example/builds"):
+        assert declare({"builds": ["3.13"], "source": fetched, "delivery": "pull"}).delivery == "pull"
+
+
 def test_a_token_that_can_not_be_read_is_not_shown() -> None:
     assert refused({"builds": [], "token": ["secret"]}) == "token is something else: give a text"
 

@@ -246,7 +246,7 @@ def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
 
 
 def test_pull_sends_nothing() -> None:
-    there, supply = host(), MemorySupply(CATALOGUE, token_for_hosts="s3cret")
+    there, supply = host({"facts": {"tools": "tar curl"}}), MemorySupply(CATALOGUE, token_for_hosts="s3cret")
     ensure(there, desired(delivery="pull"), supply)
     assert there.uploads == {}
     assert supply.asked == ["resolve 3.13"]
@@ -254,18 +254,25 @@ def test_pull_sends_nothing() -> None:
     assert ["s3cret" in script for script in there.scripts] == [False, False, True]
 
 
-def test_pull_of_zstd_by_a_host_without_it() -> None:
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("facts", "token", "said"),
+    [
+        ({"tools": "tar curl"}, "", "<full> is compressed with zstd, which the host doesn't have, and delivery is pull: "),
+        ({"tools": "tar zstd"}, "", "delivery: pull needs curl or wget on the host, which has neither: "),
+        ({"tools": "tar zstd wget"}, "s3cret", "the host has only a wget that takes a token on its command line, "),
+    ],
+)
+def test_pull_by_a_host_that_lacks_a_program(facts: dict[str, str], token: str, said: str, check: bool) -> None:
+    """It is found where a change is only told, too."""
     full = f"{name_of('3.13.2+20250317+pgo+lto full')}.tar.zst"
-    there = host()
+    there, pull = host({"facts": facts}), desired(builds=["3.13+full"], delivery="pull")
     with pytest.raises(AgentError) as caught:
-        ensure(there, desired(builds=["3.13+full"], delivery="pull"), MemorySupply((full,)))
-    assert str(caught.value) == (
-        f"{full} is compressed with zstd, which the host doesn't have, and delivery is pull: install zstd on the host, "
-        "or use delivery: push, which sends it as gzip"
-    )
+        ensure(there, pull, MemorySupply((full,), token_for_hosts=token), check=check)
+    assert str(caught.value).startswith(said.replace("<full>", full))
     assert "apply" not in there.asked
-    with_zstd = host({"facts": {"tools": "tar zstd curl"}})
-    assert ensure(with_zstd, desired(builds=["3.13+full"], delivery="pull"), MemorySupply((full,))).changed
+    for able in ({"tools": "tar zstd curl"}, {"tools": "tar zstd wget", "wget": "gnu"}):
+        assert ensure(host({"facts": able}), pull, MemorySupply((full,), token_for_hosts=token), check=check).changed
 
 
 def test_no_such_build() -> None:

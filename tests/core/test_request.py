@@ -117,6 +117,7 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
             ),
         ),
         ("latest", f"the request 'latest' can't be read, 'latest' is no version: write one like {FORMS}"),
+        ("3.9,3.13", f"the request '3.9,3.13' can't be read, '3.9,3.13' is no version, and several are a list: ['3.9', '3.13']: write one like {FORMS}"),
         ("3.13x", f"the request '3.13x' can't be read, '3.13x' is no version: write one like {FORMS}"),
         ("3.013", f"the request '3.013' can't be read, '3.013' is no version: write one like {FORMS}"),
         ("^3.13", f"the request '^3.13' can't be read, '^3.13' is no version: write one like {FORMS}"),

@@ -18,6 +18,7 @@ OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load(interpreters.DOCUMENTATION)[
 SPECIFIED: dict[str, dict[str, Any]] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())[
     "argument_specs"
 ]["main"]["options"]
+MODULE = "standalone.python.interpreters"
 OWN = {"interpreters_use", "interpreters_gather_facts"}
 FORM = ("type", "elements", "choices", "required")
 
@@ -35,8 +36,8 @@ def test_defaults_are_the_modules_own() -> None:
 
 
 def test_each_option_is_passed_on() -> None:
-    (task, *_) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    passed = task["standalone.python.interpreters"]
+    tasks = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    (passed,) = (task[MODULE] for task in tasks if MODULE in task)
     required = {name for name, option in OPTIONS.items() if option.get("required")}
     assert passed == {
         name: "{{ interpreters_" + name + ("" if name in required else " | default(omit)") + " }}"

@@ -499,8 +499,7 @@ def test_sysconfig_that_is_none(newest: Staged) -> None:
 
 def test_unknown_owner(newest: Staged) -> None:
     said = newest.run(owner="nobody-of-that-name")
-    assert said["failure"] == "permission"
-    assert "nobody-of-that-name" in said["detail"]
+    assert (said["failure"], said["detail"]) == ("account", "there is no user nobody-of-that-name on this host")
 
 
 # The pure parts

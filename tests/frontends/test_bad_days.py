@@ -87,7 +87,7 @@ DAYS: Mapping[str, Day] = {
     "neither curl nor wget": Day(
         "debian",
         (),
-        f"downloading {name(LATER13)} failed: delivery: pull needs curl or wget on the host, which has neither: install one of "
+        "delivery: pull needs curl or wget on the host, which has neither: install one of "
         f"them, or use delivery: push{AS_IT_WAS}",
         {"delivery": "pull"},
     ),

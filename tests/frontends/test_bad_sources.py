@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tests.frontends.support import (
     LATER13,
     OLD12,
     OLD13,
+    TRIPLE,
     aliases,
     as_it_was,
     attempts,
@@ -33,7 +35,7 @@ from tests.frontends.support import (
 from tests.tools.hosts import Host
 from tests.tools.playbook import Run, TaskResult, run_play
 from tests.tools.sources import NEWER, OLD, lay_out
-from tests.tools.web import PAGE, Web, serve
+from tests.tools.web import PAGE, TOKEN, Web, serve
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -287,6 +289,38 @@ def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
         f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: "
         "it knows no version 3.13.1"
     ), refused.message
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ("'3.13', ['3.12', '3.13.0']", ["3.13.4", "3.12.1", "3.13.0"]),
+        ("3.13", ["3.13.4"]),
+        ("{'version': '3.13', 'release': '20250115'}", ["3.13.0"]),
+        ("3.1", "the version is the number 3.1, as YAML and Python read 3.10 without quotes: write '3.10' in quotes"),
+        ("[none]", "None is no request: write a text such as '3.13' or a mapping with version: '3.13'"),
+    ],
+)
+def test_what_the_lookup_takes(terms: str, said: str | list[str], source: Path) -> None:
+    """What the module takes as one of its builds, and lists of that."""
+    call = f"query('standalone.python.build', {terms}, target='{TRIPLE}', source=source) | map(attribute='version')"
+    run = run_play([{"ansible.builtin.debug": {"msg": f"{{{{ {call} }}}}"}}], play={"vars": {"source": str(source)}})
+    assert run.of().message.endswith(said) if isinstance(said, str) else run.of().result["msg"] == said, run.output
+
+
+def test_the_lookup_of_a_mirror_with_a_token(catalogue: Path, web: Web, tmp_path: Path) -> None:
+    """The catalogue names the file, and what says its checksum wants the token."""
+    rows = tmp_path / "rows.tsv"
+    rows.write_text(re.sub(r"\t[0-9a-f]{64}", "\t-", catalogue.read_text()))
+    call = "lookup('standalone.python.build', '3.12', target=triple, source=source, token=token, catalogue=catalogue)"
+    variables = {"triple": TRIPLE, "source": web.url("token"), "token": TOKEN, "catalogue": str(rows)}
+    run = run_play(
+        [{"ansible.builtin.debug": {"msg": f"{{{{ {call} }}}}"}}],
+        play={"vars": variables},
+        environment={"STANDALONE_PYTHON_CACHE": str(tmp_path / "cache")},
+    )
+    assert run.of().result["msg"]["filename"] == FILE12, run.output
+    assert TOKEN not in run.output
 
 
 def test_what_can_not_be_fetched_has_a_name(catalogue: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.frontends.support import (
     AS_IT_WAS,
@@ -35,7 +36,7 @@ from tests.frontends.support import (
 )
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.playbook import Run, TaskResult, run_play
+from tests.tools.playbook import REPOSITORY, Run, TaskResult, run_play
 from tests.tools.sources import NEWER, OLD, lay_out
 from tests.tools.web import PASSWORD, TOKEN, Web, serve
 
@@ -114,10 +115,11 @@ DENIED = {
     "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check that the token or the password may read it",
     "wrong-token-pull": f"downloading {name(OLD12)} failed: the host could not download it (http://127.0.0.1:…/token/…401…): let it reach "
     f"the source, or use delivery: push{AS_IT_WAS}",
-    "wget-token": f"downloading {name(OLD12)} failed: the host has only a wget that takes a token on its command line, where others "
-    f"could read it: install curl, or use delivery: push{AS_IT_WAS}",
-    "wget-password": f"downloading {name(OLD12)} failed: the host has only a wget that takes a token on its command line, where "
-    f"others could read it: install curl, or use delivery: push{AS_IT_WAS}",
+    **dict.fromkeys(
+        ("wget-token", "wget-password"),
+        "the host has only a wget that takes a token on its command line, where others could read it: "
+        f"install curl, or use delivery: push{AS_IT_WAS}",
+    ),
 }
 
 
@@ -153,6 +155,18 @@ def test_proxy_of_the_environment(
     run = play(fleet[kind], {**declared, "environment": proxy})
     assert run.of().kind == "ok", run.output
     assert [asked.proxied for asked in web.asked] == ["mirror.invalid"]
+
+
+def test_the_environment_is_the_hosts(fresh_host: FreshHost, source: Path, tmp_path: Path) -> None:
+    """What a task says of PATH and HOME is of the host; the controller finds its ssh and its cache where they are."""
+    host = fresh_host("busybox")
+    assert host.exec(["ln", "-s", "/bin", "/tools"]).returncode == 0
+    there, here = str(tmp_path / "there"), tmp_path / "here"
+    declared = {**task(builds=["3.12"], source=str(source)), "environment": {"PATH": "/tools", "HOME": there, "XDG_CACHE_HOME": there}}
+    run = play(host, declared, environment={"STANDALONE_PYTHON_CACHE": "", "XDG_CACHE_HOME": str(here)})
+    assert run.of().kind == "ok", run.output
+    assert list(here.iterdir()) != []
+    assert not Path(there).exists()
 
 
 def test_one_archive_and_a_catalogue(fleet: Mapping[str, Host], source: Path, catalogue: Path, web: Web, tmp_path: Path) -> None:
@@ -355,12 +369,69 @@ def test_the_role_makes_an_ansible_host(kind: str, fresh_host: FreshHost, source
     assert not any(result.result.get("changed") for result in again.results), again.output
 
 
+def _with_role(host: Host, source: Path, *tasks: dict[str, Any], check: bool = False, **variables: Any) -> Run:
+    own = {"interpreters_builds": ["3.13"], "interpreters_source": str(source)}
+    declared = own | {f"interpreters_{name}": value for name, value in variables.items()}
+    return run_play(tasks, line(host), play={"roles": [{"role": "standalone.python.interpreters", "vars": declared}]}, check=check)
+
+
+def _used(run: Run) -> str:
+    """The interpreter that the role has chosen; empty where none."""
+    assert run.code == 0, run.output
+    facts = [result.result["ansible_facts"] for result in run.results if "Use it" in result.task and result.kind == "ok"]
+    return str(facts[0]["ansible_python_interpreter"]) if facts else ""
+
+
 def test_the_role_names_what_it_could_use(fresh_host: FreshHost, source: Path) -> None:
+    """A number that YAML has made of a version is found before anything is done."""
     host = fresh_host("busybox")
-    variables = {"interpreters_builds": ["3.13"], "interpreters_use": "3.11", "interpreters_source": str(source)}
-    run = run_play([], line(host), play={"roles": [{"role": "standalone.python.interpreters", "vars": variables}]})
+    with as_it_was(host):
+        reads(
+            complaint(_with_role(host, source, use=3.1)),
+            "interpreters_use is the number 3.1, as YAML reads 3.10 without quotes: write '3.10' in quotes.",
+        )
     reads(
-        complaint(run),
+        complaint(_with_role(host, source, use="3.11")),
         "interpreters_use is '3.11', but the declared interpreters on this host are 3.13.4: "
         "name one of them, or a request of interpreters_builds.",
     )
+
+
+def test_the_role_uses_what_is_meant(fresh_host: FreshHost, source: Path) -> None:
+    """Any form of a version that a build's request may have; null is as if nothing were said."""
+    host, stable = fresh_host("busybox"), "/opt/python/cpython-{}/bin/python3"
+    assert _used(_with_role(host, source, builds=["3.13", "3.12"], use=3.12)) == stable.format("3.12")
+    assert _used(_with_role(host, source, use=None)) == ""
+    for use in ("cpython-3.13", "cpython@3.13.4", f"3.13.4+{NEWER}", "3"):
+        assert _used(_with_role(host, source, use=use)) == stable.format("3.13"), use
+
+
+def test_the_role_prefers_the_plain_build() -> None:
+    """A version alone names no variant, on Windows as well."""
+    vars_file = REPOSITORY / "ansible_collections/standalone/python/roles/interpreters/vars/main.yml"
+    declared = [
+        {"request": request, "variant": variant, "prefix": f"C:\\python\\cpython-3.13.4+{NEWER}-{triple}", "stable_path": request}
+        for request, variant, triple in (
+            ("3.13t", "freethreaded", "x86_64-pc-windows-msvc-freethreaded+pgo"),
+            ("3.13.4", "", "x86_64-pc-windows-msvc-install_only"),
+        )
+    ]
+    known = {**yaml.safe_load(vars_file.read_text()), "interpreters_result": {"interpreters": declared}}
+    chosen = {"ansible.builtin.debug": {"msg": "{{ __interpreters_candidates[0].stable_path }}"}}
+    for use, expected in (("3.13", "3.13.4"), ("3.13t", "3.13t")):
+        assert run_play([chosen], play={"vars": known | {"interpreters_use": use}}).of().message == expected
+
+
+def test_the_role_in_check_mode(fresh_host: FreshHost, source: Path) -> None:
+    """What will be there only after the run is not used; what is there is, and what a run would do about facts is no error."""
+    host = fresh_host("busybox")
+    ping: dict[str, Any] = {"ansible.builtin.ping": {}}
+    with as_it_was(host):
+        bare = _with_role(host, source, gather_facts=True, check=True)
+        assert bare.code == 0, bare.output
+    assert _used(_with_role(host, source, builds=[OLD13])) == ""
+    latest = {"state": "latest", "use": "3.13", "gather_facts": True}
+    upgrade = _with_role(host, source, ping, **latest, check=True)
+    assert _used(upgrade) == "/opt/python/cpython-3.13/bin/python3"
+    assert any("Gather" in result.task and result.kind == "ok" for result in upgrade.results), upgrade.output
+    assert _used(_with_role(host, source, builds=["3.13", "3.12"], use="3.12", gather_facts=True, check=True)) == ""

@@ -94,6 +94,13 @@ WAYS: Mapping[str, Way] = {
         # Without setfacl on the host, this is how Ansible lets one unprivileged user read another's files.
         variables={**BECOME_PLAIN, "ansible_shell_allow_world_readable_temp": "true"},
     ),
+    "sudo that wants a tty": Way(
+        "debian", "deploy", "root", first=("echo 'Defaults requiretty' >>/etc/sudoers.d/deploy",), variables=BECOME
+    ),
+    "a tty in ssh's arguments": Way("busybox", "root", "root", variables={"ansible_ssh_extra_args": "-tt"}),
+    "a tty in ssh's arguments, and sudo": Way(
+        "debian", "deploy", "root", variables={**BECOME, "ansible_ssh_extra_args": "-o RequestTTY=force"}
+    ),
     "noexec /tmp": Way("busybox", "root", "root", first=("mount -t tmpfs -o noexec,nosuid,nodev tmpfs /tmp",)),
     "noexec home": Way(
         "macish",

@@ -16,9 +16,11 @@ description:
     catalogue does not have.
 options:
   _terms:
-    description: Requests, such as V(3.13), V(3.13.1+20250115) or V(3.13+freethreaded).
+    description:
+      - Requests, such as V(3.13), V(3.13.1+20250115) or V(3.13+freethreaded), or mappings, as for
+        M(standalone.python.interpreters). A list among them counts as what is in it.
     type: list
-    elements: str
+    elements: raw
     required: true
   target:
     description: Target triple of the host, such as V(x86_64-unknown-linux-gnu) or V(aarch64-apple-darwin).
@@ -32,6 +34,13 @@ options:
     description: Where builds come from, as for M(standalone.python.interpreters).
     type: str
     default: upstream
+  token:
+    description: A bearer token for the host that O(source) names. It is sent nowhere else and is never shown.
+    type: str
+  catalogue:
+    description: The builds that are known, as for M(standalone.python.interpreters).
+    type: str
+    default: bundled
   lockfile:
     description:
       - Path of a lock file, as for M(standalone.python.interpreters). With it, the build is the locked one.
@@ -80,21 +89,26 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ..plugin_utils.core.declaration import is_local
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.supply import Supply, is_local, lookup_build
+from ..plugin_utils.core.supply import Supply, lookup_build
 
 
 class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
         self.set_options(var_options=variables, direct=kwargs)
-        source = self.get_option("source")
-        if is_local(source):
-            source = self._loader.path_dwim(source)
+        source, catalogue = (
+            self._loader.path_dwim(path) if is_local(path) else path for path in map(self.get_option, ("source", "catalogue"))
+        )
         lockfile = self.get_option("lockfile") or ""
+        target, flavor = self.get_option("target"), self.get_option("flavor") or ""
         try:
-            supply = Supply.of(source=source, lockfile=lockfile and self._loader.path_dwim(lockfile))
-            return [
-                lookup_build(supply, term, self.get_option("target"), self.get_option("flavor") or "") for term in terms
-            ]
+            supply = Supply.of(
+                source=source,
+                catalogue=catalogue,
+                token=self.get_option("token") or "",
+                lockfile=lockfile and self._loader.path_dwim(lockfile),
+            )
+            return [lookup_build(supply, term, target, flavor) for term in self._flatten(terms)]
         except StandalonePythonError as error:
             raise AnsibleLookupError(str(error)) from error

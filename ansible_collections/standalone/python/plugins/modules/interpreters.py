@@ -73,6 +73,8 @@ options:
   owner:
     description:
       - The user who owns the files. The default is the user who runs the task on the host.
+      - A build counts as owned by whom it was declared for, in these words. Another name or number, of the same user too, installs
+        it anew.
       - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
         administrators write, and a root that is there passes on what it has.
     type: str
@@ -107,6 +109,7 @@ options:
       - With V(push), the controller downloads a build once, verifies it, keeps it in its cache and sends it to every host. The
         host needs no way to the internet; it needs C(tar) and C(gzip) or C(zstd). On Windows it needs nothing.
       - With V(pull), the host downloads the build with C(curl) or C(wget), or with .NET on Windows, and verifies it.
+        O(source) is then not on the controller.
     type: str
     choices: [push, pull]
     default: push
@@ -208,8 +211,14 @@ options:
     type: int
     default: 60
 attributes:
+  async:
+    description: Work on the host is done by the controller's side of the module, which Ansible does not run in the background.
+    support: none
   check_mode:
-    description: Predicts what a run would do, without changing the host.
+    description:
+      - Predicts what a run would do, without changing the host.
+      - No build is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
+        little room, or an O(owner) that is no user of the host or that the task's user may not give files to.
     support: full
   diff_mode:
     description: Shows the interpreters before and after, in words.
@@ -221,6 +230,9 @@ attributes:
 notes:
   - On Linux and macOS, a host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
     O(delivery=pull) needs C(curl) or C(wget). The play needs C(gather_facts=false) until the host has a Python.
+  - The C(environment) of the task is the host's. The controller, where it downloads, takes from it the proxies (C(https_proxy),
+    C(no_proxy) and others that end so), E(GITHUB_TOKEN), E(NETRC), E(STANDALONE_PYTHON_CACHE), E(REQUESTS_CA_BUNDLE),
+    E(CURL_CA_BUNDLE), E(SSL_CERT_FILE) and E(SSL_CERT_DIR), and nothing else.
   - 'Quote versions: YAML reads V(3.10) as the number 3.1. Such a number is an error that says so.'
   - Ansible takes the first C(python3.X) on a host's PATH for its own modules. A new C(python3.13) in V(/usr/local/bin) can so
     replace the distribution's Python, which alone has the bindings for C(apt) or C(dnf). Where that matters, set

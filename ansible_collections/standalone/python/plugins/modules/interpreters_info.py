@@ -36,6 +36,9 @@ options:
     choices: [quick, full]
     default: quick
 attributes:
+  async:
+    description: Work on the host is done by the controller's side of the module, which Ansible does not run in the background.
+    support: none
   check_mode:
     description: Observes in check mode as it does otherwise.
     support: full
@@ -135,7 +138,7 @@ target:
   type: dict
   contains:
     os:
-      description: The operating system, V(linux) or V(darwin).
+      description: The operating system, V(linux), V(darwin) or V(windows).
       type: str
       sample: linux
     arch:
@@ -143,7 +146,7 @@ target:
       type: str
       sample: x86_64
     libc:
-      description: The C library, V(gnu), V(gnueabihf), V(gnueabi) or V(musl). Empty on macOS.
+      description: The C library, V(gnu), V(gnueabihf), V(gnueabi) or V(musl). Empty on macOS and Windows.
       type: str
       sample: gnu
     libc_version:

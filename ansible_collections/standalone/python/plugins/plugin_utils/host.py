@@ -22,6 +22,12 @@ from .core.render_powershell import RUN, new_folder, packed, without_folder
 
 AGENT = "standalone.python.windows_agent"
 
+# What a task's environment says to the controller's own downloads, beside proxies. All else in it, such as PATH and HOME, is the
+# host's.
+FOR_DOWNLOADS = frozenset(
+    ["GITHUB_TOKEN", "NETRC", "STANDALONE_PYTHON_CACHE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"]
+)
+
 # What Ansible itself puts around what .NET said.
 _SAID = re.compile(r'argument\(s\): "(.*)"')
 
@@ -38,6 +44,7 @@ class ConnectionHost:
         self._action = action
         self._task_vars = task_vars
         self._folder = ""
+        self._wants_tty = False
 
     @property
     def windows(self) -> bool:
@@ -49,19 +56,31 @@ class ConnectionHost:
             if action._connection.become is not None:
                 return self._run_as(script)
             return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
-        become = action._connection.become
-        if action._connection.has_pipelining and (become is None or _takes_input(become)):
+        if self._input_arrives():
             # No executable, as with ansible.builtin.raw: one shell less to start. And nothing that takes a shell to be
             # understood, as the connections to Podman and Buildah start what stands there themselves.
             answer = action._low_level_execute_command("sh -s", in_data=script.encode(), executable=False)
-        else:
-            # No standard input there. A file keeps a token off the command line, as standard input does.
-            path = self._path("script.sh")
-            with self._sending(path):
-                action._transfer_data(path, script)
-                self._hand_over(path)
-            answer = action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}")
-        return _completed(answer)
+            if not self._refused(answer):
+                return _completed(answer)
+            self._wants_tty = True
+        # A file keeps a token off the command line, as standard input does.
+        path = self._path("script.sh")
+        with self._sending(path):
+            action._transfer_data(path, script)
+            self._hand_over(path)
+        return _completed(action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}"))
+
+    def _input_arrives(self) -> bool:
+        """Whether a script can be given by standard input. With a tty, which ssh's arguments may ask for, it has no end."""
+        connection = self._action._connection
+        tty = self._wants_tty or getattr(connection, "_is_tty_requested", bool)()
+        return connection.has_pipelining and not tty and (connection.become is None or _takes_input(connection.become))
+
+    def _refused(self, answer: Mapping[str, Any]) -> bool:
+        """Whether sudo, in whatever language, did not start anything, as with requiretty: Ansible gives it a tty where there is
+        no input."""
+        said = any(line.startswith("sudo: ") for line in answer.get("stderr", "").splitlines())
+        return bool(self._action._connection.become and answer["rc"] and not answer["stdout"].strip() and said)
 
     def _run_as(self, script: str) -> Completed:
         """As another user of a Windows host. Ansible does so for modules only, so a module of this collection runs the script."""
@@ -168,13 +187,14 @@ def _completed(answer: Mapping[str, Any]) -> Completed:
 
 @contextmanager
 def controller_environment(task: Mapping[str, str]) -> Iterator[None]:
-    """The task's ``environment`` (proxies, GITHUB_TOKEN, certificates) for what the controller itself downloads, as if the
-    task's work were all done on one machine."""
-    if not task:
+    """What the task's ``environment`` says of downloads, for those of the controller, as if the task's work were all done on one
+    machine: proxies and :data:`FOR_DOWNLOADS`."""
+    told = {name: value for name, value in task.items() if name in FOR_DOWNLOADS or name.lower().endswith("_proxy")}
+    if not told:
         yield
         return
     before = dict(environ)
-    environ.update(task)
+    environ.update(told)
     try:
         yield
     finally:

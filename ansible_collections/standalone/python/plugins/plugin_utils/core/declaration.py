@@ -153,6 +153,11 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
         raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
     if values["lock_timeout"] < 0:
         raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more")
+    if values["delivery"] == "pull" and is_local(values["source"]):
+        raise DeclarationError(
+            f"delivery is pull and the source {values['source']} is on the controller, where no host can fetch it: "
+            "use delivery: push, or a source that is an http(s) URL"
+        )
     if values["checksum"] and values["lockfile"]:
         raise DeclarationError("checksum and lockfile both say which archive the source has to be: leave checksum out")
     return Desired(
@@ -202,6 +207,11 @@ def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, s
     if values["bin_dir"]:
         return root, folder("bin_dir", values["bin_dir"])
     return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
+
+
+def is_local(text: str) -> bool:
+    """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
+    return text.strip() not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 def parse_wanted(element: Any, state: str = "present") -> Wanted:

@@ -21,7 +21,7 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
-from .observed import Observed, native, parse, relocated
+from .observed import FAILURES, Observed, native, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
@@ -155,6 +155,9 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
     if planned.installs and not observed.facts and not check:
         observed = look("yes")
         planned = plan(desired, observed, _resolver(supply, observed))
+    if observed.facts and desired.delivery == "pull":
+        for step in planned.installs:
+            _see_that_it_can_pull(desired, supply, observed, step.build.filename)
     return Decision(planned, observed)
 
 
@@ -242,17 +245,30 @@ def read(completed: Completed) -> Observed:
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
 
 
+def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, archive: str) -> None:
+    """What can be known before anything is downloaded, and so also where a change is only told.
+
+    :raises AgentError: the host lacks a program
+    """
+    if archive.endswith(".zst") and "zstd" not in observed.tools:
+        raise AgentError(
+            f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: "
+            "install zstd on the host, or use delivery: push, which sends it as gzip",
+            step="plan",
+        )
+    if desired.windows or "curl" in observed.tools:
+        return
+    secret = supply.token_for_hosts or "@" in desired.source.partition("://")[2]
+    if "wget" not in observed.tools:
+        raise AgentError(f"{FAILURES['nodownload']}; the host is as it was", step="plan")
+    if secret and observed.facts.get("wget") != "gnu":
+        raise AgentError(f"{FAILURES['tokenwget']}; the host is as it was", step="plan")
+
+
 def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> render.Delivery:
     build = step.build
     if desired.delivery == "pull":
-        archive = build.filename
-        form = "zst" if archive.endswith(".zst") else "gz"
-        if form == "zst" and "zstd" not in observed.tools:
-            raise AgentError(
-                f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: "
-                "install zstd on the host, or use delivery: push, which sends it as gzip",
-                step="plan",
-            )
+        form = "zst" if build.filename.endswith(".zst") else "gz"
         member = "python/install" if build.flavor == "full" else "python"
         return render.Pulled(
             supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build), supply.token_for_hosts

@@ -384,6 +384,7 @@ def _failure(text: str) -> AgentError:
 
 # What apply.sh and finish.py name as the reason of a failure, as a user reads it. {detail} is what the host said.
 FAILURES: Mapping[str, str] = {
+    "account": "{detail}: create it there, or declare another owner or group",
     "bytecode": "{detail}: let that one be on the PATH, or leave compile_bytecode out",
     "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
     "content": "the archive is not a whole build ({detail})",

@@ -262,7 +262,8 @@ def _unreadable(text: str, why: str) -> DeclarationError:
 def _without_operators(text: str, head: str, named: bool) -> Request:
     match = _PLAIN.fullmatch(head)
     if match is None or (not match["line"] and (match["suffix"] or match["dev"] or not named)):
-        raise _unreadable(text, f"{head!r} is no version")
+        several = f", and several are a list: {[part.strip() for part in text.split(',')]}" if "," in text else ""
+        raise _unreadable(text, f"{head!r} is no version{several}")
     line, pre = match["line"], match["pre"]
     if pre:
         line = line if line.count(".") == 2 else f"{line}.0"

@@ -11,23 +11,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .catalogue import Build, Catalogue, bundled, resolve
-from .declaration import Desired
-from .errors import ContentError, DeclarationError
+from .declaration import Desired, parse_wanted
+from .errors import ContentError
 from .lock import Lock, Locked, Slot, locked_build, read_lock
-from .request import Request, parse_request, with_parts
+from .request import Request, with_parts
 from .target import Target, from_facts, parse_triple
 
 if TYPE_CHECKING:
     from .source import Source
     from .store import Payload, Store
-
-
-def is_local(text: str) -> bool:
-    """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
-    return text not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
 class Supply:
@@ -157,17 +152,9 @@ class Supply:
         return replace(self.source, checksum=build.sha256 or "") if locked else self.source
 
     def urls(self, build: Build) -> tuple[str, ...]:
-        """Where a host can fetch a build itself.
-
-        :raises DeclarationError: the source is on the controller, where no host can fetch it
-        """
+        """Where a host can fetch a build itself."""
         from .source import urls
 
-        if self.source.kind in ("folder", "archive"):
-            raise DeclarationError(
-                f"delivery is pull and the source {self.source} is on the controller, where no host can fetch it: "
-                "use delivery: push, or a source that is an http(s) URL"
-            )
         self._approve(build)
         return urls(self.source, build)
 
@@ -187,12 +174,14 @@ class Supply:
         return without_credentials(urls(self.source, build)[0])
 
 
-def lookup_build(supply: Supply, text: str, triple: str, flavor: str = "") -> dict[str, str]:
+def lookup_build(supply: Supply, wanted: Any, triple: str, flavor: str = "") -> dict[str, str]:
     """The build that a request means on a target triple, as plain data.
+
+    :param wanted: the request, as an element of ``builds``
 
     :raises StandalonePythonError: the request or the triple can't be read, there is none, or its checksum can't be had
     """
-    request, target = with_parts(parse_request(text), flavor=flavor), parse_triple(triple)
+    request, target = with_parts(parse_wanted(wanted).request, flavor=flavor), parse_triple(triple)
     if target.level > 1 and not request.level:
         request = replace(request, level=f"v{target.level}")
     build = supply.resolve_for(request, target)

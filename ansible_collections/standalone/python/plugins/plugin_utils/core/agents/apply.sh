@@ -159,10 +159,12 @@ begin() { # NAME: an empty place for a build that is being made
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  said=$({ true >"$here/err" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
+  said=$({ true >"$here/err" && true >"$here/given" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
     fail_if_full "$said"
     fail io "$said"
   }
+  # Before a whole build is unpacked for somebody who is not there.
+  give "$here/given"
 }
 
 space() { # KILOBYTES NEEDED
@@ -449,7 +451,19 @@ make_root() {
   [ ! -d "$root" ] || return 0
   made_below=$(existing "$root")
   try unwritable mkdir -p ${mode:+-m "$mode"} "$root"
-  [ -z "$owner$group" ] || try permission chown "$owner${group:+:$group}" "$root"
+  give "$root"
+}
+
+give() { # PATH: to the owner and the group that were declared
+  [ -n "$owner$group" ] || return 0
+  said=$(LC_ALL=C chown "$owner${group:+:$group}" "$1" 2>&1) && return
+  # In the words of GNU, busybox, BSD and toybox.
+  case $said in
+    *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
+    *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "there is no group $group on this host" ;;
+    *'nvalid user'* | *'nknown user'* | *'llegal user'* | *'no user '*) fail account "there is no user $owner on this host" ;;
+    *) fail permission "$said" ;;
+  esac
 }
 
 apply() {

@@ -42,6 +42,7 @@ CODES = (
     "content",  # a file of the list is not there
     "patch",  # sysconfig data that can't be understood
     "bytecode",  # no Python here that compiles for the build
+    "account",  # there is no such user or group
     "permission",
     "space",
     "io",
@@ -403,7 +404,7 @@ def identity(text: str, module: str, function: str, field: str) -> int:
         return int(getattr(getattr(__import__(module), function)(text), field))
     except (KeyError, ImportError):
         kind = "user" if module == "pwd" else "group"
-        raise Failure("permission", "there is no %s %s on this host" % (kind, text)) from None
+        raise Failure("account", "there is no %s %s on this host" % (kind, text)) from None
 
 
 def leading_to(links: Mapping[str, str], changed: set[str]) -> set[str]:
