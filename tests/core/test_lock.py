@@ -279,6 +279,8 @@ def entry(**change: Any) -> str:
     return spoil(lambda said: said["builds"][1].update(change))
 
 
+# Its name doesn't say the release.
+OLD = {"request": "3.9", "file": f"cpython-3.9.0-{GNU}-pgo-20201020T0626.tar.zst"}
 ENTRY = f"the lock file l can't be used, its entry of 3.13 for {GNU} is wrong: "
 WRONG: dict[str, tuple[str, str]] = {
     "no JSON": ('{\n"lock": 1,\n"builds": [,]}', "the lock file l can't be read, line 3 is no JSON (Expecting value): restore it"),
@@ -304,6 +306,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "level": (entry(target=f"x86_64_v3{GNU[6:]}"), f"{ENTRY.replace('86_64', '86_64_v3')}the target is to be written {GNU}; "),
     "file": (entry(file="../../etc/passwd"), f"{ENTRY}'../../etc/passwd' is not the name of a build"),
     "release": (entry(release="20250115"), f"{ENTRY}the release is 20250115, and the file's name says otherwise; "),
+    "release as a path": (entry(**OLD, release="../outside"), f"{ENTRY.replace('3.13', '3.9')}the release is '../outside', and is a date such as 20250115; "),
     "another target": (entry(target=MUSL), f"the lock file l can't be used, its entry of 3.13 for {MUSL} is wrong: cpython-3.13."),
     "another version": (entry(request="3.11"), f"the lock file l can't be used, its entry of 3.11 for {GNU} is wrong: cpython-3.13."),
 }  # fmt: skip

@@ -306,6 +306,9 @@ def _parse_entry(element: Any) -> Locked:
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
         raise ValueError(f"the request is to be written {canonical(request)}")
+    # It becomes a part of paths, and only newer files have it in their names.
+    if not re.fullmatch("[0-9]{8}", element["release"]):
+        raise ValueError(f"the release is {element['release']!r}, and is a date such as 20250115")
     build = replace(parse_filename(element["file"], element["release"]), sha256=element["sha256"])
     if build.release >= RELEASE_IN_NAME_SINCE and f"+{build.release}-" not in build.filename:
         raise ValueError(f"the release is {build.release}, and the file's name says otherwise")
