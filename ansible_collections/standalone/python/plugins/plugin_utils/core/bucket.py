@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .cache import ROOT_VARIABLE, default_root, usable, what_failed
+from .cache import ROOT_VARIABLE, default_root, make, usable, what_failed
 from .errors import DeclarationError, TransportError
 from .place import WORK, Folder, Place, Stamp
 from .source import without_credentials
@@ -190,7 +190,7 @@ class Bucket:
     @contextlib.contextmanager
     def alone(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
         with usable(default_root()):
-            self.work.mkdir(parents=True, exist_ok=True)
+            make(self.work)
         etag = self._lock(time.monotonic() + wait, waits)
         if not etag:
             yield False

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from .cache import alone, clear, default_root, stamp, usable, what_failed, written, younger
+from .cache import alone, clear, default_root, make, stamp, usable, what_failed, written, younger
 from .credentials import bare
 from .errors import ContentError, StandalonePythonError, TransportError
 from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, url_below, urls, without_credentials
@@ -96,7 +96,7 @@ class Store:
             ready = _recorded(folder, compression, digest)
             if ready is not None:
                 return ready
-            folder.mkdir(parents=True, exist_ok=True)
+            make(folder)
             with alone(folder) as locked:
                 clear(folder, sure=locked)
                 return _recorded(folder, compression, digest, rehash=True) or self._make(
@@ -237,7 +237,7 @@ class Store:
         path = folder / key
         if younger(path, age):
             return _read_text(path, "cache"), ""
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         remark = ""
         with alone(folder) as locked:
             clear(folder, sure=locked)
@@ -289,7 +289,7 @@ class Store:
         if not build.filename.endswith(".tar.zst"):
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
-        folder.mkdir(exist_ok=True)
+        make(folder)
         return alone(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:

@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cache import what_failed
+from .cache import check, what_failed
 from .catalogue import Catalogue, bundled
 from .errors import ContentError, TransportError
 
@@ -50,7 +50,7 @@ def about(root: Path) -> About | None:
 def updated(root: Path) -> Catalogue:
     """The updated catalogue of a cache, and what the bundled one has beyond it.
 
-    :raises TransportError: there is none
+    :raises TransportError: there is none, or others may write to it
     """
     told = about(root)
     if told is None:
@@ -58,6 +58,7 @@ def updated(root: Path) -> Catalogue:
             f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as the user who runs this, "
             "or use catalogue: bundled"
         )
+    check(root)
     base = bundled()
     folder = root / FOLDER
     mine = {path.stem for path in folder.glob("*.tsv")}
