@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,13 @@ def read(path: str, key: str = "") -> dict[str, Any]:
         if isinstance(value, str) and is_local(value):
             options[name] = os.path.join(folder, os.path.expanduser(value))
     return options
+
+
+def with_source(options: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    """Options with the source that the command line has, if any. Token and checksum are of the file's own, and for no other."""
+    if source in (None, options.get("source", "upstream")):
+        return dict(options)
+    return {name: value for name, value in options.items() if name not in ("token", "checksum")} | {"source": source}
 
 
 def _text(path: str) -> bytes:

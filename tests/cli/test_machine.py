@@ -19,6 +19,7 @@ import pytest
 from tests.cli.conftest import PROGRAM, Command, below
 from tests.tools.hosts.bases import program
 from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
+from tests.tools.web import TOKEN, serve
 
 OLD13, NEW13, LATER13 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}"
 
@@ -97,6 +98,17 @@ def test_options_win_over_the_file(command: Command, source: Path) -> None:
     file = command.file("builds: ['3.13']\nsource: /nowhere\nroot: /nowhere\nbin_dir: /nowhere/bin\n")
     planned = command("plan", file, "--source", str(source), "--root", "a", "--bin-dir", "b")
     assert f"link {command.folder}/b/python3.13 to {command.folder}/a/cpython-3.13/bin/python3.13" in planned.output
+
+
+def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, source: Path, catalogue: Path) -> None:
+    with serve(source) as web:
+        told = {"source": web.url("plain"), "token": TOKEN, "catalogue": str(catalogue)}
+        file = command.file(json.dumps({"builds": [OLD13], "root": str(command.folder / "root"), **told}))
+        assert command("apply", file, "--source", web.url("ranges")).code == 0
+        assert web.asked
+        assert not [asked for asked in web.asked if "authorization" in asked.headers]
+    file = command.file(json.dumps({"builds": [NEW13], "source": "one.tar.gz", "checksum": 64 * "0"}))
+    assert command("plan", file, "--root", "root", "--source", source).code == 2
 
 
 BAD_FILES = {

@@ -355,7 +355,8 @@ def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | Non
     :param shown: the Authorization header
     """
     if not (shown.isascii() and shown.isprintable()):
-        return unaskable("the token has a line break or a letter in it that no header can have", "check the token, and GITHUB_TOKEN")
+        why = "the token has a line break or a letter in it that no header can have"
+        return unaskable(why, "check the token, and GITHUB_TOKEN")
     from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
     proxy = ""
@@ -376,7 +377,8 @@ def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | Non
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
     if proxy.lower().startswith("socks"):
-        return unaskable(f"{name} names a SOCKS proxy, which needs the Python package PySocks", "install it, or name an HTTP proxy")
+        why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
+        return unaskable(why, "install it, or name an HTTP proxy")
     return unaskable(
         f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
     )
