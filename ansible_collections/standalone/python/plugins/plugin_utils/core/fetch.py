@@ -357,7 +357,7 @@ def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | Non
     if not (shown.isascii() and shown.isprintable()):
         why = "the token has a line break or a letter in it that no header can have"
         return unaskable(why, "check the token, and GITHUB_TOKEN")
-    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+    from requests.utils import get_environ_proxies, select_proxy
 
     proxy = ""
     try:
@@ -365,9 +365,10 @@ def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | Non
         if proxy:
             # What requests does before it connects.
             adapter: Any = session.get_adapter(url)
-            adapter.proxy_manager_for(prepend_scheme_if_needed(proxy, "http"))
-            adapter.proxy_headers(proxy)
-            if urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname:
+            whole = proxy if "://" in proxy else f"http://{proxy}"
+            adapter.proxy_manager_for(whole)
+            adapter.proxy_headers(whole)
+            if urlsplit(whole).hostname:
                 return None
     except ValueError:
         pass
