@@ -9,6 +9,7 @@ A command's file is imported when that command is called, so that one doesn't wa
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ gc.set_threshold(100_000)
 
 FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
+SIGNALLED = 128
+"""With the number of a signal added: that ended it."""
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -86,6 +89,11 @@ def main() -> None:
             err=True,
         )
         code = FAILED
+    if code > SIGNALLED:
+        # All is tidied up; only threads that wait for a server may be left, and Python would wait for them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -100,10 +108,10 @@ def _ended() -> int:
         return ended.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("standalone-python: ended by Ctrl-C", err=True)
-        return 130
+        return SIGNALLED + signal.SIGINT
     except Ended as ended:
         click.echo(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
-        return 128 + ended.number
+        return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"standalone-python: {said}", err=True)
