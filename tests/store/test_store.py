@@ -605,6 +605,15 @@ def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer)
             quick(root).catalogue(source, server.url(OWN))
 
 
+def test_a_token_that_was_wrong_is_not_remembered(root: Path) -> None:
+    with serve({OWN: [Answer(401), Answer(body=ROWS)]}) as server:
+        source = Source("url", server.url("/m"))
+        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
+        assert only(Store(root, token="right").catalogue(source)) == BUILD
+        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
+        assert server.count(OWN) == 2
+
+
 def test_a_source_that_cannot_be_asked_what_it_holds(root: Path) -> None:
     """It is asked again next time, and what an archive can't be had for is the archive's sentence."""
     with serve({OWN: [Answer(503)] * 8 + [Answer(body=ROWS)]}) as server:

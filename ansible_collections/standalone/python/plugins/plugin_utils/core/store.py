@@ -233,8 +233,11 @@ class Store:
         from .failure import DeniedError, NotThereError
 
         folder = self.root / "texts"
-        key = hashlib.sha256(f"{'optional ' * optional}{bare(addresses[0])}".encode()).hexdigest()[:24]
-        path = folder / key
+        asked = bare(addresses[0])
+        if optional:
+            # That there is none may be true for who asked so only.
+            asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
+        path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
         if younger(path, age):
             return _read_text(path, "cache"), ""
         make(folder)
