@@ -38,13 +38,24 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTS
 
 
 def default_root() -> Path:
-    """What the environment names, else the place for caches of the user who runs this."""
+    """What the environment names, else the place for caches of the user who runs this.
+
+    :raises TransportError: the user has no home folder, or the one that is named has none
+    """
     named = os.environ.get(ROOT_VARIABLE, "")
     if named:
-        return Path(named).expanduser()
+        root = os.path.expanduser(named)
+        if root.startswith("~"):
+            raise TransportError(f"{ROOT_VARIABLE} is {named!r}, and there is no such home folder: name an absolute path with it")
+        return Path(root)
     from platformdirs import user_cache_path
 
-    return user_cache_path(APPLICATION, appauthor=False)
+    # Newer releases raise an error, older ones leave the ~ as it is.
+    with contextlib.suppress(RuntimeError):
+        path = user_cache_path(APPLICATION, appauthor=False)
+        if path.is_absolute():
+            return path
+    raise TransportError(f"the user who runs this has no home folder to have the cache in: set HOME, or {_INSTEAD}")
 
 
 @contextlib.contextmanager

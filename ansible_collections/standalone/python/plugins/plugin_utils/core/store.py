@@ -369,7 +369,8 @@ def _catalogue_of_folder(location: str) -> Catalogue:
 
 
 def _local(path: str) -> Path:
-    return Path(path).expanduser()
+    # A ~ of nobody stays, so that the path is said to be missing.
+    return Path(os.path.expanduser(path))
 
 
 def _read_text(path: Path, what: str) -> str:
