@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -202,6 +203,23 @@ def test_an_update_that_fails_says_how_old_is_what_is_known(command: Command, up
     upstream.status = 404
     assert f"what is known is as before: newest release {SOON}, updated on " in command(*asking).sentence
     assert rows(command, "3.13", "--target", GNU)[1][1] == SOON
+
+
+def test_an_updated_catalogue_that_was_damaged(command: Command, upstream: Upstream) -> None:
+    asking = ("catalogue", "update", "--from", f"{upstream.url}/releases")
+    assert command(*asking).code == 0
+    file = command.folder / "cache/catalogue/3.13.tsv"
+    (file.parent / "notes.tsv").write_text("not ours\n")
+    whole = file.read_bytes()
+    for content in (whole[:-30], b"", b"\xff\n" + whole, whole.replace(b"\t", b" ", 1)):
+        file.write_bytes(content)
+        for call in (("catalogue", "list", "3.13", "--catalogue", "updated"), asking):
+            assert command(*call).sentence.startswith(f"{file} can't be read: remove its folder and update the catalogue anew"), content[-80:]
+    file.unlink()
+    file.mkdir()
+    assert f"{file} can't be read (Is a directory)" in command("catalogue", "list", "3.13").sentence
+    shutil.rmtree(file.parent)
+    assert command(*asking).code == 0
 
 
 def _versions(*artifacts: tuple[str, str, str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zlib
 from collections.abc import Iterator
@@ -131,9 +130,8 @@ def write(folder: Path, rows: upstream.Rows) -> list[str]:
         path = folder / name
         if path.exists() and path.read_bytes() == text.encode():
             continue
-        staged = folder / f".{name}.new"
-        staged.write_bytes(text.encode())
-        os.replace(staged, path)
+        with written(path) as out:
+            out.write(text.encode())
         changed.append(name)
     return changed
 
