@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .core import OPTIONS, DeclarationError, TransportError, is_local
+from .core import UNSHOWN, DeclarationError, TransportError, is_local
 
 ROLE = "interpreters_"
 # What the role's variables say of Ansible, and not of a host.
@@ -107,7 +107,7 @@ def _check_plain(name: str, value: Any, shown: str) -> None:
     if isinstance(value, _Tagged):
         raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
     if isinstance(value, str) and ("{{" in value or "{%" in value):
-        found = "which is" if OPTIONS.get(name, {}).get("no_log") else f"which is {value!r},"
+        found = "which is" if name in UNSHOWN else f"which is {value!r},"
         raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write what comes of it")
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_plain(name, item, shown)

@@ -413,6 +413,13 @@ def test_places_that_cannot_be_a_mirror(mirror: Mirror, releases: Path, tmp_path
     wanted = ("--request", "3.13", "--target", TRIPLE, "--source", releases)
     assert "the mirror file can't be written to (" in sentence(mirror("sync", "file", *wanted, code=1))
     assert f"the mirror {releases} is its own source: name another folder" in sentence(mirror("sync", releases, *wanted, code=1))
+    assert "the mirror is empty: give a folder" in sentence(mirror("sync", "", *wanted, code=1))
+
+
+def test_a_mirror_in_the_home(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    mirror("sync", "~/dest", "--request", "3.13", "--target", TRIPLE, "--source", releases)
+    true(tmp_path / "home/dest", releases, NEW)
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_password_is_shown_to_the_server_only(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:

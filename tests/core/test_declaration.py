@@ -298,6 +298,8 @@ def test_every_option_is_refused_when_it_can_not_be_read() -> None:
 
 def test_a_token_that_can_not_be_read_is_not_shown() -> None:
     assert refused({"builds": [], "token": ["secret"]}) == "token is something else: give a text"
+    for name in ("source", "catalogue"):
+        assert refused({"builds": [], name: ["https://user:secret@mirror.example"]}) == f"{name} is something else: give a text"
 
 
 def test_no_such_option() -> None:
