@@ -280,7 +280,8 @@ def _converted(name: str, kind: str, value: Any) -> Any:
             return list(value)
         case "list" if isinstance(value, str):
             return [item for part in value.split(",") if (item := part.strip())]
-    shown = "something else" if name in UNSHOWN else repr(value)
+    kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
+    shown = kinds.get(type(value), "no text") if name in UNSHOWN else repr(value)
     raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
 
 
