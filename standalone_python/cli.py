@@ -9,6 +9,8 @@ A command's file is imported when that command is called, so that one doesn't wa
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,12 +18,15 @@ from importlib import import_module
 import click
 
 from .core import StandalonePythonError
+from .streams import prepare, unwritten
 
 # Most of a command's time is imports, which make much that stays and is nothing to look for garbage in.
 gc.set_threshold(100_000)
 
 FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
+SIGNALLED = 128
+"""With the number of a signal added: that ended it."""
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -63,22 +68,66 @@ def group() -> None:
     """
 
 
+class Ended(BaseException):
+    """A signal that ends this process came, which is to be tidied up after as after Ctrl-C.
+
+    :ivar number: of the signal
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def main() -> None:
+    out = prepare()
+    _heed_signals()
+    code = _ended()
+    if code in (0, DIFFERS) and (error := unwritten(out)):
+        click.echo(
+            f"standalone-python: standard output can't be written to ({error.strerror}): send it elsewhere; all else is done",
+            err=True,
+        )
+        code = FAILED
+    if code > SIGNALLED:
+        # All is tidied up; only threads that wait for a server may be left, and Python would wait for them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _ended() -> int:
+    """Run the command; returns the exit code."""
     try:
-        sys.exit(group.main(standalone_mode=False) or 0)
+        return group.main(standalone_mode=False) or 0
     except click.UsageError as error:
         error.show()
-        sys.exit(USAGE)
+        return USAGE
     except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        return ended.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("standalone-python: ended by Ctrl-C", err=True)
-        sys.exit(130)
+        return SIGNALLED + signal.SIGINT
+    except Ended as ended:
+        click.echo(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
+        return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"standalone-python: {said}", err=True)
-        sys.exit(FAILED)
-    except BrokenPipeError:
-        # Who reads what is printed has seen enough: head, or a pager that was left.
-        sys.stderr.close()
-        sys.exit(0)
+        return FAILED
+
+
+def _heed_signals() -> None:
+    """Let what would end this process at once raise :class:`Ended`, once. What whoever started it ignores (nohup) stays so."""
+    heeded = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+    def end(number: int, _frame: object) -> None:
+        for one in heeded:
+            # Tidying up is not ended too.
+            signal.signal(one, lambda _number, _frame: None)
+        raise Ended(number)
+
+    for one in heeded:
+        if signal.getsignal(one) is signal.SIG_DFL:
+            signal.signal(one, end)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .core import OPTIONS, DeclarationError, TransportError, is_local
+from .core import UNSHOWN, DeclarationError, TransportError, is_local
 
 ROLE = "interpreters_"
 # What the role's variables say of Ansible, and not of a host.
@@ -55,6 +56,13 @@ def read(path: str, key: str = "") -> dict[str, Any]:
         if isinstance(value, str) and is_local(value):
             options[name] = os.path.join(folder, os.path.expanduser(value))
     return options
+
+
+def with_source(options: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    """Options with the source that the command line has, if any. Token and checksum are of the file's own, and for no other."""
+    if source in (None, options.get("source", "upstream")):
+        return dict(options)
+    return {name: value for name, value in options.items() if name not in ("token", "checksum")} | {"source": source}
 
 
 def _text(path: str) -> bytes:
@@ -99,7 +107,7 @@ def _check_plain(name: str, value: Any, shown: str) -> None:
     if isinstance(value, _Tagged):
         raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
     if isinstance(value, str) and ("{{" in value or "{%" in value):
-        found = "which is" if OPTIONS.get(name, {}).get("no_log") else f"which is {value!r},"
+        found = "which is" if name in UNSHOWN else f"which is {value!r},"
         raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write what comes of it")
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_plain(name, item, shown)

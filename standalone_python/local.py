@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
 
+from .cli import Ended
 from .core import Completed, Desired, TransportError
 
 # Where chroot is, for a root whose PATH is another user's.
@@ -167,8 +168,10 @@ def _run(command: list[str], given: str | BinaryIO) -> Completed:
     with process:
         try:
             output, errors = process.communicate(script)
-        except KeyboardInterrupt:
-            # The shell has had it too, and tidies up: killed in the middle of that, it would leave it to the next run.
+        except (KeyboardInterrupt, Ended) as ended:
+            # Of Ctrl-C the shell has had it too. It tidies up: killed in the middle of that, it would leave it to the next run.
+            if isinstance(ended, Ended):
+                process.send_signal(ended.number)
             process.communicate()
             raise
     return Completed(process.returncode, output.decode("utf-8", "surrogateescape"), errors.decode("utf-8", "replace"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,6 @@ from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..core import (
     Changes,
     DeclarationError,
-    Desired,
     Lock,
     Locked,
     Request,
@@ -94,7 +93,8 @@ def lock(
     from ..declarations import read
 
     triples = [_triple(text) for text in targets]
-    desired = declare(read(file, key))
+    options = read(file, key)
+    desired = declare(options)
     requests = [wanted.request for wanted in desired.builds if wanted.state != "absent"]
     if not requests:
         raise DeclarationError(f"{file} declares no build that a host shall have: there is nothing to lock")
@@ -120,7 +120,7 @@ def lock(
     if check:
         _check(base, wanted, path, as_json)
         return
-    supply = _supply(desired, source, catalogue, attestations, trusted_root)
+    supply = _supply(options, source, {"catalogue": catalogue, "attestations": attestations, "trusted_root": trusted_root})
     new, remarks = _with_sizes(
         old,
         renew(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
@@ -189,19 +189,18 @@ def _target_words(lock: Lock, wanted: Sequence[Slot]) -> str:
     return "" if tuple(triples) == lock.targets else "".join(f" --target {triple}" for triple in triples)
 
 
-def _supply(desired: Desired, source: str | None, catalogue: str | None, attestations: str | None, root: str | None) -> Supply:
-    """Token and checksum are of the file's own source, and for no other."""
-    asked = Desired(
-        (),
-        catalogue=catalogue or desired.catalogue,
-        attestations=attestations or desired.attestations,
-        trusted_root=root or desired.trusted_root,
-    )
-    if source is None or source == desired.source:
-        return Supply(replace(asked, source=desired.source, checksum=desired.checksum, token=desired.token))
-    supply = Supply(replace(asked, source=source))
-    # What is wrong with it is said even where nothing has to be found.
-    _ = supply.source
+def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, str | None]) -> Supply:
+    """
+    :param more: what else was said on the command line
+    """
+    from ..declarations import with_source
+
+    said = {name: value for name, value in more.items() if value}
+    # What is locked has no say in what is found anew.
+    supply = Supply(declare(with_source(options, source) | said | {"lockfile": None}))
+    if source is not None:
+        # What is wrong with it is said even where nothing has to be found.
+        _ = supply.source
     return supply
 
 

@@ -106,10 +106,10 @@ def apply(**given: Any) -> int:
 
 
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
-    from ..declarations import read
+    from ..declarations import read, with_source
 
     told = {name: given[name] for name in _OPTIONS if given[name] is not None}
-    desired = declare(read(given["file"], given["key"]) | _with_paths(told, given["root_dir"]))
+    desired = declare(with_source(read(given["file"], given["key"]), given["source"]) | _with_paths(told, given["root_dir"]))
     with _host((given["root_dir"], given["target"]), to_install=True) as host:
         desired = host.placed(desired)
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import upst
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.cli.conftest import Command, below
+from tests.tools.hosts.bases import program
 from tests.tools.sources import NEW, NEWER, OLD, V13, V13LATER
 from tests.tools.web import serve
 
@@ -202,6 +205,23 @@ def test_an_update_that_fails_says_how_old_is_what_is_known(command: Command, up
     assert rows(command, "3.13", "--target", GNU)[1][1] == SOON
 
 
+def test_an_updated_catalogue_that_was_damaged(command: Command, upstream: Upstream) -> None:
+    asking = ("catalogue", "update", "--from", f"{upstream.url}/releases")
+    assert command(*asking).code == 0
+    file = command.folder / "cache/catalogue/3.13.tsv"
+    (file.parent / "notes.tsv").write_text("not ours\n")
+    whole = file.read_bytes()
+    for content in (whole[:-30], b"", b"\xff\n" + whole, whole.replace(b"\t", b" ", 1)):
+        file.write_bytes(content)
+        for call in (("catalogue", "list", "3.13", "--catalogue", "updated"), asking):
+            assert command(*call).sentence.startswith(f"{file} can't be read: remove its folder and update the catalogue anew"), content[-80:]
+    file.unlink()
+    file.mkdir()
+    assert f"{file} can't be read (Is a directory)" in command("catalogue", "list", "3.13").sentence
+    shutil.rmtree(file.parent)
+    assert command(*asking).code == 0
+
+
 def _versions(*artifacts: tuple[str, str, str]) -> str:
     """Astral's list: a release a line."""
     site = "https://github.com/astral-sh/python-build-standalone/releases/download"
@@ -277,3 +297,26 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
         assert "sent an HTML page where plain text was expected" in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
         assert "answers with no list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
     assert "the bundled catalogue" in command("catalogue", "list", "--target", GNU).errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        ((), {"STANDALONE_PYTHON_CACHE": "~nobodyhere/x"}, "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', and there is no such home folder"),
+        (("3.13", "--catalogue", "~nobodyhere/c"), {}, "the catalogue ~nobodyhere/c can't be read (No such file or directory)"),
+        (("3.13", "--source", f"~nobodyhere/{NEWS}"), {}, f"the archive ~nobodyhere/{NEWS} is not there: put it there"),
+    ],
+)
+def test_a_home_that_is_none(command: Command, arguments: tuple[str, ...], variables: dict[str, str], says: str) -> None:
+    assert says in command("catalogue", "show", *arguments, environment=variables).sentence
+    assert not [path for path in command.folder.iterdir() if path.name.startswith("~")]
+
+
+def test_no_home(command: Command) -> None:
+    """As in a container that is run with the number of a user."""
+    nobody = [program("unshare"), "--user", "--map-user=54321", "env", "-u", "HOME", "-u", "STANDALONE_PYTHON_CACHE"]
+    tried = subprocess.run([*nobody, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"needs namespaces: {tried.stderr.strip()}")
+    ended = command("catalogue", "show", runner=nobody)
+    assert ended.sentence.startswith("the user who runs this has no home folder to have the cache in: set HOME, or name a folder")

@@ -281,6 +281,7 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "no YAML": ("builds: ['3.13'\n", (), 1, "pythons.yml can't be read as YAML, line 2 is wrong ("),
     "template": ("builds: '{{ pythons }}'\n", (), 1, "pythons.yml has builds, which is '{{ pythons }}', a template that only"),
     "secret": (f"{BUILDS}token: '{{{{ secret }}}}'\n", (), 1, "pythons.yml has token, which is a template that only Ansible can fill in"),
+    "password": ("builds: ['3.13']\nsource: 'http://u:p@h/{{ x }}'\n", (), 1, "pythons.yml has source, which is a template that only Ansible can fill in"),
     "vault": (f"{BUILDS}token: !vault x\n", (), 1, "pythons.yml has token with the tag !vault, which only Ansible reads"),
     "all absent": ("builds: ['3.13']\nstate: absent\n", (), 1, "pythons.yml declares no build that a host shall have"),
     "no such build": ("builds: ['3.7']\nsource: builds\n", (), 1, "no build of 3.7 for x86_64 linux, glibc in the folder builds: "),

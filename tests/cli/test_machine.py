@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PROGRAM, Command, below
+from tests.cli.conftest import PROGRAM, Command, Ended, below
 from tests.tools.hosts.bases import program
 from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
+from tests.tools.web import TOKEN, serve
 
 OLD13, NEW13, LATER13 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}"
 
@@ -97,6 +98,17 @@ def test_options_win_over_the_file(command: Command, source: Path) -> None:
     file = command.file("builds: ['3.13']\nsource: /nowhere\nroot: /nowhere\nbin_dir: /nowhere/bin\n")
     planned = command("plan", file, "--source", str(source), "--root", "a", "--bin-dir", "b")
     assert f"link {command.folder}/b/python3.13 to {command.folder}/a/cpython-3.13/bin/python3.13" in planned.output
+
+
+def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, source: Path, catalogue: Path) -> None:
+    with serve(source) as web:
+        told = {"source": web.url("plain"), "token": TOKEN, "catalogue": str(catalogue)}
+        file = command.file(json.dumps({"builds": [OLD13], "root": str(command.folder / "root"), **told}))
+        assert command("apply", file, "--source", web.url("ranges")).code == 0
+        assert web.asked
+        assert not [asked for asked in web.asked if "authorization" in asked.headers]
+    file = command.file(json.dumps({"builds": [NEW13], "source": "one.tar.gz", "checksum": 64 * "0"}))
+    assert command("plan", file, "--root", "root", "--source", source).code == 2
 
 
 BAD_FILES = {
@@ -226,6 +238,59 @@ def test_ended_by_ctrl_c_the_machine_is_as_it_was_or_done(command: Command, sour
         assert not (command.folder / "root/.staging").exists()
     assert command("apply", file, "--root", "root").code == 0
     assert command("verify", "--root", "root").code == 0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP], ids=lambda sign: sign.name)
+def test_ended_by_a_signal_nothing_goes_on(command: Command, source: Path, sign: signal.Signals) -> None:
+    """As ``timeout``, systemd and a lost session do; none of them tells the shell that is at work."""
+    temporary = command.folder / "temporary"
+    temporary.mkdir()
+    file = command.file(json.dumps({"builds": ["3.13", "3.12"], "source": str(source), "compile_bytecode": True}))
+    process = subprocess.Popen(
+        [PROGRAM, "apply", file, "--root", "root"],
+        cwd=command.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=command.environment() | {"TMPDIR": str(temporary)},
+    )
+    while process.poll() is None and not (command.folder / "root/.staging").exists():
+        time.sleep(0.01)
+    process.send_signal(sign)
+    _output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + sign, f"standalone-python: ended by {sign.name}\n")
+    assert not list(temporary.iterdir())
+    assert not (command.folder / "root").exists()
+    assert command("apply", file, "--root", "root").code == 0
+
+
+def through(command: Command, shell: str, *arguments: str | Path) -> Ended:
+    """A command as a shell runs it: ``"$@"`` is the command."""
+    return command(*arguments, runner=["bash", "-o", "pipefail", "-c", shell, "-"])
+
+
+def test_who_reads_it_may_leave(command: Command, source: Path) -> None:
+    file = command.file(declared(source, OLD13), "3.13.yml")
+    assert through(command, '"$@" | exec 0<&-', "plan", file, "--root", "root") == Ended(2, "", "")
+    assert through(command, '"$@" | exec 0<&-', "apply", file, "--root", "root") == Ended(0, "", "")
+    assert in_use(command) == OLD13
+    assert through(command, '"$@" >&-', "apply", command.file(declared(source, NEW13)), "--root", "root") == Ended(0, "", "")
+    assert in_use(command) == NEW13
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux: /dev/full")
+def test_what_can_not_be_printed_is_said_once_all_is_done(command: Command, source: Path) -> None:
+    ended = through(command, '"$@" >/dev/full', "apply", command.file(declared(source, OLD13)), "--root", "root")
+    assert ended.sentence == "standard output can't be written to (No space left on device): send it elsewhere; all else is done"
+    assert in_use(command) == OLD13
+
+
+def test_letters_that_the_output_does_not_have(upgraded: Command) -> None:
+    build = next(path for path in (upgraded.folder / "root").glob("cpython-*+*") if not path.is_symlink())
+    (build / "lib" / os.fsdecode(b"caf\xe9-\xe2\x82\xac.py")).touch()
+    ended = upgraded("verify", "--root", "root", environment={"PYTHONIOENCODING": "latin-1"})
+    assert "/lib/caf" in ended.output
+    assert (ended.code, ended.errors) == (0, "")
 
 
 def test_status_and_verify(upgraded: Command) -> None:

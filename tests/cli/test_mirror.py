@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -261,15 +262,18 @@ def test_two_at_once(mirror: Mirror, web: Web, releases: Path, environment: Mapp
     true(dest, releases, NEW, OLD)
 
 
-def test_ctrl_c(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["slow", "later-503"])
+def test_ctrl_c(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path, how: str) -> None:
+    """It waits neither for a server that stalls nor for the time to ask one again."""
     dest = tmp_path / "dest"
     rows = ("--catalogue", str(releases / "catalogue.tsv"))
-    command = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url("slow"), *rows]
+    command = [PROGRAM, "mirror", "sync", str(dest), *BOTH, "--source", web.url(how), *rows]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
-        assert web.half.wait(30)
+        while not web.count(how):
+            assert running.poll() is None
+        time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-        web.going.set()
-        assert running.wait(30) == 130
+        assert running.wait(10) == 130
         assert running.stderr
         assert running.stderr.read().strip() == "standalone-python: ended by Ctrl-C"
     mirror("sync", dest, *BOTH, "--source", web.url())
@@ -409,6 +413,13 @@ def test_places_that_cannot_be_a_mirror(mirror: Mirror, releases: Path, tmp_path
     wanted = ("--request", "3.13", "--target", TRIPLE, "--source", releases)
     assert "the mirror file can't be written to (" in sentence(mirror("sync", "file", *wanted, code=1))
     assert f"the mirror {releases} is its own source: name another folder" in sentence(mirror("sync", releases, *wanted, code=1))
+    assert "the mirror is empty: give a folder" in sentence(mirror("sync", "", *wanted, code=1))
+
+
+def test_a_mirror_in_the_home(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    mirror("sync", "~/dest", "--request", "3.13", "--target", TRIPLE, "--source", releases)
+    true(tmp_path / "home/dest", releases, NEW)
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_password_is_shown_to_the_server_only(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:

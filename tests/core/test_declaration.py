@@ -275,9 +275,9 @@ def test_one_build_alone_is_a_list_of_one() -> None:
         ("links", {"versioned": True}, "links is {'versioned': True}: give a list"),
         ("force", 2, f"force is 2: {TRUTH}"),
         ("delivery", "carry", "delivery is 'carry': give one of push, pull"),
-        ("source", {}, "source is {}: give a text"),
+        ("source", {}, "source is a mapping: give a text"),
         ("checksum", [], "checksum is []: give a text"),
-        ("catalogue", False, "catalogue is False: give a text"),
+        ("catalogue", False, "catalogue is a truth value: give a text"),
         ("verify", "some", "verify is 'some': give one of quick, full"),
         ("externally_managed", "x", f"externally_managed is 'x': {TRUTH}"),
         ("compile_bytecode", [], f"compile_bytecode is []: {TRUTH}"),
@@ -308,7 +308,9 @@ def test_a_pull_of_what_is_on_the_controller(source: str) -> None:
 
 
 def test_a_token_that_can_not_be_read_is_not_shown() -> None:
-    assert refused({"builds": [], "token": ["secret"]}) == "token is something else: give a text"
+    assert refused({"builds": [], "token": ["secret"]}) == "token is a list: give a text"
+    for name in ("source", "catalogue"):
+        assert refused({"builds": [], name: ["https://user:secret@mirror.example"]}) == f"{name} is a list: give a text"
 
 
 def test_no_such_option() -> None:

@@ -279,6 +279,8 @@ def entry(**change: Any) -> str:
     return spoil(lambda said: said["builds"][1].update(change))
 
 
+# Its name doesn't say the release.
+OLD = {"request": "3.9", "file": f"cpython-3.9.0-{GNU}-pgo-20201020T0626.tar.zst"}
 ENTRY = f"the lock file l can't be used, its entry of 3.13 for {GNU} is wrong: "
 WRONG: dict[str, tuple[str, str]] = {
     "no JSON": ('{\n"lock": 1,\n"builds": [,]}', "the lock file l can't be read, line 3 is no JSON (Expecting value): restore it"),
@@ -286,6 +288,12 @@ WRONG: dict[str, tuple[str, str]] = {
     "a list": ("[]", "l is no lock file, it lacks 'lock' and a list 'builds': check the path"),
     "something else": ('{"packages": []}', "l is no lock file, it lacks 'lock' and a list 'builds': check the path"),
     "a conflict": ("{\n<<<<<<< HEAD\n=======\n>>>>>>> other\n}", "the lock file l has a conflict of a merge in it: take either side"),
+    "a conflict without labels": ("{\n<<<<<<<\n=======\n>>>>>>>\n}", "the lock file l has a conflict of a merge in it: take either side"),
+    "a list twice": ('{"lock": 1, "builds": [], "builds": []}', "the lock file l has 'builds' twice in one place: restore it"),
+    "a checksum twice": ('{"lock": 1, "builds": [{"sha256": "a", "sha256": "b"}]}', "the lock file l has 'sha256' twice in one place: restore it"),
+    "digits": ('{"lock": 1, "builds": [{"size": ' + "1" * 5000 + "}]}", "the lock file l can't be read, a number in it has too many digits: restore it"),
+    "a truth value as form": ('{"lock": true, "builds": []}', "the lock file l has the form True, and this version of standalone-python reads"),
+    "a fraction as form": ('{"lock": 1.0, "builds": []}', "the lock file l has the form 1.0, and this version of standalone-python reads"),
     "a later form": (spoil(lambda said: said.update(lock=2)), "the lock file l has the form 2, and this version of standalone-python reads"),
     "more": (spoil(lambda said: said.update(more=1)), "the lock file l has more, which means nothing there: "),
     "declaration": (spoil(lambda said: said.update(declaration=1)), "the lock file l has declaration, which means nothing there: "),
@@ -304,6 +312,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "level": (entry(target=f"x86_64_v3{GNU[6:]}"), f"{ENTRY.replace('86_64', '86_64_v3')}the target is to be written {GNU}; "),
     "file": (entry(file="../../etc/passwd"), f"{ENTRY}'../../etc/passwd' is not the name of a build"),
     "release": (entry(release="20250115"), f"{ENTRY}the release is 20250115, and the file's name says otherwise; "),
+    "release as a path": (entry(**OLD, release="../outside"), f"{ENTRY.replace('3.13', '3.9')}the release is '../outside', and is a date such as 20250115; "),
     "another target": (entry(target=MUSL), f"the lock file l can't be used, its entry of 3.13 for {MUSL} is wrong: cpython-3.13."),
     "another version": (entry(request="3.11"), f"the lock file l can't be used, its entry of 3.11 for {GNU} is wrong: cpython-3.13."),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the environment of whoever runs the tests out of them: no proxy, no token, no netrc, no cache."""
+"""Keeps the environment of whoever runs the tests out of them: no proxy, no authorities, no token, no netrc, no cache."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "HTTPS_PROXY",
         "all_proxy",
         "ALL_PROXY",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import NotThereError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
-from tests.store.support import Answer, Server, gz, serve
+from tests.store.support import Answer, Server, certificate, gz, serve, tunnel
 
 ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)
 GOOD = Answer(body=ARCHIVE)
@@ -339,6 +340,54 @@ def test_proxy_with_a_password(to: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert SECRET not in everything(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("http_proxy", "socks5://127.0.0.1:9", "http_proxy names a SOCKS proxy, which needs the Python package PySocks; install it"),
+        ("HTTP_PROXY", f"http://user:{SECRET}/w@127.0.0.1:80", "HTTP_PROXY is no URL of a proxy; write http://HOST:PORT"),
+        ("all_proxy", "http://[bad", "all_proxy is no URL of a proxy; write"),
+        ("http_proxy", f"http://{SECRET}:%E2%82%AC@127.0.0.1:9", "http_proxy is no URL of a proxy; write"),
+    ],
+)
+def test_a_proxy_that_is_none(to: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setitem(sys.modules, "socks", None)
+    fetch, pauses = http()
+    with pytest.raises(TransportError, match=f"http://mirror.invalid/a can't be asked, {said}") as caught:
+        fetch.fetch(["http://mirror.invalid/a"], to, max_bytes=100, expect="archive")
+    assert pauses == []
+    assert SECRET not in everything(caught.value)
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\nmore", f"{SECRET}\u20ac"])
+def test_a_token_that_no_header_can_have(to: Path, token: str) -> None:
+    with serve({"/a": [GOOD]}) as server, pytest.raises(TransportError, match="can't be asked, the token has a line break or a") as caught:
+        http(token, server.url("/"))[0].fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_not_there(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "gone.pem"))
+    fetch, pauses = http()
+    with pytest.raises(TransportError, match=f"https://127.0.0.1:9/a can't be asked, {variable} names no file or folder of cert"):
+        fetch.fetch(["https://127.0.0.1:9/a"], to, max_bytes=100, expect="archive")
+    assert pauses == []
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_authorities_of_the_system_are_trusted(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxied: bool) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate(tmp_path)))
+    with serve({"/a": [GOOD]}, tls=tmp_path / "tls.pem") as server, tunnel() as (proxy, through):
+        if proxied:
+            monkeypatch.delenv("NO_PROXY")
+            monkeypatch.setenv("https_proxy", proxy)
+        http()[0].fetch([f"https://localhost:{server.port}/a"], to, max_bytes=1 << 23, expect="archive")
+        assert through == proxied * [f"localhost:{server.port}"]
+    assert to.read_bytes() == ARCHIVE
+
+
 def test_full_disk(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:
     with (
         serve({"/a": [GOOD]}) as server,
@@ -394,6 +443,14 @@ def test_redirect_on_the_same_host_keeps_the_token(to: Path) -> None:
     with serve({"/a": [Answer(307, headers={"Location": "/b"})], "/b": [GOOD]}) as server:
         http(SECRET, server.url("/"))[0].fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
     assert [asked.get("authorization") for _, asked in server.asked] == 2 * [f"Bearer {SECRET}"]
+
+
+def test_a_redirect_may_have_letters_as_they_are(to: Path) -> None:
+    """They come as bytes of UTF-8, and http.client takes them for Latin-1."""
+    location = "/gr\u00fc\u00dfe".encode().decode("latin-1")
+    with serve({"/a": [Answer(302, headers={"Location": location})], "/gr%C3%BC%C3%9Fe": [GOOD]}) as server:
+        get(to, server, "/a")
+    assert to.read_bytes() == ARCHIVE
 
 
 def test_endless_redirects(to: Path) -> None:

@@ -334,6 +334,29 @@ def test_cache_of_another_user(tmp_path: Path, root: Path, monkeypatch: pytest.M
         Store(root).payload(BUILD, source, zstd=True)
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+def test_cache_that_others_may_write_to(tmp_path: Path, root: Path, mode: int) -> None:
+    """A payload of theirs, with its record beside it, would go to hosts."""
+    source = releases(tmp_path)
+    Store(root).payload(BUILD, source, zstd=True)
+    root.chmod(mode)
+    said = rf"others may write to the cache .*its mode is {mode:04o}.*chmod go-w .*STANDALONE_PYTHON_CACHE"
+    with pytest.raises(TransportError, match=said):
+        Store(root).payload(BUILD, source, zstd=True)
+    root.chmod(0o755)
+    assert Store(root).payload(BUILD, source, zstd=True).path.exists()
+
+
+def test_what_is_made_in_a_cache_is_the_users_alone(tmp_path: Path, root: Path) -> None:
+    root.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        path = Store(root).payload(BUILD, releases(tmp_path), zstd=True).path
+    finally:
+        os.umask(before)
+    assert {folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)} == {0o700}
+
+
 def test_cache_that_can_not_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "file", tmp_path / "file" / "cache"):
@@ -580,6 +603,15 @@ def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer)
         assert server.count(OWN) == asked
         with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be fetched"):
             quick(root).catalogue(source, server.url(OWN))
+
+
+def test_a_token_that_was_wrong_is_not_remembered(root: Path) -> None:
+    with serve({OWN: [Answer(401), Answer(body=ROWS)]}) as server:
+        source = Source("url", server.url("/m"))
+        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
+        assert only(Store(root, token="right").catalogue(source)) == BUILD
+        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
+        assert server.count(OWN) == 2
 
 
 def test_a_source_that_cannot_be_asked_what_it_holds(root: Path) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .cache import ROOT_VARIABLE, default_root, usable, what_failed
+from .cache import ROOT_VARIABLE, default_root, make, usable, what_failed
 from .errors import DeclarationError, TransportError
 from .place import WORK, Folder, Place, Stamp
 from .source import without_credentials
@@ -59,13 +59,15 @@ def place_of(text: str, endpoint_url: str = "") -> Place:
     """A mirror by what a user calls it: a path, or ``s3://BUCKET/PREFIX``.
 
     :param endpoint_url: of an object store; where it is empty boto3's settings say it, and else it is Amazon's
-    :raises DeclarationError: the bucket or the endpoint can't be read, or a folder has an endpoint
+    :raises DeclarationError: the bucket or the endpoint can't be read, there is no text, or a folder has an endpoint
     :raises TransportError: boto3 is not installed
     """
     if not text.startswith(SCHEME):
         if endpoint_url:
             raise DeclarationError("an endpoint is for a mirror in a bucket: name it as s3://BUCKET/PREFIX, or leave it out")
-        return Folder(Path(text))
+        if not text:
+            raise DeclarationError("the mirror is empty: give a folder, or s3://BUCKET/PREFIX")
+        return Folder(Path(os.path.expanduser(text)))
     name, _slash, prefix = text.removeprefix(SCHEME).partition("/")
     prefix = prefix.strip("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", name) or not re.fullmatch(r"[^\x00-\x1f\x7f?#]*", prefix):
@@ -190,7 +192,7 @@ class Bucket:
     @contextlib.contextmanager
     def alone(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
         with usable(default_root()):
-            self.work.mkdir(parents=True, exist_ok=True)
+            make(self.work)
         etag = self._lock(time.monotonic() + wait, waits)
         if not etag:
             yield False

@@ -29,6 +29,8 @@ LEFT_OVER_AFTER = 86400.0
 
 TEMPORARY = ".part"
 
+_INSTEAD = f"name a folder of your own with {ROOT_VARIABLE}"
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without locks: everything is written under a name of its own and renamed, so only work can be
 # done twice.
@@ -36,34 +38,67 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTS
 
 
 def default_root() -> Path:
-    """What the environment names, else the place for caches of the user who runs this."""
+    """What the environment names, else the place for caches of the user who runs this.
+
+    :raises TransportError: the user has no home folder, or the one that is named has none
+    """
     named = os.environ.get(ROOT_VARIABLE, "")
     if named:
-        return Path(named).expanduser()
+        root = os.path.expanduser(named)
+        if root.startswith("~"):
+            raise TransportError(f"{ROOT_VARIABLE} is {named!r}, and there is no such home folder: name an absolute path with it")
+        return Path(root)
     from platformdirs import user_cache_path
 
-    return user_cache_path(APPLICATION, appauthor=False)
+    # Newer releases raise an error, older ones leave the ~ as it is.
+    with contextlib.suppress(RuntimeError):
+        path = user_cache_path(APPLICATION, appauthor=False)
+        if path.is_absolute():
+            return path
+    raise TransportError(f"the user who runs this has no home folder to have the cache in: set HOME, or {_INSTEAD}")
 
 
 @contextlib.contextmanager
 def usable(root: Path) -> Iterator[None]:
     """The root, there and the user's own; an error of the file system becomes the sentence for it."""
-    instead = f"name a folder of your own with {ROOT_VARIABLE}"
     try:
         with contextlib.suppress(FileExistsError):
             root.mkdir(mode=0o700, parents=True)
-        owner = root.stat().st_uid
-        if hasattr(os, "geteuid") and owner != os.geteuid():
-            raise TransportError(
-                f"the cache {root} belongs to {_user(owner)} and not to {_user(os.geteuid())}, who is using "
-                f"it: {instead}"
-            )
+        check(root)
         yield
     except OSError as error:
         do = "make room there, or " if error.errno in _FULL else ""
         raise TransportError(
-            f"the cache {root} can't be used ({what_failed(error)}): {do}{instead}"
+            f"the cache {root} can't be used ({what_failed(error)}): {do}{_INSTEAD}"
         ) from None
+
+
+def check(root: Path) -> None:
+    """That nobody else can have put there what is found there. Windows has access lists for it, which are not looked at.
+
+    :raises TransportError: somebody can
+    :raises OSError: it can't be looked at
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    status = root.stat()
+    if status.st_uid != os.geteuid():
+        raise TransportError(
+            f"the cache {root} belongs to {_user(status.st_uid)} and not to {_user(os.geteuid())}, who is using "
+            f"it: {_INSTEAD}"
+        )
+    if status.st_mode & 0o022:
+        raise TransportError(
+            f"others may write to the cache {root} (its mode is {status.st_mode & 0o7777:04o}), so what is in it can be theirs: "
+            f"empty it and run 'chmod go-w {root}', or {_INSTEAD}"
+        )
+
+
+def make(folder: Path) -> None:
+    """A folder of a cache, and those above it, for the user alone whatever the umask is."""
+    if not folder.is_dir():
+        make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def younger(path: Path, age: float | None) -> bool:

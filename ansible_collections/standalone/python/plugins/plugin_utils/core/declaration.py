@@ -55,6 +55,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "add_to_path": {"type": "bool"},
     "lock_timeout": {"type": "int", "default": 60},
 }
+# Never repeated in a message: a secret, and what can be a URL with a password.
+UNSHOWN = frozenset({"token", "source", "catalogue"})
 INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
 _REQUIRED = tuple(name for name, spec in OPTIONS.items() if spec.get("required"))
 _DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items() if name not in _REQUIRED}
@@ -264,7 +266,7 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
         value = "off"  # as YAML 1.1 reads it without quotes
     # A request may have commas in it.
     single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
-    value = [value] if single else _converted(name, spec["type"], value, secret=spec.get("no_log", False))
+    value = [value] if single else _converted(name, spec["type"], value)
     choices = spec.get("choices")
     for item in value if isinstance(value, list) else (value,):
         if choices and item not in choices:
@@ -272,7 +274,7 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
     return value
 
 
-def _converted(name: str, kind: str, value: Any, *, secret: bool = False) -> Any:
+def _converted(name: str, kind: str, value: Any) -> Any:
     text = value.strip() if isinstance(value, str) else value
     truth = isinstance(value, bool)
     match kind:
@@ -288,7 +290,8 @@ def _converted(name: str, kind: str, value: Any, *, secret: bool = False) -> Any
             return list(value)
         case "list" if isinstance(value, str):
             return [item for part in value.split(",") if (item := part.strip())]
-    shown = "something else" if secret else repr(value)
+    kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
+    shown = kinds.get(type(value), "no text") if name in UNSHOWN else repr(value)
     raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
 
 

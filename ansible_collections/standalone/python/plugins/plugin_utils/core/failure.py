@@ -103,6 +103,11 @@ def page(expect: Expect) -> Failure:
     return Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
 
 
+def unaskable(why: str, advice: str) -> Failure:
+    """Of what stands in the way on this machine, so that asking again is no use."""
+    return Failure(f"can't be asked, {why}", advice)
+
+
 def _retry_after(text: str) -> float:
     """Seconds, of a header that holds seconds or a date (RFC 9110, 10.2.3); 0 where it holds neither."""
     from email.utils import parsedate_to_datetime

@@ -26,7 +26,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import authorization, bare, basic
 from .errors import TransportError
-from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unreached
+from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unaskable, unreached
 from .source import without_credentials
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ SMALLEST_PIECE = 1 << 16
 PIECE_TIME = 0.1
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
@@ -198,7 +200,7 @@ class Http:
                 wrong = refused(response, url, "archive")
             return wrong or (int(length) if length.isdigit() else Failure("doesn't say it", ADVICE_CONTENT))
         except ValueError:
-            return Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+            return _NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
@@ -249,9 +251,9 @@ class Http:
                     or _receive(response, url, part, headers, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
-        # ValueError is what requests and urllib say of an address, the server's redirects included.
+        # What urllib says of an address that the server redirects to.
         except ValueError:
-            return Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+            return _NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
@@ -262,18 +264,27 @@ class Http:
         of its own host only."""
         at = url
         for _unused in range(MOST_REDIRECTS):
-            response = (session.head if head else session.get)(
-                bare(at),
-                headers=headers,
-                auth=_Header(self._authorization(at, url)),
-                allow_redirects=False,
-                stream=True,
-                timeout=(CONNECT_TIMEOUT, self.timeout),
-            )
+            shown = self._authorization(at, url)
+            try:
+                response = (session.head if head else session.get)(
+                    bare(at),
+                    headers=headers,
+                    auth=_Header(shown),
+                    allow_redirects=False,
+                    stream=True,
+                    timeout=(CONNECT_TIMEOUT, self.timeout),
+                )
+            # What requests says where it can't even ask, whatever the reason; many of them are an OSError too.
+            except ValueError:
+                return _unaskable(session, at, shown) or _NO_ADDRESS
+            except OSError:
+                if at.startswith("https:") and (bundle := _bad_bundle()):
+                    return unaskable(f"{bundle} names no file or folder of certificates", f"correct {bundle}, or unset it")
+                raise
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            target = urljoin(bare(at), response.headers["Location"])
+            target = urljoin(bare(at), _as_sent(response.headers["Location"]))
             if urlsplit(at).scheme == "https" and urlsplit(target).scheme != "https":
                 return Failure(f"redirects from https to {without_credentials(target)}", ADVICE_CONTENT)
             at = target
@@ -327,11 +338,70 @@ def _session() -> Iterator[requests.Session]:
             options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
             super().init_poolmanager(*args, **options)
 
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+            return super().proxy_manager_for(proxy, **options)
+
     with requests.Session() as session:
         session.mount("https://", SystemTrust())
         # Asked for as it is: an archive must not be unpacked on the way, and a length must be the file's.
         session.headers.update({"User-Agent": "standalone-python", "Accept-Encoding": "identity"})
         yield session
+
+
+def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | None:
+    """Why an address can't even be asked; None where that is for the address itself.
+
+    :param shown: the Authorization header
+    """
+    if not (shown.isascii() and shown.isprintable()):
+        why = "the token has a line break or a letter in it that no header can have"
+        return unaskable(why, "check the token, and GITHUB_TOKEN")
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = ""
+    try:
+        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+        if proxy:
+            # What requests does before it connects.
+            adapter: Any = session.get_adapter(url)
+            whole = proxy if "://" in proxy else f"http://{proxy}"
+            adapter.proxy_manager_for(whole)
+            adapter.proxy_headers(whole)
+            if urlsplit(whole).hostname:
+                return None
+    except ValueError:
+        pass
+    if not proxy:
+        return None
+    scheme = urlsplit(url).scheme
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
+    if proxy.lower().startswith("socks"):
+        why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
+        return unaskable(why, "install it, or name an HTTP proxy")
+    return unaskable(
+        f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
+    )
+
+
+def _bad_bundle() -> str:
+    """The variable that names certificates for requests where there are none."""
+    name = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), "")
+    try:
+        if name and not os.path.isdir(os.environ[name]):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(os.environ[name])
+    except OSError:
+        return name
+    return ""
+
+
+def _as_sent(header: str) -> str:
+    """A header as it was meant: its bytes are read as Latin-1, and many servers send UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _partial(to: Path) -> _Partial:

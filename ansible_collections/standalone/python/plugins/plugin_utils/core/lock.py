@@ -23,6 +23,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import RELEASE_IN_NAME_SINCE, Build, parse_filename
@@ -247,20 +248,22 @@ def parse_lock(text: str, name: str) -> Lock:
     :param name: for messages: its path
     :raises ContentError: it can't be read; the message says what is wrong, where, and what to do
     """
-    if re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
+    if re.search(r"^(<<<<<<<|>>>>>>>)( |$)", text, re.MULTILINE):
         raise ContentError(
             f"the lock file {name} has a conflict of a merge in it: take either side, and run standalone-python lock, "
             "which adds and removes what the declaration says"
         )
     try:
-        said = json.loads(text)
+        said = json.loads(text, object_pairs_hook=partial(_once_each, name))
     except json.JSONDecodeError as error:
         raise ContentError(f"the lock file {name} can't be read, line {error.lineno} is no JSON ({error.msg}): {_ANEW}") from None
     except RecursionError:
         raise ContentError(f"the lock file {name} can't be read, it is nested too deeply: {_ANEW}") from None
+    except ValueError:
+        raise ContentError(f"the lock file {name} can't be read, a number in it has too many digits: {_ANEW}") from None
     if not isinstance(said, dict) or not isinstance(said.get("builds"), list) or "lock" not in said:
         raise ContentError(f"{name} is no lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
-    if said["lock"] != FORM:
+    if type(said["lock"]) is not int or said["lock"] != FORM:
         raise ContentError(
             f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
             "use the version that made it"
@@ -281,6 +284,16 @@ def parse_lock(text: str, name: str) -> Lock:
             raise ContentError(f"the lock file {name} has {entry.request} for {entry.target} twice: {_ANEW}")
         entries[entry.key] = entry
     return Lock(tuple(entries.values()), declaration, key)
+
+
+def _once_each(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of two that have one name, a reviewer sees the first and a reader takes the last."""
+    said: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in said:
+            raise ContentError(f"the lock file {name} has {key!r} twice in one place: {_ANEW}")
+        said[key] = value
+    return said
 
 
 def _which(element: Any, number: int) -> str:
@@ -306,6 +319,9 @@ def _parse_entry(element: Any) -> Locked:
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
         raise ValueError(f"the request is to be written {canonical(request)}")
+    # It becomes a part of paths, and only newer files have it in their names.
+    if not re.fullmatch("[0-9]{8}", element["release"]):
+        raise ValueError(f"the release is {element['release']!r}, and is a date such as 20250115")
     build = replace(parse_filename(element["file"], element["release"]), sha256=element["sha256"])
     if build.release >= RELEASE_IN_NAME_SINCE and f"+{build.release}-" not in build.filename:
         raise ValueError(f"the release is {build.release}, and the file's name says otherwise")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zlib
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import upstream
-from .cache import alone, clear, usable, written
+from .cache import alone, clear, make, usable, written
 from .catalogue import Catalogue, builds, bundled
 from .errors import TransportError
 from .source import without_credentials
@@ -77,7 +76,7 @@ def _alone_in(root: Path) -> Iterator[Path]:
     """The folder of what updates keep, without what killed runs have left in it; no other process works in it meanwhile."""
     with usable(root):
         folder = root / FOLDER
-        folder.mkdir(exist_ok=True)
+        make(folder)
         with alone(folder) as locked:
             clear(folder, sure=locked)
             yield folder
@@ -131,9 +130,8 @@ def write(folder: Path, rows: upstream.Rows) -> list[str]:
         path = folder / name
         if path.exists() and path.read_bytes() == text.encode():
             continue
-        staged = folder / f".{name}.new"
-        staged.write_bytes(text.encode())
-        os.replace(staged, path)
+        with written(path) as out:
+            out.write(text.encode())
         changed.append(name)
     return changed
 
@@ -154,7 +152,7 @@ class Kept:
         self._http = http
 
     def __call__(self, url: str) -> tuple[bytes, str]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make(self._folder)
         path = self._folder / hashlib.sha256(url.encode()).hexdigest()
         known, kept = self._kept(path)
         staged = path.with_suffix(".new")

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from .cache import alone, clear, default_root, stamp, usable, what_failed, written, younger
+from .cache import alone, clear, default_root, make, stamp, usable, what_failed, written, younger
 from .credentials import bare
 from .errors import ContentError, StandalonePythonError, TransportError
 from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, url_below, urls, without_credentials
@@ -96,7 +96,7 @@ class Store:
             ready = _recorded(folder, compression, digest)
             if ready is not None:
                 return ready
-            folder.mkdir(parents=True, exist_ok=True)
+            make(folder)
             with alone(folder) as locked:
                 clear(folder, sure=locked)
                 return _recorded(folder, compression, digest, rehash=True) or self._make(
@@ -233,11 +233,14 @@ class Store:
         from .failure import DeniedError, NotThereError
 
         folder = self.root / "texts"
-        key = hashlib.sha256(f"{'optional ' * optional}{bare(addresses[0])}".encode()).hexdigest()[:24]
-        path = folder / key
+        asked = bare(addresses[0])
+        if optional:
+            # That there is none may be true for who asked so only.
+            asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
+        path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
         if younger(path, age):
             return _read_text(path, "cache"), ""
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         remark = ""
         with alone(folder) as locked:
             clear(folder, sure=locked)
@@ -289,7 +292,7 @@ class Store:
         if not build.filename.endswith(".tar.zst"):
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
-        folder.mkdir(exist_ok=True)
+        make(folder)
         return alone(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
@@ -366,7 +369,8 @@ def _catalogue_of_folder(location: str) -> Catalogue:
 
 
 def _local(path: str) -> Path:
-    return Path(path).expanduser()
+    # A ~ of nobody stays, so that the path is said to be missing.
+    return Path(os.path.expanduser(path))
 
 
 def _read_text(path: Path, what: str) -> str:

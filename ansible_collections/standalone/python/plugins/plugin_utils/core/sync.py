@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -31,6 +31,8 @@ from .store import LARGEST_ARCHIVE, parse_sums
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
+# Seconds that downloads have to end in after Ctrl-C.
+ENDING_WAIT = 1.0
 
 
 Attest = Callable[[Build, str], str]
@@ -84,7 +86,7 @@ def sync(
     :raises DeclarationError: the mirror is its own source
     """
     wanted, progress = once(wanted), progress or Progress()
-    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, Path(source.location).expanduser()):
+    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, Path(os.path.expanduser(source.location))):
         raise DeclarationError(f"the mirror {place} is its own source: name another folder")
     with place.usable(), place.alone(WAIT, progress.waits) as locked:
         if not locked:
@@ -174,6 +176,10 @@ class _Download:
         self._size = size
         self._told(self.done, size)
 
+    def pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopped
+
     def wrote(self, chunk: bytes) -> None:
         if self._stop.is_set():
             raise _Stopped
@@ -241,10 +247,10 @@ class _Receiver:
     def _bring(self, build: Build, part: Path, came: _Download) -> None:
         addresses = urls(self.source, build)
         if self.source.kind in ("folder", "archive"):
-            self._copy(Path(addresses[0]).expanduser(), build, part, came)
+            self._copy(Path(os.path.expanduser(addresses[0])), build, part, came)
             return
         try:
-            Http(location=self.source.location).resume(
+            Http(location=self.source.location, sleep=came.pause).resume(
                 addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead=self.place.elsewhere
             )
         except ContentError:
@@ -274,28 +280,32 @@ def _all(
     """Receive some builds at a time; ``come`` gets those that came. What only one of them can have the others survive."""
     failures: list[StandalonePythonError] = []
     stop = Event()
-    with ThreadPoolExecutor(jobs) as pool:
-        tasks = {pool.submit(receive, build, stop): build for build in wanted}
+    pool = ThreadPoolExecutor(jobs)
+    tasks = {pool.submit(receive, build, stop): build for build in wanted}
 
-        def end() -> None:
-            stop.set()
-            for task in tasks:
-                task.cancel()
+    def end() -> None:
+        stop.set()
+        for task in tasks:
+            task.cancel()
 
-        try:
-            for task in as_completed(tasks):
-                try:
-                    task.result()
-                    come.append(tasks[task])
-                except (_Stopped, CancelledError):
-                    pass
-                except StandalonePythonError as error:
-                    failures.append(error)
-                    if not isinstance(error, (ContentError, NotThereError, DeniedError)):
-                        end()
-        except BaseException:
-            end()
-            raise
+    try:
+        for task in as_completed(tasks):
+            try:
+                task.result()
+                come.append(tasks[task])
+            except (_Stopped, CancelledError):
+                pass
+            except StandalonePythonError as error:
+                failures.append(error)
+                if not isinstance(error, (ContentError, NotThereError, DeniedError)):
+                    end()
+    except BaseException:
+        end()
+        # A server that stalls is not waited for: what came of its archive stays for the next sync.
+        wait(tasks, ENDING_WAIT)
+        raise
+    finally:
+        pool.shutdown(wait=False)
     return failures
 
 

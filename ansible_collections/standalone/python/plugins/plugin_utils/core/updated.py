@@ -12,11 +12,14 @@ gets the bundled one, so that a declaration means the same wherever it is used.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cache import what_failed
-from .catalogue import Catalogue, bundled
+from .cache import check, what_failed
+from .catalogue import Catalogue, bundled, from_rows
 from .errors import ContentError, TransportError
 
 FOLDER = "catalogue"
@@ -38,19 +41,17 @@ def about(root: Path) -> About | None:
     """
     path = root / FOLDER / ABOUT
     try:
-        return About(**json.loads(path.read_bytes()))
+        with _readable(path):
+            return About(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise TransportError(f"{path} can't be read ({what_failed(error)}): check its permissions") from None
-    except (ValueError, TypeError):
-        raise ContentError(f"{path} can't be read: remove its folder and update the catalogue anew") from None
 
 
 def updated(root: Path) -> Catalogue:
     """The updated catalogue of a cache, and what the bundled one has beyond it.
 
-    :raises TransportError: there is none
+    :raises TransportError: there is none, or others may write to it
+    :raises ContentError: when it is read, and that can't be done
     """
     told = about(root)
     if told is None:
@@ -58,12 +59,13 @@ def updated(root: Path) -> Catalogue:
             f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as the user who runs this, "
             "or use catalogue: bundled"
         )
+    check(root)
     base = bundled()
     folder = root / FOLDER
-    mine = {path.stem for path in folder.glob("*.tsv")}
+    mine = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]+\.[0-9]+", path.stem)}
 
     def read(minor: str) -> str:
-        text = (folder / f"{minor}.tsv").read_text("ascii") if minor in mine else ""
+        text = _read(folder / f"{minor}.tsv") if minor in mine else ""
         if minor not in base.minors:
             return text
         known = {tuple(line.split("\t")[:2]) for line in text.splitlines()}
@@ -72,3 +74,28 @@ def updated(root: Path) -> Catalogue:
 
     minors = sorted(mine | set(base.minors), key=lambda minor: [int(number) for number in minor.split(".")], reverse=True)
     return Catalogue(f"the catalogue updated on {told.day}", tuple(minors), read)
+
+
+def _read(path: Path) -> str:
+    """The rows in a file, each of them whole."""
+    with _readable(path):
+        text = path.read_bytes().decode("ascii")
+        from_rows(str(path), text)
+        if not text.endswith("\n"):
+            raise ValueError
+    return text
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """
+    :raises FileNotFoundError: it is not there
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TransportError(f"{path} can't be read ({what_failed(error)}): check its permissions") from None
+    except (ValueError, TypeError, ContentError):
+        raise ContentError(f"{path} can't be read: remove its folder and update the catalogue anew") from None

@@ -1,0 +1,72 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standard streams that never end the work: who reads what is printed may leave, its disk be full, its letters be others.
+
+What can't be printed is passed over; what that means for the exit code is asked at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TextIO
+
+# The reader wanted no more: a pipe that head has left, a terminal that is gone.
+_LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
+
+
+class Stream(io.FileIO):
+    """
+    :ivar failed: the first error; what comes after it is not written any more
+    """
+
+    failed: OSError | None = None
+
+    def write(self, data: object) -> int:
+        if self.failed is None:
+            try:
+                return super().write(data)  # type: ignore[arg-type]
+            except OSError as error:
+                self.failed = error
+        return memoryview(data).nbytes  # type: ignore[arg-type]
+
+
+def prepare() -> Stream | None:
+    """Put such streams in the place of standard output and error; returns the one of standard output.
+
+    On Windows, whose consoles are no files, only letters are cared for, and there is none.
+    """
+    if os.name != "posix":
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return None
+    # In this order: a file that is opened gets the lowest number that is free, and must not get that of standard output.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    out = Stream(sys.stdout.fileno(), "w", closefd=False)
+    sys.stdout = _text(out, sys.stdout)
+    sys.stderr = _text(Stream(sys.stderr.fileno(), "w", closefd=False), sys.stderr)
+    return out
+
+
+def unwritten(out: Stream | None) -> OSError | None:
+    """Why standard output lacks something that its reader would have wanted."""
+    if out is None:
+        return None
+    sys.stdout.flush()
+    return None if out.failed is None or out.failed.errno in _LEFT else out.failed
+
+
+def _text(stream: Stream, was: TextIO) -> TextIO:
+    return io.TextIOWrapper(
+        io.BufferedWriter(stream),
+        encoding=was.encoding,
+        errors="backslashreplace",
+        line_buffering=was is sys.stderr or stream.isatty(),
+        write_through=getattr(was, "write_through", False),
+    )
