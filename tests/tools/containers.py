@@ -48,7 +48,6 @@ def unavailable() -> str:
     with tempfile.TemporaryDirectory(prefix="podman-") as folder:
         environment = {**os.environ, **_environment(Path(folder))}
         try:
-            # An empty image would do, but for the one file that is run.
             command = ["podman", "run", "--rm", "--rootfs", f"{bases() / 'musl'}:O", "/bin/true"]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         except FileNotFoundError:
