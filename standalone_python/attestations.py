@@ -1,13 +1,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options about attestations, which several commands have, and what is said of those that are missing."""
+"""The options about attestations, which several commands have."""
 
 from __future__ import annotations
 
 import click
 
-from .core import OPTIONS, Supply
+from .core import OPTIONS
 
 ATTESTATIONS = click.option(
     "--attestations",
@@ -17,8 +17,3 @@ ATTESTATIONS = click.option(
 TRUSTED_ROOT = click.option(
     "--trusted-root", metavar="FILE", help="A trusted_root.json of Sigstore.  [default: that of the package sigstore]"
 )
-
-
-def tell_remarks(supply: Supply) -> None:
-    for remark in dict.fromkeys(supply.remarks):
-        click.echo(f"standalone-python: {remark}", err=True)

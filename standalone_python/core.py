@@ -99,7 +99,7 @@ _ROOMS = {
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
     "declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "Outside", "declare", "observing"),
-    "ensure": ("Completed", "Decision", "carry_out", "confirm", "decide", "observe", "read"),
+    "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
     "export": ("TOOLS",),
     "fetch": ("Http",),
     "info": ("damage", "info", "returned"),

@@ -36,6 +36,12 @@ def data(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+def tell_remarks(texts: Iterable[str]) -> None:
+    """What a user should know beside the result, each once; to standard error, as the result may go to a program."""
+    for text in dict.fromkeys(texts):
+        click.echo(f"standalone-python: {text}", err=True)
+
+
 def steps(lines: Iterable[str]) -> None:
     """Steps of a plan, one a line, each with its verb first."""
     for line in lines:

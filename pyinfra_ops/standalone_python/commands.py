@@ -36,8 +36,8 @@ class Change(PyinfraCommand):
                         "with _get_pty or _su_password other users of the host could read the token that it is given: "
                         "use delivery: push; the host is as it was"
                     )
-                carry_out(there, self._desired, self._supply, self._decision)
-            for remark in self._supply.remarks:
+                done = carry_out(there, self._desired, self._supply, self._decision)
+            for remark in (*self._supply.remarks, *done.remarks):
                 logger.warning(f"{host.print_prefix}{remark}")
         except StandalonePythonError as error:
             return say(host, str(error))

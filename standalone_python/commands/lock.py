@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..core import (
     Changes,
     DeclarationError,
@@ -40,6 +40,7 @@ from ..core import (
     stale,
     write_lock,
 )
+from ..output import tell_remarks
 
 # Connections at a time, for the sizes.
 CONNECTIONS = 8
@@ -129,9 +130,7 @@ def lock(
         keep_attestations(path, new, supply.attested)
     if new != old or not there:
         write_lock(path, new)
-    tell_remarks(supply)
-    for remark in remarks:
-        click.echo(f"standalone-python: {remark}", err=True)
+    tell_remarks([*supply.remarks, *remarks])
     _tell(path, changes(old, new), len(new.builds), as_json)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from .. import output
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..cli import DIFFERS
 from ..core import (
     DEFAULT_ROOT,
@@ -22,6 +22,7 @@ from ..core import (
     Desired,
     Facts,
     Observed,
+    Result,
     Supply,
     carry_out,
     confirm,
@@ -142,8 +143,9 @@ def _carry_out(
     if not as_json:
         output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
-    after = carry_out(host, desired, supply, decision).after if doing else predict(planned, before, desired)
-    tell_remarks(supply)
+    done = carry_out(host, desired, supply, decision) if doing else Result(planned, before, predict(planned, before, desired))
+    after = done.after
+    output.tell_remarks([*supply.remarks, *done.remarks])
     if as_json:
         from ..core import returned
 

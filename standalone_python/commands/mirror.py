@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT, tell_remarks
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..cli import DIFFERS
 from ..core import (
     TOOLS,
@@ -36,6 +36,7 @@ from ..core import (
     unattested,
     verify,
 )
+from ..output import tell_remarks
 
 DEST = click.argument("dest")
 ENDPOINT = click.option(
@@ -103,7 +104,7 @@ def _sync(
         with _shown(dest, sizes) as progress:
             attest = supply.attested if attestations in ("prefer", "require") else None
             plan = sync(place, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
-    tell_remarks(supply)
+    tell_remarks(supply.remarks)
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))
     else:

@@ -65,9 +65,10 @@ class Gone:
 @dataclass(frozen=True, slots=True)
 class Lock:
     """``alive``: its holder runs; ``dead``: it has ended; ``reused``: its number is another process's now; ``elsewhere``: it is
-    on another host; ``before``: it ran before this machine started anew."""
+    on another host; ``before``: it ran before this machine started anew; ``contained``: in a container that has this
+    machine's name."""
 
-    kind: Literal["alive", "dead", "reused", "elsewhere", "before"]
+    kind: Literal["alive", "dead", "reused", "elsewhere", "before", "contained"]
 
 
 Thing = File | Program | Folder | Link | Built | Gone | Lock
@@ -354,6 +355,7 @@ OBSERVING: tuple[Case, ...] = (
     Case("a lock's holder is dead, its number used again", (Folder("{root}"), Lock("reused")), sees={"lock_state": "dead"}),
     Case("a lock from before the last start", (Folder("{root}"), Lock("before")), sees={"lock_state": "dead"}),
     Case("a lock of another host", (Folder("{root}"), Lock("elsewhere")), sees={"lock_state": "elsewhere"}),
+    Case("a lock of a container", (Folder("{root}"), Lock("contained")), sees={"lock_state": "elsewhere"}),
     Case(
         "another user holds the lock",
         (Folder("{root}"), Lock("alive")),

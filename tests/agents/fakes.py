@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fake builds: a few small files, whose interpreter is a shell script that plays one.
 
-It answers ``-V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
+It answers ``-I -V``, and where it is given the finisher it leaves a receipt as that one would. The finisher itself is never run.
 With ``windows`` they lie as Windows has them; the interpreter is still a shell script, for PowerShell on this machine, unless this
 is Windows.
 FAKE_TRIAL is the exit code of what ``-c`` gives it: the first start of a build that was installed from outside.
@@ -38,12 +38,11 @@ SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig")
 INTERPRETER = r"""#!/bin/sh
 here=${0%@IN@}
 [ -z "${FAKE_HOOK-}" ] || . "$FAKE_HOOK"
-case $1 in
-  -V) echo 'Python @VERSION@'; exit ;;
-  -I) ;;
+case "$1 $2" in
+  '-I -V') echo 'Python @VERSION@'; exit ;;
+  '-I -B') ;;
   *) echo "what is $1?" >&2; exit 2 ;;
 esac
-[ "$2" = -B ] || exit 9
 [ "$3" != -X ] || shift 2
 if [ "$3" = -S ]; then
   [ -n "${FAKE_PYTHON-}" ] || exit 9

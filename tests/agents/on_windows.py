@@ -30,7 +30,7 @@ folder = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), ".standalon
 words = sys.argv[1:]
 if hook := os.environ.get("FAKE_HOOK"):
     exec(open(hook, encoding="utf-8").read())
-if words == ["-V"]:
+if words == ["-I", "-V"]:
     print("Python @VERSION@")
     sys.exit()
 assert words[:4] == ["-I", "-B", "-X", "utf8"], words

@@ -79,10 +79,11 @@ def needed(*programs: str) -> None:
 
 
 def boot() -> str:
-    """What Linux calls the time since it was started. Without that, and /proc, a lock says less."""
+    """What Linux calls the time since it was started, and the processes that this one sees. Without /proc, a lock says less."""
     if sys.platform != "linux":
         pytest.skip("needs Linux: its /proc tells processes that had the same number apart")
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    numbers = re.sub("[^0-9]", "", os.readlink("/proc/self/ns/pid"))
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}.{numbers}"
 
 
 def started(pid: int) -> str:

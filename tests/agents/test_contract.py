@@ -101,6 +101,8 @@ def lock_text(kind: str, stack: ExitStack) -> str:
         begun = str(int(begun) - 100)
     if kind == "before":
         since = "00000000-0000-4000-8000-000000000000"
+    if kind == "contained":
+        since = since.partition(".")[0] + ".4026530000"
     if kind == "elsewhere":
         host = "another." + host
     return f"{process.pid}:{begun}:{since}:{host}"

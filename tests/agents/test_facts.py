@@ -102,6 +102,7 @@ KINDS = (
     Kind("another system", {"os": "FreeBSD", "arch": "amd64", "libc": None}, uname("amd64", "FreeBSD")),
     Kind("df", {"free_kb": "78000"}, {"df": f"{HEADER}; echo /dev/vda 99000 21000 78000 21% /"}),
     Kind("df, a device with spaces", {"free_kb": "70"}, {"df": f"{HEADER}; echo '//srv/my share 2 99 21 70 24% /mnt/a b'"}),
+    Kind("df, of macOS", {"free_kb": "78000"}, {"df": f"{HEADER}; echo '/dev/disk1s1   99000 21000   78000    22%    /Volumes/a b'"}),
     Kind("df, that doesn't know", {"free_kb": None}, {"df": f"{HEADER}; echo proc - - - - /proc"}),
     Kind("df, that fails", {"free_kb": None}, {"df": "exit 1"}),
     Kind("no df", {"free_kb": None}, {"df": ""}),
@@ -186,8 +187,8 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
         (shims / name).write_text(f'#!/bin/sh\necho {name} >>{tmp_path}/log\nexec /bin/{name} "$@"\n')
         (shims / name).chmod(0o755)
     hook = tmp_path / "hook"
-    hook.write_text(f"echo python3 $1 >>{tmp_path}/log\n")
+    hook.write_text(f"echo python3 $1 $2 >>{tmp_path}/log\n")
     place.environment.update(PATH=str(shims), FAKE_HOOK=str(hook))
     done = place.run(SHELLS[0], render.observation(declare({"builds": [], "root": place.root}), facts="empty"))
     assert not any(build.fault for build in parse(done.output).installed)
-    assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -V", "python3 -V"]
+    assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -I -V", "python3 -I -V"]

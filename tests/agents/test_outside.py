@@ -18,7 +18,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import POSIX, Place, Shell
+from tests.agents.place import POSIX, Place, Shell, needed
 
 pytestmark = POSIX
 
@@ -104,3 +104,21 @@ def test_one_time_for_all_that_was_changed(without: tuple[str, ...], shell: Shel
         return  # what could set it is gone with the last build
     make(on, archives, {"builds": ["3.13"], "state": "absent"})
     assert {int((disk / path).stat().st_mtime) for path in ("opt/python", "bin")} == {MOMENT}
+
+
+def test_a_folder_of_somebody_else_keeps_its_time(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: to run as another user")
+    needed("setpriv")
+    on = host(shell, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON="/bin/false")
+    for folder, mode in ((disk / "bin", 0o777), (disk / "opt", 0o777), *((folder, 0o755) for folder in (tmp_path, on.sent))):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
+    for folder in tmp_path.parents:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    on.as_user = 54321
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    make(on, archives, {"builds": ["3.13"]})
+    assert int((disk / "bin").stat().st_mtime) != MOMENT
+    assert {int((disk / path).lstat().st_mtime) for path in ("bin/python3.13", "opt/python")} == {MOMENT}
+    assert not make(on, archives, {"builds": ["3.13"]}).plan

@@ -249,7 +249,11 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             state.asked.append((self.path, self.headers.get("Authorization", "")))
             content = state.files.get(self.path)
-            self.send_response(404 if content is None else 200)
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{state.address.rpartition(':')[2]}/there")
+            else:
+                self.send_response(404 if content is None else 200)
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
             self.wfile.write(content or b"")
@@ -312,6 +316,12 @@ def test_pull_from_the_first_that_answers(downloader: str, disk: Path, server: S
 
 
 @pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_pull_from_where_the_source_sends_the_host(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    apply(pulled(server, tmp_path, "/moved"), disk, with_downloader(downloader, tmp_path))
+    whole(disk)
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
 def test_pull_from_nowhere(downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
     delivery = pulled(server, tmp_path, "/one", "/two")
     with pytest.raises(AgentError, match=r"could not download it \(.*/one: .*404.*/two: .*404") as error:
@@ -340,6 +350,20 @@ def test_a_token_is_sent_and_never_seen(downloader: str, shell: Shell, disk: Pat
     assert TOKEN.replace("\\", "\\\\").replace('"', '\\"') not in called
     kept = b"".join(content for content in fakes.read(disk).values() if isinstance(content, bytes))
     assert TOKEN.encode() not in kept
+
+
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+def test_a_token_is_for_the_source_only(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
+    """It sends the host on to another; curl keeps the token from that one, and wget could not."""
+    delivery, tools = pulled(server, tmp_path, "/moved"), with_downloader(downloader, tmp_path)
+    asked = [("/moved", f"Bearer {TOKEN}")]
+    if downloader == "curl":
+        apply(delivery, disk, tools, shell, token=TOKEN)
+        asked.append(("/there", ""))
+    else:
+        with pytest.raises(AgentError, match="its wget would take the token along: install curl"):
+            apply(delivery, disk, tools, shell, token=TOKEN)
+    assert server.asked == asked
 
 
 @pytest.mark.parametrize("downloader", ["curl", "GNU wget"])

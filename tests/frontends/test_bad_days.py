@@ -304,9 +304,10 @@ def test_a_run_that_waits_for_another(fresh_host: FreshHost, catalogue: Path, we
 def test_a_lock_of_a_process_that_lives(fresh_host: FreshHost, source: Path) -> None:
     """A check needs no lock, and says what it would do; nor does a host that is as declared."""
     host = fresh_host("busybox")
-    told_of = "echo $!; cut -d' ' -f22 /proc/$!/stat; cat /proc/sys/kernel/random/boot_id"
+    told_of = "echo $!; cut -d' ' -f22 /proc/$!/stat; cat /proc/sys/kernel/random/boot_id; ls -l /proc/$!/ns/pid"
     begun = host.exec(["sh", "-c", f"sleep 600 >/dev/null 2>&1 & {told_of}"])
-    number, start_time, boot = begun.stdout.split()
+    number, start_time, boot, *_unused, namespace = begun.stdout.split()
+    boot = f"{boot}.{namespace.strip('pid:[]')}"
     (host.root / "opt/python").mkdir(parents=True)
     (host.root / "opt/python/.lock").symlink_to(f"{number}:{start_time}:{boot}:{host.name}")
     with as_it_was(host):

@@ -14,7 +14,6 @@ from ..plugin_utils.core.declaration import Desired, declare
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.info import returned
-from ..plugin_utils.core.observed import native
 from ..plugin_utils.core.step import describe
 from ..plugin_utils.core.supply import Supply, is_local
 from ..plugin_utils.host import ConnectionHost, controller_environment
@@ -38,13 +37,7 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error)}
         if self._task.diff:
             result["diff"] = _diff(ensured)
-        warnings = [*supply.remarks]
-        if held := ensured.after.held:
-            paths = ", ".join(map(native, held))
-            warnings.append(
-                f"{paths} could not be removed, as a process on the host has files in it open; the next run tries again"
-            )
-        if warnings:
+        if warnings := [*supply.remarks, *ensured.remarks]:
             result["warnings"] = warnings
         return result | returned(ensured.plan, ensured.after)
 

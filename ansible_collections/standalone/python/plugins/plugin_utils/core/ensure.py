@@ -21,7 +21,7 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError, ObservationError
-from .observed import Observed, parse, relocated
+from .observed import Observed, native, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
@@ -73,6 +73,14 @@ class Result:
     plan: Plan
     before: Observed
     after: Observed
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know though all is as declared."""
+        held = ", ".join(map(native, self.after.held))
+        if not held:
+            return ()
+        return (f"{held} could not be removed, as a process on the host has files in it open; the next run tries again",)
 
     @property
     def changed(self) -> bool:

@@ -187,6 +187,9 @@ def parse(text: str) -> Observed:
             single[key] = value
     try:
         root, bin_dir = single["root"], single["bin_dir"]
+        for folder in (root, bin_dir):
+            if folder.startswith("~"):
+                raise AgentError(FAILURES["home"].format(detail=folder), step="observe")
         for line in listing:
             path, target = _listed(line, (root, bin_dir))
             links[path] = target
@@ -273,13 +276,15 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
 def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     if receipt is None:
         return "its receipt is missing or can't be read"
-    said = " ".join(values.get("says", ())).strip()
+    lines = values.get("says", [""])
+    said = " ".join(lines).strip()
     if "start" not in values:
         return "its executable is missing"
     untried = values["start"] == ["untried"]
     if values["start"] != ["0"] and not untried:
         return f"it does not start: {said or 'exit code ' + values['start'][0]}"
-    if not untried and said != f"Python {receipt.build.version}":
+    # What else stands there the system said, such as of an LD_PRELOAD that is gone.
+    if not untried and lines[-1].strip() != f"Python {receipt.build.version}":
         return f"it says that it is {said!r}"
     found = int(values["modules"][0])
     if found < receipt.modules:
@@ -384,6 +389,7 @@ FAILURES: Mapping[str, str] = {
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
     "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
+    "home": "{detail} can't be told, as the host knows no home folder of this user: set HOME there, or give an absolute path",
     "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
     "io": "{detail}",
     "launcher": "the launcher's text can't name {detail}, as cmd reads letters that aren't ASCII in one way here and in another "
@@ -398,9 +404,11 @@ FAILURES: Mapping[str, str] = {
     "nozstd": "the archive is compressed with zstd, which the host doesn't have: install it, or use delivery: push",
     "permission": "{detail}: become a user who may do that",
     "prefix": "the interpreter does not run from its own place ({detail})",
+    "redirected": "the source sends the host on to another address, and its wget would take the token along: install curl, "
+    "or use delivery: push",
     "space": "the disk has {last} kB free and {first} kB are needed: make room on it and run again",
     "start": "the build does not start on this host ({detail}): it was removed again; choose a build for this host's C library "
-    "and CPU, and see that /proc is mounted where the host is an unpacked root",
+    "and CPU, and see that programs may be started from that disk, and that /proc is mounted where the host is an unpacked root",
     "tokenwget": "the host has only a wget that takes a token on its command line, where others could read it: install curl, "
     "or use delivery: push",
     "unpack": "{detail}",

@@ -128,7 +128,7 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
     kind = facts != "no"
     more = _MORE if kind or desired.verify == "full" else ""
-    return f"{head}{_OBSERVE}{more}{_HOST_FACTS if kind else ''}observe </dev/null\n"
+    return f"{head}{_OBSERVE}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
 
 
 def application(

@@ -17,7 +17,7 @@ committing=
 fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
   leave
   echo '== standalone-python failure 1 =='
-  echo "step=$step"
+  put "step=$step"
   echo "failure=$1"
   echo "committing=${committing:-no}"
   [ -z "${2-}" ] || say detail "$2"
@@ -31,8 +31,8 @@ leave() { # once begun it is not interrupted
   # What still runs in the background may write into what is removed here.
   wait
   [ -z "$locked" ] || {
-    restore
-    [ -z "$staging" ] || discard "$staging"
+    # What can't go back to its place stays where the next run finds it.
+    [ -z "$staging" ] || { restore && discard "$staging"; }
     rm -f "$root/.lock"
   }
   locked=
@@ -44,11 +44,19 @@ leave() { # once begun it is not interrupted
 }
 
 discard() { # FOLDER: also where a killed run's tar is still busy in it, or a folder in it can't be written
-  rm -rf "$1" 2>/dev/null || {
-    sleep 1
-    chmod -R u+rwx "$1" 2>/dev/null
-    rm -rf "$1"
-  }
+  rm -rf "$1" 2>/dev/null && return
+  sleep 1
+  chmod -R u+rwx "$1" 2>/dev/null
+  rm -rf "$1" || set_aside "$1"
+}
+
+# What a program of this host still has open, its NFS client keeps under a name of its own (.nfs...) until it is closed; the
+# build that it was is gone all the same. Other runs go on, and try again.
+set_aside() { # FOLDER
+  [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
+  aside=$root/.staging.$$
+  while there "$aside"; do aside=${aside}_; done
+  mv "$1" "$aside"
 }
 
 # A disk may be so full that the message about it found no room in its file.
@@ -138,12 +146,13 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
     elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null
     fi
   done
+  for aside in "$root"/.staging.*; do
+    if there "$aside"; then rm -rf "$aside" 2>/dev/null; fi
+  done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if there "$p"; then try io rm -f "$p"; fi
   done
 }
-
-there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
 
 begin() { # NAME: an empty place for a build that is being made
   name=$1
@@ -238,9 +247,12 @@ END
     (umask 077 && cat >"$here/wgetrc") <<END
 ${token:+header = Authorization: Bearer }$token
 END
-    WGETRC=$here/wgetrc wget -nv -T 60 -O "$2" -i - 2>"$here/err" <<END
+    # It would give the token to whomever it is sent on to as well.
+    LC_ALL=C WGETRC=$here/wgetrc wget -nv -T 60 ${token:+--max-redirect=0} -O "$2" -i - 2>"$here/err" <<END && return
 $1
 END
+    case $token$(cat "$here/err") in ?*redirections\ exceeded*) fail redirected ;; esac
+    return 1
   else
     case $1 in *://*@*) fail tokenwget ;; esac
     [ -z "$token" ] || fail tokenwget
@@ -341,13 +353,13 @@ may_link() { # PATH: a link of ours, or nothing, must be there
 # With SOURCE_DATE_EPOCH two runs shall give the same to the bit: what this one has changed gets that time.
 dated() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
 
-stamp() { # PATH [TOP]: it, and the folders above it up to TOP
+stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is another user's keeps its time
   dated || return 0
   set -- "$1" "${2:-$1}"
   while :; do
     touch -h -d "@$SOURCE_DATE_EPOCH" "$1" 2>/dev/null ||
       TZ=UTC touch -h -t "$(TZ=UTC date -r "$SOURCE_DATE_EPOCH" +%Y%m%d%H%M.%S 2>/dev/null)" "$1" 2>/dev/null ||
-      stamp_with_python "$1" || fail io "the time of $1 can't be set to $SOURCE_DATE_EPOCH"
+      stamp_with_python "$1" || [ -d "$1" ] || fail io "the time of $1 can't be set to $SOURCE_DATE_EPOCH"
     case $1 in "$2" | /) return ;; esac
     above=${1%/*}
     set -- "${above:-/}" "$2"
@@ -443,6 +455,9 @@ make_root() {
 apply() {
   umask 022
   case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
+  for p in "$root" "$bin_dir"; do
+    case $p in '~'*) fail home "$p" ;; esac
+  done
   trap leave EXIT
   trap 'leave; exit 129' HUP
   trap 'leave; exit 130' INT
@@ -466,5 +481,6 @@ apply() {
   leave
   stamp "$root" "$below"
   trap - HUP INT TERM
-  observe
+  tried=yes
+  observe 2>/dev/null
 }

@@ -165,7 +165,7 @@ function Write-Build([string]$folder) { # receipt, start, standard library
     if ([IO.File]::Exists($receipt)) { try { Write-Pair 'receipt' (Read-Text $receipt).TrimEnd("`n") } catch { } }
     $python = Join-Name $folder 'python.exe'
     if ([IO.File]::Exists($python)) {
-        $answer = Invoke-Program $python '-V'
+        $answer = Invoke-Program $python '-I -V'
         Write-Pair 'start' $answer.code
         Write-Pair 'says' $answer.said
     }

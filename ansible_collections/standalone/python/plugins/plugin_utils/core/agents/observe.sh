@@ -7,8 +7,13 @@
 # it starts two programs: ls for the links, and each interpreter once for its version.
 # shellcheck shell=sh disable=SC2154 # the renderer sets what is used here
 
+# What a caller's own shell or ls may have been told, and exported.
+set +efuC
+unset CLICOLOR CLICOLOR_FORCE
+
 nl='
 '
+tried= # by apply.sh: to remove what was left
 
 # mksh has no printf of its own, and would start a program for every line.
 case ${KSH_VERSION-} in
@@ -30,19 +35,26 @@ say() { # KEY TEXT: a line of KEY for every line of TEXT
 }
 
 # ~ is the home of who runs this; without HOME (a bare chroot, cron) it is what the system's accounts say.
-at_home() { # PATH -> absolute, if it begins with ~
+at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
   case $1 in
     '~'*)
       home=${HOME-}
-      [ -n "$home" ] || eval "home=~$(id -un)"
-      printf '%s' "${home%/}${1#?}" ;;
+      [ -n "$home" ] || case $(id -un 2>/dev/null) in
+        '' | *[!A-Za-z0-9_.-]*) ;;
+        *) eval "home=~$(id -un)" ;;
+      esac
+      case $home in /*) printf '%s' "${home%/}${1#?}" ;; *) printf '%s' "$1" ;; esac ;;
     *) printf '%s' "$1" ;;
   esac
 }
 
+there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
+
 existing() { # PATH -> itself or the nearest folder above it that exists
   near=$1
-  while [ -n "$near" ] && [ ! -e "$near" ]; do near=${near%/*}; done
+  while [ -n "$near" ] && [ ! -e "$near" ]; do
+    case $near in */*) near=${near%/*} ;; *) near= ;; esac
+  done
   printf '%s' "${near:-/}"
 }
 
@@ -74,10 +86,12 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
       case $line in ' "started": false'*) unconfirmed=yes ;; esac
     done <"$1/.standalone-python/receipt.json"
   fi
-  if [ -x "$1/bin/python3" ]; then
+  # Not -x: where programs may not be started from this disk, the attempt says so.
+  if [ -f "$1/bin/python3" ]; then
     if [ -n "$python" ]; then echo start=untried
     else
-      says=$("$1/bin/python3" -V 2>&1)
+      # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
+      says=$("$1/bin/python3" -I -V 2>&1)
       code=$?
       # It was installed from outside: what the finisher tries elsewhere is tried now.
       [ "$code$unconfirmed" != 0yes ] || first=$("$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
@@ -137,10 +151,13 @@ started() { # PID -> when that process started, in the kernel's ticks; empty whe
   printf '%s' "$1"
 }
 
-boot() { # -> what tells this start of the machine from the one before
+boot() { # -> what tells this start of the machine from the one before, and after a dot whose process numbers are meant
   if [ -r /proc/sys/kernel/random/boot_id ]; then
     IFS= read -r id </proc/sys/kernel/random/boot_id
-    printf '%s' "$id"
+    numbers=$(leads_to /proc/self/ns/pid 2>/dev/null)
+    numbers=${numbers##*"["}
+    numbers=${numbers%"]"}
+    printf '%s' "$id.$numbers"
   fi
 }
 
@@ -151,8 +168,11 @@ lock_state() { # TEXT (pid:started:boot:host) -> alive, dead or elsewhere
   rest=${rest#*:}
   lock_boot=${rest%%:*}
   lock_host=${rest#*:}
+  boot=$(boot)
   if [ "$lock_host" != "$(uname -n)" ]; then echo elsewhere
-  elif [ "$lock_boot" != "$(boot)" ]; then echo dead
+  elif [ "${lock_boot%%.*}" != "${boot%%.*}" ]; then echo dead
+  # A container that has this machine's name.
+  elif [ "$lock_boot" != "$boot" ]; then echo elsewhere
   elif running "$lock_pid"; then
     # A start that can't be read (no /proc, or one that hides other users' processes) proves nothing.
     now=$(started "$lock_pid")
@@ -179,10 +199,13 @@ observe() {
   set --
   if [ -h "$root/.lock" ]; then
     holder=$(lock_holder)
-    [ -z "$holder" ] || printf 'lock=%s\nlock_state=%s\n' "$holder" "$(lock_state "$holder")"
+    [ -z "$holder" ] || { say lock "$holder" && echo "lock_state=$(lock_state "$holder")"; }
   fi
   for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link" "$root"/.lock-broken-*; do
-    if [ -e "$p" ] || [ -h "$p" ]; then say leftover "$p"; fi
+    if there "$p"; then say leftover "$p"; fi
+  done
+  for p in "$root"/.staging.*; do
+    if there "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
   done
   for p in "$root"/cpython-*; do
     case $p in *"$nl"*) continue ;; esac
@@ -224,7 +247,7 @@ free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
     # A device's name may have spaces: what is wanted stands before the only column with a percent sign and a path.
     set -f
     # shellcheck disable=SC2086 # split into words on purpose
-    set -- ${line%%"% /"*}
+    set -- ${line%%"% "*}
     [ $# -lt 3 ] || shift $(($# - 2))
     case $1 in *[!0-9]*) ;; *) printf '%s' "$1" ;; esac
   }
@@ -239,7 +262,8 @@ compare() ( # BUILD-FOLDER: every file against the list, and what the standard l
   fi
   have sha256sum || have shasum || { echo verify=unable; return; }
   if ! found=$(LC_ALL=C sha256 -c $list 2>/dev/null); then
-    printf '%s\n' "$found" | LC_ALL=C sed -n 's/^\(.*\): FAILED.*$/damaged=\1/p'
+    damaged=$(printf '%s\n' "$found" | LC_ALL=C sed -n 's/^\(.*\): FAILED.*$/damaged=\1/p')
+    put "${damaged:-damaged=$list}"
   fi
   find lib -name __pycache__ -prune -o -name site-packages -prune -o -type f -name '*.py' -print 2>/dev/null |
     LC_ALL=C awk 'FNR == NR { known[substr($0, 67)] = 1; next } !($0 in known) { print "extra=" $0 }' $list -

@@ -1,0 +1,153 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What else there is on hosts: variables that somebody exported, a home that isn't there, disks of other machines, in every shell."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from tests.agents import fakes
+from tests.agents.driver import Archives, LocalHost, make
+from tests.agents.place import POSIX, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree
+
+pytestmark = POSIX
+
+OLD, NEW = fakes.fake("3.13.1"), fakes.fake("3.13.2+20250317")
+
+
+def host(shell: Shell, disk: Path, tmp_path: Path, **environment: str) -> LocalHost:
+    if path := shell.path(tmp_path / "tools"):
+        environment.setdefault("PATH", path)
+    sent = tmp_path / "sent"
+    sent.mkdir(exist_ok=True)
+    return LocalHost(Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment), shell, sent)
+
+
+def with_program(name: str, text: str, tmp_path: Path) -> str:
+    """A PATH on which one program is another; ``{real}`` in its text is the real one."""
+    folder = link_tools(tmp_path / "odd", [tool for tool in (*TOOLS, *UNPACKING) if tool != name])
+    (folder / name).write_text(f"#!/bin/sh\n{text.replace('{real}', str(shutil.which(name)))}\n")
+    (folder / name).chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LD_PRELOAD": "/gone/libagent.so"},
+        {"PYTHONUTF8": "2", "PYTHONMALLOC": "no"},
+        {"SHELLOPTS": "braceexpand:noglob:noclobber:nounset:errexit"},
+        {"CLICOLOR": "1", "CLICOLOR_FORCE": "1", "LS_COLORS": "ln=01;36", "CDPATH": "/:/tmp", "IFS": "/", "POSIXLY_CORRECT": "1"},
+    ],
+    ids=["loader", "python", "shell", "others"],
+)
+@pytest.mark.parametrize("verify", ["quick", "full"])
+def test_what_somebody_exported(
+    environment: dict[str, str], verify: str, shell: Shell, disk: Path, tmp_path: Path
+) -> None:
+    on = host(shell, disk, tmp_path, **environment)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    done = make(on, archives, {"builds": ["3.13"], "verify": verify})
+    assert [step.build.name for step in done.plan.installs] == [OLD.name]
+    assert not make(on, archives, {"builds": ["3.13"], "verify": verify}).plan
+
+
+@pytest.mark.parametrize("verify", ["quick", "full"])
+def test_errors_and_output_may_come_as_one(verify: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """As through a terminal; and the shell has something to say, of a locale that is not installed."""
+
+    class Terminal(LocalHost):
+        def run(self, script: str) -> ensure.Completed:
+            return super().run(f"exec 2>&1\n{script}")
+
+    plain = host(shell, disk, tmp_path, LC_ALL="xx_XX.UTF-8")
+    on = Terminal(plain.place, plain.shell, plain.sent)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    assert make(on, archives, {"builds": ["3.13"], "verify": verify, "state": "latest"}).plan
+    assert not make(on, archives, {"builds": ["3.13"], "verify": verify, "state": "latest"}).plan
+
+
+@pytest.mark.parametrize(
+    ("home", "account"),
+    [("(unset)", "exit 1"), ("(unset)", "echo 'EXAMPLE\\jane doe'"), ("(unset)", "echo 'a;touch {hit};'"), ("work", "echo jane")],
+)
+def test_no_home(home: str, account: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """An account that is known nowhere, or whose name is no word of a shell; or a HOME that leads nowhere."""
+    hit = tmp_path / "hit"
+    on = host(shell, disk, tmp_path, HOME=home, PATH=with_program("id", account.replace("{hit}", str(hit)), tmp_path))
+    before = tree(disk)
+    for options in ({"root": "~/opt/python", "bin_dir": str(disk)}, {"root": str(disk), "bin_dir": "~/bin"}):
+        with pytest.raises(AgentError, match="~/.* can't be told, as the host knows no home .* give an absolute path"):
+            make(on, Archives({}), {"builds": [], "exclusive": True, **options})
+    assert tree(disk) == before
+    assert not hit.exists()
+
+
+NFS = """
+# Of a file that is open a folder keeps something, under another name.
+{real} "$@"
+code=$?
+for path; do :; done
+case $path in *.staging*) ;; *) exit $code ;; esac
+[ -e "$0.open" ] || exit $code
+mkdir -p "$path/name/removed/bin"
+: >"$path/name/removed/bin/.nfs0000000000000001"
+echo "rm: cannot remove '$path/name/removed/bin/.nfs0000000000000001': Device or resource busy" >&2
+exit 1
+"""
+
+
+def test_a_removed_build_that_a_program_runs_from_on_nfs(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """It is gone from its place; what the file system keeps of it is told, hinders no run, and is cleared when it can be."""
+    path = with_program("rm", NFS, tmp_path)
+    is_open = Path(path) / "rm.open"
+    on = host(shell, disk, tmp_path, PATH=path)
+    declared = {"builds": ["3.13"], "state": "latest", "keep": 0}
+    make(on, Archives.of_fakes(["3.13.1"], tmp_path), declared)
+    is_open.touch()
+    archives = Archives.of_fakes(["3.13.2+20250317"], tmp_path)
+    done = make(on, archives, declared)
+    (left,) = done.after.held
+    assert left.startswith(f"{disk}/opt/python/.staging.")
+    assert done.remarks == (f"{left} could not be removed, as a process on the host has files in it open; the next run tries again",)
+    assert [installed.name for installed in done.after.installed] == [NEW.name]
+    again = make(on, archives, declared)
+    assert (bool(again.plan), len(again.remarks)) == (False, 1)
+    is_open.unlink()
+    assert make(on, archives, declared).remarks == ()
+    assert not list(disk.glob("opt/python/.staging*"))
+    assert not make(on, archives, declared).plan
+
+
+def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """A run was killed while the build was exchanged, and now the disk takes no renames."""
+    kept = disk / "opt/python/.staging" / OLD.name / "old"
+    fakes.write(OLD, kept)
+    path = with_program("mv", 'case $* in */old*) [ ! -e "$0.fails" ] || { echo "mv: Input/output error" >&2; exit 1; } ;; esac\nexec {real} "$@"', tmp_path)
+    fails = Path(path) / "mv.fails"
+    fails.touch()
+    on = host(shell, disk, tmp_path, PATH=path)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    with pytest.raises(AgentError, match="Input/output error"):
+        make(on, archives, {"builds": ["3.13"]})
+    assert (kept / fakes.RECEIPT).is_file()
+    fails.unlink()
+    done = make(on, archives, {"builds": ["3.13"]})
+    assert [(installed.name, installed.fault) for installed in done.after.installed] == [(OLD.name, "")]
+    assert not list(disk.glob("opt/python/.staging*"))
+
+
+def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    needed("sha256sum")
+    fakes.write(OLD, disk / "opt/python" / OLD.name)
+    on = host(shell, disk, tmp_path, PATH=with_program("sha256sum", 'case $1 in -c) exit 1 ;; esac\nexec {real} "$@"', tmp_path))
+    desired = declare({"builds": [], "root": on.place.root, "bin_dir": on.place.bin_dir, "verify": "full"})
+    (found,) = ensure.observe(on, desired, facts="no").installed
+    assert "its files differ" in found.fault
