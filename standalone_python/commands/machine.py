@@ -322,9 +322,11 @@ def _host(place: Place, *, to_install: bool = False) -> Host:
         if target is not None and not to_install:
             raise DeclarationError(f"--target {target} says what an image's machine is: name the image with --root-dir")
         return LocalHost()
+    if not root_dir:
+        raise DeclarationError("--root-dir is empty: give the unpacked root of an image")
     from ..image import image_host
 
-    return image_host(root_dir, target or "", to_install=to_install)
+    return image_host(os.path.expanduser(root_dir), target or "", to_install=to_install)
 
 
 def _with_paths(told: Mapping[str, Any], root_dir: str | None) -> dict[str, Any]:
