@@ -85,7 +85,8 @@ def plan(**given: Any) -> int:
         builds: ["3.13", {version: "3.12", default: true}]
         state: latest
 
-    Options given here win over FILE. The exit code is 0 where nothing is to do and 2 where something would change.
+    Options given here win over FILE, whose token and checksum are for its own source only. The exit code is 0 where
+    nothing is to do and 2 where something would change.
     """
     return _declared(given, check=True)
 
