@@ -85,7 +85,8 @@ def plan(**given: Any) -> int:
         builds: ["3.13", {version: "3.12", default: true}]
         state: latest
 
-    Options given here win over FILE. The exit code is 0 where nothing is to do and 2 where something would change.
+    Options given here win over FILE, whose token and checksum are for its own source only. The exit code is 0 where
+    nothing is to do and 2 where something would change.
     """
     return _declared(given, check=True)
 
@@ -322,9 +323,11 @@ def _host(place: Place, *, to_install: bool = False) -> Host:
         if target is not None and not to_install:
             raise DeclarationError(f"--target {target} says what an image's machine is: name the image with --root-dir")
         return LocalHost()
+    if not root_dir:
+        raise DeclarationError("--root-dir is empty: give the unpacked root of an image")
     from ..image import image_host
 
-    return image_host(root_dir, target or "", to_install=to_install)
+    return image_host(os.path.expanduser(root_dir), target or "", to_install=to_install)
 
 
 def _with_paths(told: Mapping[str, Any], root_dir: str | None) -> dict[str, Any]:

@@ -409,6 +409,8 @@ def test_a_target_is_what_this_machine_can_run(upgraded: Command, source: Path) 
 def test_an_image_that_is_none(command: Command) -> None:
     for what in (("status",), ("rollback",), ("remove", "3.13")):
         assert "is not a folder" in command(*what, "--root-dir", "missing").sentence
+        assert "--root-dir is empty" in command(*what, "--root-dir", "").sentence
+        assert f"{command.folder}/missing is not a folder" in command(*what, "--root-dir", "~/missing").sentence
 
 
 def test_no_colour_but_on_a_terminal(upgraded: Command) -> None:
