@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,13 +233,18 @@ def test_only_linux(command: Command, root_dir: Path, foreign: Path, triple: str
     )
 
 
-def test_bytecode_needs_the_same_python(command: Command, root_dir: Path, foreign: Path) -> None:
-    """Which the PATH of a test need not have: only the sentence is certain."""
-    file = declare(command, foreign, compile_bytecode=True)
+def test_bytecode_needs_the_same_python(command: Command, root_dir: Path, builds: Builds, tmp_path: Path) -> None:
+    """Neither what runs the command nor what is on its PATH."""
+    minor = "3.12" if sys.version_info[:2] == (3, 13) else "3.13"
+    archive = builds(minor, tag=NEWER, version=f"{minor}.9", triple=ARM)
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    put(tmp_path / "source", NEWER, for_another_machine(archive, packed))
+    file = declare(command, tmp_path / "source", builds=[minor], compile_bytecode=True)
     image = ("--root-dir", root_dir, "--target", ARM)
     refused = command("apply", file, *image, environment={"PATH": "/usr/bin:/bin"})
     assert refused.code == 1
-    assert f"bytecode of {V13LATER} is made by a Python 3.13 only, and here is 3." in refused.errors
+    assert f"bytecode of {minor}.9 is made by a Python {minor} only, and here is 3." in refused.errors
     assert refused.errors.endswith("or leave compile_bytecode out; the host is as it was\n")
     assert not (root_dir / ROOT).exists()
 

@@ -51,7 +51,7 @@ discard() { # FOLDER: also where a killed run's tar is still busy in it, or a fo
 }
 
 # What a program of this host still has open, its NFS client keeps under a name of its own (.nfs...) until it is closed; the
-# build that it was is gone all the same. Other runs go on, and try again.
+# build that it was is gone all the same. Later runs go on, and remove what they can.
 set_aside() { # FOLDER
   [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
   aside=$root/.staging.$$
