@@ -369,10 +369,11 @@ def test_the_role_makes_an_ansible_host(kind: str, fresh_host: FreshHost, source
     assert not any(result.result.get("changed") for result in again.results), again.output
 
 
-def _with_role(host: Host, source: Path, *tasks: dict[str, Any], check: bool = False, **variables: Any) -> Run:
+def _with_role(host: Host, source: Path, *tasks: dict[str, Any], check: bool = False, tags: str = "all", **variables: Any) -> Run:
     own = {"interpreters_builds": ["3.13"], "interpreters_source": str(source)}
     declared = own | {f"interpreters_{name}": value for name, value in variables.items()}
-    return run_play(tasks, line(host), play={"roles": [{"role": "standalone.python.interpreters", "vars": declared}]}, check=check)
+    role = {"role": "standalone.python.interpreters", "vars": declared}
+    return run_play(tasks, line(host), play={"roles": [role]}, check=check, arguments=["--tags", tags])
 
 
 def _used(run: Run) -> str:
@@ -435,3 +436,5 @@ def test_the_role_in_check_mode(fresh_host: FreshHost, source: Path) -> None:
     assert _used(upgrade) == "/opt/python/cpython-3.13/bin/python3"
     assert any("Gather" in result.task and result.kind == "ok" for result in upgrade.results), upgrade.output
     assert _used(_with_role(host, source, builds=["3.13", "3.12"], use="3.12", gather_facts=True, check=True)) == ""
+    facts = _with_role(host, source, use="3.13", gather_facts=True, tags="interpreters_facts")
+    assert [(result.kind, "Gather" in result.task) for result in facts.results][1:] == [("ok", True)], facts.output

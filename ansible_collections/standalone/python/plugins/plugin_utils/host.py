@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
@@ -30,11 +31,19 @@ FOR_DOWNLOADS = frozenset(
 
 # What Ansible itself puts around what .NET said.
 _SAID = re.compile(r'argument\(s\): "(.*)"')
+# A word of ssh's arguments that asks for a tty.
+_TTY = re.compile(r"-t+$|(-o)?\s*(?i:RequestTTY[\s=]+(yes|force)\b)")
 
 
 def _takes_input(become: Any) -> bool:
     """Whether standard input comes through. Before ansible-core 2.19 no become plugin says it, and su alone takes it away."""
     return bool(getattr(become, "pipelining", become.name != "su")) and not become.require_tty
+
+
+def _asks_for_tty(ssh: Any) -> bool:
+    """Whether its arguments do. Newer releases of ansible-core look for it in the same place."""
+    said = (ssh.get_option(name) or "" for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"))
+    return any(map(_TTY.match, shlex.split(" ".join(said))))
 
 
 class ConnectionHost:
@@ -73,8 +82,9 @@ class ConnectionHost:
     def _input_arrives(self) -> bool:
         """Whether a script can be given by standard input. With a tty, which ssh's arguments may ask for, it has no end."""
         connection = self._action._connection
-        tty = self._wants_tty or getattr(connection, "_is_tty_requested", bool)()
-        return connection.has_pipelining and not tty and (connection.become is None or _takes_input(connection.become))
+        if self._wants_tty or not connection.has_pipelining or (connection.transport == "ssh" and _asks_for_tty(connection)):
+            return False
+        return connection.become is None or _takes_input(connection.become)
 
     def _refused(self, answer: Mapping[str, Any]) -> bool:
         """Whether sudo, in whatever language, did not start anything, as with requiretty: Ansible gives it a tty where there is

@@ -263,7 +263,8 @@ def parse_lock(text: str, name: str) -> Lock:
         raise ContentError(f"the lock file {name} can't be read, a number in it has too many digits: {_ANEW}") from None
     if not isinstance(said, dict) or not isinstance(said.get("builds"), list) or "lock" not in said:
         raise ContentError(f"{name} is no lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
-    if type(said["lock"]) is not int or said["lock"] != FORM:
+    # A truth value and 1.0 are equal to 1.
+    if json.dumps(said["lock"]) != str(FORM):
         raise ContentError(
             f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
             "use the version that made it"
