@@ -431,8 +431,7 @@ def test_the_role_in_check_mode(fresh_host: FreshHost, source: Path) -> None:
         bare = _with_role(host, source, gather_facts=True, check=True)
         assert bare.code == 0, bare.output
     assert _used(_with_role(host, source, builds=[OLD13])) == ""
-    latest = {"state": "latest", "use": "3.13", "gather_facts": True}
-    upgrade = _with_role(host, source, ping, **latest, check=True)
+    upgrade = _with_role(host, source, ping, state="latest", use="3.13", gather_facts=True, check=True)
     assert _used(upgrade) == "/opt/python/cpython-3.13/bin/python3"
     assert any("Gather" in result.task and result.kind == "ok" for result in upgrade.results), upgrade.output
     assert _used(_with_role(host, source, builds=["3.13", "3.12"], use="3.12", gather_facts=True, check=True)) == ""
