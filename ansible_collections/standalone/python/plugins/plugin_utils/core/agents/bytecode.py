@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytecode for a standard library, byte for byte the same on every run, and never looked at again by who imports it.
+"""Bytecode for a standard library: byte for byte the same on every run, and not compared with its source when it is imported.
 
 The order of a set's elements follows the hash seed, and which constants marshal shares follows what a process imported and
 compiled before. So each of SHARES fixed parts has its own process, whose seed is 0, and none writes before all have imported
