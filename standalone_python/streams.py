@@ -12,7 +12,10 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # The reader wanted no more: a pipe that head has left, a terminal that is gone.
 _LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
@@ -25,13 +28,13 @@ class Stream(io.FileIO):
 
     failed: OSError | None = None
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         if self.failed is None:
             try:
-                return super().write(data)  # type: ignore[arg-type]
+                return super().write(data)
             except OSError as error:
                 self.failed = error
-        return memoryview(data).nbytes  # type: ignore[arg-type]
+        return memoryview(data).nbytes
 
 
 def prepare() -> Stream | None:

@@ -45,6 +45,16 @@ class LocalHost:
         return str(there)
 
 
+def local_host(shell: Shell, disk: Path, folder: Path, **environment: str) -> LocalHost:
+    """One whose root is ``opt/python`` on ``disk``, with the shell's own tools where the environment has no PATH; what is sent
+    and such tools lie in ``folder``."""
+    if path := shell.path(folder / "tools"):
+        environment.setdefault("PATH", path)
+    sent = folder / "sent"
+    sent.mkdir(exist_ok=True)
+    return LocalHost(Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment), shell, sent)
+
+
 @dataclass
 class Archives:
     """A supply of archives that are there already, fakes or not."""

@@ -17,22 +17,13 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import ensu
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
 from tests.agents import fakes
-from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import POSIX, Place, Shell, needed
+from tests.agents.driver import Archives, LocalHost, local_host, make
+from tests.agents.place import POSIX, Shell, needed
 
 pytestmark = POSIX
 
 BUILD = fakes.fake("3.13.1")
 MOMENT = 1736899200
-
-
-def host(shell: Shell, disk: Path, tmp_path: Path, **environment: str) -> LocalHost:
-    if path := shell.path(tmp_path / "tools"):
-        environment["PATH"] = path
-    place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment)
-    sent = tmp_path / "sent"
-    sent.mkdir()
-    return LocalHost(place, shell, sent)
 
 
 def unstarted(disk: Path) -> Path:
@@ -46,7 +37,7 @@ def desired(on: LocalHost) -> Desired:
 
 
 def test_the_first_start_is_confirmed(shell: Shell, disk: Path, tmp_path: Path) -> None:
-    folder, on = unstarted(disk), host(shell, disk, tmp_path)
+    folder, on = unstarted(disk), local_host(shell, disk, tmp_path)
     done = make(on, Archives({}), {"builds": ["3.13"], "links": []})
     assert Confirm(BUILD.name) in done.plan.steps
     assert json.loads((folder / fakes.RECEIPT).read_text())["started"]
@@ -55,7 +46,7 @@ def test_the_first_start_is_confirmed(shell: Shell, disk: Path, tmp_path: Path) 
 
 def test_a_first_start_that_fails_is_a_fault(shell: Shell, disk: Path, tmp_path: Path) -> None:
     unstarted(disk)
-    on = host(shell, disk, tmp_path, FAKE_TRIAL="1")
+    on = local_host(shell, disk, tmp_path, FAKE_TRIAL="1")
     (found,) = ensure.observe(on, desired(on), facts="no").installed
     assert (found.fault, found.unconfirmed) == ("it does not start: exit code 1", False)
 
@@ -75,7 +66,7 @@ def test_links_of_a_hostile_image_are_not_followed(shell: Shell, disk: Path, tmp
         (root / ".lock-broken-x").symlink_to(elsewhere / "empty")
         folder = tmp_path / staging
         folder.mkdir()
-        on = host(shell, disk, folder)
+        on = local_host(shell, disk, folder)
         make(on, Archives({}), {"builds": [], "exclusive": True})
         assert sorted(path.name for path in root.iterdir()) == []
         assert (elsewhere / "name/old").is_dir()
@@ -86,7 +77,7 @@ def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, t
     receipt = unstarted(disk) / fakes.RECEIPT
     receipt.unlink()
     os.mkfifo(receipt)
-    on = host(shell, disk, tmp_path)
+    on = local_host(shell, disk, tmp_path)
     (found,) = ensure.observe(on, desired(on), facts="no").installed
     assert found.fault == "its receipt is missing or can't be read"
 
@@ -94,7 +85,7 @@ def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, t
 @pytest.mark.parametrize("without", [(), ("touch",)], ids=["touch", "python"])
 def test_one_time_for_all_that_was_changed(without: tuple[str, ...], shell: Shell, disk: Path, tmp_path: Path) -> None:
     tools = Shell(shell.name, shell.command, shell.tools, (*shell.without, *without), shell.replaced)
-    on = host(tools, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON=os.path.realpath(sys.executable))
+    on = local_host(tools, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON=os.path.realpath(sys.executable))
     (disk / "bin").mkdir()
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     make(on, archives, {"builds": ["3.13"]})
@@ -110,7 +101,7 @@ def test_a_folder_of_somebody_else_keeps_its_time(shell: Shell, disk: Path, tmp_
     if os.geteuid() != 0:
         pytest.skip("needs root: to run as another user")
     needed("setpriv")
-    on = host(shell, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON="/bin/false")
+    on = local_host(shell, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON="/bin/false")
     for folder, mode in ((disk / "bin", 0o777), (disk / "opt", 0o777), *((folder, 0o755) for folder in (tmp_path, on.sent))):
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)

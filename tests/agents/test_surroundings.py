@@ -14,20 +14,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import ensu
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from tests.agents import fakes
-from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import POSIX, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree
+from tests.agents.driver import Archives, LocalHost, local_host, make
+from tests.agents.place import POSIX, TOOLS, UNPACKING, Shell, link_tools, needed, tree
 
 pytestmark = POSIX
 
 OLD, NEW = fakes.fake("3.13.1"), fakes.fake("3.13.2+20250317")
-
-
-def host(shell: Shell, disk: Path, tmp_path: Path, **environment: str) -> LocalHost:
-    if path := shell.path(tmp_path / "tools"):
-        environment.setdefault("PATH", path)
-    sent = tmp_path / "sent"
-    sent.mkdir(exist_ok=True)
-    return LocalHost(Place(disk, f"{disk}/opt/python", f"{disk}/bin", environment), shell, sent)
 
 
 def with_program(name: str, text: str, tmp_path: Path) -> str:
@@ -52,7 +44,7 @@ def with_program(name: str, text: str, tmp_path: Path) -> str:
 def test_what_somebody_exported(
     environment: dict[str, str], verify: str, shell: Shell, disk: Path, tmp_path: Path
 ) -> None:
-    on = host(shell, disk, tmp_path, **environment)
+    on = local_host(shell, disk, tmp_path, **environment)
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     done = make(on, archives, {"builds": ["3.13"], "verify": verify})
     assert [step.build.name for step in done.plan.installs] == [OLD.name]
@@ -67,7 +59,7 @@ def test_errors_and_output_may_come_as_one(verify: str, shell: Shell, disk: Path
         def run(self, script: str) -> ensure.Completed:
             return super().run(f"exec 2>&1\n{script}")
 
-    plain = host(shell, disk, tmp_path, LC_ALL="xx_XX.UTF-8")
+    plain = local_host(shell, disk, tmp_path, LC_ALL="xx_XX.UTF-8")
     on = Terminal(plain.place, plain.shell, plain.sent)
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     assert make(on, archives, {"builds": ["3.13"], "verify": verify, "state": "latest"}).plan
@@ -81,7 +73,7 @@ def test_errors_and_output_may_come_as_one(verify: str, shell: Shell, disk: Path
 def test_no_home(home: str, account: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
     """An account that is known nowhere, or whose name is no word of a shell; or a HOME that leads nowhere."""
     hit = tmp_path / "hit"
-    on = host(shell, disk, tmp_path, HOME=home, PATH=with_program("id", account.replace("{hit}", str(hit)), tmp_path))
+    on = local_host(shell, disk, tmp_path, HOME=home, PATH=with_program("id", account.replace("{hit}", str(hit)), tmp_path))
     before = tree(disk)
     for options in ({"root": "~/opt/python", "bin_dir": str(disk)}, {"root": str(disk), "bin_dir": "~/bin"}):
         with pytest.raises(AgentError, match="~/.* can't be told, as the host knows no home .* give an absolute path"):
@@ -108,7 +100,7 @@ def test_a_removed_build_that_a_program_runs_from_on_nfs(shell: Shell, disk: Pat
     """It is gone from its place; what the file system keeps of it is told, hinders no run, and is cleared when it can be."""
     path = with_program("rm", NFS, tmp_path)
     is_open = Path(path) / "rm.open"
-    on = host(shell, disk, tmp_path, PATH=path)
+    on = local_host(shell, disk, tmp_path, PATH=path)
     declared = {"builds": ["3.13"], "state": "latest", "keep": 0}
     make(on, Archives.of_fakes(["3.13.1"], tmp_path), declared)
     is_open.touch()
@@ -133,7 +125,7 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
     path = with_program("mv", 'case $* in */old*) [ ! -e "$0.fails" ] || { echo "mv: Input/output error" >&2; exit 1; } ;; esac\nexec {real} "$@"', tmp_path)
     fails = Path(path) / "mv.fails"
     fails.touch()
-    on = host(shell, disk, tmp_path, PATH=path)
+    on = local_host(shell, disk, tmp_path, PATH=path)
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     with pytest.raises(AgentError, match="Input/output error"):
         make(on, archives, {"builds": ["3.13"]})
@@ -147,7 +139,7 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
 def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed("sha256sum")
     fakes.write(OLD, disk / "opt/python" / OLD.name)
-    on = host(shell, disk, tmp_path, PATH=with_program("sha256sum", 'case $1 in -c) exit 1 ;; esac\nexec {real} "$@"', tmp_path))
+    on = local_host(shell, disk, tmp_path, PATH=with_program("sha256sum", 'case $1 in -c) exit 1 ;; esac\nexec {real} "$@"', tmp_path))
     desired = declare({"builds": [], "root": on.place.root, "bin_dir": on.place.bin_dir, "verify": "full"})
     (found,) = ensure.observe(on, desired, facts="no").installed
     assert "its files differ" in found.fault

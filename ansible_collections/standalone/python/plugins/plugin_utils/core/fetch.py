@@ -314,9 +314,14 @@ class _Header:
         return request
 
 
+def _system_trust() -> ssl.SSLContext:
+    """Read once, for who makes many downloads: it takes as long as one of them."""
+    return _trust_of(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+
+
 @cache
-def _system_trust(_file: str, _folder: str) -> ssl.SSLContext:
-    """Read once, for who makes many downloads: it takes as long as one of them. OpenSSL reads the variables itself."""
+def _trust_of(_file: str, _folder: str) -> ssl.SSLContext:
+    # OpenSSL reads the variables itself.
     return ssl.create_default_context()
 
 
@@ -335,12 +340,10 @@ def _session() -> Iterator[requests.Session]:
         """Trusts the system's certificate authorities beside certifi's, as Ansible's own modules do."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
-            super().init_poolmanager(*args, **options)
+            super().init_poolmanager(*args, **options, ssl_context=_system_trust())
 
         def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-            options["ssl_context"] = _system_trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
-            return super().proxy_manager_for(proxy, **options)
+            return super().proxy_manager_for(proxy, **options, ssl_context=_system_trust())
 
     with requests.Session() as session:
         session.mount("https://", SystemTrust())

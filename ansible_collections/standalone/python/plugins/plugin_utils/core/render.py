@@ -83,7 +83,8 @@ def _apply() -> str:
 
 
 @cache
-def _module(name: str) -> str:
+def module(name: str) -> str:
+    """A file of the finisher, whole."""
     return (_AGENTS / name).read_text(encoding="utf-8")
 
 
@@ -93,7 +94,7 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
-    return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{_module(name)}END OF {name}" for name in names]
+    return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
 
 
 def _has_false_install_name(install: Install) -> bool:

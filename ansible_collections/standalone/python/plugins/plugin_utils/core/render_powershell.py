@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .declaration import Desired
 from .errors import DeclarationError
-from .render import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments
+from .render import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
 from .step import Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister
 
 _AGENTS = Path(__file__).with_name("agents")
@@ -127,12 +127,7 @@ def _observe() -> tuple[str, str, str]:
 def _finisher(desired: Desired) -> list[str]:
     """What interpreters run to finish themselves: its files, by their names."""
     names = ["finish.py", *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
-    return ["@{", *(f"{_quote(name)} = {_quote(_module(name))}" for name in names), "}"]
-
-
-@cache
-def _module(name: str) -> str:
-    return (_AGENTS / name).read_text(encoding="utf-8")
+    return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
 
 
 def _quote(text: str) -> str:

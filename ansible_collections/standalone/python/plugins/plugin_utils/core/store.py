@@ -152,9 +152,9 @@ class Store:
             with usable(self.root):
                 text, kept = self._text((address,), source, age=TEXT_AGE)
             return from_rows(f"the catalogue {without_credentials(address)}{kept}", text)
-        if _local(catalogue).is_dir():
+        if local_path(catalogue).is_dir():
             return _catalogue_of_folder(catalogue)
-        return from_rows(f"the catalogue {catalogue}", _read_text(_local(catalogue), "catalogue"))
+        return from_rows(f"the catalogue {catalogue}", _read_text(local_path(catalogue), "catalogue"))
 
     def attestations(self, build: Build, digest: str, source: Source) -> str:
         """Bundles about a build's archive, one a line, not verified; empty where its source has none.
@@ -199,14 +199,14 @@ class Store:
                 "name that python-build-standalone gave it, such as "
                 "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
             ) from None
-        _there(_local(source.location))
+        _there(local_path(source.location))
         return from_rows(
             f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n"
         )
 
     def _beside(self, source: Source) -> str:
         name = os.path.basename(source.location)
-        beside = _local(sums_urls(source, "")[0])
+        beside = local_path(sums_urls(source, "")[0])
         digest = parse_sums(_read_text(beside, SUMS)).get(name) if beside.exists() else None
         if digest is None:
             found = "does not list it" if beside.exists() else "is not there"
@@ -220,7 +220,7 @@ class Store:
         """A release's SHA256SUMS; one that was kept, unless it is older than ``age`` seconds."""
         addresses = sums_urls(source, tag)
         if source.kind == "folder":
-            return _read_text(_local(addresses[0]), SUMS)
+            return _read_text(local_path(addresses[0]), SUMS)
         with usable(self.root):
             return self._text(addresses, source, age)[0]
 
@@ -298,7 +298,7 @@ class Store:
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
         """A build's archive, verified."""
         if source.kind in ("folder", "archive"):
-            path = _local(urls(source, build)[0])
+            path = local_path(urls(source, build)[0])
             if path.name != build.filename:
                 raise ContentError(
                     f"the source is the archive {path.name}, and {build.filename} was asked for: name it"
@@ -342,7 +342,7 @@ def _catalogue_of_folder(location: str) -> Catalogue:
     """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
     from .catalogue import from_rows, rows_from_sums
 
-    folder = _local(location)
+    folder = local_path(location)
     rows: list[str] = []
     listed = there = 0
     try:
@@ -368,8 +368,8 @@ def _catalogue_of_folder(location: str) -> Catalogue:
     return from_rows(f"the folder {location}{lacking}", "".join(rows))
 
 
-def _local(path: str) -> Path:
-    # A ~ of nobody stays, so that the path is said to be missing.
+def local_path(path: str) -> Path:
+    """A path of a source or a catalogue on this machine. A ~ of nobody stays, so that the path is said to be missing."""
     return Path(os.path.expanduser(path))
 
 
@@ -393,7 +393,7 @@ def read_if_there(path: str) -> str:
 
     :raises TransportError: it can't be read
     """
-    file = _local(path)
+    file = local_path(path)
     return _read_text(file, "attestation") if file.exists() else ""
 
 

@@ -27,7 +27,7 @@ from .fetch import LARGEST_PIECE, Http
 from .mirror import JOBS, Plan, Records, lists, look, once, path_of, plan, record, recorded
 from .place import Folder, Place
 from .source import SUMS, Source, urls
-from .store import LARGEST_ARCHIVE, parse_sums
+from .store import LARGEST_ARCHIVE, local_path, parse_sums
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
@@ -86,7 +86,7 @@ def sync(
     :raises DeclarationError: the mirror is its own source
     """
     wanted, progress = once(wanted), progress or Progress()
-    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, Path(os.path.expanduser(source.location))):
+    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, local_path(source.location)):
         raise DeclarationError(f"the mirror {place} is its own source: name another folder")
     with place.usable(), place.alone(WAIT, progress.waits) as locked:
         if not locked:
@@ -247,7 +247,7 @@ class _Receiver:
     def _bring(self, build: Build, part: Path, came: _Download) -> None:
         addresses = urls(self.source, build)
         if self.source.kind in ("folder", "archive"):
-            self._copy(Path(os.path.expanduser(addresses[0])), build, part, came)
+            self._copy(local_path(addresses[0]), build, part, came)
             return
         try:
             Http(location=self.source.location, sleep=came.pause).resume(

@@ -324,10 +324,6 @@ def compile_tree(tree: str, final: str, library: str, version: str, *, own: bool
         raise Failure("bytecode", str(reason)) from reason
 
 
-def minor_of(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
 # The tree's files
 
 
@@ -490,8 +486,9 @@ def count_modules(tree: str) -> int:
     return sum(count(library) + count(library + "/lib-dynload") for library in libraries)
 
 
-def executable_of(tree: str, minor: str, flags: str) -> str:
+def executable_of(tree: str, version: str, flags: str) -> str:
     """The interpreter, relative to the tree."""
+    minor = ".".join(version.split(".")[:2])
     names = ["bin/python" + minor, "bin/python" + minor + flags, "bin/python3", "python.exe"]
     for name in names:
         if os.path.exists(at(tree, name)):
@@ -681,7 +678,7 @@ def finish(job: Job) -> dict[str, object]:
     write(list_path, format_list(entries))
     said: dict[str, object] = {
         "executable": executable_of(
-            tree, minor_of(job["version"]), getattr(sys, "abiflags", "") if own else "t" * ("freethreaded" in job["options"])
+            tree, job["version"], getattr(sys, "abiflags", "") if own else "t" * ("freethreaded" in job["options"])
         ),
         "modules": count_modules(tree),
         "files": len(entries),

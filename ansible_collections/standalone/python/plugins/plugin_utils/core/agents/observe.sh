@@ -39,10 +39,10 @@ at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
   case $1 in
     '~'*)
       home=${HOME-}
-      [ -n "$home" ] || case $(id -un 2>/dev/null) in
-        '' | *[!A-Za-z0-9_.-]*) ;;
-        *) eval "home=~$(id -un)" ;;
-      esac
+      [ -n "$home" ] || {
+        account=$(id -un 2>/dev/null)
+        case $account in '' | *[!A-Za-z0-9_.-]*) ;; *) eval "home=~$account" ;; esac
+      }
       case $home in /*) printf '%s' "${home%/}${1#?}" ;; *) printf '%s' "$1" ;; esac ;;
     *) printf '%s' "$1" ;;
   esac
