@@ -27,6 +27,8 @@ FAILED, DIFFERS, USAGE = 1, 2, 64
 """Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
 SIGNALLED = 128
 """With the number of a signal added: that ended it."""
+# Windows has no SIGHUP.
+_HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -83,6 +85,9 @@ def main() -> None:
     out = prepare()
     _heed_signals()
     code = _ended()
+    # Nothing is left that a signal could end, and in an interpreter's last moments it would look as if it had.
+    for one in (signal.SIGINT, *_HEEDED):
+        signal.signal(one, signal.SIG_IGN)
     if code in (0, DIFFERS) and (error := unwritten(out)):
         click.echo(
             f"standalone-python: standard output can't be written to ({error.strerror}): send it elsewhere; all else is done",
@@ -120,14 +125,13 @@ def _ended() -> int:
 
 def _heed_signals() -> None:
     """Let what would end this process at once raise :class:`Ended`, once. What whoever started it ignores (nohup) stays so."""
-    heeded = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
     def end(number: int, _frame: object) -> None:
-        for one in heeded:
+        for one in _HEEDED:
             # Tidying up is not ended too.
             signal.signal(one, lambda _number, _frame: None)
         raise Ended(number)
 
-    for one in heeded:
+    for one in _HEEDED:
         if signal.getsignal(one) is signal.SIG_DFL:
             signal.signal(one, end)
