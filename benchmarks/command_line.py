@@ -44,7 +44,7 @@ def main() -> None:
         way(PROGRAM, "apply", declaration)()
         costs = alternate(
             {
-                "python -c pass": way(sys.executable, "-c", "pass"),
+                "python -c pass": way(sys.executable, "-P", "-c", "pass"),
                 "--version": way(PROGRAM, "--version"),
                 PLAN: way(PROGRAM, "plan", declaration),
                 STATUS: way(PROGRAM, "status", "--root", folder / "root"),

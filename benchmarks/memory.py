@@ -48,7 +48,7 @@ def peak(controller: Controller, tasks: Tasks) -> float:
     """Megabytes of the largest worker."""
     peaks = controller.folder / "peaks"
     peaks.unlink(missing_ok=True)
-    must(controller.run(controller.play("memory", tasks), runner=(sys.executable, "-c", RUNNER)), "the play")
+    must(controller.run(controller.play("memory", tasks), runner=(sys.executable, "-P", "-c", RUNNER)), "the play")
     unit = 1 if sys.platform == "darwin" else 1024
     return max(map(int, peaks.read_text().split())) * unit / 1e6
 

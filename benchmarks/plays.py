@@ -76,7 +76,7 @@ def community_general(folder: Path) -> Path:
     general = folder / "ansible_collections/community/general"
     if not (general / "plugins/modules/uv_python.py").exists():
         print("getting community.general out of the package ansible (once) ...", file=sys.stderr)
-        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
+        pip = (sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
         chosen = ("--no-deps", "--only-binary=:all:", "--python-version", "3.14", "ansible")
         subprocess.run([*pip, *chosen, "--dest", folder], check=True)
         for wheel in folder.glob("ansible-*.whl"):

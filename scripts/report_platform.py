@@ -98,7 +98,7 @@ def must(true: bool, otherwise: str) -> None:
 
 
 def own(*words: str | Path) -> tuple[str | Path, ...]:
-    return (sys.executable, "-m", "standalone_python", *words)
+    return (sys.executable, "-P", "-m", "standalone_python", *words)
 
 
 def apply(trial: Trial, build: str, root: Path | None = None, source: str = "", **more: object) -> dict[str, object]:
@@ -196,7 +196,7 @@ def repairs_in_one_step(trial: Trial) -> None:
 
 def upgrade_keeps_environments(trial: Trial) -> None:
     environment = trial.folder / "venv"
-    said(trial.python, "-m", "venv", environment)
+    said(trial.python, "-I", "-m", "venv", environment)
     before = said(environment / "bin" / "python", "-V")
     told = apply(trial, trial.minor, state="latest")
     must(told["changed"] is True, f"{trial.minor} has nothing newer than {trial.old}")
@@ -356,7 +356,7 @@ def windows_held_file(trial: Trial) -> None:
         "import ctypes, sys, time; k = ctypes.windll.kernel32; k.CreateFileW.restype = ctypes.c_void_p;"
         "h = k.CreateFileW(sys.argv[1], 0x80000000, 0, None, 3, 0, None); print(h, flush=True); time.sleep(1)"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen([sys.executable, "-I", "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     must(bool(holder.stdout and holder.stdout.readline()), "the file could not be held")
     begun = time.monotonic()
     finish.write(str(path), "after")
@@ -373,7 +373,7 @@ def windows_junction(trial: Trial) -> None:
     trial.note(f"it leads to {os.readlink(link)}")
     prefix = said(link / "python.exe", "-I", "-c", "import ssl, sys; print(sys.prefix)")
     must(Path(prefix) in (link, final), f"it runs from {prefix}")
-    said(link / "python.exe", "-m", "venv", trial.folder / "venv")
+    said(link / "python.exe", "-I", "-m", "venv", trial.folder / "venv")
     trial.note(said(trial.folder / "venv" / "Scripts" / "python.exe", "-V"))
     os.rmdir(link)
     must(final.is_dir(), "the build went with its link")
@@ -382,7 +382,7 @@ def windows_junction(trial: Trial) -> None:
 def windows_build_in_use(trial: Trial) -> None:
     """Whether a folder whose interpreter runs can be renamed, which is what removal does first."""
     final = trial.root / "final"
-    process = subprocess.Popen([final / "python.exe", "-c", "input()"], stdin=subprocess.PIPE)
+    process = subprocess.Popen([final / "python.exe", "-I", "-c", "input()"], stdin=subprocess.PIPE)
     time.sleep(1)
     try:
         os.rename(final, trial.root / "renamed")

@@ -68,7 +68,7 @@ def make_home(home: Path, python: str) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / f"get_pip_{pip_version(python).replace('.', '_')}.py").write_text(BOOTSTRAP)
     listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout
     configuration = home / ".config/pip/pip.conf"
     configuration.parent.mkdir(parents=True, exist_ok=True)

@@ -56,8 +56,9 @@ def targets_of(inventory: str) -> tuple[str, ...]:
         )
     if "," not in inventory and not os.path.exists(inventory):
         raise DeclarationError(f"the inventory {inventory} is not there: check the path")
+    # -P, not -I: Ansible may be on PYTHONPATH or among the user's own packages, but never in the working directory.
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE],
+        [sys.executable, "-P", "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -414,6 +414,15 @@ def test_hosts_that_are_not_reached_are_named_and_nothing_is_written(place: Plac
     assert not place.lockfile.exists()
 
 
+def test_a_module_in_the_working_directory_is_not_run_in_place_of_ansible(place: Place, inventory: Inventory) -> None:
+    inventory("# nobody\n")
+    for name in ("ansible", "json", "typing", "sitecustomize"):
+        (place.folder / f"{name}.py").write_text(f"open({name!r} + '.ran', 'w')")
+    ran = place.run("--inventory", "hosts.ini")
+    assert (ran.code, ran.sentence.partition("; ")[0]) == (1, "the inventory hosts.ini has no hosts that Ansible could ask")
+    assert list(place.folder.glob("*.ran")) == []
+
+
 def test_without_ansible_it_is_said(place: Place, inventory: Inventory) -> None:
     inventory(LOCALHOST)
     program = "import sys; sys.modules['ansible'] = None; sys.argv[0] = 'x'; from standalone_python.cli import main; main()"

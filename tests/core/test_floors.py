@@ -8,6 +8,7 @@ changes nothing may load.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,6 +144,35 @@ def test_these_tables_say_nothing_too_much() -> None:
     """An exception that nobody needs any more goes."""
     for name, allowed in EXCEPTIONS.items():
         assert allowed <= reaches(MODULES[name]), name
+
+
+# Its first statement takes the working directory out of sys.path: interpreters before 3.11 have no -P, and -I drops PYTHONHASHSEED.
+OWN_GUARD = "BOOT"
+
+
+def child_pythons(tree: ast.AST) -> Iterator[list[str]]:
+    """The words of every command that runs Python code by ``-c`` or ``-m``, constants and names as they are written."""
+    for node in ast.walk(tree):
+        elements = node.elts if isinstance(node, (ast.List, ast.Tuple)) else node.args if isinstance(node, ast.Call) else []
+        words = [str(one.value) if isinstance(one, ast.Constant) else ast.unparse(one) for one in elements]
+        if {"-c", "-m"} & set(words) and not {"sh", "/bin/sh"} & set(words):
+            yield words
+
+
+@pytest.mark.parametrize("folder", ["ansible_collections", "benchmarks", "demo", "docs", "pyinfra_ops", "scripts", "standalone_python"])
+def test_no_child_python_looks_for_modules_in_the_working_directory(folder: str) -> None:
+    unsafe = [
+        f"{path.relative_to(REPOSITORY)}: {' '.join(words)}"
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        for words in child_pythons(ast.parse(path.read_text(encoding="utf-8")))
+        if not {"-I", "-P", OWN_GUARD} & set(words)
+    ]
+    assert unsafe == []
+
+
+@pytest.mark.parametrize("path", sorted(CORE.glob("agents/*.sh")), ids=lambda path: path.name)
+def test_an_agent_starts_python_isolated(path: Path) -> None:
+    assert re.findall(r'"[^"\n]*python[^"\n]*" -(?!I ).*', path.read_text(encoding="utf-8")) == []
 
 
 def run(program: str) -> set[str]:

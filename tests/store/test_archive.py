@@ -100,6 +100,16 @@ def test_full_archive(tmp_path: Path) -> None:
         assert there["python/bin/pip3.13"].linkname == "python/bin/python3.13"
 
 
+def test_a_module_in_the_working_directory_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.tar.zst", full())
+    for name in ("zstandard", "json", "typing", "sitecustomize", "encodings"):
+        write(tmp_path / f"{name}.py", f"open({name!r} + '.ran', 'w')".encode())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert found_in(path, "python/install").files == 16
+    assert list(tmp_path.glob("*.ran")) == []
+
+
 def test_normalised(tmp_path: Path) -> None:
     entries = [
         Entry("python/a", b"x", mode=0o600),

@@ -18,7 +18,9 @@ from typing import BinaryIO, Protocol, cast
 from .tarstream import CHUNK
 
 _PROGRAM = f"""
-import sys, zstandard
+import sys
+sys.path.append(sys.argv[2])
+import zstandard
 decompressor = zstandard.ZstdDecompressor(max_window_size=int(sys.argv[1]))
 reader = decompressor.stream_reader(sys.stdin.buffer, read_size={CHUNK}, read_across_frames=True)
 try:
@@ -44,12 +46,9 @@ def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
     :param window: bytes of memory that it may take
     :raises UnzstdError: from that function
     """
-    # The same modules as here, wherever this process has been told to look for them.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = (sys.executable, "-B", "-c", _PROGRAM, str(window))
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    # -I keeps the working directory and the environment from naming modules; zstandard comes from where this process has it.
+    command = (sys.executable, "-I", "-B", "-c", _PROGRAM, str(window), _folder_of_zstandard())
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         given, taken = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
         failed: list[OSError] = []
         feeder = threading.Thread(target=_feed, args=(packed, given, failed), daemon=True)
@@ -71,6 +70,12 @@ def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
         finally:
             process.kill()
             feeder.join()
+
+
+def _folder_of_zstandard() -> str:
+    import zstandard
+
+    return os.path.dirname(os.path.dirname(os.path.abspath(zstandard.__file__)))
 
 
 def _feed(packed: Readable, given: BinaryIO, failed: list[OSError]) -> None:
