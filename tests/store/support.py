@@ -270,6 +270,31 @@ def certificate(folder: Path) -> Path:
     return file
 
 
+def without_key_identifiers(folder: Path) -> tuple[Path, Path]:
+    """An authority such as ``openssl x509 -req`` makes without extensions, and a certificate for localhost that it signed, with
+    its key: neither says which key signed it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.now(UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _unused in range(2)]
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("authority", "localhost")]
+    extensions = (x509.BasicConstraints(ca=True, path_length=None), x509.SubjectAlternativeName([x509.DNSName("localhost")]))
+    made = [
+        x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1))
+        .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        .sign(keys[0], hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        for name, key, extension in zip(names, keys, extensions, strict=True)
+    ]
+    unlocked = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    authority, server = folder / "authority.pem", folder / "server.pem"
+    authority.write_bytes(made[0])
+    server.write_bytes(made[1] + keys[1].private_bytes(*unlocked))
+    return authority, server
+
+
 @contextmanager
 def tunnel() -> Iterator[tuple[str, list[str]]]:
     """A proxy for HTTPS: its URL, and a list of where it was asked to connect to."""

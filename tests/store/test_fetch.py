@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from pathlib import Path
 from time import time
 
 import pytest
+import requests
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.credentials import authorization
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
@@ -27,10 +30,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import NotThereError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
-from tests.store.support import Answer, Server, certificate, gz, serve, tunnel
+from tests.store.support import Answer, Server, certificate, gz, serve, tunnel, without_key_identifiers
+from tests.tools.mkbuild import available
 
 ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)
 GOOD = Answer(body=ARCHIVE)
+PROJECT = Path(__file__).resolve().parents[2]
 SECRET = "s3cr3t-t0ken"
 
 
@@ -385,6 +390,29 @@ def test_authorities_of_the_system_are_trusted(to: Path, tmp_path: Path, monkeyp
             monkeypatch.setenv("https_proxy", proxy)
         http()[0].fetch([f"https://localhost:{server.port}/a"], to, max_bytes=1 << 23, expect="archive")
         assert through == proxied * [f"localhost:{server.port}"]
+    assert to.read_bytes() == ARCHIVE
+
+
+# A controller of another version, with the libraries of this one: they are pure Python.
+FETCHER = f"""
+import sys
+sys.path[1:1] = {[str(Path(requests.__file__).parents[1]), str(PROJECT)]!r}
+from pathlib import Path
+from {Http.__module__} import Http
+Http(backoff=()).fetch([sys.argv[1]], Path(sys.argv[2]), max_bytes=1 << 23, expect="archive")
+"""
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("minor", [minor for minor in available() if minor not in ("3.8", "3.9", "3.10")])
+def test_an_authority_without_key_identifiers_is_trusted(to: Path, tmp_path: Path, minor: str, variable: str) -> None:
+    """Python 3.13 made its own contexts stricter than those of curl, pip and uv."""
+    authority, server_file = without_key_identifiers(tmp_path)
+    with serve({"/a": [GOOD]}, tls=server_file) as server:
+        command = [available()[minor], "-I", "-c", FETCHER, f"https://localhost:{server.port}/a", str(to)]
+        environment = {**os.environ, variable: str(authority)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     assert to.read_bytes() == ARCHIVE
 
 
