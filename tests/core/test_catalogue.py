@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import time
@@ -598,13 +599,17 @@ def test_no_build(text: str, target: Target, message: str) -> None:
         ("3.16t", "3.16-dev+freethreaded"),
         (">=3.15", "3.16.0a2"),
         ("3", "3-dev"),
+        ("3.16+20261021", "3.16-dev+20261021"),
+        (">=3.15+20261021", "3.16.0a2+20261021"),
+        ("3.16t+20261021+install_only", "3.16-dev+freethreaded+20261021+install_only"),
     ],
 )
 def test_only_prereleases_exist(text: str, hint: str) -> None:
     rests = ("aarch64-apple-darwin-install_only", "aarch64-apple-darwin-freethreaded-install_only")
-    rows = [row(version, "20261021", rest) for version in ("3.16.0a1", "3.16.0a2") for rest in rests]
+    older = [row("3.16.0a1", "20260921", rest) for rest in rests]
+    rows = older + [row(version, "20261021", rest) for version in ("3.16.0a1", "3.16.0a2") for rest in rests]
     catalogue = from_rows("a test", "".join(rows))
-    plus = "+freethreaded" if text.endswith("t") else ""
+    plus = "+freethreaded" if "t" in text.partition("+")[0] else ""
     with pytest.raises(NoBuildError) as caught:
         found(text, MACOS, catalogue)
     assert str(caught.value) == (
@@ -612,6 +617,15 @@ def test_only_prereleases_exist(text: str, hint: str) -> None:
         f"nearest is 3.16.0a2+20261021{plus} (aarch64-apple-darwin, install_only)"
     )
     assert found(hint, MACOS, catalogue).startswith("cpython-3.16.0a2+20261021-aarch64-apple-darwin-")
+
+
+@pytest.mark.parametrize("text", ["3.14+20250808", "3.14t+20250808", "3.14+debug+20250808+full", "3.14+auto+20250808"])
+def test_what_is_advised_gets_a_build_of_the_same_release(text: str) -> None:
+    with pytest.raises(NoBuildError) as caught:
+        found(text, GNU)
+    advised = re.search(r"ask for (\S+); nearest is (\S+) ", str(caught.value))
+    assert advised is not None
+    assert all(found(request, GNU).startswith("cpython-3.14.0rc1+20250808-") for request in advised.groups())
 
 
 def test_an_empty_catalogue_says_so() -> None:

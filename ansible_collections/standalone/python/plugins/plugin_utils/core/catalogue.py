@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from .errors import ContentError, NoBuildError
-from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version
+from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version, canonical
 from .target import Target, candidates, level_misfit, misfit
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue_data")
@@ -393,11 +393,10 @@ def _relaxed(
 
     yield "", found(request)
     early = found(replace(request, prereleases=True))
-    line = (
-        f"{request.version}-dev" if _numbers(request.version) else _or(str(build.version) for build in early)
-    )
-    variant = f"+{request.variant}" if request.variant else ""
-    yield f"only pre-releases of it exist, ask for {line}{variant}", early
+    # What else the request says stays: its release has other versions than the newest one.
+    versions = [request.version] if _numbers(request.version) else [str(build.version) for build in early]
+    working = (canonical(replace(request, version=version, prereleases=True)) for version in versions)
+    yield f"only pre-releases of it exist, ask for {_or(working)}", early
     flavors = found(*(replace(request, flavor=flavor) for flavor in FLAVORS)) if request.flavor else []
     yield f"it exists only as {_or(build.flavor for build in flavors)}", flavors
     yield f"release {request.release} doesn't have it", found(replace(request, release=""))
