@@ -165,6 +165,40 @@ ODD_ROOTS = {
     "pipe": "opt/a|b",
     "tilde within": "opt/~/python",
 }
+# As image-based systems have them (ostree, bootc): what they name comes with the first start, or never.
+DANGLING_LINKS: Mapping[str, tuple[Thing, ...]] = {
+    "relative": (Link("{disk}/opt", "var/opt"), Link("{disk}/usr/local", "../var/usrlocal")),
+    "absolute": (Link("{disk}/opt", "{disk}/var/opt"), Link("{disk}/usr/local", "{disk}/var/usrlocal")),
+    "one after the other": (
+        *(Link("{disk}/opt", "a/opt"), Link("{disk}/a", "{disk}/b/c/"), Link("{disk}/b", "var/b")),
+        Link("{disk}/usr/local", "/{disk}/a/local"),
+    ),
+    "the very last part": (
+        *(Link("{root}", "../srv/python"), Link("{disk}/usr/local/bin", "{disk}/opt/python/links")),
+    ),
+    "an odd name": (Link("{disk}/opt", "it's -> $HOME *\\n"), Link("{disk}/usr/local", "../-p -> x")),
+}
+MADE_BEHIND_LINKS: Mapping[str, tuple[str, str]] = {
+    "relative": ("var/opt/python", "var/usrlocal/bin"),
+    "absolute": ("var/opt/python", "var/usrlocal/bin"),
+    "one after the other": ("var/b/c/opt/python", "var/b/c/local/bin"),
+    "the very last part": ("srv/python", "srv/python/links"),
+    "an odd name": ("it's -> $HOME *\\n/python", "-p -> x/bin"),
+}
+
+
+def barred(top: str) -> dict[str, tuple[Thing, ...]]:
+    """What can be in the place of a folder on the way, and neither is one nor leads to one that can be made."""
+    at = f"{{disk}}/{top}"
+    return {
+        "a file": (File(at),),
+        "a link to a file": (File("{disk}/file"), Link(at, "file")),
+        "a link below a file": (File("{disk}/file"), Link(at, "{disk}/file/opt")),
+        "a link in a circle": (Link(at, "other"), Link("{disk}/other", top)),
+        "a link that gets longer": (Link(at, f"{top}/{top}"),),
+    }
+
+
 NEVER_ON_WINDOWS = ("quotes", "glob", "backslash", "pipe")
 
 
@@ -179,11 +213,46 @@ OBSERVING: tuple[Case, ...] = (
     Case(
         "the root is a link to a folder", (Folder("{disk}/real"), Link("{root}", "{disk}/real")), sees={"root_state": "writable"}
     ),
-    Case("the root is a link to nothing", (Link("{root}", "nowhere"),), sees={"root_state": "notfolder"}),
+    # .NET Framework can't read where a junction leads.
+    Case("the root is a link to nothing", (Link("{root}", "nowhere"),), sees={"root_state": "absent"}, posix=True),
+    Case("the root is a link to itself", (Link("{root}", "python"),), sees={"root_state": "notfolder"}, posix=True),
+    *(
+        Case(
+            f"links on the way to what isn't there yet: {what}",
+            links,
+            {"bin_dir": "usr/local/bin"},
+            sees={"root_state": "absent", "bin_dir_state": "absent", "root_obstacle": "", "bin_dir_obstacle": ""},
+            posix=True,
+        )
+        for what, links in DANGLING_LINKS.items()
+    ),
+    Case(
+        "a link on the way into a folder of others",
+        (Folder("{disk}/var"), Link("{disk}/opt", "var/lib/opt")),
+        user="other",
+        sees={"root_state": "unwritable", "root_obstacle": ""},
+    ),
+    *(
+        Case(
+            f"no folder on the way: {what}",
+            (*things, Link("{disk}/usr", "opt")),
+            {"bin_dir": "usr/bin"},
+            sees={
+                "root_state": "unwritable", "root_obstacle": "{disk}/opt",
+                "bin_dir_state": "unwritable", "bin_dir_obstacle": "{disk}/usr",
+            },
+            posix=True,
+        )
+        for what, things in barred("opt").items()
+    ),
     Case("the root can't be read", (Folder("{root}", 0o711),), user="other", sees={"root_state": "unreadable"}),
     Case("the root can't be written", (Folder("{root}"),), user="other", sees={"root_state": "unwritable"}),
     Case("the root can't be made", user="other", sees={"root_state": "unwritable", "bin_dir_state": "unwritable"}),
-    Case("the root would be below a file", (File("{disk}/opt"),), sees={"root_state": "unwritable"}),
+    Case(
+        "the root would be below a file",
+        (File("{disk}/opt"),),
+        sees={"root_state": "unwritable", "root_obstacle": "{disk}/opt", "bin_dir_obstacle": ""},
+    ),
     Case("the home stands for ~", FINISHED, {"root": "~/opt/python", "bin_dir": "~/bin"}, sees={"builds": {"3.13.1": ""}}),
     Case(
         "the home has a slash at its end",
@@ -545,6 +614,58 @@ APPLYING: tuple[Case, ...] = (
     ),
     Case("files can't be given away", (Folder("{root}", 0o777),), {"owner": "root"}, INSTALL, fails=("permission", "not permitted"), user="other"),
     Case("the root is a file", (File("{root}"),), steps=INSTALL, fails=("unwritable", "as it was")),
+    *(
+        Case(
+            f"links on the way to what isn't there yet: {what}",
+            links,
+            {"bin_dir": "usr/local/bin"},
+            steps=INSTALL,
+            sees={"builds": {"3.13.1": ""}, "links": {STABLE: ONE, PYTHON: TO_PYTHON}},
+            after={
+                "(parents of)": "\n".join(MADE_BEHIND_LINKS[what]),
+                f"{{disk}}/{MADE_BEHIND_LINKS[what][0]}/{ONE}": "build 3.13.1",
+                f"{{disk}}/{MADE_BEHIND_LINKS[what][0]}/cpython-3.13": f"-> {ONE}",
+                f"{{disk}}/{MADE_BEHIND_LINKS[what][1]}/python3.13": f"-> {TO_PYTHON}",
+            },
+            posix=True,
+        )
+        for what, links in DANGLING_LINKS.items()
+    ),
+    Case(
+        "links on the way to what isn't there yet, and the archive is spoiled",
+        DANGLING_LINKS["one after the other"],
+        {"bin_dir": "usr/local/bin"},
+        steps=(Get("3.13.1", "checksum"), *INSTALL[1:]),
+        fails=("checksum", "sha256"),
+        posix=True,
+    ),
+    Case(
+        "a mode for a root behind a link to what isn't there yet",
+        (Link("{disk}/opt", "var/opt"),),
+        {"mode": "0750"},
+        steps=(Get("3.13.1"),),
+        after={
+            "(parents of)": "var/opt/python",
+            "{disk}/var/opt/python": "folder 750",
+            f"{{disk}}/var/opt/python/{ONE}": "build 3.13.1 (mode 0750)",
+        },
+        posix=True,
+    ),
+    *(
+        Case(f"no folder on the way: {what}", things, steps=INSTALL, fails=("unwritable", "as it was"), posix=True)
+        for what, things in barred("opt").items()
+    ),
+    *(
+        Case(
+            f"no folder on the way to where links go: {what}",
+            (*FINISHED[:1], *things),
+            {"bin_dir": "usr/local/bin"},
+            steps=INSTALL,
+            fails=("unwritable", "as it was"),
+            posix=True,
+        )
+        for what, things in barred("usr").items()
+    ),
     Case("not allowed to write", (Folder("{root}"),), steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),
     Case("not allowed to make the root", steps=INSTALL, user="other", fails=("unwritable", "ermission denied")),
     Case(

@@ -196,6 +196,9 @@ def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[s
             for parent in place.path("{root}").relative_to(place.disk).parents:
                 if str(parent) != ".":
                     expected[parent.as_posix()] = "folder"
+        elif path == "(parents of)":
+            for made in str(what).split("\n"):
+                expected |= {parent.as_posix(): "folder" for parent in (Path(made), *Path(made).parents) if str(parent) != "."}
         elif path == "(leftovers)":
             ours = (".staging", ".lock-broken", ".standalone-python-link")
             expected = {name: is_ for name, is_ in expected.items() if not any(part in name for part in ours)}

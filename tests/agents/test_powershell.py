@@ -148,6 +148,18 @@ def apply(delivery: render.Delivery, shell: Shell, disk: Path, system: Path, **e
     return parse(run(shell, place, script, system).output)
 
 
+def test_a_junction_to_nothing_on_the_way(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Where it leads can't be read, so it is named before anything changes."""
+    place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/opt/python/bin", windows=True)
+    with ExitStack() as stack:
+        put(cases.Link("{disk}/opt", "{disk}/var"), place, stack)
+        # A junction can only be made to a folder.
+        shutil.rmtree(disk / "var", ignore_errors=True)
+        desired = declare({"builds": ["3.13"], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
+        observed = parse(run(powershell, place, render_powershell.observation(desired, facts="no"), tmp_path).output)
+    assert (observed.root_state, observed.root_obstacle) == ("unwritable", f"{disk.as_posix()}/opt")
+
+
 WHOLE = {"opt": "folder", "opt/python": "folder", f"opt/python/{fakes.fake('3.13.1').name}": "build 3.13.1"}
 
 

@@ -366,3 +366,35 @@ def test_a_shell_with_much_to_say(fresh_host: FreshHost, source: Path) -> None:
     (host.root / "bin/sh").chmod(0o755)
     run = play(host, task(builds=["3.13"], source=str(source)), task(builds=["3.13"]))
     assert [(result.kind, result.result.get("changed")) for result in run.results] == [("ok", True), ("ok", False)], run.output
+
+
+def test_a_host_whose_folders_are_links_to_what_comes_later(fresh_host: FreshHost, source: Path) -> None:
+    """As ostree and bootc have them. A check says the same as the run that follows it."""
+    host = fresh_host("busybox")
+    shutil.rmtree(host.root / "opt", ignore_errors=True)
+    shutil.rmtree(host.root / "usr/local", ignore_errors=True)
+    (host.root / "opt").symlink_to("var/opt")
+    (host.root / "usr/local").symlink_to("../var/usrlocal")
+    declared = task(builds=["3.13"], source=str(source))
+    with as_it_was(host):
+        check = play(host, {**declared, "check_mode": True}).of()
+    run = play(host, declared, declared)
+    done, again = (result.result for result in run.results)
+    assert (check.result["plan"], True, False) == (done["plan"], done["changed"], again["changed"]), run.output
+    assert (host.root / "var/usrlocal/bin/python3.13").is_symlink()
+    assert python_says(host, "/usr/local/bin/python3.13", "import ssl, sys; print(sys.prefix)") == "/opt/python/cpython-3.13"
+
+
+def test_a_host_whose_folders_are_links_that_lead_in_a_circle(fresh_host: FreshHost, source: Path) -> None:
+    host = fresh_host("busybox")
+    shutil.rmtree(host.root / "usr/local", ignore_errors=True)
+    (host.root / "usr/local").symlink_to("local")
+    declared = task(builds=["3.13"], source=str(source))
+    with as_it_was(host):
+        runs = [play(host, {**declared, "check_mode": check}) for check in (True, False)]
+    for run in runs:
+        reads(
+            complaint(run),
+            "the folder for links /usr/local/bin can't be made, as /usr/local is neither a folder nor a link to one, and it has "
+            "to be changed (link …): move that away, choose another bin_dir, or use links: []",
+        )

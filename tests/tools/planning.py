@@ -83,7 +83,7 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
-    known |= {"registered", "search_path"}
+    known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
 
@@ -105,6 +105,8 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         windows=desired.windows,
         registered=dict(host.get("registered", {})),
         search_path=host.get("search_path", ""),
+        root_obstacle=host.get("root_obstacle", ""),
+        bin_dir_obstacle=host.get("bin_dir_obstacle", ""),
     )
 
 

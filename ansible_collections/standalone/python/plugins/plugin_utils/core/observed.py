@@ -95,6 +95,8 @@ class Observed:
     """A host as an agent found it.
 
     :ivar root_state: ``writable``, ``unwritable``, ``unreadable``, ``absent`` (it can be made) or ``notfolder``
+    :ivar root_obstacle: the file, or the link that leads to no folder, on the way to a root that can't be made; else empty
+    :ivar bin_dir_obstacle: the same for ``bin_dir``
     :ivar links: path to target text, of every symbolic link in ``root`` and ``bin_dir`` that could concern us
     :ivar occupied: paths of what is there and is no link and no build of ours; a folder's ends with a slash
     :ivar leftovers: paths of what a killed run left
@@ -122,6 +124,8 @@ class Observed:
     held: tuple[str, ...] = ()
     registered: Mapping[str, str] = field(default_factory=dict)
     search_path: str = ""
+    root_obstacle: str = ""
+    bin_dir_obstacle: str = ""
 
     @property
     def python(self) -> str:
@@ -210,6 +214,8 @@ def parse(text: str) -> Observed:
             held=tuple(held),
             registered=registered,
             search_path=single.get("path", ""),
+            root_obstacle=single.get("root_obstacle", ""),
+            bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
         )
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
@@ -346,6 +352,8 @@ def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str,
         observed,
         root=on_host(observed.root),
         bin_dir=on_host(observed.bin_dir),
+        root_obstacle=on_host(observed.root_obstacle),
+        bin_dir_obstacle=on_host(observed.bin_dir_obstacle),
         links={on_host(path): target for path, target in observed.links.items()},
         occupied=frozenset(map(on_host, observed.occupied)),
         leftovers=tuple(map(on_host, observed.leftovers)),

@@ -388,26 +388,33 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
                     "move it away, choose another root, or use force: true",
                     step="plan",
                 )
+    if steps and observed.root_obstacle:
+        raise AgentError(
+            f"the root {native(observed.root)} can't be made, and it has to be changed ({steps[0]}), as "
+            f"{native(observed.root_obstacle)} is neither a folder nor a link to one: move that away, or choose another root",
+            step="plan",
+        )
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {native(observed.root)} can't be written by this user, and it has to be changed ({steps[0]}): "
             "become a user who may, mount it writable if it is read-only, or choose another root",
             step="plan",
         )
+    state, may = observed.bin_dir_state, "become a user who may"
     barred = {
-        "unwritable": "can't be written by this user",
-        "unreadable": "can't be read by this user",
-        "notfolder": "is not a folder",
+        "unwritable": ("can't be written by this user", may),
+        "unreadable": ("can't be read by this user", may),
+        "notfolder": ("is not a folder", "move it away"),
     }
+    if observed.bin_dir_obstacle:
+        what = f"can't be made, as {native(observed.bin_dir_obstacle)} is neither a folder nor a link to one"
+        barred[state] = (what, "move that away")
     for step in steps:
-        if (
-            isinstance(step, (SetLink, Unlink))
-            and step.path.startswith(f"{observed.bin_dir}/")
-            and observed.bin_dir_state in barred
-        ):
+        if isinstance(step, (SetLink, Unlink)) and step.path.startswith(f"{observed.bin_dir}/") and state in barred:
+            what, remedy = barred[state]
             raise AgentError(
-                f"the folder for links {native(observed.bin_dir)} {barred[observed.bin_dir_state]}, "
-                f"and it has to be changed ({step}): become a user who may, choose another bin_dir, or use links: []",
+                f"the folder for links {native(observed.bin_dir)} {what}, and it has to be changed ({step}): "
+                f"{remedy}, choose another bin_dir, or use links: []",
                 step="plan",
             )
 

@@ -12,6 +12,7 @@
 staging=
 locked=
 made_below=
+made_root=
 committing=
 
 fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
@@ -36,7 +37,7 @@ leave() { # once begun it is not interrupted
     rm -f "$root/.lock"
   }
   locked=
-  made=$root
+  made=${made_root:-$root}
   while [ -n "$made_below" ] && [ "${made:-/}" != "$made_below" ]; do
     [ ! -d "$made" ] || rmdir "$made" 2>/dev/null || break
     made=${made%/*}
@@ -339,8 +340,12 @@ finisher_run() { # PYTHON key=value...
   fi
 }
 
-may_link() { # PATH: a link of ours, or nothing, must be there
+may_link() { # PATH: a link of ours, or nothing, must be there, and its folder or what can become one
   step="checking $1"
+  [ -d "${1%/*}" ] || {
+    to_make "${1%/*}"
+    [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
+  }
   if [ -h "$1" ]; then
     [ "$force" != yes ] || return 0
     at=$(leads_to "$1")
@@ -389,14 +394,15 @@ link() { # PATH TARGET
   step="linking $1"
   folder=${1%/*}
   near=
+  way=$folder
   [ -d "$folder" ] || {
-    near=$(existing "$folder")
-    try io mkdir -p "$folder"
+    to_make "$folder"
+    try io mkdir -p "$way"
   }
   try io ln -s "$2" "$folder/.standalone-python-link"
   try io rename_over "$folder/.standalone-python-link" "$1"
   stamp "$1"
-  stamp "$folder" "$near"
+  stamp "$way" "$near"
 }
 
 unlink() { # PATH
@@ -449,8 +455,10 @@ remove() { # NAME: out of its place first, so that no half of it is ever found t
 
 make_root() {
   [ ! -d "$root" ] || return 0
-  made_below=$(existing "$root")
-  try unwritable mkdir -p ${mode:+-m "$mode"} "$root"
+  to_make "$root"
+  made_below=$near
+  made_root=$way
+  try unwritable mkdir -p ${mode:+-m "$mode"} "$way"
   give "$root"
 }
 
@@ -493,7 +501,7 @@ apply() {
   made_below=
   step="clearing the staging folder"
   leave
-  stamp "$root" "$below"
+  stamp "${made_root:-$root}" "$below"
   trap - HUP INT TERM
   tried=yes
   observe 2>/dev/null

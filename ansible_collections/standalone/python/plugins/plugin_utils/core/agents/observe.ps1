@@ -138,6 +138,8 @@ function Write-Place([string]$key, [string]$path) { # can things be made there?
     else {
         $near = Get-Existing $path
         $is = if ($near -and [IO.Directory]::Exists($near) -and (Test-Access $near 'CreateDirectories')) { 'absent' } else { 'unwritable' }
+        # A file, or a junction that leads to nothing: where it leads can't be read here, so it can't be made.
+        if ($near -and -not [IO.Directory]::Exists($near)) { Write-Path "${key}_obstacle" $near }
     }
     Write-Pair "${key}_state" $is
 }

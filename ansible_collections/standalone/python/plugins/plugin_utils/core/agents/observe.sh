@@ -50,24 +50,50 @@ at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
 
 there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
 
-existing() { # PATH -> itself or the nearest folder above it that exists
-  near=$1
-  while [ -n "$near" ] && [ ! -e "$near" ]; do
-    case $near in */*) near=${near%/*} ;; *) near= ;; esac
+# Image-based systems have links on the way, such as /opt -> var/opt, whose targets come with the first start. What such a link names
+# is what has to be made: mkdir -p alone says that the link exists.
+to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing yet; near: the last of it that is there; first: of PATH
+  way=$1
+  first=
+  hops=0
+  while :; do
+    near=$way
+    while [ -n "$near" ] && ! there "$near"; do
+      case $near in */*) near=${near%/*} ;; *) near= ;; esac
+    done
+    [ -n "$first" ] || first=${near:-/}
+    # As many links as Linux follows in one path.
+    if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
+    hops=$((hops + 1))
+    behind=$(leads_to "$near")
+    case $behind in
+      '') break ;;
+      /*) way=$behind${way#"$near"} ;;
+      *) way=${near%/*}/$behind${way#"$near"} ;;
+    esac
   done
-  printf '%s' "${near:-/}"
+  near=${near:-/}
+}
+
+existing() { # PATH -> itself or the nearest folder above it that exists, above the place that links name where they lead to nothing
+  to_make "$1"
+  printf '%s' "$near"
 }
 
 place() { # KEY PATH: can things be made there?
   if [ -d "$2" ]; then
     if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
     elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
-  elif [ -e "$2" ] || [ -h "$2" ]; then
+    return
+  fi
+  to_make "$2"
+  if [ -d "$near" ]; then
+    if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
+  elif [ "$first" = "$2" ]; then
     echo "$1_state=notfolder"
-  elif near=$(existing "$2") && [ -d "$near" ] && [ -w "$near" ]; then
-    echo "$1_state=absent"
   else
     echo "$1_state=unwritable"
+    say "$1_obstacle" "$first"
   fi
 }
 
