@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,41 @@ def test_what_somebody_exported(
     done = make(on, archives, {"builds": ["3.13"], "verify": verify})
     assert [step.build.name for step in done.plan.installs] == [OLD.name]
     assert not make(on, archives, {"builds": ["3.13"], "verify": verify}).plan
+
+
+# What a caller has for its own programs. LD_BIND_NOW and LD_DEBUG would stop no shell, and could stop an interpreter.
+FOR_OTHER_PROGRAMS = (
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_BIND_NOW", "LD_DEBUG", "LD_SHOW_AUXV", "GLIBC_TUNABLES"),
+    *("DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES"),
+    *("OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES"),
+)
+
+
+@pytest.mark.parametrize("outside", [False, True], ids=["on the host", "confirmed"])
+def test_an_interpreter_gets_no_libraries_of_the_caller(outside: bool, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """It is started to be looked at, to finish itself, to exchange itself and for the first time; other programs keep what they have."""
+    hook = tmp_path / "hook"
+    met = " ".join(f'"${{{name}-}}"' for name in FOR_OTHER_PROGRAMS)
+    hook.write_text(
+        f"for met in {met}; do [ -z \"$met\" ] || {{ echo \"$*: $met\" >>{tmp_path}/met; echo libother.so: no; exit 127; }}; done\n"
+        "before_finish() { :; }\nafter_finish() { :; }\n"
+    )
+    # Some of these would stop the shell itself: its first command exports them.
+    exported = "".join(f"export {name}=/gone/{name.lower()}\n" for name in FOR_OTHER_PROGRAMS)
+    plain = local_host(shell, disk, tmp_path, FAKE_HOOK=str(hook), FAKE_PYTHON=sys.executable)
+
+    class Caller(LocalHost):
+        def run(self, script: str) -> ensure.Completed:
+            return super().run(exported + script)
+
+    on = Caller(plain.place, plain.shell, plain.sent)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    if outside:
+        fakes.write(OLD, disk / "opt/python" / OLD.name, json.dumps(fakes.receipt_of(OLD, started=False), indent=1) + "\n")
+    assert make(on, archives, {"builds": ["3.13"]}).plan
+    assert not make(on, archives, {"builds": ["3.13"]}).plan
+    assert [step.did for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == ["reinstall"]
+    assert not (tmp_path / "met").exists()
 
 
 @pytest.mark.parametrize("verify", ["quick", "full"])

@@ -320,7 +320,7 @@ try_first() { # NAME: a build that was installed from outside is started here fo
 finisher_run() { # PYTHON key=value...
   finisher_python=$1
   shift
-  "$finisher_python" -I -B "$staging/finish.py" "$@" >"$here/out" 2>"$here/err"
+  (for_builds; "$finisher_python" -I -B "$staging/finish.py" "$@") >"$here/out" 2>"$here/err"
   code=$?
   if [ $code -ne 0 ]; then
     reported=
@@ -375,8 +375,8 @@ stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is
 
 stamp_with_python() { # PATH
   for p in "$root"/cpython-*/bin/python3; do
-    "${python:-$p}" -I -B -S -c 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' \
-      "$1" "$SOURCE_DATE_EPOCH" 2>/dev/null && return
+    (for_builds; "${python:-$p}" -I -B -S -c 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' \
+      "$1" "$SOURCE_DATE_EPOCH") 2>/dev/null && return
   done
   return 1
 }
@@ -385,7 +385,7 @@ rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a 
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
   for p in "$root"/cpython-*/bin/python3; do
-    "${python:-$p}" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null && return
+    (for_builds; "${python:-$p}" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2") 2>/dev/null && return
   done
   rm -f "$2" && mv -f "$1" "$2"
 }
@@ -414,7 +414,7 @@ unlink() { # PATH
 # Two renames would leave a moment in which the stable link leads to nothing. No shell has one that does both; the fresh
 # interpreter has, by ctypes: Linux' renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP, which are both 2.
 exchange() { # FRESH-BUILD PATH: they change places in one step, or nothing happens
-  "${python:-$1/bin/python3}" -I -B -S -c '
+  (for_builds; "${python:-$1/bin/python3}" -I -B -S -c '
 import ctypes, os, sys
 library, (one, other) = ctypes.CDLL(None), map(os.fsencode, sys.argv[1:])
 if sys.platform == "darwin":
@@ -422,7 +422,7 @@ if sys.platform == "darwin":
 else:
     failed = library.renameat2(-100, one, -100, other, 2)  # -100: AT_FDCWD
 sys.exit(failed != 0)
-' "$1" "$2" >/dev/null 2>&1
+' "$1" "$2") >/dev/null 2>&1
 }
 
 settle() { # NAME: the build gets its name; one that has it is exchanged

@@ -9,7 +9,7 @@
 
 # What a caller's own shell or ls may have been told, and exported.
 set +efuC
-unset CLICOLOR CLICOLOR_FORCE
+unset CLICOLOR CLICOLOR_FORCE LD_DEBUG LD_SHOW_AUXV
 
 nl='
 '
@@ -102,6 +102,13 @@ entries() { # what a pattern matched: how many that is, in entries; a pattern th
   [ $# -gt 1 ] || [ -e "$1" ] || entries=0
 }
 
+# The caller's libraries and settings belong to its own programs: with them a sound build could fail to start. Call it in a subshell.
+for_builds() {
+  [ -z "$python" ] || return 0
+  unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT LD_BIND_NOW GLIBC_TUNABLES OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES
+  unset DYLD_LIBRARY_PATH DYLD_FRAMEWORK_PATH DYLD_FALLBACK_LIBRARY_PATH DYLD_FALLBACK_FRAMEWORK_PATH DYLD_INSERT_LIBRARIES
+}
+
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
@@ -117,10 +124,10 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     if [ -n "$python" ]; then echo start=untried
     else
       # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
-      says=$("$1/bin/python3" -I -V 2>&1)
+      says=$(for_builds; "$1/bin/python3" -I -V 2>&1)
       code=$?
       # It was installed from outside: what the finisher tries elsewhere is tried now.
-      [ "$code$unconfirmed" != 0yes ] || first=$("$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
+      [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
         code=1
         says=${first##*"$nl"}
       }
