@@ -17,6 +17,7 @@ from importlib import import_module
 
 import click
 
+from . import output
 from .core import StandalonePythonError
 from .streams import prepare, unwritten
 
@@ -89,7 +90,7 @@ def main() -> None:
     for one in (signal.SIGINT, *_HEEDED):
         signal.signal(one, signal.SIG_IGN)
     if code in (0, DIFFERS) and (error := unwritten(out)):
-        click.echo(
+        output.line(
             f"standalone-python: standard output can't be written to ({error.strerror}): send it elsewhere; all else is done",
             err=True,
         )
@@ -112,14 +113,14 @@ def _ended() -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("standalone-python: ended by Ctrl-C", err=True)
+        output.line("standalone-python: ended by Ctrl-C", err=True)
         return SIGNALLED + signal.SIGINT
     except Ended as ended:
-        click.echo(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
+        output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
         return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"standalone-python: {said}", err=True)
+        output.line(f"standalone-python: {said}", err=True)
         return FAILED
 
 

@@ -17,6 +17,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     NoBuildError,
     StandalonePythonError,
     TransportError,
+    sanitized,
 )
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ __all__ = [
     "renew",
     "resolve",
     "returned",
+    "sanitized",
     "size_of",
     "slots",
     "stale",

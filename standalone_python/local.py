@@ -12,7 +12,7 @@ from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
 
 from .cli import Ended
-from .core import Completed, Desired, TransportError
+from .core import Completed, Desired, TransportError, sanitized
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -143,7 +143,7 @@ class ImageHost:
                 f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
                 f"'mount -t proc proc {self._image}/proc', or {outside}"
             ), True
-        said = " ".join(tried.errors.split())
+        said = sanitized(" ".join(tried.errors.split()))
         why = (
             f"its shell is for another architecture: {outside}, or run this on a machine of that architecture"
             if "Exec format error" in said
@@ -152,8 +152,9 @@ class ImageHost:
         return f"the image {self._image} can't be entered ({said}); {why}", False
 
     def _unsent(self, name: str, said: str) -> TransportError:
+        why = sanitized(" ".join(said.split()))
         return TransportError(
-            f"{name} can't be written into /tmp of the image {self._image} ({' '.join(said.split())}): make room there; "
+            f"{name} can't be written into /tmp of the image {self._image} ({why}): make room there; "
             "the image is as it was"
         )
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from .core import sanitized
+
 # First word of a step -> its colour.
 _COLOURS = {
     "install": "green",
@@ -32,6 +34,12 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def line(text: str, *, err: bool = False, colour: str | None = None) -> None:
+    """Print one line; on a terminal in a colour. Hosts and mirrors choose parts of it, so control characters are escaped."""
+    text = sanitized(text, None)
+    click.echo(click.style(text, fg=colour) if colour and on_terminal() else text, err=err)
+
+
 def data(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
@@ -39,22 +47,21 @@ def data(value: Any) -> None:
 def tell_remarks(texts: Iterable[str]) -> None:
     """What a user should know beside the result, each once; to standard error, as the result may go to a program."""
     for text in dict.fromkeys(texts):
-        click.echo(f"standalone-python: {text}", err=True)
+        line(f"standalone-python: {text}", err=True)
 
 
 def steps(lines: Iterable[str]) -> None:
     """Steps of a plan, one a line, each with its verb first."""
-    for line in lines:
-        verb, space, rest = line.partition(" ")
-        click.echo(click.style(verb, fg=_COLOURS.get(verb)) + space + rest if on_terminal() else line)
+    for step in lines:
+        verb, space, rest = sanitized(step, None).partition(" ")
+        click.echo((click.style(verb, fg=_COLOURS.get(verb)) if on_terminal() else verb) + space + rest)
 
 
 def diff(before: str, after: str, where: str) -> None:
     from difflib import unified_diff
 
-    for line in unified_diff(before.splitlines(), after.splitlines(), f"before: {where}", f"after: {where}", lineterm="", n=0):
-        colour = {"+": "green", "-": "red"}.get(line[:1]) if on_terminal() else None
-        click.echo(click.style(line, fg=colour) if colour else line)
+    for text in unified_diff(before.splitlines(), after.splitlines(), f"before: {where}", f"after: {where}", lineterm="", n=0):
+        line(text, colour={"+": "green", "-": "red"}.get(text[:1]))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = (), right: Sequence[str] = ()) -> None:
@@ -62,6 +69,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[b
 
     :param marked: rows that stand out on a terminal
     """
+    rows = [[sanitized(cell) for cell in row] for row in rows]
     if on_terminal():
         _rich_table(head, rows, marked, right)
         return

@@ -25,6 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     ObservationError,
     StandalonePythonError,
     TransportError,
+    sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
@@ -52,4 +53,5 @@ __all__ = [
     "observation",
     "observing",
     "read",
+    "sanitized",
 ]

@@ -22,7 +22,7 @@ from pyinfra.api.arguments import ConnectorArguments
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
-from .core import Completed, TransportError
+from .core import Completed, TransportError, sanitized
 
 _CHUNK = 1 << 18
 
@@ -121,7 +121,7 @@ class ConnectorHost:
             f"umask 077; {clearing}{{ mkdir -p {folder} && {then}; }} || {{ {otherwise}; exit 1; }}", given
         )
         if not done:
-            raise self._unsent(there, " ".join(output.stderr.split()))
+            raise self._unsent(there, sanitized(" ".join(output.stderr.split())))
 
     def _unsent(self, there: str, why: str) -> TransportError:
         name = there.rpartition("/")[2]

@@ -89,7 +89,7 @@ def list_(request: str, target: str | None, source: str, known: str, as_json: bo
         head, shown = ("target", *head), [(row.build.triple, *cells) for row, cells in zip(rows, shown, strict=True)]
     output.table(head, shown, [row.newest for row in rows], right=("size",))
     # Beside the table, which a program may read.
-    click.echo(f"for {', '.join(triples)}, of {supply.catalogue.name}", err=True)
+    output.line(f"for {', '.join(triples)}, of {supply.catalogue.name}", err=True)
     return 0
 
 
@@ -107,7 +107,7 @@ def show(request: str, target: str | None, source: str, known: str, as_json: boo
         return 0
     width = max(map(len, told))
     for name, value in told.items():
-        click.echo(f"{name.ljust(width)}  {'-' if value in ('', None) else value}")
+        output.line(f"{name.ljust(width)}  {'-' if value in ('', None) else value}")
     return 0
 
 
@@ -151,7 +151,7 @@ def update(where: str, as_json: bool) -> int:
     if as_json:
         output.data(told)
     else:
-        click.echo(
+        output.line(
             f"{done.releases} releases read from {done.about.source}: {done.added} builds are new, {done.filled} checksums were "
             f"filled in; the newest release is {told['newest']}; declarations use it with catalogue: updated"
         )

@@ -40,7 +40,7 @@ from ..core import (
     stale,
     write_lock,
 )
-from ..output import tell_remarks
+from ..output import line, tell_remarks
 
 # Connections at a time, for the sizes.
 CONNECTIONS = 8
@@ -172,14 +172,14 @@ def _check(lock: Lock, wanted: Sequence[Slot], path: str, as_json: bool) -> None
         said = {"lockfile": path, "stale": bool(lacking or beyond), "missing": lacking, "superfluous": beyond}
         click.echo(json.dumps(said, indent=2))
     elif not (lacking or beyond):
-        click.echo(f"{path} is up to date: {len(lock.builds)} builds")
+        line(f"{path} is up to date: {len(lock.builds)} builds")
     if not (lacking or beyond):
         return
     if not as_json:
         told = [f"{', '.join(lacking)} not locked"] if lacking else []
         told += [f"{', '.join(beyond)} not asked for"] if beyond else []
         command = add_command(replace(lock, builds=()), path) + _target_words(lock, wanted)
-        click.echo(f"standalone-python: {path} is stale, {'; '.join(told)}: run: {command}", err=True)
+        line(f"standalone-python: {path} is stale, {'; '.join(told)}: run: {command}", err=True)
     raise click.exceptions.Exit(STALE)
 
 
@@ -250,14 +250,14 @@ def _tell(path: str, made: Changes, total: int, as_json: bool) -> None:
         click.echo(json.dumps(said, indent=2))
         return
     if not made:
-        click.echo(f"{path} is up to date: {total} builds")
+        line(f"{path} is up to date: {total} builds")
         return
-    click.echo(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
+    line(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
     lines = [("added", entry, _build(entry)) for entry in made.added]
     lines += [("upgraded", after, f"{_build(before)} -> {_build(after)}") for before, after in made.changed]
     lines += [("removed", entry, _build(entry)) for entry in made.removed]
     for did, entry, build in lines:
-        click.echo(f"  {did:8} {entry.request} for {entry.target}: {build}")
+        line(f"  {did:8} {entry.request} for {entry.target}: {build}")
 
 
 def _build(entry: Locked) -> str:

@@ -155,14 +155,14 @@ def _carry_out(
     else:
         if not planned:
             reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in planned.outcomes]
-            click.echo(f"nothing to do: {'; '.join(reasons) or nothing}")
+            output.line(f"nothing to do: {'; '.join(reasons) or nothing}")
         if with_diff:
             output.diff(describe(before), describe(after), f"interpreters in {after.root}")
         if doing and with_paths:
             for outcome in planned.outcomes:
-                click.echo(f"{outcome.wanted.request.text} is {outcome.stable_path}")
+                output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
         if doing and planned.installs and desired.outside:
-            click.echo("nothing was started here: 'standalone-python verify' on the machine itself does it")
+            output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
 
 
@@ -210,7 +210,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
         output.data(told | {"damage": list(damaged)})
         return damaged
     kind = from_facts(observed.facts) if told["target"] else "an image, seen from outside"
-    click.echo(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
+    output.line(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
     interpreters = told["interpreters"]
     if interpreters:
         rows = [
@@ -224,16 +224,16 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
         ]
         output.table(("version", "release", "variant", "flavor", "installed", "state", "in use as"), rows)
     else:
-        click.echo("no interpreters are installed there")
+        output.line("no interpreters are installed there")
     for one in interpreters:
         for extra in one["extra"]:
-            click.echo(f"added by somebody: {one['prefix']}/{extra}")
+            output.line(f"added by somebody: {one['prefix']}/{extra}")
     for name in confirmed:
-        click.echo(f"{name} was started for the first time, and its receipt says so now")
+        output.line(f"{name} was started for the first time, and its receipt says so now")
     for line in damaged:
-        click.echo(click.style(line, fg="red") if output.on_terminal() else line)
+        output.line(line, colour="red")
     if verify == "full" and interpreters and not damaged:
-        click.echo("every file is as it was installed")
+        output.line("every file is as it was installed")
     return damaged
 
 
@@ -283,7 +283,7 @@ def rollback(
         code = _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, with_paths=False)
     if not as_json:
         to = exact(way.to.build)
-        click.echo(
+        output.line(
             f"{to} {'would be' if dry_run else 'is'} in use in place of {exact(way.was.build)}; a declaration with state: latest "
             f"goes forward again: to make this last, declare {to}"
         )

@@ -36,7 +36,7 @@ from ..core import (
     unattested,
     verify,
 )
-from ..output import tell_remarks
+from ..output import line, tell_remarks
 
 DEST = click.argument("dest")
 ENDPOINT = click.option(
@@ -111,8 +111,8 @@ def _sync(
         would = "would " if dry_run else ""
         lines = [(f"{would}fetch", path_of(build)) for build in plan.fetch] + [(f"{would}prune", path) for path in plan.pruned]
         for verb, path in lines:
-            click.echo(f"{verb} {path}")
-        click.echo(f"{dest}: {_counts(plan, dry_run)}")
+            line(f"{verb} {path}")
+        line(f"{dest}: {_counts(plan, dry_run)}")
     return DIFFERS if dry_run and plan else 0
 
 
@@ -155,15 +155,15 @@ def _verify(
         required = missing if attestations == "require" else ()
         found = replace(found, problems=(*found.problems, *wrong, *required))
         for sentence in missing if not required else ():
-            click.echo(f"standalone-python: {sentence}", err=True)
+            line(f"standalone-python: {sentence}", err=True)
     if as_json:
         told = {"dest": dest, "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
         click.echo(json.dumps(told, indent=2))
     else:
         for problem in found.problems:
-            click.echo(problem)
+            line(problem)
         said = f"{len(found.problems)} problems" if found.problems else "all is well"
-        click.echo(f"{dest}: {found.archives} archives, {found.size / 1e6:.0f} MB, {said}")
+        line(f"{dest}: {found.archives} archives, {found.size / 1e6:.0f} MB, {said}")
     return DIFFERS if found.problems else 0
 
 
@@ -183,7 +183,7 @@ def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:
     click.echo(exported.text, nl=False)
     if exported.left_out:
         names = ", ".join(path_of(build) for build in exported.left_out)
-        click.echo(f"left out, {tool} has no name for such builds: {names}", err=True)
+        line(f"left out, {tool} has no name for such builds: {names}", err=True)
 
 
 class _Said(Progress):
@@ -191,10 +191,10 @@ class _Said(Progress):
         self._dest = dest
 
     def waits(self) -> None:
-        click.echo(f"another sync is at work in {self._dest}: waiting for it", err=True)
+        line(f"another sync is at work in {self._dest}: waiting for it", err=True)
 
     def unlocked(self) -> None:
-        click.echo(f"{self._dest} can't keep another sync away: don't run two at once there", err=True)
+        line(f"{self._dest} can't keep another sync away: don't run two at once there", err=True)
 
 
 class _Drawn(_Said):

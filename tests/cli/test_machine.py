@@ -18,6 +18,7 @@ import pytest
 
 from tests.cli.conftest import PROGRAM, Command, Ended, below
 from tests.tools.hosts.bases import program
+from tests.tools.sentences import HOSTILE, check
 from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
 from tests.tools.web import TOKEN, serve
 
@@ -316,6 +317,26 @@ def test_status_and_verify(upgraded: Command) -> None:
     assert told.code == 2
     assert [one["sound"] for one in json.loads(told.output)["interpreters"]] == [True, False]
     assert len(json.loads(told.output)["damage"]) == 1
+
+
+def test_names_that_a_machine_has_command_no_terminal(upgraded: Command, source: Path) -> None:
+    (build,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*")
+    (build / f"lib/python3.13/{HOSTILE}.py").touch()
+    (upgraded.folder / "root/bin/python3.13").unlink()
+    (upgraded.folder / "root/bin/python3.13").symlink_to(f"/elsewhere/{HOSTILE}")
+    forced = json.dumps({"builds": ["3.13"], "source": str(source), "force": True})
+    for what in (
+        upgraded("verify", "--root", "root"),
+        upgraded("plan", "-", "--root", "root", "--diff", given=forced),
+        upgraded("plan", "-", "--root", "root", given=declared(source, "3.13")),
+    ):
+        for line in (what.output + what.errors).splitlines():
+            check(line)
+    printed = on_terminal(upgraded, "verify", "--root", "root")
+    assert r"\x1b]52;c;" in printed
+    assert "\x1b]" not in printed
+    (extra,) = json.loads(upgraded("verify", "--root", "root", "--json").output)["interpreters"][1]["extra"]
+    assert "\x1b]0;title" in extra
 
 
 def test_verify_sees_a_link_that_leads_to_nothing_and_what_a_killed_run_left(upgraded: Command) -> None:

@@ -172,6 +172,7 @@ class Answer:
     unconditional: bool = False
     tag: str = '"one"'
     length: bool = True
+    reason: str | None = None
 
 
 @dataclass
@@ -212,7 +213,7 @@ def serve(answers: dict[str, Sequence[Answer]], tls: Path | None = None) -> Iter
                     start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
                     headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
                     body, status = body[start:], 206
-            self.send_response(status)
+            self.send_response(status, answer.reason)
             for key, value in headers.items():
                 self.send_header(key, value)
             if answer.length:

@@ -32,6 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.failure imp
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.store.support import Answer, Server, certificate, gz, serve, tunnel, without_key_identifiers
 from tests.tools.mkbuild import available
+from tests.tools.sentences import check
 
 ARCHIVE = gz(bytes(range(256)) * 5000) + bytes(3_000_000)
 GOOD = Answer(body=ARCHIVE)
@@ -587,3 +588,17 @@ def test_https_does_not_become_http(to: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(requests.Session, "get", answer)
     with pytest.raises(TransportError, match=r"redirects from https to http://mirror.example/b"):
         http()[0].fetch(["https://mirror.example/a"], to, max_bytes=100, expect="archive")
+
+
+def test_a_status_line_and_a_redirect_with_control_characters_reach_no_terminal(to: Path) -> None:
+    answers = {
+        "/a": [Answer(404, reason="\x1b]0;owned\x07 Not Found")],
+        "/b": [Answer(404, reason="\x9b31m" + "long " * 10_000)],
+        "/c": [Answer(302, headers={"Location": "ftp://example.org/\x1b]52;c;cm0gLXJm\x07"})],
+    }
+    with serve(answers) as server:
+        for path in answers:
+            with pytest.raises(StandalonePythonError) as caught:
+                get(to, server, path)
+            check(str(caught.value), 1000)
+            assert path != "/a" or r"answered 404 \x1b]0;owned\x07 Not Found" in str(caught.value)

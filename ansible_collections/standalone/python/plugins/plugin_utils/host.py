@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .core.ensure import Completed
-from .core.errors import StandalonePythonError, TransportError
+from .core.errors import LONGEST_TEXT, StandalonePythonError, TransportError, sanitized
 from .core.render_powershell import RUN, new_folder, packed, without_folder
 
 AGENT = "standalone.python.windows_agent"
@@ -169,7 +169,7 @@ class ConnectionHost:
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:
-            said = " ".join(str(error).split())
+            said = sanitized(" ".join(str(error).split()))
             folder, _slash, name = path.rpartition("\\" if self.windows else "/")
             if "No space left on device" in said:
                 found = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
@@ -188,7 +188,7 @@ def _said(text: object) -> str:
     """Of what Ansible or a host says, what people need."""
     whole = " ".join(str(text or "").split())
     inner = _SAID.search(whole)
-    return (inner[1] if inner else whole)[-300:] or "it said nothing"
+    return sanitized((inner[1] if inner else whole)[-LONGEST_TEXT:]) or "it said nothing"
 
 
 def _completed(answer: Mapping[str, Any]) -> Completed:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from .errors import ContentError, TransportError
+from .errors import ContentError, TransportError, sanitized
 from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .unzstd import UnzstdError, unpacked
 
@@ -266,11 +266,11 @@ def check_target(rest: str, target: str) -> str:
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in target) or "\\" in target:
         return "is a link to a name with a control character or a backslash"
     if target.startswith("/"):
-        return f"is a link to the absolute path {target}"
+        return f"is a link to the absolute path {sanitized(target)}"
     parts = [part for part in target.split("/") if part not in ("", ".")]
     climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
     if climbs > rest.count("/") or ".." in parts[climbs:] or not target:
-        return f"is a link that leaves the tree, to {target!r}"
+        return f"is a link that leaves the tree, to {sanitized(repr(target))}"
     return ""
 
 
@@ -329,7 +329,7 @@ class _Tree:
 
     def refuse(self, name: str, why: str) -> ContentError:
         return ContentError(
-            f"the archive {self.archive} is refused: its member {name!a} {why}; take it from upstream again"
+            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; take it from upstream again"
         )
 
     def below(self, member: Member) -> str | None:
@@ -375,7 +375,7 @@ class _Tree:
             if not isinstance(above, bool):
                 raise self.refuse(
                     member.name,
-                    f"is below {parent!r}, which is a {'link' if isinstance(above, str) else 'file'}",
+                    f"is below {sanitized(repr(parent))}, which is a {'link' if isinstance(above, str) else 'file'}",
                 )
             if parent not in self.folders:
                 unnamed.insert(0, parent)
@@ -402,7 +402,7 @@ class _Tree:
         first = self.entries.get(other) if inside else None
         if not isinstance(first, bytes):
             raise self.refuse(
-                member.name, f"is a hard link to {member.link!r}, which is no file of the tree before it"
+                member.name, f"is a hard link to {sanitized(repr(member.link))}, which is no file of the tree before it"
             )
         self.divisible = self.divisible and other not in self.first_half
         return first

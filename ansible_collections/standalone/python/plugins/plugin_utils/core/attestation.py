@@ -14,7 +14,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .errors import ContentError, DeclarationError, TransportError
+from .errors import ContentError, DeclarationError, TransportError, sanitized
 
 if TYPE_CHECKING:
     from .catalogue import Build
@@ -97,12 +97,12 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
     try:
         payload_type, payload = verifier.verify_dsse(Bundle.from_json(line), _policy())
     except Error as error:
-        return " ".join(str(error).split()) or type(error).__name__
+        return sanitized(" ".join(str(error).split())) or type(error).__name__
     except Exception as error:
         # The library parses what anybody may have written, and not all that it meets has a name of its own.
         return f"it can't be read ({type(error).__name__})"
     if payload_type != PAYLOAD:
-        return f"it signs {payload_type!r}, and not a statement"
+        return f"it signs {sanitized(repr(payload_type))}, and not a statement"
     try:
         digests = [subject["digest"].get("sha256") for subject in json.loads(payload)["subject"]]
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -113,7 +113,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
 
 
 def _shown(digests: list[Any]) -> str:
-    first = f"the sha256 {digests[0]}" if digests else "no file"
+    first = f"the sha256 {sanitized(str(digests[0]))}" if digests else "no file"
     return f"{first} and {len(digests) - 1} others" if len(digests) > 1 else first
 
 
@@ -150,7 +150,7 @@ def _verifier(trusted_root: str) -> Any:
         at = f"the trusted root {trusted_root or 'of sigstore'}"
         raise TransportError(f"{at} can't be read ({error.strerror}): check the path and its permissions") from None
     except (Error, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = sanitized(" ".join(str(error).split())[:120])
         raise DeclarationError(
             f"{trusted_root or 'what sigstore keeps'} is no trusted root of Sigstore ({reason}): give a trusted_root.json"
         ) from None

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import render
 from .catalogue import Build
 from .declaration import Desired
-from .errors import AgentError, ObservationError
-from .observed import FAILURES, Observed, native, parse, relocated
+from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
+from .observed import FAILURES, Observed, joined, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
@@ -77,9 +77,9 @@ class Result:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a user should know though all is as declared."""
-        held = ", ".join(map(native, self.after.held))
-        if not held:
+        if not self.after.held:
             return ()
+        held = joined(self.after.held)
         return (f"{held} could not be removed, as a process on the host has files in it open; the next run tries again",)
 
     @property
@@ -239,7 +239,7 @@ def read(completed: Completed) -> Observed:
     try:
         return parse(completed.output)
     except ObservationError as error:
-        said = " ".join(completed.errors.split())[-300:]
+        said = sanitized(" ".join(completed.errors.split())[-LONGEST_TEXT:])
         if not said:
             raise
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None

@@ -5,13 +5,44 @@
 
 The core raises these and nothing else on purpose; only a transport (the action plugin, an operation, the command line) turns one
 into its tool's own form. Every message is one sentence: what was asked, what was found, what to do.
+
+Hosts, servers and archives choose parts of these sentences. :func:`sanitized` keeps such text from commanding a terminal.
 """
 
 from __future__ import annotations
 
+import re
+
+# Letters: of a text that a host or a server chose, and of a whole sentence.
+LONGEST_TEXT = 300
+LONGEST_SENTENCE = 3000
+
+# A terminal obeys control characters (C0, DEL, C1). Marks of direction and letters without a width make a text look like another
+# one (Unicode TR 36). No output can encode a lone surrogate.
+_UNSHOWN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def sanitized(text: str, limit: int | None = LONGEST_TEXT) -> str:
+    """Return ``text`` on one line, with escapes such as ``\\x1b`` for the characters that a terminal must not get.
+
+    A text with more than ``limit`` letters loses its middle, and says how much.
+    """
+    if not text.isprintable():
+        text = _UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], text)
+    if limit is None or len(text) <= limit:
+        return text
+    half = (limit - 40) // 2
+    return f"{text[:half]} ({len(text) - 2 * half} letters left out) {text[-half:]}"
+
 
 class StandalonePythonError(Exception):
     """The root of all errors that the core raises; ``str(error)`` is the sentence a user reads."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(sanitized(message, LONGEST_SENTENCE))
 
 
 class DeclarationError(StandalonePythonError, ValueError):

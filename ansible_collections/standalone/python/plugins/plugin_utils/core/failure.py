@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from .credentials import GITHUB_HOSTS
-from .errors import ContentError, StandalonePythonError, TransportError
+from .errors import ContentError, StandalonePythonError, TransportError, sanitized
 from .source import without_credentials
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def refused(response: requests.Response, url: str, expect: Expect) -> Failure | 
     if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
         return Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
     return Failure(
-        f"answered {status} {response.reason or ''}".rstrip(),
+        f"answered {status} {sanitized(response.reason or '')}".rstrip(),
         advice,
         again=status in RETRIED or status == 416,
         absent=status in ABSENT,
@@ -126,7 +126,7 @@ def failed(name: str, failures: Mapping[str, Failure], rounds: int) -> Standalon
     def sentence(url: str, failure: Failure) -> str:
         asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
         tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""
-        return f"{without_credentials(url)} {failure.said}{asks}{tried}"
+        return f"{sanitized(without_credentials(url))} {failure.said}{asks}{tried}"
 
     said = "; ".join(sentence(url, failure) for url, failure in failures.items())
     # An address that has nothing is advice only where no other one had trouble.

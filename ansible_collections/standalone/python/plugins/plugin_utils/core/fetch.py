@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import authorization, bare, basic
-from .errors import TransportError
+from .errors import TransportError, sanitized
 from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unaskable, unreached
 from .source import without_credentials
 
@@ -286,7 +286,7 @@ class Http:
             response.close()
             target = urljoin(bare(at), _as_sent(response.headers["Location"]))
             if urlsplit(at).scheme == "https" and urlsplit(target).scheme != "https":
-                return Failure(f"redirects from https to {without_credentials(target)}", ADVICE_CONTENT)
+                return Failure(f"redirects from https to {sanitized(without_credentials(target))}", ADVICE_CONTENT)
             at = target
         return Failure(f"redirects more than {MOST_REDIRECTS} times", ADVICE_CONTENT)
 

@@ -14,18 +14,19 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .catalogue import Build, parse_name
-from .errors import AgentError, ObservationError
+from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
 from .request import Version
 
 BEGIN = "== standalone-python observation 1 =="
 END = "== standalone-python observation end =="
 FAILURE_BEGIN = "== standalone-python failure 1 =="
 FAILURE_END = "== standalone-python failure end =="
+_LONGEST_PATH = 4096  # letters; Linux takes no more bytes
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -152,6 +153,17 @@ def native(path: str) -> str:
     return path.replace("/", "\\") if path[1:2] == ":" else path
 
 
+def printed(path: str) -> str:
+    """Return a path that a host chose, as part of a sentence; data has :func:`native`."""
+    return sanitized(native(path))
+
+
+def joined(paths: Sequence[str]) -> str:
+    """Return the first three paths, and how many more there are, as part of a sentence."""
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"{', '.join(map(printed, paths[:3]))}{more}"
+
+
 def parse(text: str) -> Observed:
     """Read what an agent printed.
 
@@ -192,6 +204,8 @@ def parse(text: str) -> Observed:
     try:
         root, bin_dir = single["root"], single["bin_dir"]
         for folder in (root, bin_dir):
+            if sanitized(folder, _LONGEST_PATH) != folder:
+                raise ObservationError(f"the host's answer can't be read: {sanitized(folder)} is not a folder's path")
             if folder.startswith("~"):
                 raise AgentError(FAILURES["home"].format(detail=folder), step="observe")
         for line in listing:
@@ -227,25 +241,29 @@ def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
         first = lines.index(begin) + 1
         last = lines.index(end, first)
     except ValueError:
-        shown = " ".join(text.split())[-300:] or "nothing at all"
+        said = sanitized(" ".join(text.split())[-LONGEST_TEXT:]) or "nothing at all"
         raise ObservationError(
-            f"the host's answer can't be read: instead of an observation of its interpreters it gave {shown}; "
+            f"the host's answer can't be read: instead of an observation of its interpreters it gave {said}; "
             "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
         ) from None
     for line in lines[first:last]:
         key, separator, value = line.partition("=")
         if not separator:
-            raise ObservationError(f"the host's answer can't be read: {line!r} is no key=value line")
+            raise ObservationError(f"the host's answer can't be read: {_quoted(line)} is no key=value line")
         if key.endswith("*"):
             key, value = key[:-1], _decoded(value)
         yield key, value
+
+
+def _quoted(text: str) -> str:
+    return sanitized(repr(text))
 
 
 def _decoded(value: str) -> str:
     try:
         return binascii.a2b_base64(value, strict_mode=True).decode("utf-8")
     except ValueError:
-        raise ObservationError(f"the host's answer can't be read: {value!r} is not base64") from None
+        raise ObservationError(f"the host's answer can't be read: {_quoted(value)} is not base64") from None
 
 
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
@@ -253,7 +271,7 @@ def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
-        raise ObservationError(f"the host's answer can't be read: {line!r} is no line of ls -l on a link")
+        raise ObservationError(f"the host's answer can't be read: {_quoted(line)} is no line of ls -l on a link")
     return path, target
 
 
@@ -267,7 +285,7 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
     if named is None:
         return None
     if len(values.get("modules", ())) != 1 or not _COUNT.fullmatch(values["modules"][0]):
-        raise ObservationError(f"the host's answer can't be read: what it says of {name} is not whole")
+        raise ObservationError(f"the host's answer can't be read: what it says of {sanitized(name)} is not whole")
     receipt = parse_receipt("\n".join(values.get("receipt", ())))
     if receipt and receipt.build.name != name:
         # A copy of another build, or one that somebody renamed: its paths are wrong.
@@ -283,15 +301,15 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     if receipt is None:
         return "its receipt is missing or can't be read"
     lines = values.get("says", [""])
-    said = " ".join(lines).strip()
+    said = sanitized(" ".join(" ".join(lines).split()))
     if "start" not in values:
         return "its executable is missing"
     untried = values["start"] == ["untried"]
     if values["start"] != ["0"] and not untried:
-        return f"it does not start: {said or 'exit code ' + values['start'][0]}"
+        return f"it does not start: {said or 'exit code ' + sanitized(values['start'][0])}"
     # What else stands there the system said, such as of an LD_PRELOAD that is gone.
     if not untried and lines[-1].strip() != f"Python {receipt.build.version}":
-        return f"it says that it is {said!r}"
+        return f"it says that it is {_quoted(said)}"
     found = int(values["modules"][0])
     if found < receipt.modules:
         return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
@@ -299,8 +317,7 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
     damaged = values.get("damaged", [])
     if damaged:
-        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        return f"its files differ from what was installed: {', '.join(damaged[:3])}{more}"
+        return f"its files differ from what was installed: {joined(damaged)}"
     listed = values.get("list")
     if listed and not listed[0].startswith(receipt.files_sha256):
         return "its list of files is not the one that was installed"
@@ -374,20 +391,22 @@ def _failure(text: str) -> AgentError:
     values: dict[str, list[str]] = {}
     for key, value in _pairs(text, FAILURE_BEGIN, FAILURE_END):
         values.setdefault(key, []).append(value)
-    step = " ".join(values.get("step", ()))
+    step = sanitized(" ".join(values.get("step", ())))
     code = " ".join(values.get("failure", ()))
     detail = " ".join(" ".join(values.get("detail", ())).split())
-    what = FAILURES.get(code, "{detail}").format(detail=detail, first=detail.split(" ", 1)[0], last=detail.rpartition(" ")[2])
+    parts = {"detail": detail, "first": detail.split(" ", 1)[0], "last": detail.rpartition(" ")[2]}
+    output = sanitized(detail)
+    what = FAILURES.get(code, "{detail}").format(**{name: sanitized(part) for name, part in parts.items()})
     if "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
-        what = f"the disk is full ({detail}): make room on it and run again"
+        what = f"the disk is full ({output}): make room on it and run again"
     elif "Read-only file system" in detail:
-        what = f"the file system is read-only ({detail}): choose another root, or mount it writable"
+        what = f"the file system is read-only ({output}): choose another root, or mount it writable"
     state = (
         "the host is between two states, run again to complete it"
         if values.get("committing") == ["yes"]
         else "the host is as it was"
     )
-    return AgentError(f"{step} failed: {what}; {state}", step=step, code=1, output=detail)
+    return AgentError(f"{step} failed: {what}; {state}", step=step, code=1, output=output)
 
 
 # What apply.sh and finish.py name as the reason of a failure, as a user reads it. {detail} is what the host said.

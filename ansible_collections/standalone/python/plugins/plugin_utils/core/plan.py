@@ -20,8 +20,8 @@ from functools import cache
 
 from .catalogue import Build
 from .declaration import Desired, Wanted
-from .errors import AgentError, DeclarationError
-from .observed import Finish, Installed, Observed, native
+from .errors import AgentError, DeclarationError, sanitized
+from .observed import Finish, Installed, Observed, native, printed
 from .registry import registrations, search_path
 from .request import Request, Version
 from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
@@ -258,7 +258,7 @@ def _otherwise(wanted: Finish, was: Finish) -> str:
     for name, unsaid in (("owner", ""), ("group", ""), ("mode", "0755")):
         before = getattr(was, name) or unsaid
         if getattr(wanted, name) and getattr(wanted, name) != before:
-            return f"{name} was {before or 'not given'} and is {getattr(wanted, name)} now"
+            return f"{name} was {sanitized(before) or 'not given'} and is {getattr(wanted, name)} now"
     return ""
 
 
@@ -426,7 +426,7 @@ def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) ->
         if f"{step.path}/" in observed.occupied
         else "is a file"
         if step.path in observed.occupied
-        else f"leads to {native(step.was)}"
+        else f"leads to {printed(step.was)}"
         if foreign
         else ""
     )

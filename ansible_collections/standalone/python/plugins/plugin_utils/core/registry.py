@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Set
 from .catalogue import Build
 from .declaration import Desired
 from .errors import AgentError
-from .observed import Observed, native
+from .observed import Observed, native, printed
 from .step import Plan, Register, SetLink, SetSearchPath, Unlink, Unregister, ours, predict
 
 COMPANY = "StandalonePython"
@@ -54,7 +54,7 @@ def registrations(
         was = observed.registered.get(tag, "")
         if was and not _line(was, observed) and not desired.force:
             raise AgentError(
-                f"{COMPANY}\\{tag} in the registry stands for {native(_executable(was))}, which is not in "
+                f"{COMPANY}\\{tag} in the registry stands for {printed(_executable(was))}, which is not in "
                 f"{native(observed.root)}: remove it there, use register: false, or use force: true",
                 step="plan",
             )

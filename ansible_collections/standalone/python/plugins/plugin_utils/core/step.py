@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from .catalogue import Build, parse_name
 from .declaration import Desired, Wanted
-from .observed import Installed, Observed, Receipt, native
+from .errors import sanitized
+from .observed import Installed, Observed, Receipt, joined, native, printed
 
 _LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
 _LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?(\.cmd)?")
@@ -28,7 +29,7 @@ class Clear:
     paths: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"clear what an earlier run left: {', '.join(map(native, self.paths))}"
+        return f"clear what an earlier run left: {joined(self.paths)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class SetLink:
     was: str = ""
 
     def __str__(self) -> str:
-        return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {native(self.was)}" if self.was else "")
+        return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {printed(self.was)}" if self.was else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Unlink:
     was: str
 
     def __str__(self) -> str:
-        return f"remove the link {native(self.path)} to {native(self.was)}"
+        return f"remove the link {native(self.path)} to {printed(self.was)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Unregister:
     was: str
 
     def __str__(self) -> str:
-        return f"unregister {self.tag}, {native_entry(self.was)}"
+        return f"unregister {sanitized(self.tag)}, {native_entry(self.was)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Plan:
 def native_entry(entry: str) -> str:
     """What the registry says of a tag, for people."""
     version, _unused, rest = entry.partition(" ")
-    return f"{version} at {native(rest.partition(' ')[2])}"
+    return f"{sanitized(version)} at {printed(rest.partition(' ')[2])}"
 
 
 def ours(path: str, target: str, observed: Observed) -> str:
@@ -237,12 +238,12 @@ def describe(observed: Observed) -> str:
         for installed in observed.installed
     ]
     lines += [
-        f"{native(path)} -> {native(target)}"
+        f"{native(path)} -> {printed(target)}"
         for path, target in sorted(observed.links.items())
         if ours(path, target, observed)
     ]
-    lines += [f"registered as {tag}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
+    lines += [f"registered as {sanitized(tag)}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
     if observed.search_path == "ours":
         lines.append(f"in the PATH: {native(observed.bin_dir)}")
-    lines += [f"left by an earlier run: {native(path)}" for path in observed.leftovers]
+    lines += [f"left by an earlier run: {printed(path)}" for path in observed.leftovers]
     return "".join(f"{line}\n" for line in lines)
