@@ -12,6 +12,10 @@ import os
 import subprocess
 import tarfile
 import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,6 +173,11 @@ HOSTILE = {
     "backslash": ([Entry("python/..\\..\\a")], "backslash"),
     "not UTF-8": ([Entry("python/\udcff")], r"\\udcff.*not UTF-8"),
     "long part": ([Entry(f"python/{'a' * 300}")], "aaa.*too long"),
+    "long name": ([Entry("python/" + "/".join(["a" * 200] * 30))], r"aaa' has a name too long"),
+    "deep": ([Entry(f"python/{'a/' * 64}b")], "a/b' is more than 64 folders deep"),
+    "deep, elsewhere": ([GOOD, folder(f"python/build/{'a/' * 64}b")], "a/b' is more than 64 folders deep"),
+    "deep link": ([symlink("python/a", "b/" * 64)], "python/a.*a link to a name that is too long"),
+    "long link": ([symlink("python/a", "b" * 5000)], "python/a.*a link to a name that is too long"),
     "absolute link": ([symlink("python/a", "/etc/passwd")], "python/a.*absolute path /etc/passwd"),
     "leaving link": ([symlink("python/bin/a", "../../etc")], "python/bin/a.*leaves the tree"),
     "link that leaves through a link": (
@@ -327,6 +336,78 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tarstream, "MOST_UNPACKED", 20_000)
     with pytest.raises(ContentError, match="unpacks to more than"):
         found_in(write(tmp_path / "large", small()))
+
+
+def below(depth: int, name: str, part: str = "") -> str:
+    return f"python/{f'{part or name}/' * depth}{name}"
+
+
+def links(count: int, chain: int) -> Iterator[Entry]:
+    """Each leads through a chain of others, which all lead on from deep below."""
+    yield folder(below(20, "d"))
+    for number in range(chain):
+        yield symlink(f"python/{'d/' * 20}{number}", f"../{'../' * 18}../{'d/' * 20}{number + 1}")
+    for number in range(count):
+        yield symlink(f"python/to{number}", f"{'d/' * 20}0")
+
+
+def raw_headers(kind: bytes, data: bytes, count: int) -> bytes:
+    info = tarfile.TarInfo("././@Header")
+    info.type, info.size = kind, len(data)
+    return (info.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)) * count
+
+
+# What takes little room in an archive, and much wherever it is unpacked.
+SMALL: Mapping[str, tuple[Callable[[], bytes], str]] = {
+    "2,000 levels of folders": (lambda: tar(Entry(f"python/{f'{n}/' * 1000}x") for n in range(190)), "64 folders deep|too long"),
+    "levels in few letters": (lambda: tar(Entry(below(1990, f"{n}", "a")) for n in range(200)), "64 folders deep|too long"),
+    "folders that nobody named": (lambda: tar(Entry(below(20, f"{n:x}")) for n in range(6_000)), "more than 100000 files, links and folders"),
+    "long names of folders that nobody named": (
+        lambda: tar(Entry(below(14, f"{n:0250}")) for n in range(500)),
+        "more than 8 MiB of names",
+    ),
+    "long targets of links": (
+        lambda: tar(symlink(f"python/{n}", "/".join(["a" * 200] * 20)) for n in range(2_200)),
+        "more than 8 MiB of headers",
+    ),
+    "links through links": (lambda: tar(links(2_000, 39)), "links that lead through too many others"),
+    "pax headers of many records": (
+        lambda: raw_headers(tarfile.XHDTYPE, b"6 a=b\n" * 10_000, 160),
+        "more than 8 MiB of headers",
+    ),
+    "long names that name nothing": (
+        lambda: raw_headers(tarfile.XGLTYPE, b"65000 a=" + b"b" * 64_991 + b"\n", 600),
+        "more than 8 MiB of headers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_what_is_small_costs_little_to_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    made, said = SMALL[case]
+    monkeypatch.setattr(tarstream, "MOST_RATIO", 1_000_000)
+    path = write(tmp_path / "a", gz(made()))
+    began = time.process_time()
+    with pytest.raises(ContentError, match=said) as caught:
+        found_in(path)
+    assert time.process_time() - began < 10
+    assert len(str(caught.value)) < 500
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContentError):
+            found_in(path)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_taken_costs_no_more_than_it_says(tmp_path: Path) -> None:
+    """Folders that only names below them imply are counted like all others, each once."""
+    named = [folder(f"python/{'a/' * depth}a") for depth in range(20)]
+    deep = Entry(f"python/{'a/' * 20}x", b"x")
+    implied, explicit = (found_in(write(tmp_path / "a", gz(tar(entries)))) for entries in ([deep], [*named, deep]))
+    assert implied == replace(explicit, sha256=implied.sha256)
+    assert implied.unpacked >= 22 * 4096
 
 
 def test_window_is_bounded(tmp_path: Path) -> None:

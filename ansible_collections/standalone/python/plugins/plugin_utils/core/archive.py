@@ -39,11 +39,19 @@ OURS = ".standalone-python"
 LISTING = f"{OURS}/files.sha256"
 
 LONGEST_NAME = 4096
+DEEPEST = 64
 MOST_HOPS = 40
+# Of a tree: files, links and folders, also those that only the names below them imply; the bytes of all names and of what links
+# lead to; the names on the way to what all links lead to. A build has 5,000, 300 kB and 20,000.
+MOST_ENTRIES = 100_000
+MOST_NAMES = 8 << 20
+MOST_STEPS = 1_000_000
 
 # Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
 FILE_SYSTEM_BLOCK = 4096
+# What a file system keeps of each entry beside its content: the inode, and the name in its folder.
+INODE = 512
 
 # Measured on an install_only archive of 29 MB (96 MB unpacked, 3,260 files), two cores. Time against level 6:
 # level 3 0.5, 7 1.2, 8 1.5, 9 1.9, 12 4.7, 15 14. Size against the .tar.gz: level 3 0.99, 6 0.92, 8 0.91,
@@ -237,8 +245,12 @@ def _on_disk(size: int) -> int:
 def check_name(name: str) -> str:
     """'' for a name that lands inside ``python/`` however it is unpacked, else what is wrong with it."""
     parts = name.split("/")
+    if len(name) > LONGEST_NAME:
+        return "has a name too long for a file system"
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         return "has a control character, a line break or a byte that is not UTF-8 in its name"
+    if len(parts) > DEEPEST:
+        return f"is more than {DEEPEST} folders deep"
     if "\\" in name:
         return "has a backslash in its name"
     if name.startswith("/"):
@@ -263,6 +275,8 @@ def check_target(rest: str, target: str) -> str:
 
     :param rest: the link's own path, relative to the tree
     """
+    if len(target) > LONGEST_NAME or target.count("/") >= DEEPEST:
+        return "is a link to a name that is too long"
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in target) or "\\" in target:
         return "is a link to a name with a control character or a backslash"
     if target.startswith("/"):
@@ -322,8 +336,10 @@ class _Tree:
         self.tree = tree
         self.entries: dict[str, _Entry] = {"": _IMPLIED}
         self.folders: set[str] = set()
-        self.unpacked = 0
+        self.unpacked = INODE + FILE_SYSTEM_BLOCK
         self.files = 0
+        self.names = 0
+        self.steps = 0
         self.first_half: frozenset[str] = frozenset()
         self.divisible = True
 
@@ -331,6 +347,9 @@ class _Tree:
         return ContentError(
             f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; take it from upstream again"
         )
+
+    def refuse_tree(self, why: str) -> ContentError:
+        return ContentError(f"the archive {self.archive} is refused: it {why}; take it from upstream again")
 
     def below(self, member: Member) -> str | None:
         """The member's path below the tree; None where it is safely named, but is in another part of the
@@ -353,13 +372,24 @@ class _Tree:
             raise self.refuse(member.name, "has a name that is kept for the receipt")
         unnamed = self._place(rest, member)
         if member.kind == "folder":
-            self.entries[rest] = _NAMED
-            self.unpacked += FILE_SYSTEM_BLOCK
+            self._enter(rest, _NAMED)
         else:
-            self.entries[rest] = self._content(rest, member)
+            self._enter(rest, self._content(rest, member))
+            self.names += len(member.link)
             self.files += 1
             self.unpacked += _on_disk(member.size)
         return unnamed
+
+    def _enter(self, path: str, entry: _Entry) -> None:
+        """Add an entry, or name a folder that was implied, and count what it costs here and on a host."""
+        if path not in self.entries:
+            self.names += len(path.encode())
+            self.unpacked += INODE + (FILE_SYSTEM_BLOCK if isinstance(entry, bool) else 0)
+        self.entries[path] = entry
+        if len(self.entries) > MOST_ENTRIES:
+            raise self.refuse_tree(f"has more than {MOST_ENTRIES} files, links and folders")
+        if self.names > MOST_NAMES:
+            raise self.refuse_tree(f"has more than {MOST_NAMES >> 20} MiB of names")
 
     def divide(self) -> None:
         """What comes now is unpacked beside what has come, not after it."""
@@ -369,16 +399,18 @@ class _Tree:
     def _place(self, rest: str, member: Member) -> list[str]:
         unnamed: list[str] = []
         parent = rest
-        while parent:
-            parent = parent.rpartition("/")[0]
-            above = self.entries.setdefault(parent, _IMPLIED)
+        # What is above a folder that this half has named, it has named too.
+        while parent and (parent := parent.rpartition("/")[0]) not in self.folders:
+            above = self.entries.get(parent)
+            if above is None:
+                above = _IMPLIED
+                self._enter(parent, above)
             if not isinstance(above, bool):
                 raise self.refuse(
                     member.name,
                     f"is below {sanitized(repr(parent))}, which is a {'link' if isinstance(above, str) else 'file'}",
                 )
-            if parent not in self.folders:
-                unnamed.insert(0, parent)
+            unnamed.insert(0, parent)
         self.folders.update(unnamed)
         if member.kind == "folder":
             self.folders.add(rest)
@@ -424,6 +456,9 @@ class _Tree:
         hops = 0
         while todo:
             part = todo.pop()
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise self.refuse_tree("has links that lead through too many others")
             if part == "..":
                 at.pop()
             if part in ("", ".", ".."):

@@ -47,7 +47,7 @@ LARGEST_TEXT = 64 << 20
 TEXT_AGE = 300.0
 
 # Of how payloads are made: a payload made in another way is made anew.
-RECIPE = 3
+RECIPE = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import ContentError
+from .errors import ContentError, sanitized
 
 Kind = Literal["file", "folder", "symlink", "hardlink"]
 
@@ -31,6 +31,8 @@ MOST_RATIO = 100
 # Below this many bytes a ratio says nothing: a few empty files pack at more than a hundredth.
 RATIO_FROM = 1 << 20
 LONGEST_HEADER = 1 << 16
+# Bytes of names and pax headers before the members that they are about: many times what a build's 20,000 members have.
+MOST_HEADERS = 8 << 20
 CHUNK = 1 << 18
 
 BLOCK = 512
@@ -89,6 +91,7 @@ class TarStream:
         self.unpacked = 0
         self.left = 0
         self.padding = 0
+        self.headers = 0
 
     def refuse(self, why: str) -> ContentError:
         return ContentError(
@@ -141,7 +144,7 @@ class TarStream:
 
     def _say(self, said: dict[str, str], names: dict[str, str]) -> None:
         if said.keys() & names.keys():
-            raise self.refuse(f"names a member twice, as {said!a} and as {names!a}")
+            raise self.refuse(f"names a member twice, {sanitized(str(said))} and {sanitized(str(names))}")
         said |= names
 
     def _parse(self, block: bytes) -> tarfile.TarInfo:
@@ -154,7 +157,7 @@ class TarStream:
         except (tarfile.HeaderError, ValueError) as error:
             raise self.refuse(f"has a broken header ({error})") from None
         if not 0 <= info.size <= MOST_UNPACKED:
-            raise self.refuse(f"has a member of {info.size} bytes, {info.name!a}")
+            raise self.refuse(f"has a member of {info.size} bytes, {sanitized(ascii(info.name))}")
         return info
 
     def _member(self, info: tarfile.TarInfo, block: bytes, said: dict[str, str]) -> Member:
@@ -162,13 +165,13 @@ class TarStream:
         kind = _KINDS.get(block[156:157])
         if kind is None:
             why = _REFUSED_KINDS.get(info.type, f"has the type {info.type!a}, which no build needs")
-            raise self.refuse(f"has the member {name!a}, which {why}")
+            raise self.refuse(f"has the member {sanitized(ascii(name))}, which {why}")
         # frombuf drops the slash that some readers take for the mark of a folder.
         slash = (
             said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")
         ).endswith("/")
         if (kind != "folder" and (slash or info.isdir())) or (kind != "file" and info.size):
-            raise self.refuse(f"has the member {name!a}, which can be read as a {kind} and as something else")
+            raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} and as something else")
         self.left, self.padding = info.size, -info.size % BLOCK
         mtime = min(max(0, int(info.mtime)), 8**11 - 1)
         name = name[:-1] if slash and said.get("name") else name
@@ -177,6 +180,9 @@ class TarStream:
     def _long(self, info: tarfile.TarInfo) -> bytes:
         if info.size > LONGEST_HEADER:
             raise self.refuse(f"has a header of {info.size} bytes")
+        self.headers += info.size
+        if self.headers > MOST_HEADERS:
+            raise self.refuse(f"has more than {MOST_HEADERS >> 20} MiB of headers")
         data = self._take(info.size)
         self._take(-info.size % BLOCK)
         return data
@@ -184,19 +190,18 @@ class TarStream:
     def _pax(self, data: bytes) -> dict[str, str]:
         """The names that a pax header gives (records ``LENGTH KEY=VALUE\\n``)."""
         names: dict[str, str] = {}
-        while data:
-            length = data.split(b" ", 1)[0]
-            size = int(length) if length.isdigit() and len(length) < 6 else 0
-            key, equals, value = (
-                data[len(length) + 1 : size].decode("utf-8", "surrogateescape").partition("=")
-            )
-            if not equals or not value.endswith("\n") or size > len(data):
+        at = 0
+        while at < len(data):
+            length = data[at : at + 6].partition(b" ")[0]
+            end = at + int(length) if length.isdigit() and len(length) < 6 else at
+            key, equals, value = data[at + len(length) + 1 : end].decode("utf-8", "surrogateescape").partition("=")
+            if not equals or not value.endswith("\n") or end > len(data):
                 raise self.refuse("has a pax header that can't be read")
             if key.startswith(_PAX_REFUSED):
-                raise self.refuse(f"has a pax header with {key!r}, which makes another file of a member")
+                raise self.refuse(f"has a pax header with {sanitized(ascii(key))}, which makes another file of a member")
             if key in _PAX_NAMES:
                 self._say(names, {_PAX_NAMES[key]: value[:-1]})
-            data = data[size:]
+            at = end
         return names
 
     def _take(self, size: int) -> bytes:
