@@ -26,7 +26,11 @@ from tests.tools.mkbuild import available
 PROJECT = Path(__file__).resolve().parent
 CONTROLLERS: Mapping[str, Mapping[str, list[str]]] = tomllib.loads((PROJECT / "support.toml").read_text())["controller"]
 LIBRARIES: list[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
-SELECTION = ("tests/conformance/test_matrix.py", "tests/frontends/test_users_and_connections.py::test_over_the_local_connection")
+SELECTION = (
+    "tests/store/test_fetch.py",
+    "tests/conformance/test_matrix.py",
+    "tests/frontends/test_users_and_connections.py::test_over_the_local_connection",
+)
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import logging
 import os
 import subprocess
 import sys
+import time
 import traceback
-from collections.abc import Callable
+import tracemalloc
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from pathlib import Path
-from time import time
 
 import pytest
 import requests
@@ -81,7 +84,7 @@ def test_retry_after(to: Path, asks: str, waited: float) -> None:
 
 
 def test_retry_after_a_date(to: Path) -> None:
-    asks = formatdate(time() + 50, usegmt=True)
+    asks = formatdate(time.time() + 50, usegmt=True)
     with serve({"/a": [Answer(429, headers={"Retry-After": asks}), GOOD]}) as server:
         (pause,) = get(to, server, "/a")
     assert 20 < pause <= 50
@@ -322,6 +325,62 @@ def test_text_with_a_content_encoding_is_unpacked(to: Path) -> None:
     with serve({"/a": [Answer(body=gz(b"text"), headers={"Content-Encoding": "gzip"})]}) as server:
         http()[0].fetch([server.url("/a")], to, max_bytes=900, expect="text")
     assert to.read_bytes() == b"text"
+
+
+PACKED: Mapping[str, tuple[str, bytes]] = {
+    "deflate": ("deflate", zlib.compress(b"text")),
+    "two members": ("gzip", gz(b"te") + gz(b"xt")),
+    "capitals": ("GZIP", gz(b"text")),
+    "not packed": ("identity", b"text"),
+}
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_how_a_text_may_be_packed(to: Path, case: str) -> None:
+    encoding, body = PACKED[case]
+    with serve({"/a": [Answer(body=body, headers={"Content-Encoding": encoding})]}) as server:
+        http()[0].fetch([server.url("/a")], to, max_bytes=900, expect="text")
+    assert to.read_bytes() == b"text"
+
+
+def test_a_packed_text_that_breaks_off_begins_anew(to: Path) -> None:
+    body = gz(os.urandom(300))
+    packed = Answer(body=body, headers={"Content-Encoding": "gzip"}, ranges=True)
+    with serve({"/a": [replace(packed, cut=150), replace(packed, body=body[:-10]), packed]}) as server:
+        http()[0].fetch([server.url("/a")], to, max_bytes=900, expect="text")
+    assert to.read_bytes() == gzip.decompress(body)
+    assert [asked.get("range") for _path, asked in server.asked] == [None, None, None]
+
+
+# What is a MB or less on the way and much more when it is unpacked; what each costs is measured.
+WIDENED: Mapping[str, tuple[Callable[[], bytes], str, str]] = {
+    "zeros": (lambda: gz(bytes(1 << 28)), "gzip", "sends more than the 67108864 bytes"),
+    "zeros, as deflate": (lambda: zlib.compress(bytes(1 << 28)), "deflate", "sends more than the 67108864 bytes"),
+    "nothing, many times": (lambda: gz(b"") * 50_000, "gzip", "sent nothing"),
+    "zeros in zeros": (lambda: gz(gz(bytes(1 << 28))), "gzip, gzip", "sends the text as gzip, gzip, which is not supported"),
+    "in another way": (lambda: b"text", "br", "sends the text as br, which is not supported"),
+    "not packed": (lambda: b"text", "gzip", "sends a text that can't be unpacked"),
+    "garbage after it": (lambda: gz(b"text") + b"garbage", "gzip", "sends a text that can't be unpacked"),
+}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("case", WIDENED)
+def test_a_packed_text_costs_no_more_than_it_may_have(to: Path, case: str, chunked: bool) -> None:
+    made, encoding, said = WIDENED[case]
+    body = made()
+    answer = Answer(body=body, headers={"Content-Encoding": encoding}, length=not chunked)
+    with serve({"/a": [answer]}) as server:
+        began = time.process_time()
+        tracemalloc.start()
+        try:
+            with pytest.raises(ContentError, match=said):
+                http()[0].fetch([server.url("/a")], to, max_bytes=64 << 20, expect="text")
+            assert tracemalloc.get_traced_memory()[1] < (16 << 20) + len(body)
+        finally:
+            tracemalloc.stop()
+        assert time.process_time() - began < 10
+    assert left(to) == []
 
 
 def test_no_network(to: Path) -> None:

@@ -17,6 +17,7 @@ import contextlib
 import os
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,11 +44,16 @@ MOST_REDIRECTS = 10
 # of threads.
 LARGEST_PIECE = 1 << 20
 SMALLEST_PIECE = 1 << 16
+# Bytes that are unpacked at a time: zlib copies what it has left of them after each gzip member, which can have 20.
+LARGEST_SLICE = 1 << 12
 PIECE_TIME = 0.1
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+
+# What a text may be packed with (RFC 9110, 8.4.1): zlib reads them all. We ask for gzip at most.
+PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
@@ -418,8 +424,12 @@ def _receive(
     response: requests.Response, url: str, part: _Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
 ) -> Failure | None:
     offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
-    if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
-        f"bytes {offset}-"
+    encoding = response.headers.get("Content-Encoding", "").strip().lower() if expect == "text" else ""
+    if encoding not in ("", "identity", *PACKED):
+        return Failure(f"sends the text as {sanitized(encoding)}, which is not supported", ADVICE_CONTENT, content=True)
+    unpacked = _Unpacked() if encoding in PACKED else None
+    if response.status_code == 206 and (
+        unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
     ):
         part.validator = ""
         part.path.unlink(missing_ok=True)
@@ -427,7 +437,8 @@ def _receive(
             "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
         )
     start = offset if response.status_code == 206 else 0
-    part.url, part.validator = url, _validator(response.headers)
+    # What is unpacked here is no part of what the server counts.
+    part.url, part.validator = url, "" if unpacked else _validator(response.headers)
     if part.conditional:
         part.etag = response.headers.get("ETag", "")
         part.following = response.links.get("next", {}).get("url", "")
@@ -437,36 +448,61 @@ def _receive(
     )
     if length.isdigit() and start + int(length) > max_bytes:
         return too_large
-    received = start
+    received = written = start
     with _writing(part):
         out = part.path.open("ab" if start else "wb")
     if part.watch:
         part.watch.begins(start, start + int(length) if length.isdigit() else 0)
     with contextlib.closing(out):
-        for chunk in _pieces(response, expect):
-            received += len(chunk)
-            if received > max_bytes:
-                return too_large
-            with _writing(part):
-                out.write(chunk)
-            if part.watch:
-                part.watch.wrote(chunk)
+        try:
+            for piece in _pieces(response):
+                received += len(piece)
+                for chunk in unpacked.pieces(piece) if unpacked else (piece,):
+                    written += len(chunk)
+                    if max(written, received) > max_bytes:
+                        return too_large
+                    with _writing(part):
+                        out.write(chunk)
+                    if part.watch:
+                        part.watch.wrote(chunk)
+        except zlib.error:
+            return Failure("sends a text that can't be unpacked", ADVICE_CONTENT, content=True)
         with _writing(part):
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
-    if length.isdigit() and "Content-Encoding" not in response.headers and received - start < int(length):
+    if length.isdigit() and received - start < int(length):
         return Failure(
             f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True
         )
+    if unpacked and not unpacked.complete:
+        return Failure("broke off in the middle", ADVICE_NETWORK, again=True)
     return None
 
 
-def _pieces(response: requests.Response, expect: Expect) -> Iterator[bytes]:
-    """The content. Of an archive that comes slowly no more at a time than comes soon, so that a run that is killed has written
+class _Unpacked:
+    """Unpacks a text a bounded piece at a time: urllib3 before 2.6 makes a thousand bytes of one at once."""
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self.complete = False
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """
+        :raises zlib.error: it is packed in no way that zlib knows
+        """
+        for at in range(0, len(data), LARGEST_SLICE):
+            left = data[at : at + LARGEST_SLICE]
+            while left:
+                if self._decoder.eof:
+                    self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+                yield self._decoder.decompress(left, LARGEST_PIECE)
+                left = self._decoder.unconsumed_tail or self._decoder.unused_data
+        self.complete = self._decoder.eof
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The content as it is sent. Of what comes slowly no more at a time than comes soon, so that a run that is killed has written
     what came."""
-    if expect == "text":
-        yield from response.raw.stream(LARGEST_PIECE, decode_content=True)
-        return
     size = SMALLEST_PIECE
     while True:
         asked = time.monotonic()
