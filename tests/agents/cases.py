@@ -83,6 +83,7 @@ class Get:
     what: str
     spoiled: Literal["", "checksum", "cut", "empty", "start", "reports"] = ""
     need_kb: int = 1
+    inodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -607,6 +608,13 @@ APPLYING: tuple[Case, ...] = (
         fails=("checksum", "as it was"),
     ),
     Case("too little space", FINISHED, steps=(Get("3.13.2+20250317", need_kb=1 << 50),), fails=("space", "make room")),
+    Case(
+        "too few inodes",
+        FINISHED,
+        steps=(Get("3.13.2+20250317", inodes=1 << 50),),
+        fails=("inodes", f"inodes and {1 << 50} are needed: remove files"),
+        posix=True,
+    ),
     *(
         Case(f"no such {kind}{where}", before, {option: "nixda"}, steps, fails=("account", f"there is no {kind} nixda on this host: create it"), posix=True)
         for option, kind in (("owner", "user"), ("group", "group"))

@@ -61,6 +61,7 @@ class Archives:
 
     known: dict[Build, Path]
     unpacked: int = 0
+    inodes: int = 0
 
     def _path(self, build: Build) -> Path:
         """By name: of an installed build the receipt knows less."""
@@ -77,7 +78,7 @@ class Archives:
     def payload(self, build: Build, *, zstd: bool) -> Payload:
         path = self._path(build)
         form: Literal["zst", "gz"] = "zst" if path.name.endswith(".zst") else "gz"
-        return Payload(path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1)
+        return Payload(path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1, self.inodes)
 
     def urls(self, build: Build) -> tuple[str, ...]:
         return ()

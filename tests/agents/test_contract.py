@@ -121,7 +121,7 @@ def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> rend
         path.write_bytes(path.read_bytes()[:700])
         sha256 = fakes.sha256(path)
     path.chmod(0o644)
-    return render.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64)
+    return render.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64, inodes=step.inodes)
 
 
 SPOILED: Mapping[str, tuple[str, str, int]] = {

@@ -27,6 +27,8 @@ GLIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 X86_64, I386 = "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2"
 AARCH64, ARMHF, ARMEL = "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-armhf.so.3", "/lib/ld-linux.so.3"
 MUSL, MUSL_386, MUSL_ARMHF = "/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-i386.so.1", "/lib/ld-musl-armhf.so.1"
+INODES = "echo Filesystem Inodes IUsed IFree IUse% Mounted on"
+BSD_INODES = "echo Filesystem 1024-blocks Used Available Capacity iused ifree %iused Mounted on"
 HEADER = "echo Filesystem 1024-blocks Used Available Capacity Mounted on"
 
 
@@ -106,6 +108,21 @@ KINDS = (
     Kind("df, that doesn't know", {"free_kb": None}, {"df": f"{HEADER}; echo proc - - - - /proc"}),
     Kind("df, that fails", {"free_kb": None}, {"df": "exit 1"}),
     Kind("no df", {"free_kb": None}, {"df": ""}),
+    *(
+        Kind(f"inodes: {name}", {"free_inodes": expected}, {"df": f"case $* in *-i*|*Pi*) {said} ;; *) {HEADER} ;; esac"})
+        for name, expected, said in (
+            ("GNU df", "93", f"{INODES}; echo /dev/vda 100 7 93 7% /"),
+            ("busybox df, a device with spaces", "93", f"{INODES}; echo '//srv/my share 2                100 7 93 7% /mnt/a b'"),
+            ("none left", "0", f"{INODES}; echo /dev/vda 100 100 0 100% /"),
+            ("df of macOS", "4882", f"{BSD_INODES}; echo '/dev/disk1s1 99000 21000 78000 22% 118 4882 3% /Volumes/a b'"),
+            ("df of FreeBSD", "4882", f"{BSD_INODES}; echo '/dev/ada0p2 99000 21000 78000 22% 118 4882 2% /'"),
+            ("a file system without a limit, GNU df", None, f"{INODES}; echo /dev/sda 0 0 0 - /mnt/5 b"),
+            ("a file system without a limit, busybox df", None, f"{INODES}; echo /dev/sda 0 0 0 0% /"),
+            ("a df without -i", None, "echo df: invalid option >&2; exit 1"),
+            ("a df that passes over -i", None, f"{HEADER}; echo /dev/vda 99000 21000 78000 21% /"),
+            ("no df", None, "exit 127"),
+        )
+    ),
     Kind("GNU wget", {"wget": "gnu", "tools": "tar zstd gzip wget sha256sum awk"}, {"wget": "echo GNU Wget 1.21.3 built on x"}),
     Kind("busybox wget", {"wget": None}, {"wget": "echo BusyBox v1.35.0"}),
     Kind(
@@ -154,6 +171,8 @@ def test_facts_of_this_machine(shell: Shell, tmp_path: Path) -> None:
         assert f"{facts['libc']} {facts['libc_version']}" == libc
     space = os.statvfs(tmp_path)
     assert abs(int(facts["free_kb"]) - space.f_bavail * space.f_frsize // 1024) < 1 << 20
+    if space.f_files:
+        assert abs(int(facts["free_inodes"]) - space.f_ffree) < 100_000
     if platform.machine() == "x86_64" and platform.system() == "Linux":
         assert "sse2" in facts["cpu_flags"].split()
 

@@ -241,6 +241,18 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_sent() -> None:
     assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
 
 
+def test_a_file_system_with_too_few_inodes_is_found_before_anything_is_sent() -> None:
+    there = host({"facts": {"free_inodes": "4019"}})
+    with pytest.raises(AgentError) as caught:
+        ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert str(caught.value) == (
+        f"{NEW} needs 4020 inodes below {ROOT}, where 4019 are free: remove files on that file system, or choose another root; "
+        "the host is as it was"
+    )
+    assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
+    assert ensure(host({"facts": {"free_inodes": "4020"}}), desired(), MemorySupply(CATALOGUE)).changed
+
+
 def test_free_space_that_is_not_known_is_left_to_the_host() -> None:
     assert ensure(host({"facts": {"free_kb": ""}}), desired(), MemorySupply(CATALOGUE)).changed
 

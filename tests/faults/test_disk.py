@@ -73,12 +73,25 @@ def test_full_while_unpacking(size: int, form: str, shell: Shell, mount: Mount, 
 
 @pytest.mark.parametrize("inodes", [2, 3, 5, 6, 7, 8, 9, 12, 15, 20, 26])
 def test_no_more_files(inodes: int, shell: Shell, mount: Mount, sent: Path, tmp_path: Path) -> None:
+    """What a run needs is not known to it beforehand here."""
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    archives.inodes = -20
     place = place_on(mount(f"size=1m,nr_inodes={inodes}"), shell, tmp_path)
     before = tree(place.disk)
-    with pytest.raises(AgentError, match=r"disk is full.*as it was"):
+    with pytest.raises(AgentError, match=r"no inodes are left .*: remove files .*as it was") as error:
         make(LocalHost(place, shell, sent), archives, INSTALL)
+    assert len(str(error.value)) < 300
     assert tree(place.disk) == before
+
+
+def test_too_few_inodes_are_seen_before(shell: Shell, mount: Mount, sent: Path, tmp_path: Path) -> None:
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    archives.inodes = 4500
+    place = place_on(mount("size=1m,nr_inodes=500"), shell, tmp_path)
+    with pytest.raises(AgentError, match=r"needs 4520 inodes .*, where 499 are free: remove files .*as it was"):
+        make(LocalHost(place, shell, sent), archives, INSTALL)
+    assert tree(place.disk) == {}
+    assert not list(sent.iterdir())
 
 
 def test_full_is_seen_before(shell: Shell, mount: Mount, sent: Path, tmp_path: Path) -> None:

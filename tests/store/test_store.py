@@ -163,6 +163,7 @@ def test_every_tar_unpacks_a_payload(
         assert os.access(top / "bin/python3.13", os.X_OK)
         assert os.readlink(top / "bin/python") == "python3"
         assert sum(not path.is_dir() or path.is_symlink() for path in walk(top)) == payload.files + 1
+        assert len([top, *walk(top)]) == payload.inodes + 2
 
 
 def walk(top: Path) -> list[Path]:

@@ -127,10 +127,11 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
             case "begin", [name]:
                 pass
-            case "pushed", [path, _sha256, form, need_kb, _half]:
+            case "pushed", [path, _sha256, form, need_kb, _half, need_inodes]:
                 assert path in uploads
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0
+                assert int(need_inodes) > 0
             case "pulled", [_sha256, _form, "python" | "python/install", *urls]:
                 assert urls
             case "finish", values:
@@ -196,6 +197,7 @@ class MemorySupply:
 
     filenames: tuple[str, ...] | None
     unpacked: int = 100_000_000
+    inodes: int = 4_000
     asked: list[str] = field(default_factory=list)
     token_for_hosts: str = ""
 
@@ -207,7 +209,7 @@ class MemorySupply:
     def payload(self, build: Build, *, zstd: bool) -> Payload:
         self.asked.append(f"payload {'zst' if zstd else 'gz'}")
         form: Literal["zst", "gz"] = "zst" if zstd else "gz"
-        return Payload(Path(f"/cache/{build.name}.{form}"), "ef" * 32, form, 25_000_000, self.unpacked, 3750)
+        return Payload(Path(f"/cache/{build.name}.{form}"), "ef" * 32, form, 25_000_000, self.unpacked, 3750, self.inodes)
 
     def urls(self, build: Build) -> tuple[str, ...]:
         return (f"https://one.example/{build.filename}", f"https://two.example/{build.filename}")

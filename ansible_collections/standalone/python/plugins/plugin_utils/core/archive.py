@@ -83,12 +83,14 @@ class Packed:
     :param sha256: of the archive
     :param unpacked: about the bytes that the tree and the list take on a file system with blocks of 4 KiB
     :param files: files and links in the tree, without the list
+    :param inodes: files, links and folders in the tree, those that no member names included
     :param half: where the payload's second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
     sha256: str
     unpacked: int
     files: int
+    inodes: int
     half: int
 
 
@@ -140,7 +142,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
     payload.write(2 * ZEROS)
     payload.end()
     half = payload.half if found.divisible else 0
-    return Packed(sha256, found.unpacked + _on_disk(len(listing)), found.files, half)
+    return Packed(sha256, found.unpacked + _on_disk(len(listing)), found.files, len(found.entries), half)
 
 
 class Halves:

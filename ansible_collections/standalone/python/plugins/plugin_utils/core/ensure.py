@@ -282,6 +282,14 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
             "or choose another root; the host is as it was",
             step="plan",
         )
+    # What the run and the finisher make beside the archive's own: staging, receipt, bytecode of what is tried.
+    inodes = payload.inodes + 20
+    if observed.free_inodes is not None and observed.free_inodes < inodes:
+        raise AgentError(
+            f"{build.name} needs {inodes} inodes below {observed.root}, where {observed.free_inodes} are free: "
+            "remove files on that file system, or choose another root; the host is as it was",
+            step="plan",
+        )
     path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
     shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return render.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half)
+    return render.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half, inodes)

@@ -27,6 +27,7 @@ END = "== standalone-python observation end =="
 FAILURE_BEGIN = "== standalone-python failure 1 =="
 FAILURE_END = "== standalone-python failure end =="
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
+_AMOUNT = re.compile("[0-9]{1,30}")
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -141,11 +142,19 @@ class Observed:
     @property
     def free_kb(self) -> int | None:
         """Free space on the root's file system in kilobytes; None where it isn't known."""
-        text = self.facts.get("free_kb", "")
-        return int(text) if text.isdigit() else None
+        return self._number("free_kb")
+
+    @property
+    def free_inodes(self) -> int | None:
+        """Files and folders that can still be made on the root's file system; None where it has no limit or doesn't tell."""
+        return self._number("free_inodes")
+
+    def _number(self, fact: str) -> int | None:
+        text = self.facts.get(fact, "")
+        return int(text) if _AMOUNT.fullmatch(text) else None
 
 
-FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb")
+FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
 def native(path: str) -> str:
@@ -364,7 +373,7 @@ def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str,
     def on_host(path: str) -> str:
         return moved(path, places)
 
-    own = {key: value for key, value in observed.facts.items() if key in ("tools", "wget", "free_kb")}
+    own = {key: value for key, value in observed.facts.items() if key in ("tools", "wget", "free_kb", "free_inodes")}
     return replace(
         observed,
         root=on_host(observed.root),
@@ -397,7 +406,9 @@ def _failure(text: str) -> AgentError:
     parts = {"detail": detail, "first": detail.split(" ", 1)[0], "last": detail.rpartition(" ")[2]}
     output = sanitized(detail)
     what = FAILURES.get(code, "{detail}").format(**{name: sanitized(part) for name, part in parts.items()})
-    if "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
+    if code in ("inodes", "noinodes"):
+        pass
+    elif "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
         what = f"the disk is full ({output}): make room on it and run again"
     elif "Read-only file system" in detail:
         what = f"the file system is read-only ({output}): choose another root, or mount it writable"
@@ -419,6 +430,7 @@ FAILURES: Mapping[str, str] = {
     "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
     "home": "{detail} can't be told, as the host knows no home folder of this user: set HOME there, or give an absolute path",
     "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
+    "inodes": "the file system has {last} free inodes and {first} are needed: remove files on it, or choose another root",
     "io": "{detail}",
     "launcher": "the launcher's text can't name {detail}, as cmd reads letters that aren't ASCII in one way here and in another "
     "there: choose a bin_dir in the root, or a root without such letters",
@@ -428,6 +440,7 @@ FAILURES: Mapping[str, str] = {
     "module": "the interpreter can't import a module that the build has ({detail})",
     "nochecksum": "there is no sha256sum, shasum or openssl on the host to check the archive with: install one of them",
     "nodownload": "delivery: pull needs curl or wget on the host, which has neither: install one of them, or use delivery: push",
+    "noinodes": "no inodes are left below {detail}: remove files on that file system, or choose another root",
     "notar": "there is no tar on the host to unpack the archive with: install it",
     "nozstd": "the archive is compressed with zstd, which the host doesn't have: install it, or use delivery: push",
     "permission": "{detail}: become a user who may do that",

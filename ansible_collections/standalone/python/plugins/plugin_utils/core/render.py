@@ -35,8 +35,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes that unpacking it needs, and
-    where its second half begins (in blocks of 64 KiB; 0: it has none)."""
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes and inodes that unpacking it
+    needs, and where its second half begins (in blocks of 64 KiB; 0: it has none)."""
 
     path: str
     sha256: str
@@ -45,6 +45,7 @@ class Pushed:
     url: str
     archive_sha256: str
     half: int = 0
+    inodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
         if isinstance(delivery, Pushed):
-            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, str(delivery.need_kb), str(delivery.half))
+            numbers = (str(number) for number in (delivery.need_kb, delivery.half, delivery.inodes))
+            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
         yield _call("finish", *finish_arguments(desired, install, delivery))

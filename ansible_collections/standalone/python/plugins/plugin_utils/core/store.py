@@ -58,6 +58,7 @@ class Payload:
     :param size: of that file, in bytes
     :param unpacked: about the bytes that it takes on a file system with blocks of 4 KiB
     :param files: files and links in it, without the list
+    :param inodes: files, links and folders in it, without the list and its folder
     :param half: where its second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
@@ -67,6 +68,7 @@ class Payload:
     size: int
     unpacked: int
     files: int
+    inodes: int
     half: int = 0
 
 
@@ -282,7 +284,7 @@ class Store:
             if packed.sha256 != digest:
                 raise _differs(original, digest, packed.sha256)
         payload = Payload(
-            path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.half
+            path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.inodes, packed.half
         )
         _record(payload, digest)
         return payload
@@ -441,6 +443,7 @@ def _record(payload: Payload, original: str) -> None:
         "sha256": payload.sha256,
         "unpacked": payload.unpacked,
         "files": payload.files,
+        "inodes": payload.inodes,
         "half": payload.half,
     }
     with written(_about(payload.path)) as out:
@@ -457,7 +460,7 @@ def _recorded(
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
         now = stamp(path)
         payload = Payload(
-            path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["half"]
+            path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["inodes"], about["half"]
         )
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):

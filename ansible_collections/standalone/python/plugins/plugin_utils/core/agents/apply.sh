@@ -16,6 +16,7 @@ made_root=
 committing=
 
 fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
+  case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
   leave
   echo '== standalone-python failure 1 =='
   put "step=$step"
@@ -60,9 +61,12 @@ set_aside() { # FOLDER
   mv "$1" "$aside"
 }
 
-# A disk may be so full that the message about it found no room in its file.
+# A disk may be so full that the message about it found no room in its file. Systems say of one without inodes that it has no space.
 fail_if_full() { # [DETAIL]
-  free=$(free_kb "$root")
+  near=$(existing "$root")
+  free=$(free_inodes "$near")
+  [ "$free" != 0 ] || fail noinodes "$near"
+  free=$(free_kb "$near")
   [ -z "$free" ] || [ ${#free} -gt 2 ] || fail space "$free kB are free below $root${1:+; $1}"
 }
 
@@ -168,10 +172,16 @@ begin() { # NAME: an empty place for a build that is being made
   give "$here/given"
 }
 
-space() { # KILOBYTES NEEDED
+space() { # KILOBYTES INODES: that much is free
   free=$(free_kb "$staging")
+  enough "$free" "$1" || fail space "$1 $free"
+  free=$(free_inodes "$staging")
+  enough "$free" "$2" || fail inodes "$2 $free"
+}
+
+enough() { # FREE NEEDED
   # By length first: mksh counts with 32 bits, and there are disks with more kilobytes.
-  [ -z "$free" ] || [ ${#free} -gt ${#1} ] || { [ ${#free} -eq ${#1} ] && [ "$free" -ge "$1" ]; } || fail space "$1 $free"
+  [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
 }
 
 unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where its second half begins, in blocks of 64 KiB
@@ -224,8 +234,8 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES HALF: an archive that the controller sent, holding one tree, python/
-  space "$4"
+pushed() { # FILE SHA256 FORM KILOBYTES HALF INODES: an archive that the controller sent, holding one tree, python/
+  space "$4" "$6"
   unpack_checked "$1" "$2" "$3" '' "$5"
   to_disk_meanwhile "$1"
 }
@@ -336,6 +346,7 @@ finisher_run() { # PYTHON key=value...
       detail=$(cat "$here/err" "$here/out")
       fail_if_full "$detail"
     }
+    [ "$reported" != space ] || fail_if_full "$detail"
     fail "$reported" "${detail:-it ended with exit code $code and said nothing}"
   fi
 }

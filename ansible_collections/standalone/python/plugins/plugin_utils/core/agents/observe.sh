@@ -286,6 +286,24 @@ free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
   }
 }
 
+free_inodes() { # FOLDER -> how many files can still be made there; empty where that can't be told, or there is no limit
+  LC_ALL=C df -Pi "$1" 2>/dev/null | {
+    read -r head
+    IFS= read -r line || return 0
+    case $head in
+      *ifree*) line=${line#*"% "} ;; # BSD: behind the blocks, which have a percent sign of their own
+      *[Ii]nodes*) ;;
+      *) return 0 ;;
+    esac
+    set -f
+    # shellcheck disable=SC2086 # split into words on purpose
+    case $line in *"% "*) set -- ${line%%"% "*} ;; *) return 0 ;; esac
+    [ $# -lt 3 ] || shift $(($# - 3))
+    # Used, free, percent. Where none is in use, the file system counts none.
+    case $1$2 in 0* | *[!0-9]*) ;; *) printf '%s' "$2" ;; esac
+  }
+}
+
 compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
   cd "$1" || return
   list=.standalone-python/files.sha256
@@ -408,4 +426,6 @@ host_facts() {
   have curl || case $(wget --version 2>&1) in *GNU\ Wget*) echo wget=gnu ;; esac
   free=$(free_kb "$(existing "$root")")
   [ -z "$free" ] || echo "free_kb=$free"
+  free=$(free_inodes "$(existing "$root")")
+  [ -z "$free" ] || echo "free_inodes=$free"
 }
