@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         is_local,
         observing,
     )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.digits import whole_number
     from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
         Completed,
         Decision,
@@ -100,6 +101,7 @@ _ROOMS = {
     "bucket": ("place_of",),
     "cache": ("default_root",),
     "catalogue": ("Build", "Catalogue", "resolve"),
+    "digits": ("whole_number",),
     "declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "Outside", "declare", "is_local", "observing"),
     "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
     "export": ("TOOLS",),
@@ -207,6 +209,7 @@ __all__ = [
     "update",
     "verify",
     "way_back",
+    "whole_number",
     "with_parts",
     "write_lock",
 ]

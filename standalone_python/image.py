@@ -14,7 +14,19 @@ import platform
 import sys
 from dataclasses import replace
 
-from .core import MACHINES, SYSTEMS, DeclarationError, Desired, Outside, Target, TransportError, cpu_level, parse_triple, to_facts
+from .core import (
+    MACHINES,
+    SYSTEMS,
+    DeclarationError,
+    Desired,
+    Outside,
+    Target,
+    TransportError,
+    cpu_level,
+    parse_triple,
+    to_facts,
+    whole_number,
+)
 from .local import ImageHost, LocalHost
 
 _MOST_LINKS = 40  # as many as Linux follows in one path
@@ -79,13 +91,13 @@ class OutsideImage(LocalHost):
 
     def _number(self, file: str, kind: str, account: str) -> str:
         """What an account of the image is: its own files say it, not this machine's."""
-        if not account or account.isdigit():
+        if not account or whole_number(account) is not None:
             return account
         try:
             with open(within(self._image, f"/etc/{file}"), encoding="utf-8", errors="surrogateescape") as lines:
                 for line in lines:
                     name, _password, number, *_rest = [*line.rstrip("\n").split(":"), "", ""]
-                    if name == account and number.isdigit():
+                    if name == account and whole_number(number) is not None:
                         return number
         except OSError:
             pass

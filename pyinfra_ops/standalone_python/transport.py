@@ -113,8 +113,12 @@ class ConnectorHost:
     def _prepare(self, there: str, then: str = ":", otherwise: str = ":", given: _Chunks | None = None) -> None:
         """Make the folder for what is sent, which nobody else can read, and do something with it."""
         folder = quote(self._folder)
-        # What a killed run has sent is too old after a day to be wanted by one that still goes on.
-        old = f"find {quote(self._temporary)}/standalone-python-* -prune -type d -mtime +0 -user $(id -u) -exec rm -rf {{}} +"
+        # What a killed run has sent is too old after a day to be wanted by one that still goes on. Others name folders after this
+        # project too: only a name of this form, with the mode that `umask 077` gives, is one of these.
+        old = (
+            f"find {quote(self._temporary)}/standalone-python-{32 * '[0-9a-f]'} -prune -type d -perm 700 -mtime +0 "
+            "-user $(id -u) -exec rm -rf {} +"
+        )
         clearing = "" if self._clear else f"{old} 2>/dev/null; "
         self._clear = f"rm -rf {folder}"
         done, output = self._shell(

@@ -492,3 +492,24 @@ def test_a_lock_file_on_the_command_line(command: Command, source: Path) -> None
     assert planned.code == 2, planned
     assert planned.output.startswith(f"install cpython-{V13LATER}+{NEWER}-")
     assert "3.13 is locked to it" in planned.output
+
+
+def test_links_in_the_root_itself(command: Command, source: Path) -> None:
+    for expected in ("install", "nothing to do"):
+        ended = command("apply", "-", "--root", "root", "--bin-dir", "root", given=declared(source, "3.13"))
+        assert (ended.code, ended.output.startswith(expected)) == (0, True), ended
+    said = subprocess.check_output([command.folder / "root/python3.13", "-I", "-c", "import sys; print(sys.prefix)"], text=True)
+    assert said.strip() == f"{command.folder}/root/cpython-3.13"
+    assert command("verify", "--root", "root", "--bin-dir", "root").code == 0
+    assert command("remove", "3.13", "--root", "root", "--bin-dir", "root").code == 0
+    assert os.listdir(command.folder / "root") == []
+
+
+def test_a_source_whose_name_is_not_utf_8(command: Command, source: Path) -> None:
+    folder = os.path.join(os.fsencode(command.folder), b"caf\xe9")
+    os.symlink(source, folder)
+    given = json.dumps({"builds": ["3.13"]}, ensure_ascii=True)
+    ended = command("apply", "-", "--root", "root", "--source", os.fsdecode(folder), given=given)
+    assert (ended.code, ended.errors) == (0, "")
+    (receipt,) = (command.folder / "root").glob("cpython-*+*/.standalone-python/receipt.json")
+    assert json.loads(receipt.read_text())["url"].startswith(rf"{command.folder}/caf\udce9/")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -421,6 +422,66 @@ def test_off_without_quotes() -> None:
     assert declare({"builds": ["3.13"], "attestations": "require"}).attestations == "require"
     with pytest.raises(DeclarationError, match="attestations is True: give a text"):
         declare({"builds": ["3.13"], "attestations": True})
+
+
+UNREADABLE = ("/srv/caf\udce9", "/srv/\x7f", "/srv/\x9b31m", "/srv/\u202egnp", "/srv/py\u200bthon", "/srv/\u2028", "~/\ufeff")
+
+
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize("option", ["root", "bin_dir"])
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_a_folder_that_is_not_utf_8_or_that_nobody_sees_as_it_is(option: str, value: str, windows: bool) -> None:
+    value = f"C:{value}" if windows and value[0] == "/" else value
+    with pytest.raises(DeclarationError) as caught:
+        declare({"builds": [], option: value}, windows=windows)
+    assert str(caught.value) == (
+        f"{option} is {value!r}: give a path in UTF-8, without control characters and without letters that nobody sees"
+    )
+
+
+APART = (
+    # root and bin_dir, where a link of ours, a build or what belongs to them has its place
+    ("/usr/local/bin/python3", "/usr/local/bin", "root"),
+    ("/usr/local/bin/python3.13", "/usr/local/bin", "root"),
+    ("/usr/local/bin/python/x/y", "/usr/local/bin", "root"),
+    ("~/bin/python3.14t", "~/bin", "root"),
+    ("C:/bin/Python3.13.CMD", "C:/BIN", "root"),
+    ("/opt/python", "/opt/python/cpython-3.13", "bin_dir"),
+    ("/opt/python", "/opt/python/cpython-3.13/bin", "bin_dir"),
+    ("/opt/python", "/opt/python/cpython-3.13+freethreaded/bin", "bin_dir"),
+    ("/opt/python", "/opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only/bin", "bin_dir"),
+    ("/opt/python", "/opt/python/.staging", "bin_dir"),
+    ("/opt/python", "/opt/python/.lock/bin", "bin_dir"),
+    ("/opt/python", "/opt/python/.standalone-python.staging", "bin_dir"),
+    ("c:/Python", "C:/python/cpython-3.13", "bin_dir"),
+)
+
+
+@pytest.mark.parametrize(("root", "bin_dir", "wrong"), APART)
+def test_folders_of_which_one_is_where_the_other_has_links_and_builds(root: str, bin_dir: str, wrong: str) -> None:
+    windows = root[1] == ":"
+    for declared in (lambda options: declare({"builds": [], **options}, windows=windows), partial(observing, windows=windows)):
+        with pytest.raises(DeclarationError, match=f"^{wrong} is .* choose another") as caught:
+            declared({"root": root, "bin_dir": bin_dir})
+        assert root in str(caught.value)
+        assert bin_dir in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("root", "bin_dir"),
+    [
+        ("/opt/cpython-3.13", None),
+        ("/opt/cpython-3.13", "/opt"),
+        ("/opt/python3", "/opt/bin"),
+        ("/opt/python", "/opt/python"),
+        ("/opt/python", "/opt/python/links"),
+        ("/opt/python", "/opt/pythons/cpython-3.13"),
+        ("/usr/local/bin/pythons", "/usr/local/bin"),
+        ("/usr/local/bin/python2", "/usr/local/bin"),
+    ],
+)
+def test_folders_that_go_together(root: str, bin_dir: str | None) -> None:
+    assert declare({"builds": [], "root": root, "bin_dir": bin_dir}).root == root
 
 
 # For Windows hosts.

@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"registry"}),
     frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
     frozenset({"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "failure", "credentials", "cache", "place"}),
-    frozenset({"errors"}),
+    frozenset({"digits", "errors"}),
 )
 
 # Who touches files or processes at all.
@@ -63,7 +63,7 @@ CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
 HOT = (
-    *("errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
+    *("digits", "errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
     *("registry", "render_powershell"),
     *("lock", "info", "supply"),
 )
@@ -185,6 +185,16 @@ def run(program: str) -> set[str]:
 
 def heavy(modules: set[str]) -> set[str]:
     return {name for name in modules if name.partition(".")[0] in HEAVY}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_numbers_are_read_by_one_function(name: str) -> None:
+    """``²`` is a digit to Python, and no number; so is ``\\d`` of a pattern."""
+    for node in ast.walk(MODULES[name]):
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("isdecimal", "isnumeric"))
+        # Those of bytes are ASCII.
+        assert not (isinstance(node, ast.Attribute) and node.attr == "isdigit") or name == "tarstream"
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, str) and "\\d" in node.value)
 
 
 def test_importing_the_hot_path_is_light() -> None:

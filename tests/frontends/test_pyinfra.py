@@ -174,14 +174,17 @@ def test_what_a_killed_run_has_sent_goes_after_a_day(
     kind: str, fleet: Mapping[str, Host], source: Path, tmp_path: Path
 ) -> None:
     host = fleet[kind]
-    made = "mkdir -p /tmp/standalone-python-{0} && echo sent >/tmp/standalone-python-{0}/archive"
-    said = "; ".join(made.format(word) for word in ("old", "new", "deploys"))
-    aged = "touch -t 202001010000 /tmp/standalone-python-old /tmp/standalone-python-deploys; chown 1000 /tmp/standalone-python-deploys"
-    assert host.exec(["sh", "-ec", f"{said}; {aged}"]).returncode == 0
+    old, new, deploys, open_to_others = (f"standalone-python-{number * 32}" for number in "0123")
+    # What others call so is not what a run has sent.
+    others = ("standalone-python-notes", f"standalone-python-notes-{32 * '0'}", f"standalone-python-{31 * '0'}", f"standalone-python-{33 * '0'}")
+    made = "(umask 077; mkdir /tmp/{0}; echo sent >/tmp/{0}/archive); touch -t 202001010000 /tmp/{0}"
+    said = "; ".join(made.format(word) for word in (old, new, deploys, open_to_others, *others))
+    said += f"; touch /tmp/{new}; chown 1000 /tmp/{deploys}; chmod 755 /tmp/{open_to_others}"
+    assert host.exec(["sh", "-ec", said]).returncode == 0
     run = run_deploy(operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)}), {host.name: login(host)})
     assert run.changed == {host.name}, run.output
     left = host.exec(["sh", "-c", "cd /tmp; echo standalone-python-*; rm -r standalone-python-*"]).stdout.split()
-    assert left == ["standalone-python-deploys", "standalone-python-new"]
+    assert set(left) == {new, deploys, open_to_others, *others}
 
 
 def test_the_local_machine(source: Path, tmp_path: Path) -> None:

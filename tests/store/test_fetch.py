@@ -661,3 +661,18 @@ def test_a_status_line_and_a_redirect_with_control_characters_reach_no_terminal(
                 get(to, server, path)
             check(str(caught.value), 1000)
             assert path != "/a" or r"answered 404 \x1b]0;owned\x07 Not Found" in str(caught.value)
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000])
+def test_a_length_that_is_no_number_is_not_said(to: Path, length: str) -> None:
+    with serve({"/a": [Answer(body=ARCHIVE, headers={"Content-Length": length}, length=False)]}) as server:
+        get(to, server, "/a")
+        with pytest.raises(TransportError, match="doesn't say it"):
+            http()[0].size([server.url("/a")])
+    assert to.read_bytes() == ARCHIVE
+
+
+@pytest.mark.parametrize("asks", ["\xb2", "9" * 5000, "Mon, 99999999999999999999 Jan 2025 00:00:00 GMT"])
+def test_a_pause_that_is_no_number_is_not_asked_for(to: Path, asks: str) -> None:
+    with serve({"/a": [Answer(503, headers={"Retry-After": asks}), GOOD]}) as server:
+        assert get(to, server, "/a") == [0.5]

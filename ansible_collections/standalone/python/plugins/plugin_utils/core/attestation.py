@@ -47,7 +47,7 @@ def from_api(text: str) -> str:
         bundles = [one["bundle"] for one in json.loads(text)["attestations"]]
         if not all(isinstance(bundle, dict) for bundle in bundles):
             raise TypeError
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ContentError(f"{API}… answers with no attestations, but {text[:80]!r}: try again later") from None
     return "".join(json.dumps(bundle, separators=(",", ":")) + "\n" for bundle in bundles)
 
@@ -89,7 +89,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
 
     try:
         kind = _statement(json.loads(line)["dsseEnvelope"]["payload"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "it is no bundle with a statement"
     if not str(kind.get("predicateType", "")).startswith(PROVENANCE):
         # Such as GitHub's own of a whole release: another signer, for another purpose.
@@ -105,7 +105,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
         return f"it signs {sanitized(repr(payload_type))}, and not a statement"
     try:
         digests = [subject["digest"].get("sha256") for subject in json.loads(payload)["subject"]]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return "its statement names no files"
     if sha256 not in digests:
         return f"it is of {_shown(digests)}, and the archive's sha256 is {sha256}"

@@ -246,7 +246,10 @@ class Bucket:
                 if _code(error) in _ABSENT:
                     return ""
                 raise
-        now = parsedate_to_datetime(told["ResponseMetadata"]["HTTPHeaders"]["date"])
+        try:
+            now = parsedate_to_datetime(told["ResponseMetadata"]["HTTPHeaders"]["date"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise TransportError(f"the mirror {self} can't be read (its store says no time): try again later") from None
         etag: str = told["ETag"]
         return etag if (now - told["LastModified"]).total_seconds() > self.lease else ""
 

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from .digits import NUMBER
 from .errors import ContentError, NoBuildError
 from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version, canonical
 from .target import Target, candidates, level_misfit, misfit
@@ -49,8 +50,7 @@ SUFFIXES = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_strippe
 
 NEAREST = 5
 
-_NUMBER = r"(?:0|[1-9][0-9]*)"
-_VERSION = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:(?:a|b|rc){_NUMBER})?"
+_VERSION = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:(?:a|b|rc){NUMBER})?"
 _TRIPLE = r"[a-z0-9_]+-(?:unknown-linux-[a-z]+|apple-darwin|pc-windows-msvc)"
 _OPTIONS = r"[a-z0-9]+(?:[+-][a-z0-9]+)*"
 # Since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, on Windows `shared-pgo`.
@@ -64,7 +64,7 @@ _DATED = re.compile(
     rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
     rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
 )
-_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]+\.[0-9]+)\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]*)?")
+_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?")
 _VERSION_OF_ROW = re.compile(_VERSION)
 _VERSION_STARTS = len("20250115\tcpython-")
 _SUM = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(\S+)")

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import DeclarationError
+from .digits import whole_number
+from .errors import DeclarationError, sanitized
 from .observed import Finish
 from .request import FLAVORS, Request, parse_request, with_parts
 
@@ -68,7 +69,16 @@ _TRUTHS = {
     **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
 }
 _BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*")
+# Linux has 32 bits for the number of an account.
+_LARGEST_ACCOUNT = 2**32 - 2
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,255}")
+# What has its place in a root, and in a folder of links. Some file systems take large letters for small ones.
+_IN_ROOT = re.compile(r"cpython-.*|\.(staging|lock|standalone-python.*)", re.IGNORECASE)
+_IN_BIN_DIR = re.compile(r"python(3(\.[0-9]+[td]*)?)?(\.cmd)?", re.IGNORECASE)
+_DIGITS = re.compile("[0-9]+")
+_MODE = re.compile("(0o)?[0-7]{1,6}")
+_INT = re.compile("-?[0-9]{1,9}")
+_TOO_LONG = "something with a number of too many digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +216,13 @@ def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, s
     always is on Windows."""
     folder = _windows_folder if windows else _folder
     root = folder("root", WINDOWS_ROOT if windows and values["root"] == DEFAULT_ROOT else values["root"])
-    if values["bin_dir"]:
-        return root, folder("bin_dir", values["bin_dir"])
-    return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
+    _check_letters("root", root)
+    if not values["bin_dir"]:
+        return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
+    bin_dir = folder("bin_dir", values["bin_dir"])
+    _check_letters("bin_dir", bin_dir)
+    _check_apart(root, bin_dir)
+    return root, bin_dir
 
 
 def is_local(text: str) -> bool:
@@ -220,28 +234,28 @@ def parse_wanted(element: Any, state: str = "present") -> Wanted:
     """One element of ``builds``: a request, or a mapping with the keys version, variant, flavor, release, default and state."""
     if not isinstance(element, Mapping):
         return Wanted(parse_request(_text(element)), state)
-    unknown = [str(key) for key in element if key not in _BUILD_KEYS]
+    unknown = [_in_words(key) for key in element if key not in _BUILD_KEYS]
     if unknown:
         raise DeclarationError(
-            f"the build {dict(element)!r} has the key {', '.join(unknown)}, which means nothing: "
+            f"the build {_quoted(dict(element))} has the key {', '.join(unknown)}, which means nothing: "
             f"the keys are {', '.join(_BUILD_KEYS)}"
         )
     if element.get("version") in (None, ""):
-        raise DeclarationError(f"the build {dict(element)!r} has no version: give one, such as version: '3.13'")
-    flavor = str(element.get("flavor") or "")
+        raise DeclarationError(f"the build {_quoted(dict(element))} has no version: give one, such as version: '3.13'")
+    flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
     if flavor and flavor not in FLAVORS:
-        raise DeclarationError(f"the flavor {flavor!r} of {element['version']} is none of {', '.join(FLAVORS)}")
-    state = str(element.get("state") or state)
+        raise DeclarationError(f"the flavor {flavor!r} of {version} is none of {', '.join(FLAVORS)}")
+    state = _in_words(element.get("state") or state)
     if state not in STATES:
-        raise DeclarationError(f"the state {state!r} of {element['version']} is none of {', '.join(STATES)}")
-    default = bool(_converted(f"default of {element['version']}", "bool", element.get("default") or False))
+        raise DeclarationError(f"the state {state!r} of {version} is none of {', '.join(STATES)}")
+    default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
     if default and state == "absent":
-        raise DeclarationError(f"{element['version']} is declared both default and absent: choose one")
+        raise DeclarationError(f"{version} is declared both default and absent: choose one")
     request = with_parts(
         parse_request(_text(element["version"])),
-        variant=str(element.get("variant") or ""),
+        variant=_in_words(element.get("variant") or ""),
         flavor=flavor,
-        release=str(element.get("release") or ""),
+        release=_in_words(element.get("release") or ""),
     )
     return Wanted(request, state, default)
 
@@ -251,7 +265,7 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
 
     Texts are taken for numbers, truth values and lists as Ansible takes them: what a template gives is often text.
     """
-    unknown = sorted(set(options) - set(table))
+    unknown = sorted(map(_in_words, set(options) - set(table)))
     if unknown:
         raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
     # Only what was given is looked at: defaults need no check.
@@ -270,7 +284,7 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
     choices = spec.get("choices")
     for item in value if isinstance(value, list) else (value,):
         if choices and item not in choices:
-            raise DeclarationError(f"{name} is {item!r}: give one of {', '.join(choices)}")
+            raise DeclarationError(f"{name} is {_quoted(item)}: give one of {', '.join(choices)}")
     return value
 
 
@@ -280,19 +294,31 @@ def _converted(name: str, kind: str, value: Any) -> Any:
     match kind:
         case "raw":
             return value
-        case "bool" if truth or (isinstance(text, (str, int)) and str(text).lower() in _TRUTHS):
-            return value if truth else _TRUTHS[str(text).lower()]
-        case "int" if not truth and (isinstance(value, int) or re.fullmatch(r"-?[0-9]+", str(text))):
-            return int(value)
+        case "bool" if truth or (isinstance(text, (str, int)) and _in_words(text).lower() in _TRUTHS):
+            return value if truth else _TRUTHS[_in_words(text).lower()]
+        case "int" if not truth and isinstance(text, (str, int, float)) and _INT.fullmatch(_in_words(text)):
+            return int(text)
         case "str" if not truth and isinstance(value, (str, int, float)):
-            return str(value)
+            return _in_words(value)
         case "list" if isinstance(value, (list, tuple)):
             return list(value)
         case "list" if isinstance(value, str):
             return [item for part in value.split(",") if (item := part.strip())]
     kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
-    shown = kinds.get(type(value), "no text") if name in UNSHOWN else repr(value)
+    shown = kinds.get(type(value), "no text") if name in UNSHOWN else _quoted(value)
     raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
+
+
+def _in_words(value: Any) -> str:
+    """Return ``str(value)``, which Python refuses for a whole number of more than 4,300 digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return _TOO_LONG
+
+
+def _quoted(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else _in_words(value)
 
 
 def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:
@@ -321,8 +347,33 @@ def _text(version: Any) -> str:
             )
         return text
     if isinstance(version, bool) or not isinstance(version, (str, int)):
-        raise DeclarationError(f"{version!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
-    return str(version)
+        raise DeclarationError(f"{_quoted(version)} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
+    return _in_words(version)
+
+
+def _check_letters(option: str, path: str) -> None:
+    if sanitized(path, None) != path:
+        raise DeclarationError(
+            f"{option} is {path!r}: give a path in UTF-8, without control characters and without letters that nobody sees"
+        )
+
+
+def _check_apart(root: str, bin_dir: str) -> None:
+    """
+    :raises DeclarationError: a link, or something else of ours, belongs where the other folder is
+    """
+    if _IN_ROOT.fullmatch(_first_below(root, bin_dir)):
+        raise DeclarationError(
+            f"bin_dir is {bin_dir}, where the root {root} has a build or what belongs to one: choose another bin_dir"
+        )
+    if _IN_BIN_DIR.fullmatch(_first_below(bin_dir, root)):
+        raise DeclarationError(f"root is {root}, where a link in bin_dir {bin_dir} belongs: choose another root or bin_dir")
+
+
+def _first_below(folder: str, path: str) -> str:
+    """Return the first name of a path below a folder; nothing where it is not below it."""
+    start = f"{folder}/".casefold()
+    return path[len(start) :].partition("/")[0] if path.casefold().startswith(start) else ""
 
 
 def _folder(option: str, value: str) -> str:
@@ -351,7 +402,8 @@ def _windows_folder(option: str, value: str) -> str:
 
 
 def _account(option: str, value: str | None) -> str:
-    if value and not _ACCOUNT.fullmatch(value):
+    number = whole_number(value) if value and _DIGITS.fullmatch(value) else 0
+    if value and (not _ACCOUNT.fullmatch(value) or number is None or number > _LARGEST_ACCOUNT):
         raise DeclarationError(f"{option} is {value!r}: give the name or the number of an account")
     return value or ""
 
@@ -360,11 +412,14 @@ def _mode(value: Any) -> str:
     if value is None or value == "":
         return ""
     try:
-        bits = value if isinstance(value, int) and not isinstance(value, bool) else int(str(value), 8)
+        text = _in_words(value).strip()
+        number = isinstance(value, int) and not isinstance(value, bool)
+        bits = value if number else int(text, 8) if _MODE.fullmatch(text) else -1
     except ValueError:
         bits = -1
     if bits & 0o700 != 0o700 or not 0 <= bits <= 0o777:
         raise DeclarationError(
-            f"mode is {value!r}: give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"
+            f"mode is {_quoted(value)}: give octal digits in quotes such as '0755', for folders and executables, "
+            "with rwx for the owner"
         )
     return f"{bits:04o}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from .credentials import GITHUB_HOSTS
+from .digits import whole_number
 from .errors import ContentError, StandalonePythonError, TransportError, sanitized
 from .source import without_credentials
 
@@ -112,11 +113,12 @@ def _retry_after(text: str) -> float:
     """Seconds, of a header that holds seconds or a date (RFC 9110, 10.2.3); 0 where it holds neither."""
     from email.utils import parsedate_to_datetime
 
-    if text.strip().isdigit():
-        return float(text)
+    seconds = whole_number(text.strip())
+    if seconds is not None:
+        return float(seconds)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from .credentials import authorization, bare, basic
+from .digits import whole_number
 from .errors import TransportError, sanitized
 from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unaskable, unreached
 from .source import without_credentials
@@ -202,9 +203,9 @@ class Http:
             if isinstance(response, Failure):
                 return response
             with response:
-                length = response.headers.get("Content-Length", "")
+                length = whole_number(response.headers.get("Content-Length", ""))
                 wrong = refused(response, url, "archive")
-            return wrong or (int(length) if length.isdigit() else Failure("doesn't say it", ADVICE_CONTENT))
+            return wrong or (Failure("doesn't say it", ADVICE_CONTENT) if length is None else length)
         except ValueError:
             return _NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -442,17 +443,17 @@ def _receive(
     if part.conditional:
         part.etag = response.headers.get("ETag", "")
         part.following = response.links.get("next", {}).get("url", "")
-    length = response.headers.get("Content-Length", "")
+    length = whole_number(response.headers.get("Content-Length", ""))
     too_large = Failure(
         f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True
     )
-    if length.isdigit() and start + int(length) > max_bytes:
+    if length is not None and start + length > max_bytes:
         return too_large
     received = written = start
     with _writing(part):
         out = part.path.open("ab" if start else "wb")
     if part.watch:
-        part.watch.begins(start, start + int(length) if length.isdigit() else 0)
+        part.watch.begins(start, 0 if length is None else start + length)
     with contextlib.closing(out):
         try:
             for piece in _pieces(response):
@@ -470,9 +471,9 @@ def _receive(
         with _writing(part):
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
-    if length.isdigit() and received - start < int(length):
+    if length is not None and received - start < length:
         return Failure(
-            f"broke off after {received} of {start + int(length)} bytes", ADVICE_NETWORK, again=True
+            f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, again=True
         )
     if unpacked and not unpacked.complete:
         return Failure("broke off in the middle", ADVICE_NETWORK, again=True)

@@ -27,6 +27,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import RELEASE_IN_NAME_SINCE, Build, parse_filename
+from .digits import LARGEST as LARGEST_NUMBER
+from .digits import whole_number
 from .errors import ContentError, NoBuildError, StandalonePythonError, TransportError
 from .request import Request, canonical, parse_request
 from .target import Target, candidates, level_misfit, misfit, parse_triple
@@ -315,7 +317,7 @@ def _parse_entry(element: Any) -> Locked:
             raise ValueError(f"{key} is {value!r}")
     if not re.fullmatch("[0-9a-f]{64}", element["sha256"]):
         raise ValueError(f"sha256 is {element['sha256']!r}, and has 64 hexadecimal digits")
-    if element.get("size", 1) <= 0:
+    if not 0 < element.get("size", 1) < LARGEST_NUMBER:
         raise ValueError(f"size is {element['size']}, and is a number of bytes")
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
@@ -358,7 +360,8 @@ def _age(build: Build) -> tuple[Any, str]:
 def _order(key: tuple[str, str]) -> tuple[Any, ...]:
     """By request, in which numbers count as such (3.9 before 3.13), then by target."""
     text, target = key
-    return ([(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", text) if part], target)
+    parts = filter(None, re.split("([0-9]+)", text))
+    return ([(-1, part) if (number := whole_number(part)) is None else (number, "") for part in parts], target)
 
 
 def read_lock(path: str) -> Lock:

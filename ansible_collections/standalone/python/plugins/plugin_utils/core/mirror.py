@@ -275,7 +275,7 @@ def recorded(place: Place) -> Records:
     try:
         kept = json.loads(place.read(READ))
         return {path: (digest, [*now]) for path, (digest, now) in kept.items()}
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

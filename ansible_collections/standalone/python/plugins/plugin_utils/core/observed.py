@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .catalogue import Build, parse_name
+from .digits import LARGEST, whole_number
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
 from .request import Version
 
@@ -27,7 +28,6 @@ END = "== standalone-python observation end =="
 FAILURE_BEGIN = "== standalone-python failure 1 =="
 FAILURE_END = "== standalone-python failure end =="
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
-_AMOUNT = re.compile("[0-9]{1,30}")
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -150,8 +150,7 @@ class Observed:
         return self._number("free_inodes")
 
     def _number(self, fact: str) -> int | None:
-        text = self.facts.get(fact, "")
-        return int(text) if _AMOUNT.fullmatch(text) else None
+        return whole_number(self.facts.get(fact, ""))
 
 
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
@@ -338,6 +337,8 @@ def parse_receipt(text: str) -> Receipt | None:
     try:
         data = json.loads(text)
         said = {name: _typed(data[name], kind) for kind, names in _RECEIPT.items() for name in names}
+        if not 0 <= said["modules"] < LARGEST:
+            return None
         return Receipt(
             build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
             finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),

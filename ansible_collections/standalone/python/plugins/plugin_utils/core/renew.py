@@ -174,5 +174,5 @@ class Kept:
             head, _newline, content = path.read_bytes().partition(b"\n")
             known = json.loads(head)
             return ({"etag": str(known["etag"]), "next": str(known["next"])}, zlib.decompress(content))
-        except (FileNotFoundError, ValueError, KeyError, TypeError, zlib.error):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, zlib.error):
             return {}, b""

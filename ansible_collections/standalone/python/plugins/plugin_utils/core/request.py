@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from .digits import NUMBER
 from .errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+debug, 3.13+v3, 3.1
 _SUFFIXES = {"": "", "t": "freethreaded", "d": "debug", "td": "freethreaded+debug"}
 _OPERATORS = (">=", ">", "~=", "==", "!=", "<", "<=")
 _FINAL = ("~", 0)  # sorts after 'a', 'b' and 'rc'
-_NUMBER = r"(?:0|[1-9][0-9]*)"
-_VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:(a|b|rc)({_NUMBER}))?")
+_VERSION = re.compile(rf"({NUMBER})\.({NUMBER})\.({NUMBER})(?:(a|b|rc)({NUMBER}))?")
 _PREFIX = re.compile(r"c?python(?:[-@]\s*(?=\S)|\s*)", re.IGNORECASE)
 _PLAIN = re.compile(
-    rf"(?P<line>(?:{_NUMBER}(?:\.{_NUMBER}){{0,2}})?)(?P<pre>(?:(?<=[0-9])(?:a|b|rc){_NUMBER})?)"
+    rf"(?P<line>(?:{NUMBER}(?:\.{NUMBER}){{0,2}})?)(?P<pre>(?:(?<=[0-9])(?:a|b|rc){NUMBER})?)"
     r"(?P<suffix>td|t|d|)(?P<dev>-dev|)"
 )
+_NUMBERS = re.compile("[0-9.]+")
+_TOO_MANY_DIGITS = re.compile("[0-9]{10}")
 _RELEASE = re.compile(r"[0-9]{8}")
 _OTHERS = re.compile(
     r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE
@@ -226,7 +228,7 @@ def canonical(request: Request) -> str:
     version = request.version or "cpython"
     if _has_operator(version):
         version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_place))
-    elif request.prereleases and version.replace(".", "").isdigit():
+    elif request.prereleases and _NUMBERS.fullmatch(version):
         version += "-dev"
     parts = (version, request.variant, request.level, request.release, request.flavor)
     return "+".join(part for part in parts if part)
@@ -281,6 +283,8 @@ def _with_operators(text: str, head: str) -> Request:
     from packaging.version import Version as AnyVersion
 
     try:
+        if _TOO_MANY_DIGITS.search(head):
+            raise InvalidSpecifier(head)
         specifiers = [OneSpecifier(part) for part in head.split(",")]
     except InvalidSpecifier:
         raise _unreadable(text, f"{head!r} is no set of version specifiers (PEP 440)") from None

@@ -9,15 +9,19 @@ What was in use before is told by when builds were installed. So a second way ba
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .catalogue import Build
+from .digits import NUMBER
 from .errors import DeclarationError
 from .observed import Installed, Observed
 from .plan import line_of
 from .request import Version, parse_request
+
+_LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
             raise DeclarationError(f"the lines in use in {observed.root} are {there}: say which one goes back, such as 3.13")
         return next(iter(lines.items()))
     request = parse_request(line)
-    if request.version.count(".") != 1 or not request.version.replace(".", "").isdigit():
+    if not _LINE.fullmatch(request.version):
         raise DeclarationError(f"{line!r} is no line, which is a minor version with its variant such as 3.13 or 3.13t: give one")
     name = f"cpython-{request.version}" + (f"+{request.variant}" if request.variant else "")
     if name not in lines:

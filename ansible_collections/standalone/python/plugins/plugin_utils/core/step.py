@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from .catalogue import Build, parse_name
 from .declaration import Desired, Wanted
+from .digits import NUMBER
 from .errors import sanitized
 from .observed import Installed, Observed, Receipt, joined, native, printed
 
-_LINE = re.compile(r"cpython-\d+\.\d+(\+(freethreaded|debug|static))*")
-_LINK_NAME = re.compile(r"python(3(\.\d+[td]*)?)?(\.cmd)?")
+_LINE = re.compile(rf"cpython-{NUMBER}\.{NUMBER}(\+(freethreaded|debug|static))*")
+_LINK_NAME = re.compile(rf"python(3(\.{NUMBER}[td]*)?)?(\.cmd)?")
 _EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*|python\.exe")
 _NOW = "~"  # later than any time in a receipt
 

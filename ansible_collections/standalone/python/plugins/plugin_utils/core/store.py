@@ -465,7 +465,7 @@ def _recorded(
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if not same and rehash:
         from .archive import checksum

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue import Build, Catalogue, bundled, resolve
 from .declaration import Desired, parse_wanted
-from .errors import ContentError
+from .errors import ContentError, sanitized
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 from .request import Request, with_parts
 from .target import Target, from_facts, parse_triple
@@ -168,10 +168,10 @@ class Supply:
         return self._desired.token if self.source.kind == "url" else ""
 
     def shown_url(self, build: Build) -> str:
-        """Where a build comes from, for people and receipts: without credentials."""
+        """Where a build comes from, for people and receipts: without credentials, and in letters that every host can read."""
         from .source import urls, without_credentials
 
-        return without_credentials(urls(self.source, build)[0])
+        return sanitized(without_credentials(urls(self.source, build)[0]), None)
 
 
 def lookup_build(supply: Supply, wanted: Any, triple: str, flavor: str = "") -> dict[str, str]:

@@ -87,7 +87,7 @@ _TRIPLE = re.compile(
     r"(?P<arch>[a-z0-9]+(?:_64)?)(?:_v(?P<level>[234]))?-(?:"
     r"unknown-linux-(?P<libc>gnueabihf|gnueabi|gnu|musleabihf|musleabi|musl)|(?P<darwin>apple-darwin)|(?P<windows>pc-windows-msvc))"
 )
-_LIBC_VERSION = re.compile(r"([0-9]+)\.([0-9]+)(?:[^0-9].*)?")
+_LIBC_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:[^0-9].*)?")
 
 
 @dataclass(frozen=True, slots=True)

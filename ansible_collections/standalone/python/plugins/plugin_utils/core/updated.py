@@ -62,7 +62,7 @@ def updated(root: Path) -> Catalogue:
     check(root)
     base = bundled()
     folder = root / FOLDER
-    mine = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]+\.[0-9]+", path.stem)}
+    mine = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", path.stem)}
 
     def read(minor: str) -> str:
         text = _read(folder / f"{minor}.tsv") if minor in mine else ""
@@ -97,5 +97,5 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise TransportError(f"{path} can't be read ({what_failed(error)}): check its permissions") from None
-    except (ValueError, TypeError, ContentError):
+    except (ValueError, TypeError, RecursionError, ContentError):
         raise ContentError(f"{path} can't be read: remove its folder and update the catalogue anew") from None

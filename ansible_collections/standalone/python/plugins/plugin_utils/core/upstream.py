@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from . import catalogue
+from .digits import LARGEST
 from .errors import ContentError
 from .source import SUMS
 
@@ -113,7 +114,7 @@ def releases(get: Get, api: str) -> Iterator[list[Release]]:
         content, following = get(url)
         try:
             page = [_release(one) for one in json.loads(content) if not one["draft"]]
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ContentError(f"{url} answers with no list of releases, but {content[:120]!r}") from None
         yield [release for release in page if _TAG.fullmatch(release.tag)]
         url = following
@@ -175,7 +176,7 @@ def versions_rows(name: str, content: bytes) -> Rows:
             filename, digest = unquote(filename), artifact.get("sha256") or ""
             if _TAG.fullmatch(tag) and catalogue.is_build(filename):
                 merge(rows, {(tag, filename): Known(digest if _SHA256.fullmatch(digest) else "-")}, name)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ContentError(f"{name} has no list of versions, but {content[:120]!r}") from None
     return rows
 
@@ -191,6 +192,7 @@ def _release(about: Mapping[str, Any]) -> Release:
         if catalogue.is_build(asset["name"]):
             digest = _DIGEST.fullmatch(asset.get("digest") or "")
             size = asset.get("size")
-            rows[tag, asset["name"]] = Known(digest[1] if digest else "-", size if isinstance(size, int) and size > 0 else None)
+            known = size if type(size) is int and 0 < size < LARGEST else None
+            rows[tag, asset["name"]] = Known(digest[1] if digest else "-", known)
     sums = [str(asset["browser_download_url"]) for asset in assets if asset["name"] == SUMS]
     return Release(tag, rows, sums[0] if sums else "")

@@ -524,7 +524,7 @@ def receipt_text(fields: Mapping[str, object]) -> str:
 def source_date(environment: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH (reproducible-builds.org), in seconds."""
     epoch = environment.get("SOURCE_DATE_EPOCH", "")
-    return int(epoch) if epoch.isdigit() else None
+    return int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) < 19 else None
 
 
 def installed_at(moment: int | None) -> str:
