@@ -214,7 +214,7 @@ def killed_run_leaves_nothing(trial: Trial) -> None:
         [str(word) for word in own("apply", file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     deadline = time.monotonic() + 300
-    while not list(root.glob(".staging/*/python")) and process.poll() is None and time.monotonic() < deadline:
+    while not list(root.glob(".standalone-python.staging/*/python")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     must(process.poll() is None, "it ended before it could be killed")
     os.killpg(process.pid, signal.SIGKILL)
@@ -299,7 +299,7 @@ def windows_unpacks(trial: Trial) -> None:
     request = ("--request", trial.minor, "--target", "x86_64-pc-windows-msvc")
     said(*own("mirror", "sync", mirror, *request, "--source", trial.source))
     [archive] = mirror.glob("*/cpython-*.tar.gz")
-    staging = trial.root / ".staging"
+    staging = trial.root / ".standalone-python.staging"
     staging.mkdir(parents=True)
     tar = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "tar.exe"
     begun = time.monotonic()
@@ -313,7 +313,7 @@ def windows_unpacks(trial: Trial) -> None:
 
 
 def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
-    tree = tree or trial.root / ".staging" / "python"
+    tree = tree or trial.root / ".standalone-python.staging" / "python"
     version = said(tree / "python.exe", "-I", "-c", "import sys; print(sys.version.split()[0])")
     listing = tree / finish.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
@@ -334,7 +334,7 @@ def finish_path(tree: Path, relative: str) -> str:
 
 def windows_long_paths(trial: Trial) -> None:
     """As a root in a profile with a long name makes them."""
-    staged, deep = trial.root / ".staging" / "python", trial.folder / ("d" * 80)
+    staged, deep = trial.root / ".standalone-python.staging" / "python", trial.folder / ("d" * 80)
     deep.mkdir()
     os.rename(staged, deep / "python")
     far = finish_path(deep, f"python/Lib/site-packages/{'f' * 100}")
@@ -368,7 +368,7 @@ def windows_held_file(trial: Trial) -> None:
 def windows_junction(trial: Trial) -> None:
     """Made without a privilege, read, followed by an interpreter, and made anew."""
     final, link = trial.root / "final", trial.root / "cpython"
-    os.rename(trial.root / ".staging" / "python", final)
+    os.rename(trial.root / ".standalone-python.staging" / "python", final)
     said("cmd.exe", "/c", "mklink", "/J", link, final)
     trial.note(f"it leads to {os.readlink(link)}")
     prefix = said(link / "python.exe", "-I", "-c", "import ssl, sys; print(sys.prefix)")

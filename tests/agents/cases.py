@@ -69,6 +69,7 @@ class Lock:
     machine's name."""
 
     kind: Literal["alive", "dead", "reused", "elsewhere", "before", "contained"]
+    name: str = ".standalone-python.lock"
 
 
 Thing = File | Program | Folder | Link | Built | Gone | Lock
@@ -166,6 +167,55 @@ ODD_ROOTS = {
     "pipe": "opt/a|b",
     "tilde within": "opt/~/python",
 }
+# What isn't ours under the names of ours.
+OBSTACLES: tuple[File | Folder | Link, ...] = (
+    File("{root}/.standalone-python.staging", "mine"),
+    Folder("{root}/.standalone-python-link/mine"),
+    Folder("{bin}/.standalone-python-link/mine"),
+)
+POSIX_OBSTACLES: tuple[File | Folder | Link, ...] = (
+    Link("{root}/.standalone-python.staging", "{disk}/elsewhere"),
+    Link("{root}/.standalone-python.staging", "{disk}"),
+    File("{root}/.standalone-python-link", "mine"),
+    File("{bin}/.standalone-python-link", "mine"),
+)
+
+
+def obstacle_of(thing: File | Folder | Link) -> str:
+    return thing.path.removesuffix("/mine")
+
+
+# What isn't ours under the names that ours had before.
+OTHERS: tuple[File | Folder | Link, ...] = (
+    File("{root}/.lock"),
+    File("{root}/.lock", "mine"),
+    File("{root}/.lock/mine"),
+    Link("{root}/.lock", "../../elsewhere"),
+    File("{root}/.staging", "mine"),
+    Folder("{root}/.staging"),
+    File("{root}/.staging/mine"),
+    File("{root}/.staging/.mine"),
+    File("{root}/.staging/cpython-3.13.1"),
+    Link("{root}/.staging", "{disk}"),
+    File("{root}/.staging.1/mine"),
+    File("{root}/.lock-broken-1/mine"),
+)
+NO_LOCKS = (
+    "../../fifo:1:b:h",
+    "1/../../fifo:1:b:h",
+    "-1:1:b:h",
+    "0:1:b:h",
+    "01:1:b:h",
+    "\u00b2:1:b:h",
+    "1\n2:1:b:h",
+    "9" * 2000 + ":1:b:h",
+    "1:../fifo:b:h",
+    "1:" + "9" * 2000 + ":b:h",
+    ":1:b:h",
+    "1:1:b:",
+    "1:1:b",
+    "1",
+)
 # As image-based systems have them (ostree, bootc): what they name comes with the first start, or never.
 DANGLING_LINKS: Mapping[str, tuple[Thing, ...]] = {
     "relative": (Link("{disk}/opt", "var/opt"), Link("{disk}/usr/local", "../var/usrlocal")),
@@ -406,19 +456,58 @@ OBSERVING: tuple[Case, ...] = (
     Case(
         "what a killed run left",
         (
-            Folder("{root}/.staging/x/python"),
+            Folder("{root}/.standalone-python.staging/x/python"),
             Link("{root}/.standalone-python-link", "x"),
             Link("{bin}/.standalone-python-link", "x"),
-            Folder("{root}/.lock-broken-1_2"),
+            Folder("{root}/.standalone-python.lock-broken-1_2"),
         ),
         sees={
             "leftovers": (
-                "{root}/.staging",
+                "{root}/.standalone-python.staging",
                 "{root}/.standalone-python-link",
                 "{bin}/.standalone-python-link",
-                "{root}/.lock-broken-1_2",
+                "{root}/.standalone-python.lock-broken-1_2",
             )
         },
+    ),
+    Case(
+        "what an older version left when it was killed",
+        (
+            Folder("{root}/.staging/cpython-3.13.1/python"),
+            File("{root}/.staging/finish.py"),
+            Folder("{root}/.lock-broken-1_2"),
+            Lock("dead", ".lock"),
+        ),
+        sees={"leftovers": ("{root}/.lock", "{root}/.lock-broken-1_2", "{root}/.staging"), "lock": "", "obstacles": ()},
+        posix=True,
+    ),
+    Case("an older version holds the lock", (Folder("{root}"), Lock("alive", ".lock")), sees={"lock_state": "alive"}, posix=True),
+    *(
+        Case(
+            f"others have the names of older versions: {thing}",
+            (*FINISHED, thing),
+            sees={"leftovers": (), "obstacles": (), "lock": ""},
+            posix=isinstance(thing, Link),
+        )
+        for thing in OTHERS
+    ),
+    *(
+        Case(
+            f"something else has the name of what a run makes: {thing}",
+            (*FINISHED, thing),
+            sees={"obstacles": (obstacle_of(thing),), "leftovers": ()},
+            posix=thing in POSIX_OBSTACLES,
+        )
+        for thing in (*OBSTACLES, *POSIX_OBSTACLES)
+    ),
+    *(
+        Case(
+            f"the text of a lock is no lock's: {text[:30]!r}",
+            (Folder("{root}"), Link("{root}/.standalone-python.lock", text)),
+            sees={"obstacles": ("{root}/.standalone-python.lock",), "lock": "", "leftovers": ()},
+            posix=True,
+        )
+        for text in NO_LOCKS
     ),
     Case("somebody holds the lock", (Folder("{root}"), Lock("alive")), sees={"lock_state": "alive"}),
     Case("a lock's holder is dead", (Folder("{root}"), Lock("dead")), sees={"lock_state": "dead"}),
@@ -705,31 +794,92 @@ APPLYING: tuple[Case, ...] = (
             {"lock_timeout": 0},
             steps=UPGRADE,
             sees={"lock_state": ""},
-            after={**UPGRADED, "{root}/.lock": None},
+            after={**UPGRADED, "{root}/.standalone-python.lock": None},
         )
         for kind in ("dead", "reused", "before")
     ),
     Case(
         "a folder stands where the lock goes",
-        (*FINISHED, File("{root}/.lock/mine")),
+        (*FINISHED, File("{root}/.standalone-python.lock/mine")),
         steps=UPGRADE,
-        fails=("lock", "is not a lock"),
+        fails=("obstacle", ".standalone-python.lock is in the way"),
     ),
     Case(
         "a file stands where the lock goes",
-        (*FINISHED, File("{root}/.lock", "mine")),
+        (*FINISHED, File("{root}/.standalone-python.lock", "mine")),
         steps=UPGRADE,
-        fails=("lock", "is not a lock"),
+        fails=("obstacle", ".standalone-python.lock is in the way"),
+    ),
+    *(
+        Case(
+            f"something else has the name of what a run makes: {thing}",
+            (*FINISHED, thing),
+            steps=UPGRADE,
+            fails=("obstacle", f"{obstacle_of(thing).rpartition('}')[2]} is in the way and was not created by standalone-python"),
+            posix=thing in POSIX_OBSTACLES,
+        )
+        for thing in (*OBSTACLES, *POSIX_OBSTACLES)
+    ),
+    *(
+        Case(
+            f"a lock whose text is no lock's is not followed: {text[:30]!r}",
+            (*FINISHED, Link("{root}/.standalone-python.lock", text)),
+            steps=UPGRADE,
+            fails=("obstacle", ".standalone-python.lock is in the way"),
+            posix=True,
+        )
+        for text in NO_LOCKS
+    ),
+    Case(
+        "a lock under the name of older versions is respected",
+        (*FINISHED, Lock("alive", ".lock")),
+        {"lock_timeout": 0},
+        steps=UPGRADE,
+        fails=("locked", "/.lock (pid:started:boot:host is "),
+        posix=True,
+    ),
+    Case(
+        "what older versions left under their names is cleared",
+        (
+            *FINISHED,
+            File(f"{{root}}/.staging/{NEWER}/python/file"),
+            File("{root}/.staging/finish.py"),
+            Folder("{root}/.staging.4711/cpython-3.12.1/removed"),
+            Folder("{root}/.lock-broken-1_2"),
+            Lock("dead", ".lock"),
+        ),
+        steps=UPGRADE,
+        sees={"leftovers": (), "lock": "", "obstacles": ()},
+        after={**UPGRADED, "{root}/.staging": None, "{root}/.staging.4711": None, "{root}/.lock-broken-1_2": None, "{root}/.lock": None},
+        posix=True,
+    ),
+    Case(
+        "an exchange that an older version did not complete is undone",
+        (Built("3.13.1", path=f"{{root}}/.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.staging/{ONE}/python/half")),
+        steps=(),
+        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        after={"{root}/.staging": None, f"{{root}}/{ONE}": "build 3.13.1"},
+    ),
+    *(
+        Case(
+            f"what others have under the names of older versions is left alone: {thing}",
+            (*FINISHED, thing),
+            steps=UPGRADE,
+            sees={"leftovers": (), "obstacles": (), "lock": ""},
+            after=UPGRADED,
+            posix=isinstance(thing, Link),
+        )
+        for thing in OTHERS
     ),
     Case(
         "what a killed run left is cleared",
         (
             *FINISHED,
-            File("{root}/.staging/x/python/file"),
-            Folder("{root}/.staging/y/python", 0o500),
+            File("{root}/.standalone-python.staging/x/python/file"),
+            Folder("{root}/.standalone-python.staging/y/python", 0o500),
             Link("{root}/.standalone-python-link", "x"),
             Link("{bin}/.standalone-python-link", "x"),
-            Folder("{root}/.lock-broken-1_2"),
+            Folder("{root}/.standalone-python.lock-broken-1_2"),
         ),
         steps=(),
         sees={"leftovers": (), "builds": {"3.13.1": ""}},
@@ -737,14 +887,14 @@ APPLYING: tuple[Case, ...] = (
     ),
     Case(
         "an exchange that was not completed is undone",
-        (Built("3.13.1", path=f"{{root}}/.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.staging/{ONE}/python/half")),
+        (Built("3.13.1", path=f"{{root}}/.standalone-python.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.standalone-python.staging/{ONE}/python/half")),
         steps=(),
         sees={"builds": {"3.13.1": ""}, "leftovers": ()},
         after={"(leftovers)": None, f"{{root}}/{ONE}": "build 3.13.1"},
     ),
     Case(
         "an exchange that was completed stays",
-        (*FINISHED, File(f"{{root}}/.staging/{ONE}/old/half")),
+        (*FINISHED, File(f"{{root}}/.standalone-python.staging/{ONE}/old/half")),
         steps=(),
         sees={"builds": {"3.13.1": ""}, "leftovers": ()},
         after={"(leftovers)": None},

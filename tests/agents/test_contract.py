@@ -61,8 +61,8 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             if receipt == "(one line)":
                 receipt = json.dumps(fakes.receipt_of(build, windows=place.windows))
             fakes.write(build, folder, receipt, windows=place.windows)
-        case cases.Lock(kind):
-            place.path("{root}/.lock").symlink_to(lock_text(kind, stack))
+        case cases.Lock(kind, name):
+            place.path(f"{{root}}/{name}").symlink_to(lock_text(kind, stack))
         case cases.Gone(path):
             gone = place.path(path)
             shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
@@ -173,7 +173,7 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
             case "links":
                 assert isinstance(expected, Mapping)
                 assert observed.links == {place.text(path): place.text(to) for path, to in expected.items()}
-            case "occupied" | "leftovers":
+            case "occupied" | "leftovers" | "obstacles":
                 assert isinstance(expected, tuple)
                 assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))
             case "extra":
@@ -200,7 +200,7 @@ def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[s
             for made in str(what).split("\n"):
                 expected |= {parent.as_posix(): "folder" for parent in (Path(made), *Path(made).parents) if str(parent) != "."}
         elif path == "(leftovers)":
-            ours = (".staging", ".lock-broken", ".standalone-python-link")
+            ours = (".standalone-python.staging", ".standalone-python.lock-broken", ".standalone-python-link")
             expected = {name: is_ for name, is_ in expected.items() if not any(part in name for part in ours)}
         elif what is None:
             gone = below(place.disk, place.path(path))

@@ -83,7 +83,7 @@ def test_eight_at_once(left: str, tmp_path: Path) -> None:
     place = place_in(tmp_path)
     Path(place.root).mkdir()
     if left != "nothing":
-        (Path(place.root) / ".lock").symlink_to(dead_lock(place))
+        (Path(place.root) / ".standalone-python.lock").symlink_to(dead_lock(place))
     all_end_well(place, shells, tmp_path)
 
 
@@ -93,8 +93,8 @@ def test_whoever_broke_the_lock_died(tmp_path: Path) -> None:
     place = place_in(tmp_path)
     Path(place.root).mkdir()
     lock = dead_lock(place)
-    (Path(place.root) / ".lock").symlink_to(lock)
-    (Path(place.root) / ".lock-broken-{}".format("".join(c if c.isalnum() else "_" for c in lock))).mkdir()
+    (Path(place.root) / ".standalone-python.lock").symlink_to(lock)
+    (Path(place.root) / ".standalone-python.lock-broken-{}".format("".join(c if c.isalnum() else "_" for c in lock))).mkdir()
     began = time.monotonic()
     all_end_well(place, [SHELLS[0]] * 4, tmp_path)
     assert 8 < time.monotonic() - began < 60
@@ -108,7 +108,7 @@ def test_the_other_run_makes_the_root_and_fails(shell: Shell, tmp_path: Path) ->
     )
     first = place.start(shell, failing)
     until = time.monotonic() + 20
-    while not (Path(place.root) / ".lock").is_symlink() and time.monotonic() < until:
+    while not (Path(place.root) / ".standalone-python.lock").is_symlink() and time.monotonic() < until:
         time.sleep(0.01)
     second = place.start(shell, script_for(place, tmp_path / "second"))
     assert "failure=io" in finished(first).output
@@ -121,13 +121,13 @@ def test_waits_and_names_who_holds_it(shell: Shell, tmp_path: Path) -> None:
     since = boot()
     with subprocess.Popen(["sleep", "60"]) as holder:
         text = f"{holder.pid}:{started(holder.pid)}:{since}:{os.uname().nodename}"
-        (Path(place.root) / ".lock").symlink_to(text)
+        (Path(place.root) / ".standalone-python.lock").symlink_to(text)
         began = time.monotonic()
         done = place.run(shell, script_for(place, tmp_path / "run", timeout=1))
         assert time.monotonic() - began >= 1
         assert "failure=locked" in done.output
-        assert f"detail={text}" in done.output
-        assert (Path(place.root) / ".lock").is_symlink()
+        assert f"detail={place.root}/.standalone-python.lock (pid:started:boot:host is {text})" in done.output
+        assert (Path(place.root) / ".standalone-python.lock").is_symlink()
         waiting = place.start(shell, script_for(place, tmp_path / "waiting"))
         time.sleep(0.3)
         holder.kill()

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
@@ -57,20 +58,18 @@ def test_links_of_a_hostile_image_are_not_followed(shell: Shell, disk: Path, tmp
     (elsewhere / "name/old").mkdir(parents=True)
     (elsewhere / "empty").mkdir()
     root.mkdir(parents=True)
-    for staging in ("itself", "inside"):
-        if staging == "itself":
-            (root / ".staging").symlink_to(elsewhere)
-        else:
-            (root / ".staging").mkdir()
-            (root / ".staging/name").symlink_to(elsewhere / "name")
-        (root / ".lock-broken-x").symlink_to(elsewhere / "empty")
-        folder = tmp_path / staging
-        folder.mkdir()
-        on = local_host(shell, disk, folder)
-        make(on, Archives({}), {"builds": [], "exclusive": True})
-        assert sorted(path.name for path in root.iterdir()) == []
-        assert (elsewhere / "name/old").is_dir()
-        assert (elsewhere / "empty").is_dir()
+    staging, on = root / ".standalone-python.staging", local_host(shell, disk, tmp_path)
+    staging.mkdir()
+    (staging / "name").symlink_to(elsewhere / "name")
+    (root / ".standalone-python.lock-broken-x").symlink_to(elsewhere / "empty")
+    make(on, Archives({}), {"builds": [], "exclusive": True})
+    assert sorted(path.name for path in root.iterdir()) == []
+    staging.symlink_to(elsewhere)
+    make(on, Archives({}), {"builds": [], "exclusive": True})
+    with pytest.raises(AgentError, match="staging is in the way and was not created by standalone-python"):
+        make(on, Archives.of_fakes(["3.13.1"], tmp_path), {"builds": ["3.13"]})
+    assert (elsewhere / "name/old").is_dir()
+    assert (elsewhere / "empty").is_dir()
 
 
 def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def windows_place(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> Place
 def without(case: Case) -> Case:
     """A case without what only locks of POSIX hosts leave."""
     left = case.sees.get("leftovers")
-    sees = {**case.sees, "leftovers": tuple(p for p in left if ".lock-broken" not in p)} if isinstance(left, tuple) else case.sees
-    before = tuple(thing for thing in case.before if ".lock-broken" not in getattr(thing, "path", ""))
+    sees = {**case.sees, "leftovers": tuple(p for p in left if ".standalone-python.lock-broken" not in p)} if isinstance(left, tuple) else case.sees
+    before = tuple(thing for thing in case.before if ".standalone-python.lock-broken" not in getattr(thing, "path", ""))
     return replace(case, before=before, sees=sees)
 
 

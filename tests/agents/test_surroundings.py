@@ -124,7 +124,7 @@ NFS = """
 {real} "$@"
 code=$?
 for path; do :; done
-case $path in *.staging*) ;; *) exit $code ;; esac
+case $path in *.standalone-python.staging*) ;; *) exit $code ;; esac
 [ -e "$0.open" ] || exit $code
 mkdir -p "$path/name/removed/bin"
 : >"$path/name/removed/bin/.nfs0000000000000001"
@@ -144,20 +144,20 @@ def test_a_removed_build_that_a_program_runs_from_on_nfs(shell: Shell, disk: Pat
     archives = Archives.of_fakes(["3.13.2+20250317"], tmp_path)
     done = make(on, archives, declared)
     (left,) = done.after.held
-    assert left.startswith(f"{disk}/opt/python/.staging.")
+    assert left.startswith(f"{disk}/opt/python/.standalone-python.staging.")
     assert done.remarks == (f"{left} could not be removed, as a process on the host has files in it open; the next run tries again",)
     assert [installed.name for installed in done.after.installed] == [NEW.name]
     again = make(on, archives, declared)
     assert (bool(again.plan), len(again.remarks)) == (False, 1)
     is_open.unlink()
     assert make(on, archives, declared).remarks == ()
-    assert not list(disk.glob("opt/python/.staging*"))
+    assert not list(disk.glob("opt/python/.standalone-python.staging*"))
     assert not make(on, archives, declared).plan
 
 
 def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path, tmp_path: Path) -> None:
     """A run was killed while the build was exchanged, and now the disk takes no renames."""
-    kept = disk / "opt/python/.staging" / OLD.name / "old"
+    kept = disk / "opt/python/.standalone-python.staging" / OLD.name / "old"
     fakes.write(OLD, kept)
     path = with_program("mv", 'case $* in */old*) [ ! -e "$0.fails" ] || { echo "mv: Input/output error" >&2; exit 1; } ;; esac\nexec {real} "$@"', tmp_path)
     fails = Path(path) / "mv.fails"
@@ -170,7 +170,7 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
     fails.unlink()
     done = make(on, archives, {"builds": ["3.13"]})
     assert [(installed.name, installed.fault) for installed in done.after.installed] == [(OLD.name, "")]
-    assert not list(disk.glob("opt/python/.staging*"))
+    assert not list(disk.glob("opt/python/.standalone-python.staging*"))
 
 
 def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, tmp_path: Path) -> None:

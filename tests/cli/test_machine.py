@@ -227,7 +227,7 @@ def test_ended_by_ctrl_c_the_machine_is_as_it_was_or_done(command: Command, sour
         # A shell's background job ignores it, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while process.poll() is None and not (command.folder / "root/.staging").exists():
+    while process.poll() is None and not (command.folder / "root/.standalone-python.staging").exists():
         time.sleep(0.01)
     time.sleep(after)
     os.killpg(process.pid, signal.SIGINT)
@@ -235,8 +235,8 @@ def test_ended_by_ctrl_c_the_machine_is_as_it_was_or_done(command: Command, sour
     assert process.returncode in (0, 1, 130), errors
     if process.returncode:
         assert len(errors.split("\n")) <= 3, errors  # the first ends the line on which a terminal shows ^C
-        assert not (command.folder / "root/.lock").is_symlink()
-        assert not (command.folder / "root/.staging").exists()
+        assert not (command.folder / "root/.standalone-python.lock").is_symlink()
+        assert not (command.folder / "root/.standalone-python.staging").exists()
     assert command("apply", file, "--root", "root").code == 0
     assert command("verify", "--root", "root").code == 0
 
@@ -255,7 +255,7 @@ def test_ended_by_a_signal_nothing_goes_on(command: Command, source: Path, sign:
         text=True,
         env=command.environment() | {"TMPDIR": str(temporary)},
     )
-    while process.poll() is None and not (command.folder / "root/.staging").exists():
+    while process.poll() is None and not (command.folder / "root/.standalone-python.staging").exists():
         time.sleep(0.01)
     process.send_signal(sign)
     _output, errors = process.communicate(timeout=60)
@@ -341,7 +341,7 @@ def test_names_that_a_machine_has_command_no_terminal(upgraded: Command, source:
 
 def test_verify_sees_a_link_that_leads_to_nothing_and_what_a_killed_run_left(upgraded: Command) -> None:
     (upgraded.folder / "root/cpython-3.12").symlink_to(f"cpython-{V12}+{OLD}-x86_64-unknown-linux-gnu-install_only_stripped")
-    (upgraded.folder / "root/.staging").mkdir()
+    (upgraded.folder / "root/.standalone-python.staging").mkdir()
     verified = upgraded("verify", "--root", "root")
     assert verified.code == 2
     assert f"to do: remove the link {upgraded.folder}/root/cpython-3.12 to " in verified.output

@@ -187,16 +187,19 @@ def test_links_lead_nobody_out_of_it(command: Command, root_dir: Path, foreign: 
     # Where the first link leads to inside of the image.
     inside = root_dir / str(outside / "opt").lstrip("/") / "python"
     inside.mkdir(parents=True)
-    (inside / ".staging").symlink_to(outside / "staging")
-    (inside / ".lock-broken-x").symlink_to(outside / "broken")
+    (inside / ".standalone-python.staging").symlink_to(outside / "staging")
+    refused = command("apply", declare(command, foreign), "--root-dir", root_dir, "--target", ARM)
+    assert "/opt/python/.standalone-python.staging is in the way and was not created by standalone-python" in refused.sentence
+    (inside / ".standalone-python.staging").unlink()
+    (inside / ".standalone-python.lock-broken-x").symlink_to(outside / "broken")
     image = ("--root-dir", root_dir, "--target", ARM)
     applied = command("apply", declare(command, foreign), *image)
     assert applied.code == 0, applied
     assert (inside / name(V13LATER, NEWER) / "bin/python3").exists()
     assert (root_dir / "srv/local/bin/python3.13").is_symlink()
     # A folder that a killed run could have left, with a link in it.
-    (inside / ".staging").mkdir()
-    (inside / ".staging/old-build").symlink_to(outside / "staging/old-build")
+    (inside / ".standalone-python.staging").mkdir()
+    (inside / ".standalone-python.staging/old-build").symlink_to(outside / "staging/old-build")
     assert command("apply", declare(command, foreign, state="latest", builds=[f"{V13}+{OLD}"]), *image).code == 0
     assert not (inside / "old-build").exists()
     assert sorted(str(path) for path in outside.rglob("*")) == before

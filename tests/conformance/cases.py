@@ -132,9 +132,9 @@ def _there(path: str, text: str) -> Callable[[Place], None]:
 
 def _killed(place: Place) -> None:
     """What a run leaves that was killed while it unpacked."""
-    (place.here / ".staging" / _name(LATER13) / "python").mkdir(parents=True)
-    (place.here / ".staging" / _name(LATER13) / "python" / "half").write_text("half")
-    (place.here / ".lock").symlink_to("1:1:00000000-0000-0000-0000-000000000000:" + _hostname(place))
+    (place.here / ".standalone-python.staging" / _name(LATER13) / "python").mkdir(parents=True)
+    (place.here / ".standalone-python.staging" / _name(LATER13) / "python" / "half").write_text("half")
+    (place.here / ".standalone-python.lock").symlink_to("1:1:00000000-0000-0000-0000-000000000000:" + _hostname(place))
 
 
 def _hostname(place: Place) -> str:
@@ -144,13 +144,13 @@ def _hostname(place: Place) -> str:
 def _killed_exchange(place: Place) -> None:
     """What a run leaves that was killed between the two renames of an exchange."""
     build = place.build("3.13")
-    (place.here / ".staging" / build.name).mkdir(parents=True)
-    build.rename(place.here / ".staging" / build.name / "old")
+    (place.here / ".standalone-python.staging" / build.name).mkdir(parents=True)
+    build.rename(place.here / ".standalone-python.staging" / build.name / "old")
 
 
 def _no_leftovers(place: Place) -> None:
-    assert not (place.here / ".staging").exists()
-    assert not (place.here / ".lock").is_symlink()
+    assert not (place.here / ".standalone-python.staging").exists()
+    assert not (place.here / ".standalone-python.lock").is_symlink()
 
 
 def _receipt(**expected: object) -> Callable[[Place], None]:

@@ -102,8 +102,8 @@ def hold(step: Step, answers: Answers, place: Place, where: str) -> None:
         assert place.links() == step.links, where
     if step.then:
         step.then(place)
-    assert not (place.here / ".staging").exists(), where
-    assert not (place.here / ".lock").is_symlink(), where
+    assert not (place.here / ".standalone-python.staging").exists(), where
+    assert not (place.here / ".standalone-python.lock").is_symlink(), where
 
 
 def _short(verb: str) -> str:

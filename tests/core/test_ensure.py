@@ -47,7 +47,7 @@ def untouched() -> MemorySupply:
 
 
 def test_the_memory_host_tells_what_the_parser_reads() -> None:
-    state = observed_of(IN_ORDER | {"occupied": [f"{BIN}/python"], "leftovers": [f"{ROOT}/.staging"]}, desired())
+    state = observed_of(IN_ORDER | {"occupied": [f"{BIN}/python"], "leftovers": [f"{ROOT}/.standalone-python.staging"]}, desired())
     assert parse(answer(state, facts=True)) == state
 
 
@@ -111,7 +111,7 @@ def test_a_host_is_asked_no_more_than_is_needed(
     [
         ({"state": "absent"}, IN_ORDER),
         ({"builds": [], "exclusive": True}, IN_ORDER),
-        ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.staging"]}),
+        ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),
         ({"links": []}, IN_ORDER),
     ],
 )

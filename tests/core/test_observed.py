@@ -111,7 +111,7 @@ def test_broken_builds_and_what_a_killed_run_left() -> None:
     host = parse(RECORDED["broken"])
     assert [(build.name, bool(build.fault)) for build in host.installed] == [(B312, True), (B313, True)]
     assert host.installed[1].fault == "its executable is missing"
-    assert (host.lock, host.lock_state, host.leftovers) == ("4711:1:b:h", "elsewhere", ("/opt/python/.staging",))
+    assert (host.lock, host.lock_state, host.leftovers) == ("4711:1:b:h", "elsewhere", ("/opt/python/.standalone-python.staging",))
     # A folder with a receipt's folder in it, but with a name that no build of ours has.
     assert host.occupied == {"/opt/python/cpython-custom/", "/opt/python/cpython-3.9/", "/usr/local/bin/python3-config"}
     assert host.links["/usr/local/bin/python3.11"] == "/nowhere/größe -> x"

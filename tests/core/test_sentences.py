@@ -138,7 +138,7 @@ def hostile_host(text: str, **said: Any) -> Observed:
         {
             "installed": [{"name": B313, "finish": {"owner": text, "mode": text}}],
             "links": {"/usr/local/bin/python3.13": f"/usr/bin/{text}", f"/opt/python/{text}": text},
-            "leftovers": [f"/opt/python/.staging/{text}", *(f"/opt/python/{number}{text}" for number in range(500))],
+            "leftovers": [f"/opt/python/.standalone-python.staging/{text}", *(f"/opt/python/{number}{text}" for number in range(500))],
             "lock": text,
             "lock_state": "dead",
             "occupied": [f"/opt/python/{text}/"],

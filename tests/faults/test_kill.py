@@ -66,9 +66,9 @@ def spoil(root: Path) -> None:
 
 def killed_before(root: Path) -> None:
     """A run was killed while it made something and held the lock."""
-    (root / ".staging" / NEWER / "python" / "lib").mkdir(parents=True)
+    (root / ".standalone-python.staging" / NEWER / "python" / "lib").mkdir(parents=True)
     host = os.uname().nodename
-    (root / ".lock").symlink_to(f"4194305:1:{boot()}:{host}")
+    (root / ".standalone-python.lock").symlink_to(f"4194305:1:{boot()}:{host}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
                 spoiled = scenario.prepare is spoil and whole == "broken build: lib/python3.13/os.py"
                 assert spoiled or whole.startswith("build "), f"{where}: {link} leads to a {whole}"
             else:
-                old = root / ".staging" / ONE / "old"
+                old = root / ".standalone-python.staging" / ONE / "old"
                 assert scenario.exchanges, f"{where}: {link} leads to nothing"
                 assert not scenario.at_once, f"{where}: {link} leads to nothing"
                 assert old.is_dir(), f"{where}: {link} leads to nothing"

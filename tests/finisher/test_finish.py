@@ -41,7 +41,7 @@ class Staged:
         self.name = archive.name[: -len(".tar.gz")]
         self.version = self.name.split("-")[1].split("+")[0]
         self.minor = ".".join(self.version.split(".")[:2])
-        self.tree = root / ".staging" / "python"
+        self.tree = root / ".standalone-python.staging" / "python"
         self.final = root / self.name
         self.tree.parent.mkdir(parents=True)
         with tarfile.open(archive) as tar:

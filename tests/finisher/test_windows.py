@@ -36,7 +36,7 @@ class Staged:
         self.root = root
         self.name = archive.name.removesuffix(".tar.gz")
         self.version = self.name.split("-")[1].split("+")[0]
-        self.tree = root / ".staging" / "python"
+        self.tree = root / ".standalone-python.staging" / "python"
         self.final = root / self.name
         self.tree.parent.mkdir(parents=True)
         with tarfile.open(archive) as tar:
@@ -46,7 +46,7 @@ class Staged:
                 shutil.rmtree(self.tree / "Lib" / name, ignore_errors=True)
         self.relist()
         self.said: dict[str, str] = {}
-        self.finisher = root / ".staging" / "finish.py"
+        self.finisher = root / ".standalone-python.staging" / "finish.py"
         for name in (self.finisher.name, "bytecode.py"):
             shutil.copyfile(Path(finish.__file__).with_name(name), self.finisher.with_name(name))
 

@@ -280,13 +280,13 @@ def test_a_run_that_waits_for_another(fresh_host: FreshHost, catalogue: Path, we
     assert web.half.wait(60)
     here = snapshot(host.root)
     second = play(host, task(builds=["3.12"], source=web.url(), catalogue=str(catalogue), delivery="pull", lock_timeout=2))
-    holder = os.readlink(host.root / "opt/python/.lock")
+    holder = os.readlink(host.root / "opt/python/.standalone-python.lock")
     reads(
         complaint(second),
-        f"locking /opt/python failed: another run holds the lock ({holder}, as pid:started:boot:host): wait for it to end; "
-        f"where that host is gone for good, remove the link .lock in the root{AS_IT_WAS}",
+        f"locking /opt/python failed: another run holds the lock /opt/python/.standalone-python.lock (pid:started:boot:host is {holder}): wait for it to end; "
+        f"if its host is gone for good, remove that lock{AS_IT_WAS}",
     )
-    assert differences(here, snapshot(host.root)).keys() <= {f"opt/python/.staging/{name(LATER13)}/archive"}
+    assert differences(here, snapshot(host.root)).keys() <= {f"opt/python/.standalone-python.staging/{name(LATER13)}/archive"}
     third = threading.Thread(
         target=lambda: runs.update(
             third=play(host, task(builds=["3.12"], source=web.url(), catalogue=str(catalogue), delivery="pull"))
@@ -309,7 +309,7 @@ def test_a_lock_of_a_process_that_lives(fresh_host: FreshHost, source: Path) -> 
     number, start_time, boot, *_unused, namespace = begun.stdout.split()
     boot = f"{boot}.{namespace.strip('pid:[]')}"
     (host.root / "opt/python").mkdir(parents=True)
-    (host.root / "opt/python/.lock").symlink_to(f"{number}:{start_time}:{boot}:{host.name}")
+    (host.root / "opt/python/.standalone-python.lock").symlink_to(f"{number}:{start_time}:{boot}:{host.name}")
     with as_it_was(host):
         run = play(
             host,
@@ -320,7 +320,7 @@ def test_a_lock_of_a_process_that_lives(fresh_host: FreshHost, source: Path) -> 
     checked, absent, refused = run.results
     assert (checked.kind, checked.result["changed"]) == ("ok", True)
     assert (absent.kind, absent.result["changed"]) == ("ok", False)
-    reads(told(run, refused), f"locking /opt/python failed: another run holds the lock ({number}:…{AS_IT_WAS}")
+    reads(told(run, refused), f"locking /opt/python failed: another run holds the lock /opt/python/.standalone-python.lock (pid:started:boot:host is {number}:…{AS_IT_WAS}")
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
@@ -334,7 +334,7 @@ def test_a_host_that_dies_in_the_middle(
     runs: list[Run] = []
     running = threading.Thread(target=lambda: runs.append(play(host, task(**declared))))
     running.start()
-    middle = host.root / "opt/python/.staging" / name(LATER13) / ("python" if delivery == "push" else "archive")
+    middle = host.root / "opt/python/.standalone-python.staging" / name(LATER13) / ("python" if delivery == "push" else "archive")
     until = time.monotonic() + 60
     while not middle.exists() and time.monotonic() < until:
         time.sleep(0.002)
@@ -344,13 +344,13 @@ def test_a_host_that_dies_in_the_middle(
     running.join()
     # That is how Ansible takes it that a command was killed.
     assert runs[0].of().kind == "unreachable", runs[0].output
-    assert (host.root / "opt/python/.staging").is_dir()
-    assert (host.root / "opt/python/.lock").is_symlink()
+    assert (host.root / "opt/python/.standalone-python.staging").is_dir()
+    assert (host.root / "opt/python/.standalone-python.lock").is_symlink()
     assert not (host.root / "usr/local/bin/python3.13").is_symlink()
     run = play(host, task(builds=["3.13"], source=str(source)), task(builds=["3.13"]))
     again, still = run.results
     assert (again.result["changed"], still.result["changed"]) == (True, False), run.output
-    assert again.result["plan"][0].startswith("clear what an earlier run left: /opt/python/.staging"), run.output
+    assert again.result["plan"][0].startswith("clear what an earlier run left: /opt/python/.standalone-python.staging"), run.output
     assert sorted(path.name for path in (host.root / "opt/python").iterdir()) == ["cpython-3.13", name(LATER13)]
     assert python_says(host, "/usr/local/bin/python3.13", "import ssl, sys; print(sys.prefix)") == "/opt/python/cpython-3.13"
 

@@ -272,7 +272,7 @@ def test_timeout_of_a_task(fresh_host: FreshHost, catalogue: Path, web: Web) -> 
     again = play(host, task(builds=["3.12"], source=web.url(), **options), task(builds=["3.12"]))
     assert [result.kind for result in again.results] == ["ok", "ok"], again.output
     assert again.of().result["changed"] is False
-    assert not (host.root / "opt/python/.staging").exists()
+    assert not (host.root / "opt/python/.standalone-python.staging").exists()
 
 
 def test_check_mode_and_diff(fresh_host: FreshHost, source: Path) -> None:

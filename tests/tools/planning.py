@@ -83,7 +83,7 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
-    known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle"}
+    known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle", "obstacles"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
 
@@ -99,6 +99,7 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         links=dict(host.get("links", {})),
         occupied=frozenset(host.get("occupied", ())),
         leftovers=tuple(host.get("leftovers", ())),
+        obstacles=tuple(host.get("obstacles", ())),
         lock=host.get("lock", ""),
         lock_state=host.get("lock_state", ""),
         facts=FACTS | dict(host.get("facts", {})),

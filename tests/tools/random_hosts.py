@@ -120,7 +120,7 @@ def _host(draw: st.DrawFn) -> tuple[dict[str, Any], frozenset[str]]:
         "installed": installed,
         "links": links,
         "occupied": occupied,
-        "leftovers": draw(st.sampled_from(((), (), (f"{ROOT}/.staging",)))),
+        "leftovers": draw(st.sampled_from(((), (), (f"{ROOT}/.standalone-python.staging",)))),
         **draw(st.sampled_from(({}, {}, {"lock": "1:2:b:h", "lock_state": "dead"}, {"lock": "1:2:b:h", "lock_state": "alive"}))),
         "root_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),
         "bin_dir_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),

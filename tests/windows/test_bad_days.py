@@ -44,7 +44,7 @@ def test_a_killed_run_is_cleared_by_the_next(host: Host) -> None:
     """All of its PowerShell ends in the middle of unpacking."""
     killer = (
         "[IO.File]::WriteAllText('C:\\ProgramData\\begun', ''); $w = [Diagnostics.Stopwatch]::StartNew(); $n = 0; "
-        f"while ($w.Elapsed.TotalSeconds -lt 90) {{ $at = '{ROOT}\\.staging'; try {{ "
+        f"while ($w.Elapsed.TotalSeconds -lt 90) {{ $at = '{ROOT}\\.standalone-python.staging'; try {{ "
         "$n = [IO.Directory]::GetFiles($at, '*', 'AllDirectories').Length } catch { }; if ($n -gt 20) { break }; "
         "[Threading.Thread]::Sleep(20) }; "
         "foreach ($p in [Diagnostics.Process]::GetProcesses()) { "
@@ -53,7 +53,7 @@ def test_a_killed_run_is_cleared_by_the_next(host: Host) -> None:
     with meanwhile(host, killer):
         killed = host.play(f"3.13+{OLD}")
     assert killed.kind != "ok", killed
-    assert ".staging" in host.there()
+    assert ".standalone-python.staging" in host.there()
     again = host.declare(f"3.13+{OLD}")
     assert [verb.split()[0] for verb in names(again)][:2] == ["clear", "install"]
     assert [name for name in host.there() if name.startswith(".")] == []
@@ -81,13 +81,13 @@ def test_a_build_in_use_goes_with_the_run_after_it(host: Host) -> None:
 def test_another_run_holds_the_lock(host: Host) -> None:
     host.powershell(f"[void][IO.Directory]::CreateDirectory('{ROOT}')")
     lock = (
-        f"$f = [IO.FileStream]::new('{ROOT}\\.lock', 'OpenOrCreate', 'ReadWrite', 'Read, Delete'); "
+        f"$f = [IO.FileStream]::new('{ROOT}\\.standalone-python.lock', 'OpenOrCreate', 'ReadWrite', 'Read, Delete'); "
         "$b = [Text.Encoding]::ASCII.GetBytes('4711:1::there'); $f.Write($b, 0, $b.Length); $f.Flush(); "
         "[IO.File]::WriteAllText('C:\\ProgramData\\begun', ''); "
     )
     with meanwhile(host, lock):
         failed = host.declare(f"3.13+{OLD}", lock_timeout=0, fails=True)
-        assert "another run holds the lock (4711:1::there" in failed.message
+        assert ".standalone-python.lock (pid:started:boot:host is 4711:1::there)" in failed.message
         assert failed.message.endswith("the host is as it was")
     assert host.declare(f"3.13+{OLD}", links=[], register=False).result["plan"][0].startswith("clear what an earlier run left")
 

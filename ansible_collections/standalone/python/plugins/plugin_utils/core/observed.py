@@ -102,6 +102,7 @@ class Observed:
     :ivar links: path to target text, of every symbolic link in ``root`` and ``bin_dir`` that could concern us
     :ivar occupied: paths of what is there and is no link and no build of ours; a folder's ends with a slash
     :ivar leftovers: paths of what a killed run left
+    :ivar obstacles: paths of what has the name of a lock or of a temporary thing of ours, and isn't one
     :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
     :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
     :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
@@ -124,6 +125,7 @@ class Observed:
     facts: Mapping[str, str] = field(default_factory=dict)
     windows: bool = False
     held: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
     registered: Mapping[str, str] = field(default_factory=dict)
     search_path: str = ""
     root_obstacle: str = ""
@@ -186,6 +188,7 @@ def parse(text: str) -> Observed:
     occupied: list[str] = []
     leftovers: list[str] = []
     held: list[str] = []
+    obstacles: list[str] = []
     registered: dict[str, str] = {}
     blocks: list[list[tuple[str, str]]] = []
     listing: list[str] = []
@@ -204,6 +207,8 @@ def parse(text: str) -> Observed:
             listing.append(value)
         elif key == "held":
             held.append(value)
+        elif key == "obstacle":
+            obstacles.append(value)
         elif key == "registered":
             tag, _unused, entry = value.partition(" ")
             registered[tag] = entry
@@ -234,6 +239,7 @@ def parse(text: str) -> Observed:
             facts={key: single[key] for key in FACTS if key in single},
             windows=single.get("layout") == "windows",
             held=tuple(held),
+            obstacles=tuple(obstacles),
             registered=registered,
             search_path=single.get("path", ""),
             root_obstacle=single.get("root_obstacle", ""),
@@ -384,6 +390,7 @@ def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str,
         links={on_host(path): target for path, target in observed.links.items()},
         occupied=frozenset(map(on_host, observed.occupied)),
         leftovers=tuple(map(on_host, observed.leftovers)),
+        obstacles=tuple(map(on_host, observed.obstacles)),
         facts={**own, **facts} if observed.facts else {},
     )
 
@@ -435,15 +442,14 @@ FAILURES: Mapping[str, str] = {
     "io": "{detail}",
     "launcher": "the launcher's text can't name {detail}, as cmd reads letters that aren't ASCII in one way here and in another "
     "there: choose a bin_dir in the root, or a root without such letters",
-    "lock": "{detail}: remove it",
-    "locked": "another run holds the lock ({detail}, as pid:started:boot:host): wait for it to end; where that host is gone "
-    "for good, remove the link .lock in the root",
+    "locked": "another run holds the lock {detail}: wait for it to end; if its host is gone for good, remove that lock",
     "module": "the interpreter can't import a module that the build has ({detail})",
     "nochecksum": "there is no sha256sum, shasum or openssl on the host to check the archive with: install one of them",
     "nodownload": "delivery: pull needs curl or wget on the host, which has neither: install one of them, or use delivery: push",
     "noinodes": "no inodes are left below {detail}: remove files on that file system, or choose another root",
     "notar": "there is no tar on the host to unpack the archive with: install it",
     "nozstd": "the archive is compressed with zstd, which the host doesn't have: install it, or use delivery: push",
+    "obstacle": "{detail} is in the way and was not created by standalone-python, which needs that name: move or remove it",
     "permission": "{detail}: become a user who may do that",
     "prefix": "the interpreter does not run from its own place ({detail})",
     "redirected": "the source sends the host on to another address, and its wget would take the token along: install curl, "

@@ -21,7 +21,7 @@ from functools import cache
 from .catalogue import Build
 from .declaration import Desired, Wanted
 from .errors import AgentError, DeclarationError, sanitized
-from .observed import Finish, Installed, Observed, native, printed
+from .observed import FAILURES, Finish, Installed, Observed, native, printed
 from .registry import registrations, search_path
 from .request import Request, Version
 from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
@@ -364,7 +364,7 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
     # Where somebody else is at work, or only somebody else could, it is theirs to clear.
     if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable":
         return
-    paths = observed.leftovers + ((f"{observed.root}/.lock",) if observed.lock else ())
+    paths = observed.leftovers + ((f"{observed.root}/.standalone-python.lock",) if observed.lock else ())
     if paths:
         yield Clear(paths)
 
@@ -394,6 +394,9 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             f"{native(observed.root_obstacle)} is neither a folder nor a link to one: move that away, or choose another root",
             step="plan",
         )
+    if steps and observed.obstacles:
+        in_the_way = FAILURES["obstacle"].format(detail=", ".join(map(native, observed.obstacles)))
+        raise AgentError(f"cannot change {native(observed.root)}: {in_the_way}; nothing was changed", step="plan")
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {native(observed.root)} can't be written by this user, and it has to be changed ({steps[0]}): "

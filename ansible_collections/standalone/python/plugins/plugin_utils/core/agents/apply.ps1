@@ -1,6 +1,6 @@
 # apply.ps1: carries out a plan on a Windows host, then prints what the host has now. Comes after observe.ps1, whose functions it uses.
 #
-# As apply.sh: everything new is made in root\.staging, checked, finished and started, before anything is changed that can be seen; a
+# As apply.sh: everything new is made in root\.standalone-python.staging, checked, finished and started, before anything is changed that can be seen; a
 # failure before that leaves the host as it was, and a kill leaves what the next run recognises. What is Windows' own here: files that
 # a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
 # still held then stays for the next run, and is named (held=).
@@ -92,16 +92,12 @@ function New-Root {
 }
 
 function Enter-Lock {
-    $path = Join-Name $root '.lock'
+    $path = Join-Name $root '.standalone-python.lock'
     $me = "$PID`:$([Diagnostics.Process]::GetCurrentProcess().StartTime.ToFileTimeUtc())::$([Environment]::MachineName)"
     $started = [Diagnostics.Stopwatch]::StartNew()
     while ($true) {
-        if ([IO.Directory]::Exists($path)) { Stop-Run 'lock' "$path is not a lock" }
-        $holder = ''
-        if ([IO.File]::Exists($path)) {
-            try { $holder = Read-Text $path } catch { }
-            if ($holder -and $holder -notmatch '^\d+:\d*:[^:]*:[^:]+$') { Stop-Run 'lock' "$path is not a lock" }
-        }
+        $holder = Get-LockText $path
+        if ($null -ne $holder -and -not $holder) { Stop-Run 'obstacle' $path }
         try {
             $state.lock = [IO.FileStream]::new($path, 'OpenOrCreate', 'ReadWrite', 'Read, Delete', 256, 'DeleteOnClose')
             break
@@ -111,7 +107,7 @@ function Enter-Lock {
             if ($problem -is [IO.DirectoryNotFoundException] -and $started.Elapsed.TotalSeconds -lt 60) { New-Root; continue }
             if (-not (Test-There $path) -and $started.Elapsed.TotalSeconds -ge 2) { Stop-Run 'unwritable' $problem.Message }
             if ($started.Elapsed.TotalSeconds -ge [Math]::Max(1, [int]$lock_timeout)) {
-                if ($holder) { Stop-Run 'locked' $holder } else { Stop-Run 'unwritable' $problem.Message }
+                if ($holder) { Stop-Run 'locked' "$path (pid:started:boot:host is $holder)" } else { Stop-Run 'unwritable' $problem.Message }
             }
         }
         [Threading.Thread]::Sleep(200)
@@ -120,14 +116,23 @@ function Enter-Lock {
     $state.lock.SetLength(0)
     $state.lock.Write($bytes, 0, $bytes.Length)
     $state.lock.Flush()
+    # A run of an older version has it under another name. What it left is a file that nobody has open.
+    $old = Join-Name $root '.lock'
+    while ($holder = Get-LockText $old) {
+        try { [IO.FileStream]::new($old, 'Open', 'Read', 'Read').Dispose(); [IO.File]::Delete($old); continue } catch { }
+        if ($started.Elapsed.TotalSeconds -ge [Math]::Max(1, [int]$lock_timeout)) {
+            Stop-Run 'locked' "$old (pid:started:boot:host is $holder)"
+        }
+        [Threading.Thread]::Sleep(200)
+    }
 }
 
 function Exit-Run { # also where the run failed: back to what was, as far as that is ours
     if ($state.lock) {
-        Restore-Builds
+        Restore-Builds $staging
         if (-not (Remove-Tree $staging) -and -not $state.held.Contains($staging)) { [void]$state.held.Add($staging) }
         # Before it is closed: then nobody can open it in between, and not every system removes it by itself.
-        [IO.File]::Delete((Join-Name $root '.lock'))
+        [IO.File]::Delete((Join-Name $root '.standalone-python.lock'))
         $state.lock.Dispose()
         $state.lock = $null
     }
@@ -138,18 +143,30 @@ function Exit-Run { # also where the run failed: back to what was, as far as tha
     }
 }
 
-function Restore-Builds { # one whose exchange was not completed goes back to its place
-    if (-not [IO.Directory]::Exists($staging)) { return }
-    foreach ($place in [IO.Directory]::GetDirectories($staging)) {
+function Restore-Builds([string]$from) { # one whose exchange was not completed goes back to its place
+    if (-not [IO.Directory]::Exists($from)) { return }
+    foreach ($place in [IO.Directory]::GetDirectories($from)) {
         $old = Join-Name $place 'old'
         $back = Join-Name $root ([IO.Path]::GetFileName($place))
         if ([IO.Directory]::Exists($old) -and -not (Test-There $back)) { [IO.Directory]::Move($old, $back) }
     }
 }
 
+function Find-Obstacles { # under the names of what a run makes, if it isn't what a run makes
+    $path = Join-Name $root '.standalone-python.staging'
+    if ([IO.File]::Exists($path)) { Stop-Run 'obstacle' $path }
+    foreach ($folder in $root, $bin_dir) {
+        $path = Join-Name $folder '.standalone-python-link'
+        if ([IO.Directory]::Exists($path) -and -not (Use-Junction 'is' $path)) { Stop-Run 'obstacle' $path }
+    }
+}
+
 function Clear-Leftovers {
-    Restore-Builds
-    if (-not (Remove-Tree $staging)) { [void]$state.held.Add($staging) }
+    $before = Join-Name $root '.staging'
+    foreach ($folder in @($staging) + @(if (Test-Staging $before) { $before })) {
+        Restore-Builds $folder
+        if (-not (Remove-Tree $folder)) { [void]$state.held.Add($folder) }
+    }
     foreach ($folder in $root, $bin_dir) { Remove-Link (Join-Name $folder '.standalone-python-link') }
 }
 
@@ -581,7 +598,7 @@ function Set-SearchPath([string]$folder, [bool]$there) {
 function Invoke-Application {
     $root = Resolve-Folder $root
     $bin_dir = Resolve-Folder $bin_dir
-    $staging = Join-Name $root '.staging'
+    $staging = Join-Name $root '.standalone-python.staging'
     $state.places = @{}
     try {
         $state.step = "making $root"
@@ -589,6 +606,7 @@ function Invoke-Application {
         $state.step = "locking $root"
         Enter-Lock
         $state.step = 'clearing what an earlier run left'
+        Find-Obstacles
         Clear-Leftovers
         New-Folder $staging
         Invoke-Prepare

@@ -1,7 +1,7 @@
 # apply.sh: carries out a plan on a host, then prints what the host has now. Comes after observe.sh, whose functions it uses.
 #
-# Everything new is made in root/.staging, on the file system where it will stay: unpacked, checked, finished, started and on disk.
-# Only then comes the commit: one rename for each build, then links, then removals. A failure before the commit leaves the host as
+# Everything new is made in root/.standalone-python.staging, on the file system where it will stay: unpacked, checked, finished,
+# started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the commit leaves the host as
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
 # Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here), inside
@@ -34,8 +34,8 @@ leave() { # once begun it is not interrupted
   wait
   [ -z "$locked" ] || {
     # What can't go back to its place stays where the next run finds it.
-    [ -z "$staging" ] || { restore && discard "$staging"; }
-    rm -f "$root/.lock"
+    [ -z "$staging" ] || { restore "$staging" && discard "$staging"; }
+    rm -f "$lock"
   }
   locked=
   made=${made_root:-$root}
@@ -56,7 +56,7 @@ discard() { # FOLDER: also where a killed run's tar is still busy in it, or a fo
 # build that it was is gone all the same. Later runs go on, and remove what they can.
 set_aside() { # FOLDER
   [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
-  aside=$root/.staging.$$
+  aside=$root/.standalone-python.staging.$$
   while there "$aside"; do aside=${aside}_; done
   mv "$1" "$aside"
 }
@@ -79,30 +79,38 @@ try() { # CODE COMMAND...: runs it; what it prints to standard error is the deta
 # A symbolic link is made with its content in one step, by one process only, on every file system, NFS included; flock is not.
 lock() {
   me="$$:$(started $$):$(boot):$(uname -n)"
+  lock=$root/.standalone-python.lock
   waited=0
   refused=0
   while :; do
-    # Into a folder of that name ln would go.
-    if [ -d "$root/.lock" ] || { [ -e "$root/.lock" ] && [ ! -h "$root/.lock" ]; }; then
-      fail lock "$root/.lock is not a lock"
-    fi
-    said=$(ln -s "$me" "$root/.lock" 2>&1) && break
-    holder=$(lock_holder)
+    holder=$(lock_holder "$lock")
     if [ -n "$holder" ]; then
-      if [ "$(lock_state "$holder")" = dead ]; then
-        break_lock "$holder"
-        continue
-      fi
-      [ "$waited" -lt "$lock_timeout" ] || fail locked "$holder"
-      rest_a_second
-    else
-      # Gone again; with the root, where the run that made it failed; or a link can't be made here at all.
-      refused=$((refused + 1))
-      [ "$refused" -lt 4 ] || fail unwritable "$said"
-      make_root
+      await "$lock" "$holder"
+      refused=0
+      continue
     fi
+    # Into a folder of that name ln would go.
+    there "$lock" || { said=$(ln -s "$me" "$lock" 2>&1) && break; }
+    # It has just come, or gone; gone with the root, if the run that made the root failed; or no link can be made here at all.
+    refused=$((refused + 1))
+    [ "$refused" -lt 4 ] || ! there "$lock" || fail obstacle "$lock"
+    [ "$refused" -lt 4 ] || fail unwritable "$said"
+    make_root
   done
   locked=yes
+  # A run of an older version has it under another name.
+  while holder=$(lock_holder "$root/.lock") && [ -n "$holder" ]; do
+    await "$root/.lock" "$holder"
+  done
+}
+
+await() { # LOCK HOLDER: for a second, or breaks the lock of a holder that is no more
+  if [ "$(lock_state "$2")" = dead ]; then
+    break_lock "$1" "$2"
+  else
+    [ "$waited" -lt "$lock_timeout" ] || fail locked "$1 (pid:started:boot:host is $2)"
+    rest_a_second
+  fi
 }
 
 rest_a_second() {
@@ -113,11 +121,11 @@ rest_a_second() {
 # Only who made the claim may break the lock that the claim names, and only while it is still that one: a run that saw the same
 # dead holder a moment later can't remove the lock of the run that has come since. Where the claimer died too, its claim stays
 # for who gets the lock (clear_leftovers), and the next claim has another name, which again only one can make.
-break_lock() { # HOLDER
-  claim=$root/.lock-broken-$(printf '%s' "$1" | tr -c 'A-Za-z0-9' _)
+break_lock() { # LOCK HOLDER
+  claim=$1-broken-$(printf '%s' "$2" | tr -c 'A-Za-z0-9' _)
   patience=10
   until said=$(mkdir "$claim" 2>&1); do
-    [ "$(lock_holder)" = "$1" ] || return 0
+    [ "$(lock_holder "$1")" = "$2" ] || return 0
     [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$said"
     rest_a_second
     patience=$((patience - 1))
@@ -126,14 +134,14 @@ break_lock() { # HOLDER
       patience=10
     }
   done
-  [ "$(lock_holder)" != "$1" ] || rm -f "$root/.lock"
+  [ "$(lock_holder "$1")" != "$2" ] || rm -f "$1"
   rmdir "$claim" 2>/dev/null
 }
 
-restore() { # a build whose exchange was not completed goes back to its place
+restore() { # STAGING: a build whose exchange was not completed goes back to its place
   # An image may have links anywhere, which must lead nobody out of it.
-  [ ! -h "$root/.staging" ] || return 0
-  for old in "$root"/.staging/*/old; do
+  [ ! -h "$1" ] || return 0
+  for old in "$1"/*/old; do
     { there "$old" && [ ! -h "${old%/old}" ]; } || continue
     back=${old%/old}
     back=$root/${back##*/}
@@ -141,21 +149,39 @@ restore() { # a build whose exchange was not completed goes back to its place
   done
 }
 
+find_obstacles() { # under the names of what a run makes, if it isn't what a run makes
+  p=$root/.standalone-python.staging
+  if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then fail obstacle "$p"; fi
+  for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
+    [ -h "$p" ] || [ ! -e "$p" ] || fail obstacle "$p"
+  done
+}
+
 clear_leftovers() { # as a rule there are none, and no program is started to find that
-  if there "$root/.staging"; then
-    try io restore
+  if there "$staging"; then
+    try io restore "$staging"
+    try io discard "$staging"
+  fi
+  if is_staging "$root/.staging"; then
+    try io restore "$root/.staging"
     try io discard "$root/.staging"
   fi
-  for claim in "$root"/.lock-broken-*; do
+  for claim in "$root"/.standalone-python.lock-broken-*; do
     if [ -h "$claim" ]; then try io rm -f "$claim"
     elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null
     fi
   done
-  for aside in "$root"/.staging.*; do
+  for claim in "$root"/.lock-broken-[0123456789]*; do
+    if is_claim "$claim"; then rmdir "$claim" 2>/dev/null; fi
+  done
+  for aside in "$root"/.standalone-python.staging.*; do
     if there "$aside"; then rm -rf "$aside" 2>/dev/null; fi
   done
+  for aside in "$root"/.staging.[0123456789]*; do
+    if is_staging "$aside"; then rm -rf "$aside" 2>/dev/null; fi
+  done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
-    if there "$p"; then try io rm -f "$p"; fi
+    if [ -h "$p" ]; then try io rm -f "$p"; fi
   done
 }
 
@@ -499,8 +525,9 @@ apply() {
   make_root
   step="locking $root"
   lock
-  staging=$root/.staging
   step="clearing what an earlier run left"
+  find_obstacles
+  staging=$root/.standalone-python.staging
   clear_leftovers
   umask 077
   try io mkdir "$staging"

@@ -191,13 +191,50 @@ function Get-Launched([string]$path) { # -> the program that a launcher of ours 
 
 # Its holder keeps the file open. Windows closes and removes it when the holder ends, however it ends.
 function Write-Lock {
-    $path = Join-Name $root '.lock'
-    if (-not [IO.File]::Exists($path)) { return }
+    foreach ($name in '.standalone-python.lock', '.lock') { # and the name that it had before, which others use too
+        $path = Join-Name $root $name
+        $text = Get-LockText $path
+        if (-not $text) {
+            if ($name -ne '.lock' -and $null -ne $text) { Write-Path 'obstacle' $path }
+            continue
+        }
+        try { [IO.FileStream]::new($path, 'Open', 'Read', 'Read').Dispose(); $is = 'dead' } catch { $is = 'alive' }
+        if ($name -eq '.lock' -and $is -eq 'dead') { Write-Path 'leftover' $path; continue }
+        Write-Pair 'lock' $text
+        Write-Pair 'lock_state' $is
+    }
+}
+
+# A holder has just made it where it is empty.
+function Get-LockText([string]$path) { # -> who holds the lock; empty if what is there is no lock; nothing if nothing is there
+    if ([IO.Directory]::Exists($path)) { return '' }
     try { $text = Read-Text $path } catch { return }
-    if ($text -notmatch '^\d+:\d*:[^:]*:[^:]+$') { return }
-    try { [IO.FileStream]::new($path, 'Open', 'Read', 'Read').Dispose(); $is = 'dead' } catch { $is = 'alive' }
-    Write-Pair 'lock' $text
-    Write-Pair 'lock_state' $is
+    if (-not $text) { return }
+    if ($text -match '\A[1-9][0-9]{0,9}:[0-9]{0,20}:[^:\s]*:[^:\r\n]+\z') { $text } else { '' }
+}
+
+# Before, the staging folder had a name that others use too: only what has the exact form of ours is cleared.
+function Test-Staging([string]$folder) { # is it a staging folder of a run of ours?
+    if (-not [IO.Directory]::Exists($folder)) { return $false }
+    $ours = $false
+    foreach ($path in [IO.Directory]::GetFileSystemEntries($folder)) {
+        $name = [IO.Path]::GetFileName($path)
+        if ($name.StartsWith('cpython-') -and [IO.Directory]::Exists($path)) { $ours = $true }
+        elseif (@('finish.py', 'bytecode.py') -notcontains $name) { return $false }
+    }
+    $ours
+}
+
+function Write-Leftovers { # what a killed run left, and what else has one of our names
+    $path = Join-Name $root '.standalone-python.staging'
+    if ([IO.Directory]::Exists($path)) { Write-Path 'leftover' $path } elseif (Test-There $path) { Write-Path 'obstacle' $path }
+    foreach ($folder in $root, $bin_dir) {
+        $path = Join-Name $folder '.standalone-python-link'
+        if (-not (Test-There $path)) { continue }
+        Write-Path $(if ((Use-Junction 'is' $path) -or [IO.File]::Exists($path)) { 'leftover' } else { 'obstacle' }) $path
+    }
+    $path = Join-Name $root '.staging'
+    if (Test-Staging $path) { Write-Path 'leftover' $path }
 }
 
 # Who shall know the interpreters: all users, or the one whose profile the root lies in.
@@ -245,9 +282,7 @@ function Write-Observation {
     Write-Place 'root' $root
     Write-Place 'bin_dir' $bin_dir
     Write-Lock
-    foreach ($path in (Join-Name $root '.staging'), (Join-Name $root '.standalone-python-link'), (Join-Name $bin_dir '.standalone-python-link')) {
-        if (Test-There $path) { Write-Path 'leftover' $path }
-    }
+    Write-Leftovers
     foreach ($path in $state.held) { Write-Path 'held' $path }
     foreach ($path in Get-Entries $root 'cpython-') {
         if (Use-Junction 'is' $path) { Write-Stable $path }

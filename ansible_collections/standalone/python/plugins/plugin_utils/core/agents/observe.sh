@@ -152,8 +152,21 @@ trial='import os, sys, importlib.util as u
 [__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
 sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
 
-lock_holder() { # -> the text of the lock, empty where nobody holds it
-  leads_to "$root/.lock" 2>/dev/null || :
+lock_holder() { # LOCK -> its text; empty if there is no link with the text of a lock
+  [ -h "$1" ] || return 0
+  text=$(leads_to "$1" 2>/dev/null)
+  ! lock_text "$text" || printf '%s' "$text"
+}
+
+# The number becomes a path in /proc. No range of letters: what is in one depends on the caller's language.
+lock_text() { # TEXT: is it pid:started:boot:host?
+  case $1 in *"$nl"*) return 1 ;; *:*:*:?*) ;; *) return 1 ;; esac
+  lock_pid=${1%%:*}
+  rest=${1#*:}
+  lock_start=${rest%%:*}
+  case $lock_pid in '' | 0* | *[!0123456789]*) return 1 ;; esac
+  case $lock_start in *[!0123456789]*) return 1 ;; esac
+  [ ${#lock_pid} -le 10 ] && [ ${#lock_start} -le 20 ]
 }
 
 leads_to() { # LINK -> where it leads
@@ -222,6 +235,73 @@ running() { # PID: also where it is another user's, whom this one may not send a
   esac
 }
 
+locks() {
+  p=$root/.standalone-python.lock
+  holder=$(lock_holder "$p")
+  if [ -n "$holder" ]; then
+    say lock "$holder"
+    echo "lock_state=$(lock_state "$holder")"
+  elif there "$p"; then say obstacle "$p"
+  fi
+  # The name that it had before. uv has a file of that name.
+  p=$root/.lock
+  holder=$(lock_holder "$p")
+  [ -n "$holder" ] || return 0
+  old_state=$(lock_state "$holder")
+  if [ "$old_state" = dead ]; then say leftover "$p"
+  else
+    say lock "$holder"
+    echo "lock_state=$old_state"
+  fi
+}
+
+leftovers() { # what a killed run left, and what else has one of our names
+  p=$root/.standalone-python.staging
+  if [ -d "$p" ] && [ ! -h "$p" ]; then say leftover "$p"
+  elif there "$p"; then say obstacle "$p"
+  fi
+  for p in "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
+    if [ -h "$p" ]; then say leftover "$p"
+    elif there "$p"; then say obstacle "$p"
+    fi
+  done
+  for p in "$root"/.standalone-python.lock-broken-*; do
+    if there "$p"; then say leftover "$p"; fi
+  done
+  for p in "$root"/.standalone-python.staging.*; do
+    if there "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
+  done
+  for p in "$root"/.staging "$root"/.staging.[0123456789]*; do
+    if is_staging "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
+  done
+  for p in "$root"/.lock-broken-[0123456789]*; do
+    if is_claim "$p"; then say leftover "$p"; fi
+  done
+}
+
+# Before, the names of a run's own things were names that others use too: only what has the exact form of ours is cleared.
+is_staging() { # PATH: is it a staging folder of a run of ours?
+  [ -d "$1" ] && [ ! -h "$1" ] || return 1
+  of_ours=
+  for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    case ${f##*/} in
+      finish.py | paths.py | macho.py | bytecode.py) ;;
+      cpython-*)
+        [ -d "$f" ] && [ ! -h "$f" ] || return 1
+        of_ours=yes ;;
+      *) ! there "$f" || return 1 ;;
+    esac
+  done
+  [ -n "$of_ours" ]
+}
+
+is_claim() { # PATH: is it an empty folder?
+  [ -d "$1" ] && [ ! -h "$1" ] || return 1
+  for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    ! there "$f" || return 1
+  done
+}
+
 observe() {
   echo '== standalone-python observation 1 =='
   case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
@@ -230,16 +310,8 @@ observe() {
   place root "$root"
   place bin_dir "$bin_dir"
   set --
-  if [ -h "$root/.lock" ]; then
-    holder=$(lock_holder)
-    [ -z "$holder" ] || { say lock "$holder" && echo "lock_state=$(lock_state "$holder")"; }
-  fi
-  for p in "$root/.staging" "$root/.standalone-python-link" "$bin_dir/.standalone-python-link" "$root"/.lock-broken-*; do
-    if there "$p"; then say leftover "$p"; fi
-  done
-  for p in "$root"/.staging.*; do
-    if there "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
-  done
+  locks
+  leftovers
   for p in "$root"/cpython-*; do
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
