@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,25 @@ def test_switched_off(newest: Staged) -> None:
     before = snapshot(newest.library)
     assert newest.run(externally_managed="0", patch_sysconfig="0")["finished"] == "ok"
     assert snapshot(newest.library) == before
+
+
+@pytest.mark.parametrize(
+    ("recorded", "epoch", "kept"),
+    [(0, "", True), (1, "", False), (0, "1700000000", False)],
+    ids=["of its source", "of another source", "of a source that gets another time"],
+)
+def test_bytecode_of_the_archive_stays_only_where_python_would_keep_it(
+    newest: Staged, recorded: int, epoch: str, kept: bool
+) -> None:
+    source = newest.library / "this.py"
+    cached = newest.library / "__pycache__/this.cpython-313.pyc"
+    cached.parent.mkdir()
+    flags, modified = bytes(4), int(source.stat().st_mtime) + recorded
+    cached.write_bytes(MAGIC_NUMBER + flags + modified.to_bytes(4, "little") + source.stat().st_size.to_bytes(4, "little"))
+    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    newest.run(env={"SOURCE_DATE_EPOCH": epoch} if epoch else {})
+    assert cached.exists() == kept
+    assert (newest.tree / finish.LIST).read_text() == list_of(newest.tree)
 
 
 @pytest.mark.parametrize("minor", ["3.8", "3.13"])

@@ -109,3 +109,24 @@ def test_patch_lines_text() -> None:
     )
     wanted = f"prefix={PREFIX}\nLibs.private: -ldl\nCC=\t\tcc\n\tcp x {PREFIX}/bin\n# clang\n"
     assert paths.patch_lines_text(text, PREFIX) == wanted
+
+
+SHELL = "exit_with_usage ()\n{\n    exit $1\n}\n"
+PYTHON = "import sysconfig\n"
+HANDOVER = '"exec" "$(dirname $0)/python3.9" "$0" "$@"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (f"#!/bin/sh\n{HANDOVER}\n{SHELL}", f"#!/bin/sh\n\n{SHELL}"),
+        (f"#!/bin/sh\n\n{SHELL}", f"#!/bin/sh\n\n{SHELL}"),
+        (f"#!/bin/sh\n{HANDOVER}{PYTHON}", f"#!/bin/sh\n{HANDOVER}{PYTHON}"),
+        (f"#!/usr/bin/env bash\n{HANDOVER}{SHELL}", f"#!/usr/bin/env bash\n{HANDOVER}{SHELL}"),
+        ("#!/bin/sh", "#!/bin/sh"),
+        ("", ""),
+    ],
+    ids=["shell that Python would get", "shell", "Python", "another shell", "one line", "empty"],
+)
+def test_a_config_script_of_shell_is_run_by_the_shell(text: str, wanted: str) -> None:
+    assert paths.patch_config_script(text, PREFIX) == wanted

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in builds that are packed once and kept from one session to the next, in a folder that only this user can write to."""
+"""Builds and downloads that are made once and kept from one session to the next, in a folder that only this user can write to."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def once(cache: Path, key: object, tag: str, pack: Callable[[Path], Path]) -> Pa
     with FileLock(f"{folder}.lock"):
         found = [p for p in folder.glob(f"{tag}/cpython-*") if (folder / tag / "SHA256SUMS").is_file()]
         return found[0] if found else pack(folder)
+
+
+def kept(name: str, key: object, make: Callable[[Path], Path]) -> Path:
+    """Return the file that ``make`` writes into a new folder; later calls with the same name and key return it at once."""
+    folder = own_folder(name) / hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as unfinished:
+                made = make(Path(unfinished))
+                assert made.parent == Path(unfinished)
+                Path(unfinished).rename(folder)
+        (found,) = folder.iterdir()
+    return found

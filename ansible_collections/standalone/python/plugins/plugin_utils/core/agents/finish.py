@@ -324,6 +324,28 @@ def compile_tree(tree: str, final: str, library: str, version: str, *, own: bool
         raise Failure("bytecode", str(reason)) from reason
 
 
+def stale_bytecode(tree: str, files: Iterable[str], moment: int | None) -> list[str]:
+    """Return the bytecode of the archive that records another time than its source has, or will have if `moment` is given.
+
+    Python replaces such a file at the first import, and the build would then differ from its list.
+    """
+    stale = []
+    for path in files:
+        folder, cached, name = path.rpartition("__pycache__/")
+        if not cached or not name.endswith(".pyc"):
+            continue
+        try:
+            modified = int(os.stat(at(tree, folder + name.partition(".")[0] + ".py")).st_mtime)
+        except FileNotFoundError:
+            continue
+        with open(at(tree, path), "rb") as file:
+            header = file.read(16)  # PEP 552: magic number, flags, time and size of the source
+        expected = (modified if moment is None else moment) & 0xFFFFFFFF
+        if header[4:8] == bytes(4) and int.from_bytes(header[8:12], "little") != expected:
+            stale.append(path)
+    return stale
+
+
 # The tree's files
 
 
@@ -671,6 +693,10 @@ def finish(job: Job) -> dict[str, object]:
     renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
     if job.switches["compile_bytecode"]:
         renewed.update(path for path in walked.files if path.endswith(".pyc"))
+    for path in stale_bytecode(tree, walked.files, moment):
+        os.remove(at(tree, path))
+        walked.files.remove(path)
+        renewed.add(path)
     whole = (tree, walked.files, walked.links)
     entries = reconcile(tree, entries, walked, renewed) if delivered else digests(*whole)
 

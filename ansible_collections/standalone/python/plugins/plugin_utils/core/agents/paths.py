@@ -47,6 +47,8 @@ TOOLS = {
 NAMED = (*COMPILERS, *TOOLS)
 # The record of how it was configured is history: only the prefix is made true in it.
 RECORDS = frozenset(["CONFIG_ARGS"])
+# Of a shell script named python3.X-config: the line that starts Python instead, and a line that is shell for sure.
+HANDOVER, SHELL_FUNCTION = '"exec" "$(dirname $0)/python', "exit_with_usage ()"
 # By this uv, which sets it too, knows a build that may be reached by links from elsewhere: it then makes environments
 # of the build's own folder, and without it of the folder of a link such as /usr/local/bin, where they don't start.
 MARK = {"PYTHON_BUILD_STANDALONE": 1}
@@ -223,6 +225,17 @@ def patch_lines_text(text: str, prefix: str) -> str:
     return "\n".join(map(line_of, text.split("\n")))
 
 
+def patch_config_script(text: str, _prefix: str) -> str:
+    """Return ``python3.X-config`` without the line that hands a shell script to Python.
+
+    In 2022 upstream replaced the first line of each script in ``bin`` by such a handover, also where the rest was shell.
+    """
+    lines = text.split("\n")
+    if lines[:1] == ["#!/bin/sh"] and lines[1:2] and lines[1].startswith(HANDOVER) and SHELL_FUNCTION in lines:
+        del lines[1]
+    return "\n".join(lines)
+
+
 def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
     """The files that hold paths of the build machine, each with the function that makes it true."""
     for name in sorted(os.listdir(library)):
@@ -235,6 +248,9 @@ def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
             for file, patch in (("Makefile", patch_lines_text), ("python-config.py", patch_prefix)):
                 if os.path.isfile(path + "/" + file):
                     yield path + "/" + file, patch
+    script = os.path.dirname(os.path.dirname(library)) + "/bin/" + os.path.basename(library) + "-config"
+    if os.path.isfile(script):
+        yield script, patch_config_script
     folder = os.path.dirname(library) + "/pkgconfig"
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         if name.endswith(".pc"):
