@@ -99,7 +99,7 @@ def lock_text(kind: str, stack: ExitStack) -> str:
         process.wait()
     if kind == "reused":
         begun = str(int(begun) - 100)
-    if kind == "before":
+    if kind in ("before", "elsewhere"):
         since = "00000000-0000-4000-8000-000000000000"
     if kind == "contained":
         since = since.partition(".")[0] + ".4026530000"

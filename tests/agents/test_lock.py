@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,123 @@ def test_waits_and_names_who_holds_it(shell: Shell, tmp_path: Path) -> None:
         time.sleep(0.3)
         holder.kill()
     assert parse(finished(waiting).output).lock == ""
+
+
+ID, BOOT = "0123456789ab", "11111111-2222-4333-8444-555555555555"
+ANOTHER_ID, ANOTHER_BOOT = "ba9876543210", "99999999-2222-4333-8444-555555555555"
+NFS = "server:/export / nfs4 rw 0 0"
+DISK = "/dev/sda1 / ext4 rw 0 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock, and the machine that judges it: a live process of that number is there, and has the start 1."""
+
+    what: str
+    state: str
+    boot: str = BOOT
+    host: str = "(this)"
+    machine: str = ID
+    mounts: str = DISK
+    own_boot: str = BOOT
+    own_machine: str = f"{ID}0123456789abcdef0123"
+
+
+HELD = (
+    Held("a run of this machine", "alive"),
+    Held("this machine was renamed since", "alive", host="before"),
+    Held("renamed, on NFS", "alive", host="before", mounts=NFS),
+    Held("another container of this machine", "elsewhere", boot=f"{BOOT}.1"),
+    Held("another container of this machine with another name", "elsewhere", boot=f"{BOOT}.1", host="container"),
+    Held("restarted since", "dead", boot=ANOTHER_BOOT),
+    Held("restarted since, on NFS", "dead", boot=ANOTHER_BOOT, mounts=NFS),
+    Held("restarted and renamed since", "dead", boot=ANOTHER_BOOT, host="before"),
+    Held("restarted and renamed, or a copy of this machine, on NFS", "elsewhere", boot=ANOTHER_BOOT, host="before", mounts=NFS),
+    Held("another machine of that name, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, mounts=NFS),
+    Held("another machine, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, host="other", mounts=NFS),
+    Held("another machine, on this one's disk, which it exports", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, host="other"),
+    Held("restarted, and each start has another id", "dead", boot=ANOTHER_BOOT, machine=ANOTHER_ID),
+    Held("of an older version, restarted since", "dead", boot=ANOTHER_BOOT, machine=""),
+    Held("of an older version, that name, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine="", mounts=NFS),
+    Held("of an older version, another name", "elsewhere", boot=ANOTHER_BOOT, machine="", host="other"),
+    Held("of an older version, a run of this machine", "alive", machine=""),
+    Held("that name, and this machine has no id, on NFS", "elsewhere", boot=ANOTHER_BOOT, own_machine="uninitialized", mounts=NFS),
+    Held("restarted since, and this machine has no id", "dead", boot=ANOTHER_BOOT, own_machine=""),
+    Held("a run that knew no boot id", "elsewhere", boot=""),
+    Held("restarted since, and none is known now", "elsewhere", own_boot=""),
+    Held("none is known, then as now", "alive", boot="", own_boot=""),
+    Held("none is known, another name", "elsewhere", boot="", own_boot="", host="other"),
+    *(
+        Held(f"that name, below a mount of {kind}", state, boot=ANOTHER_BOOT, machine="", mounts=f"{DISK}\nx {{disk}} {kind} rw 0 0\ny /else ext4")
+        for kind, state in (("btrfs", "dead"), ("9p", "elsewhere"), ("cifs", "elsewhere"), ("fuse.sshfs", "elsewhere"))
+    ),
+    Held("that name, where the last mount counts", "elsewhere", boot=ANOTHER_BOOT, machine="", mounts=f"{DISK}\n{NFS}"),
+    Held("that name, beside a mount", "dead", boot=ANOTHER_BOOT, machine="", mounts=f"{DISK}\nx {{disk}}/roo nfs rw 0 0"),
+    Held("that name, where nothing is known of mounts", "elsewhere", boot=ANOTHER_BOOT, machine="", mounts=""),
+)
+
+
+def judged(shell: Shell, place: Place, text: str, replaced: dict[str, str]) -> str:
+    """What a shell says of a lock with that text, with other files in the place of the system's."""
+    (Path(place.root) / ".standalone-python.lock").symlink_to(text)
+    script = render.observation(declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}), facts="no")
+    for path, instead in replaced.items():
+        assert path in script
+        script = script.replace(path, instead)
+    return parse(place.run(shell, script).output).lock_state
+
+
+@pytest.mark.parametrize("held", HELD, ids=lambda held: held.what)
+def test_whose_a_lock_is(held: Held, shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "with a space").mkdir()
+    place = place_in(tmp_path / "with a space")
+    Path(place.root).mkdir()
+    numbers = boot().partition(".")[2]
+    files = {"/proc/sys/kernel/random/boot_id": held.own_boot, "/etc/machine-id": held.own_machine, "/proc/mounts": held.mounts}
+    replaced = {"/var/lib/dbus/machine-id": "/nowhere"}
+    for path, text in files.items():
+        replaced[path] = str(tmp_path / path.replace("/", "_"))
+        if text:
+            Path(replaced[path]).write_text(text.replace("{disk}", str(place.disk).replace(" ", "\\040")) + "\n")
+    own = held.boot if "." in held.boot or not held.boot else f"{held.boot}.{numbers}"
+    host = os.uname().nodename if held.host == "(this)" else held.host
+    text = f"{os.getpid()}:{started(os.getpid())}:{own}:{host}" + (f":{held.machine}" if held.machine else "")
+    assert judged(shell, place, text, replaced) == held.state
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["proc", "ps"])
+def test_a_zombie_holds_no_lock(proc: bool, shell: Shell, tmp_path: Path) -> None:
+    """Nobody has asked how its process ended, as in a container without an init."""
+    needed("ps")
+    place = place_in(tmp_path)
+    Path(place.root).mkdir()
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    begun, since = (started(process.pid), boot()) if proc else ("", "")
+    text = f"{process.pid}:{begun}:{since}:{os.uname().nodename}"
+    if not proc and shell.tools:
+        pytest.skip("needs ps -p, which busybox' doesn't have")
+    path = shell.path(tmp_path / "tools")
+    if path:
+        (tmp_path / "tools/ps").symlink_to("/bin/ps")
+        place.environment["PATH"] = path
+    try:
+        assert judged(shell, place, text, {} if proc else {"/proc/": "/nowhere/"}) == "dead"
+    finally:
+        process.wait()
+
+
+@pytest.mark.parametrize("name", ["a) Z 1 1", "x) S (", "*", "a\nb) X 1", "("])
+def test_a_holder_whose_name_looks_like_more(name: str, shell: Shell, tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    Path(place.root).mkdir()
+    program = "import ctypes, sys, time; ctypes.CDLL(None).prctl(15, sys.argv[1].encode()); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program, name], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        assert f"({name})" in Path(f"/proc/{holder.pid}/stat").read_text()
+        text = f"{holder.pid}:{started(holder.pid)}:{boot()}:{os.uname().nodename}"
+        try:
+            assert judged(shell, place, text, {}) == "alive"
+        finally:
+            holder.kill()

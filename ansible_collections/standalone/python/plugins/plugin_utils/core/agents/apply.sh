@@ -78,7 +78,10 @@ try() { # CODE COMMAND...: runs it; what it prints to standard error is the deta
 
 # A symbolic link is made with its content in one step, by one process only, on every file system, NFS included; flock is not.
 lock() {
-  me="$$:$(started $$):$(boot):$(uname -n)"
+  me=$(process $$)
+  me=$$:${me#* }:$(boot):$(uname -n)
+  id=$(machine_id)
+  me=$me${id:+":$id"}
   lock=$root/.standalone-python.lock
   waited=0
   refused=0
