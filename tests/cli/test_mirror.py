@@ -113,7 +113,7 @@ def true(dest: Path, releases: Path, *paths: str) -> None:
         tag, name = path.split("/")
         builds.append(replace(parse_filename(name, tag), sha256=digest(releases / path)))
     expected = lists(builds)
-    found = {str(path.relative_to(dest)): path.read_text() for path in (*dest.glob("*/SHA256SUMS"), dest / "catalogue.tsv")}
+    found = {str(path.relative_to(dest)): path.read_bytes() for path in (*dest.glob("*/SHA256SUMS"), *dest.glob("tools/*"), dest / "catalogue.tsv")}
     assert found == expected
 
 
@@ -316,6 +316,16 @@ def test_damaged_lists(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     said = mirror("verify", dest, code=2).stdout
     assert "catalogue.tsv is not there: run mirror sync again" in said
     assert "no checksum and file name: '<html>'" in said
+    mirror("sync", dest, *BOTH, "--source", releases)
+    mirror("verify", dest)
+    true(dest, releases, NEW, OLD)
+    listed = dest / f"tools/python-precompiled-{TRIPLE}.gz"
+    listed.write_bytes(b"")
+    assert f"{listed} and the SHA256SUMS files don't agree: run mirror sync again" in mirror("verify", dest, code=2).stdout
+    listed.rename(dest / f"tools/python-precompiled-{OTHER}.gz")
+    said = mirror("verify", dest, code=2).stdout
+    assert f"{listed} is not there: run mirror sync again" in said
+    assert f"python-precompiled-{OTHER}.gz and the SHA256SUMS files don't agree" in said
     mirror("sync", dest, *BOTH, "--source", releases)
     mirror("verify", dest)
     true(dest, releases, NEW, OLD)

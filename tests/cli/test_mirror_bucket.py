@@ -91,7 +91,7 @@ def true(store: Store, releases: Path, *paths: str) -> None:
         builds.append(replace(parse_filename(name, tag), sha256=line.split()[0]))
     expected = lists(builds)
     assert held - {".mirror/read.json"} == {*paths, *expected}
-    assert {path: store.content(f"some/pbs/{path}").decode() for path in expected} == expected
+    assert {path: store.content(f"some/pbs/{path}") for path in expected} == expected
 
 
 def test_first_time_then_nothing_to_do(mirror: Mirror, store: Store, web: Web, releases: Path, command: Command) -> None:

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror serves others too: the real uv, pbs-installer and Hatch take builds from one, over HTTP from a plain web server.
+"""A mirror serves others too: the real uv, mise, pbs-installer and Hatch take builds from one, over HTTP from a plain web server.
 
 The builds are stand-ins, so a program that knows upstream's checksum of an archive by heart has to refuse them: it is looked at as
 far as that, which is what it asks for and why it refuses.
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools import mise
 from tests.tools.deploy import LOCAL, operation, run_deploy
 from tests.tools.playbook import LOCALHOST, REPOSITORY, run_play
 from tests.tools.sources import NEWER, V13LATER, put
@@ -138,6 +139,25 @@ def test_uv_with_the_list_that_it_brings(url: str, served: Web, tmp_path: Path) 
     (asked,) = served.asked
     assert asked.path == f"/plain/{UPSTREAMS_PATH}/{PBS_TAG}/cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
     assert "hash mismatch" in said.lower()
+
+
+def test_mise_asks_the_mirror_alone(dest: Path, url: str, served: Web, tmp_path: Path) -> None:
+    """With what ``export`` prints, mise lists, chooses and installs without another server; the machine's CPU doesn't matter."""
+    settings = mise.settings(tmp_path)
+    exported = run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "mise", "--url", url)
+    (tmp_path / "mise.toml").write_text(f'{exported}\n[tools]\npython = "3.13"\n')
+    run(tmp_path, str(mise.program()), "install", settings=settings)
+    starts(tmp_path / "data/installs/python/3.13/bin/python3.13", PBS_VERSION)
+    asked = {asked.path.removeprefix(f"/plain/{UPSTREAMS_PATH}/") for asked in served.asked}
+    name = f"{PBS_TAG}/cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
+    assert asked == {f"tools/python-precompiled-{TRIPLE}.gz", name}
+
+
+def test_mise_with_a_version_that_the_mirror_lacks(dest: Path, url: str, tmp_path: Path) -> None:
+    exported = run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "mise", "--url", url)
+    (tmp_path / "mise.toml").write_text(f'{exported}\n[tools]\npython = "3.12"\n')
+    printed = run(tmp_path, str(mise.program()), "install", settings=mise.settings(tmp_path), code=1)
+    assert "no precompiled python found" in printed.lower(), printed
 
 
 def test_pbs_installer(url: str, served: Web, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from dataclasses import replace
@@ -21,8 +22,15 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
     rows_from_sums,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.export import TOOLS
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import Archive, lists, once, path_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.export import MISE_VERSIONS, TOOLS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
+    Archive,
+    is_precompiled,
+    lists,
+    once,
+    path_of,
+    plan,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.source import CATALOGUE, GITHUB
 
 URL = "https://mirror.example/pbs"
@@ -87,11 +95,11 @@ def test_after_a_sync_there_is_nothing_to_do(situation: tuple[tuple[Build, ...],
 
 @given(some_builds)
 def test_lists_say_what_is_there_and_nothing_else(present: list[Build]) -> None:
-    texts = lists(present)
+    texts = {path: content.decode() for path, content in lists(present).items() if not is_precompiled(path)}
     assert set(builds(from_rows("it", texts[CATALOGUE]))) == set(present)
     from_sums = "".join(rows_from_sums(path[:8], text) for path, text in texts.items() if path != CATALOGUE)
     assert set(builds(from_rows("they", from_sums))) == set(present)
-    assert lists(list(reversed(present))) == texts
+    assert lists(list(reversed(present))) == lists(present)
 
 
 def test_a_name_with_two_checksums() -> None:
@@ -162,6 +170,37 @@ def test_for_rules_python() -> None:
 def test_for_mise() -> None:
     import tomllib
 
-    exported = TOOLS["mise"](BUILDS[:5], URL)
-    assert tomllib.loads(exported.text) == {"settings": {"url_replacements": {GITHUB: URL}}}
-    assert exported.text.startswith("# Name a version that the mirror has: 3.13.1.\n")
+    exported = TOOLS["mise"](BUILDS[:6], URL)
+    assert tomllib.loads(exported.text)["settings"] == {
+        "python": {"compile": False, "github_attestations": False, "precompiled_flavor": "install_only_stripped"},
+        "url_replacements": {MISE_VERSIONS: URL, GITHUB: URL},
+    }
+    assert exported.text.startswith("# The mirror has 3.13.1, 3.14.0rc1.\n")
+    assert exported.left_out == (BUILDS[4],), "mise gets builds without a variant only"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "flavor"),
+    [
+        ((0, 1, 2), "install_only_stripped"),
+        ((1,), "install_only"),
+        ((0, 1), "install_only_stripped"),
+        ((9,), "pgo+lto-full"),
+        ((4, 7), "install_only_stripped"),
+        ((), "install_only_stripped"),
+    ],
+)
+def test_for_mise_takes_the_flavor_that_most_builds_have(numbers: tuple[int, ...], flavor: str) -> None:
+    text = TOOLS["mise"]([BUILDS[number] for number in numbers], URL).text
+    assert f'python.precompiled_flavor = "{flavor}"\n' in text
+
+
+def test_lists_for_mise() -> None:
+    """A file for each target, the oldest version first; the same builds give the same bytes whatever the time."""
+    made = {path: content for path, content in lists(reversed(BUILDS[:4])).items() if path.startswith("tools/")}
+    prefix = "tools/python-precompiled-"
+    assert {path: gzip.decompress(content).decode().split() for path, content in made.items()} == {
+        f"{prefix}x86_64-unknown-linux-gnu.gz": [NAMES[1], NAMES[0], NAMES[2]],
+        f"{prefix}x86_64_v3-unknown-linux-gnu.gz": [NAMES[3]],
+    }
+    assert {content[4:8] for content in made.values()} == {bytes(4)}, "gzip's time"

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.tools import mise
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import CACHE, REPOSITORY, run_play
@@ -163,6 +164,26 @@ def test_from_uvs_managed_interpreters(machine: Machine, source: Path, tmp_path:
         machine.run(*command.split(), cwd=where, settings={**managed, **NO_NETWORK})
     assert base(where / ".venv", machine) == machine.stable
     assert not list((tmp_path / "uv").glob("cpython-3.13*"))
+
+
+def test_from_mises_own_interpreters(machine: Machine, source: Path, tmp_path: Path) -> None:
+    """mise takes ours by the stable path, in place of the one that it had installed, and removes that one."""
+    program, settings = str(mise.program()), {**mise.settings(tmp_path), "MISE_CONFIG_DIR": str(tmp_path), "NO_PROXY": "*"}
+    command = [str(Path(sys.executable).with_name("standalone-python")), "mirror"]
+    environment = {**os.environ, "STANDALONE_PYTHON_CACHE": str(CACHE)}
+    asked = ["--request", "3.13", "--target", "x86_64-unknown-linux-gnu", "--source", str(source)]
+    subprocess.run([*command, "sync", str(tmp_path / "www"), *asked], check=True, capture_output=True, env=environment)
+    with serve(tmp_path / "www") as web:
+        export = [*command, "export", str(tmp_path / "www"), "--for", "mise", "--url", web.url()]
+        lines = subprocess.run(export, check=True, capture_output=True, text=True, env=environment).stdout
+        (tmp_path / "config.toml").write_text(f'{lines}\n[tools]\npython = "3.13"\n')
+        machine.run(program, "install", cwd=tmp_path, settings=settings)
+    which = [program, "exec", "--", "python", "-c", "import sys; print(sys.prefix)"]
+    assert machine.run(*which, cwd=tmp_path, settings=settings).startswith(str(tmp_path / "data"))
+    for words in (*commands("mise use"), *commands("mise uninstall")):
+        machine.run(program, *words.replace("/opt/", f"{machine.folder}/").split()[1:], cwd=tmp_path, settings={**settings, **NO_NETWORK})
+    assert machine.run(*which, cwd=tmp_path, settings={**settings, **NO_NETWORK}).strip() == machine.stable
+    assert not list((tmp_path / "data/installs/python").glob("3.13.*/bin"))
 
 
 def test_each_command_is_one_that_is_tried() -> None:

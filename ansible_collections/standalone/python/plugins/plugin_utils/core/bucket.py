@@ -149,7 +149,7 @@ class Bucket:
             for page in pages:
                 for entry in page.get("Contents", ()):
                     path = entry["Key"].removeprefix(self._key(""))
-                    if re.fullmatch("[0-9]{8}/[^/]+", path):
+                    if re.fullmatch("([0-9]{8}|tools)/[^/]+", path):
                         found[path] = [entry["Size"], entry["ETag"]]
         return found
 
@@ -169,7 +169,8 @@ class Bucket:
 
     def put(self, path: str, content: bytes) -> None:
         # Caches on the way have to ask whether a list is still what it was.
-        self._put(path, content, _md5([content]), ContentType="text/plain; charset=utf-8", CacheControl="no-cache")
+        kind = "application/gzip" if path.endswith(".gz") else "text/plain; charset=utf-8"
+        self._put(path, content, _md5([content]), ContentType=kind, CacheControl="no-cache")
 
     def take(self, part: Path, path: str, sha256: str) -> Stamp:
         with part.open("rb") as file:

@@ -10,6 +10,7 @@ out, and the caller gets to know.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +21,9 @@ from .source import GITHUB, url_below
 from .target import parse_triple
 
 Key = TypeVar("Key")
+
+# Where mise asks which builds there are; a mirror has the same paths.
+MISE_VERSIONS = "https://mise-versions.jdx.dev"
 
 # Architectures as uv names them (ARCH_MAP in crates/uv-python/fetch-download-metadata.py of astral-sh/uv).
 UV_FAMILIES: Mapping[str, str] = {"ppc64le": "powerpc64le"}
@@ -75,13 +79,33 @@ def for_rules_python(builds: Iterable[Build], url: str) -> Exported:
 
 
 def for_mise(builds: Iterable[Build], url: str) -> Exported:
-    """Lines for mise.toml. Which versions there are, mise asks its own service; so one that the mirror has is to be named."""
-    versions = sorted({build.version for build in builds})
+    """Return lines for mise.toml. With them mise asks the mirror alone, also for what versions there are.
+
+    mise takes builds of one flavor: the one that most builds have, or of several such the preferred one.
+    """
+    plain = [build for build in builds if not build.variant]
+    count = Counter(_mise_flavor(build) for build in plain)
+    flavor = max(count, key=lambda name: (count[name], -_mise_rank(name)), default=FLAVORS[0])
+    chosen = {(build.version, build.triple) for build in plain if _mise_flavor(build) == flavor}
+    versions = sorted({version for version, _triple in chosen})
+    settings = {"compile": False, "github_attestations": False, "precompiled_flavor": flavor}
     return Exported(
-        f"# Name a version that the mirror has: {', '.join(map(str, versions))}.\n"
-        "# Where GitHub's API can't be reached, [settings] python.github_attestations = false besides.\n"
-        f"[settings.url_replacements]\n{json.dumps(GITHUB)} = {json.dumps(url)}\n"
+        f"# The mirror has {', '.join(map(str, versions)) or 'no version for mise'}.\n"
+        "[settings]\n"
+        + "".join(f"python.{name} = {json.dumps(value)}\n" for name, value in settings.items())
+        + "\n[settings.url_replacements]\n"
+        + "".join(f"{json.dumps(service)} = {json.dumps(url)}\n" for service in (MISE_VERSIONS, GITHUB)),
+        tuple(build for build in builds if build.variant or (build.version, build.triple) not in chosen),
     )
+
+
+def _mise_flavor(build: Build) -> str:
+    """Return the end of an archive's name, as mise compares it."""
+    return f"{build.options}-{build.flavor}" if build.options else build.flavor
+
+
+def _mise_rank(flavor: str) -> int:
+    return FLAVORS.index(flavor) if flavor in FLAVORS else len(FLAVORS)
 
 
 TOOLS: Mapping[str, Callable[[Iterable[Build], str], Exported]] = {

@@ -7,6 +7,7 @@ that say which.
     DEST/TAG/FILE          an archive, under its name only once its checksum agreed
     DEST/TAG/SHA256SUMS    of the release's archives that are there
     DEST/catalogue.tsv     all of them, as the option `catalogue` reads it
+    DEST/tools/python-precompiled-TRIPLE.gz   the names of a target's archives, as mise reads them
     DEST/.mirror/          what a sync needs: a lock, downloads under way, and which archives were read since they last changed
 
 The first half decides and is pure; the second reads. What writes is in `sync`. A list never names an archive that is not there:
@@ -16,6 +17,7 @@ archives come before they are listed, and go after.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 JOBS = 8
 HEADER = "tag\tfile\tsha256\n"
 READ = f"{WORK}/read.json"
+# Where mise's version service has the list of a target (python_precompiled_url_path in src/plugins/core/python.rs of jdx/mise).
+PRECOMPILED = "tools/python-precompiled-{}.gz"
 
 Records = dict[str, tuple[str, Stamp]]
 """Path of an archive -> the sha256 that was read, and the file's stamp then."""
@@ -129,8 +133,9 @@ def plan(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) 
     )
 
 
-def lists(present: Iterable[Build]) -> dict[str, str]:
-    """The files that say what a mirror holds: path -> text."""
+def lists(present: Iterable[Build]) -> dict[str, bytes]:
+    """Return the files that say what a mirror holds: path -> content. The same builds give the same bytes."""
+    present = tuple(present)
     releases: dict[str, list[Build]] = {}
     for build in ordered(present):
         releases.setdefault(build.release, []).append(build)
@@ -138,7 +143,21 @@ def lists(present: Iterable[Build]) -> dict[str, str]:
     sums = {
         f"{tag}/{SUMS}": "".join(f"{build.sha256}  {build.filename}\n" for build in some) for tag, some in releases.items()
     }
-    return {**sums, CATALOGUE: HEADER + rows}
+    texts = {**sums, CATALOGUE: HEADER + rows}
+    return {**{path: text.encode() for path, text in texts.items()}, **_precompiled(present)}
+
+
+def _precompiled(present: Iterable[Build]) -> dict[str, bytes]:
+    names: dict[str, list[str]] = {}
+    for build in sorted(present, key=lambda build: (build.version, build.release, build.filename)):
+        names.setdefault(build.triple, []).append(f"{build.filename}\n")
+    return {PRECOMPILED.format(triple): gzip.compress("".join(some).encode(), mtime=0) for triple, some in names.items()}
+
+
+def is_precompiled(path: str) -> bool:
+    """Return whether a path is where a mirror has a list for mise."""
+    prefix, suffix = PRECOMPILED.split("{}")
+    return path.startswith(prefix) and path.endswith(suffix)
 
 
 def asked(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavors: Sequence[str]) -> tuple[Build, ...]:
@@ -193,6 +212,7 @@ def verify(place: Place, jobs: int = JOBS) -> Verified:
                 continue
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
         problems += _of_catalogue(place, listed)
+        problems += _of_precompiled(place, listed, files)
         bad = {}
         with ThreadPoolExecutor(jobs) as pool:
             for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(place, path), listed), strict=True):
@@ -315,3 +335,15 @@ def _of_catalogue(place: Place, listed: Mapping[str, str]) -> list[str]:
     except (ContentError, ValueError) as error:
         return [f"{path} can't be read as a catalogue: {error}"]
     return [] if rows == listed else [f"{path} and the {SUMS} files don't agree: run mirror sync again"]
+
+
+def _of_precompiled(place: Place, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
+    """Return what is wrong with the lists for mise: one that is missing, that differs, or whose archives have gone."""
+    builds_listed = [_listed(path, digest) for path, digest in listed.items()]
+    expected = {path: content for path, content in lists(builds_listed).items() if is_precompiled(path)}
+    here = set(filter(is_precompiled, files))
+    wrong = {path for path in expected.keys() & here if place.read(path) != expected[path]} | (here - expected.keys())
+    return [
+        *(f"{place}/{path} is not there: run mirror sync again" for path in sorted(expected.keys() - here)),
+        *(f"{place}/{path} and the {SUMS} files don't agree: run mirror sync again" for path in sorted(wrong)),
+    ]

@@ -47,7 +47,7 @@ class Place(Protocol):
         """An error of the operating system becomes a sentence."""
 
     def files(self) -> dict[str, Stamp]:
-        """What is in the folders of releases."""
+        """Return what is in the folders of releases, and the lists in ``tools``."""
 
     def read(self, path: str) -> bytes:
         """
@@ -104,7 +104,7 @@ class Folder:
 
     def files(self) -> dict[str, Stamp]:
         found: dict[str, Stamp] = {}
-        for folder in sorted(path for path in self.path.glob(8 * "[0-9]") if path.is_dir()):
+        for folder in sorted(path for path in (*self.path.glob(8 * "[0-9]"), self.path / "tools") if path.is_dir()):
             with os.scandir(folder) as entries:
                 found |= {f"{folder.name}/{entry.name}": [*stamp(Path(entry))] for entry in entries if entry.is_file()}
         return found

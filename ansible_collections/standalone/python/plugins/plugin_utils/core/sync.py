@@ -24,7 +24,7 @@ from .catalogue import Build, is_build
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
 from .failure import DeniedError, NotThereError
 from .fetch import LARGEST_PIECE, Http
-from .mirror import JOBS, Plan, Records, lists, look, once, path_of, plan, record, recorded
+from .mirror import JOBS, Plan, Records, is_precompiled, lists, look, once, path_of, plan, record, recorded
 from .place import Folder, Place
 from .source import SUMS, Source, urls
 from .store import LARGEST_ARCHIVE, local_path, parse_sums
@@ -136,14 +136,14 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _write_lists(place: Place, texts: Mapping[str, str]) -> None:
-    """The lists of what is there; those of releases that have nothing any more go."""
-    there = {path for path in place.files() if path.endswith(f"/{SUMS}")}
-    for path, text in texts.items():
-        if _read(place, path) != text.encode():
-            place.put(path, text.encode())
-    for path in there - set(texts):
-        if any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")))):
+def _write_lists(place: Place, contents: Mapping[str, bytes]) -> None:
+    """Write the lists of what is there; remove those of releases and targets that have nothing any more."""
+    there = {path for path in place.files() if path.endswith(f"/{SUMS}") or is_precompiled(path)}
+    for path, content in contents.items():
+        if _read(place, path) != content:
+            place.put(path, content)
+    for path in there - set(contents):
+        if is_precompiled(path) or any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")))):
             place.delete(path)
 
 
