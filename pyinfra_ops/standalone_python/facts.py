@@ -54,6 +54,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "started": True,
                     "sound": True,
                     "fault": "",
+                    "foreign": "",
                     "extra": [],
                 },
             ],

@@ -217,7 +217,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
             [
                 *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
                 one["installed_at"][:10] or "-",
-                "broken" if not one["sound"] else "sound" if one["started"] else "not started here",
+                _state(one),
                 _stable_link(one),
             ]
             for one in interpreters
@@ -226,6 +226,8 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
     else:
         output.line("no interpreters are installed there")
     for one in interpreters:
+        if one["foreign"]:
+            output.line(f"left alone: {one['prefix']} {one['foreign']}")
         for extra in one["extra"]:
             output.line(f"added by somebody: {one['prefix']}/{extra}")
     for name in confirmed:
@@ -235,6 +237,12 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
     if verify == "full" and interpreters and not damaged:
         output.line("every file is as it was installed")
     return damaged
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if not one["sound"]:
+        return "broken"
+    return "for another host" if one["foreign"] else "sound" if one["started"] else "not started here"
 
 
 def _stable_link(one: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +188,30 @@ def test_facts_only_where_nothing_is_installed(shell: Shell, tmp_path: Path) -> 
     assert parse(place.run(shell, script).output).facts["os"] == platform.system()
     fakes.write(fakes.fake("3.13.1"), Path(place.root) / ONE)
     assert parse(place.run(shell, script).output).facts == {}
+
+
+def test_a_build_of_a_cpu_level_makes_the_cpu_known(shell: Shell, tmp_path: Path) -> None:
+    """Without facts, and for such builds only: what the kernel says is read by the shell itself."""
+    from tests.agents import fakes
+
+    if platform.machine() != "x86_64" or platform.system() != "Linux":
+        pytest.skip("needs Linux: the flags of an x86-64 CPU")
+    place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
+    script = render.observation(declare({"builds": [], "root": place.root}), facts="no")
+    plain = fakes.fake("3.13.1")
+    fakes.write(plain, Path(place.root) / plain.name)
+    assert parse(place.run(shell, script).output).cpu == ""
+    leveled = replace(plain, triple="x86_64_v4-unknown-linux-gnu", filename="")
+    fakes.write(leveled, Path(place.root) / leveled.name)
+    found = parse(place.run(shell, script).output)
+    assert found.facts == {}
+    assert "sse2" in found.cpu.split()
+    start = script.rindex("observe </dev/null")
+    weak = f"{script[:start]}cpu_flags() {{ echo $1=fpu sse2; }}\n{script[start:]}"
+    assert [(one.fault, one.foreign) for one in parse(place.run(shell, weak).output).installed] == [
+        ("", ""),
+        ("", "needs a CPU of level v4, and the host's has v1"),
+    ]
 
 
 def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:

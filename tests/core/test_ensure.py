@@ -30,6 +30,7 @@ from tests.tools.random_hosts import BIN, ROOT, Situation, situations
 OLD, NEW, OTHER = name_of("3.13.1+20250115"), name_of("3.13.2+20250317"), name_of("3.12.8+20250115")
 LINKS = {f"{ROOT}/cpython-3.13": OLD, f"{BIN}/python3.13": f"{ROOT}/cpython-3.13/bin/python3.13"}
 IN_ORDER: dict[str, Any] = {"installed": [OLD], "links": LINKS}
+FOREIGN = {"name": name_of("3.13.5+20250601", "aarch64-unknown-linux-gnu"), "foreign": "is for another host"}
 CATALOGUE = (f"{OLD}.tar.gz", f"{NEW}.tar.gz")
 
 
@@ -93,6 +94,9 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
          ["observe with facts"], "none"),
         ({"lockfile": "l"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         ({"compile_bytecode": True}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
+        # A build for another kind of host doesn't start. What is enough beside it is found with the facts, and then left.
+        ({}, IN_ORDER | {"installed": [OLD, FOREIGN]}, ["observe", "observe with facts"], "none"),
+        ({}, {"installed": [FOREIGN]}, ["observe", "observe with facts", "apply"], "install"),
     ],
 )  # fmt: skip
 def test_a_host_is_asked_no_more_than_is_needed(
@@ -165,7 +169,7 @@ def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() 
     [
         ({}, {}, ["observe", "observe with facts"]),
         ({"state": "latest"}, IN_ORDER, ["observe with facts"]),
-        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe"]),
+        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe", "observe with facts"]),
         ({"state": "absent"}, IN_ORDER, ["observe"]),
     ],
 )

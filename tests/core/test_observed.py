@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,16 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Finish,
     Installed,
     Observed,
+    Receipt,
     moved,
     native,
     parse,
     parse_receipt,
     relocated,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import from_facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.target import LEVEL_FLAGS, from_facts
+from tests.tools.memory_host import receipt_text
+from tests.tools.planning import build_of
 
 RECORDED = {path.stem: path.read_text(encoding="utf-8") for path in Path(__file__).with_name("observations").glob("*.txt")}
 AGENTS = Path(str(module.__file__)).with_name("agents")
@@ -79,6 +83,48 @@ def test_a_host_without_anything() -> None:
     assert host.free_kb == 12341208
     assert str(from_facts(host.facts)) == "x86_64 linux, glibc 2.36"
     assert from_facts(host.facts).level == 3
+
+
+KIND = "os=Linux\narch=x86_64\nlibc=glibc\nlibc_version=2.36\n"
+V1, V3 = "cpu_flags=fpu sse2", f"cpu_flags={' '.join(sorted(LEVEL_FLAGS[0][1] | LEVEL_FLAGS[1][1]))}"
+
+
+@pytest.mark.parametrize(
+    ("triple", "start", "kind", "foreign"),
+    [
+        ("x86_64-unknown-linux-gnu", "0", KIND + V1, ""),
+        ("x86_64-unknown-linux-gnu", "127", KIND + V1, ""),
+        ("aarch64-unknown-linux-gnu", "126", KIND + V1, "is for aarch64 linux, and the host is x86_64 linux, glibc 2.36"),
+        ("aarch64-unknown-linux-gnu", "", KIND + V1, "is for aarch64 linux, and the host is x86_64 linux, glibc 2.36"),
+        ("aarch64-unknown-linux-gnu", "0", KIND + V1, ""),  # under an emulator
+        ("aarch64-unknown-linux-gnu", "126", "", ""),  # nobody has asked yet
+        ("aarch64-unknown-linux-gnu", "126", "os=Plan9\narch=x", ""),
+        ("x86_64-unknown-linux-musl", "127", KIND + V1, "needs musl, and the host has glibc"),
+        ("x86_64-unknown-linux-musl", "0", KIND + V1, ""),  # a static one
+        ("x86_64-unknown-linux-gnu", "1", KIND.replace("36", "12"), "needs glibc 2.17 or later, and the host has 2.12"),
+        ("i686-unknown-linux-gnu", "0", KIND + V1, ""),
+        ("x86_64-apple-darwin", "126", KIND + V1, "is for x86_64 macOS, and the host is x86_64 linux, glibc 2.36"),
+        # A build of a higher level can print its version and crash later.
+        ("x86_64_v3-unknown-linux-gnu", "0", KIND + V1, "needs a CPU of level v3, and the host's has v1"),
+        ("x86_64_v3-unknown-linux-gnu", "132", KIND + V1, "needs a CPU of level v3, and the host's has v1"),
+        ("x86_64_v3-unknown-linux-gnu", "0", KIND + V3, ""),
+        ("x86_64_v3-unknown-linux-gnu", "132", KIND + V3, ""),
+        ("x86_64_v3-unknown-linux-gnu", "0", "cpu=fpu sse2", "needs a CPU of level v3, and the host's has v1"),
+        ("x86_64_v3-unknown-linux-gnu", "0", V3.replace("cpu_flags", "cpu"), ""),
+        ("x86_64_v3-unknown-linux-gnu", "0", "", ""),
+        ("x86_64_v4-unknown-linux-gnu", "0", KIND + V3, "needs a CPU of level v4, and the host's has v3"),
+    ],
+)
+def test_builds_for_other_kinds_of_hosts(triple: str, start: str, kind: str, foreign: str) -> None:
+    """Without a fault where the target explains it; with one where it doesn't."""
+    build = replace(build_of("3.12.1+20250115"), triple=triple, filename="x.tar.gz", sha256="ab" * 32)
+    receipt = receipt_text(Receipt(build, "", Finish(), "bin/python3", 1, "0" * 64, "2026-01-01T00:00:00Z"))
+    lines = [BEGIN, "root=/r", "bin_dir=/b", "root_state=writable", "bin_dir_state=writable", f"build={build.name}"]
+    lines += [f"receipt={line}" for line in receipt.split("\n")]
+    lines += [f"start={start}", f"says={'Python 3.12.1' if start == '0' else 'no'}"] if start else []
+    (found,) = parse("\n".join([*lines, "modules=1", *filter(None, kind.split("\n")), END])).installed
+    assert found.foreign == foreign
+    assert bool(found.fault) == (start != "0" and not foreign)
 
 
 def test_sound_builds() -> None:

@@ -46,7 +46,9 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
         yield f"build={installed.name}"
         if installed.receipt:
             yield from (f"receipt={line}" for line in receipt_text(installed.receipt).split("\n"))
-        if installed.fault.startswith(NO_START):
+        if installed.foreign:
+            yield from ("start=126", "says=cannot execute: Exec format error")
+        elif installed.fault.startswith(NO_START):
             yield from ("start=127", f"says={installed.fault.removeprefix(NO_START)}")
         elif installed.fault != "its executable is missing":
             yield from ("start=0", f"says=Python {installed.build.version}")

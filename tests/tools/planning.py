@@ -61,8 +61,10 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
     ``started: false``; with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
-    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed"}
+    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign"}
     assert not unknown, unknown
+    if "foreign" in said:
+        return replace(installed_of({key: value for key, value in said.items() if key != "foreign"}), foreign=said["foreign"])
     named = build_of(said["name"])
     build = replace(named, filename=named.filename or f"{named.name}.tar.zst", sha256="ab" * 32)
     receipt = Receipt(

@@ -120,11 +120,17 @@ interpreters:
       type: bool
       sample: true
     sound:
-      description: Whether nothing is wrong with the build.
+      description: Whether nothing is wrong with the build. A build for another kind of host is not judged.
       type: bool
       sample: true
     fault:
       description: What is wrong with the build. Empty where it is sound.
+      type: str
+      sample: ""
+    foreign:
+      description:
+        - Why a build for another kind of host can't run here, such as C(needs a CPU of level v3, and the host's has v1).
+        - Empty for builds that can. M(standalone.python.interpreters) leaves such a build alone.
       type: str
       sample: ""
     extra:

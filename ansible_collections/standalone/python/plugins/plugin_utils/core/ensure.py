@@ -21,7 +21,7 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
-from .observed import FAILURES, Observed, joined, parse, relocated
+from .observed import FAILURES, Observed, joined, judged, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
@@ -147,6 +147,9 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
     # may find what is installed enough, if something is.
     states = {"latest" if desired.lockfile and wanted.state == "present" else wanted.state for wanted in desired.builds}
     observed = look("yes" if "latest" in states else "empty" if "present" in states else "no")
+    # What doesn't start may be a build for another kind of host: no fault, and not to be repaired.
+    if not observed.facts and any(installed.fault for installed in observed.installed):
+        observed = look("yes")
     try:
         planned = plan(desired, observed, _resolver(supply, observed))
     except _FactsNeeded:
@@ -172,6 +175,7 @@ def carry_out(
     deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
     renderer = _renderer(desired)
     after = _as_on_host(desired, read(host.run(renderer.application(desired, planned, deliveries, environment))))
+    after = judged(after, observed.facts)
     try:
         left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
     except _FactsNeeded:
@@ -203,7 +207,8 @@ def _without_held(planned: Plan, after: Observed) -> Plan:
 def _as_on_host(desired: Desired, observed: Observed) -> Observed:
     if desired.outside is None:
         return observed
-    return relocated(observed, {here: there for there, here in desired.places.items()}, desired.outside.facts)
+    facts = desired.outside.facts
+    return judged(relocated(observed, {here: there for there, here in desired.places.items()}, facts), facts, started=False)
 
 
 def confirm(
@@ -218,7 +223,7 @@ def confirm(
     if not steps:
         return (), observed
     after = read(host.run(render.application(desired, Plan(steps, ()), {}, environment)))
-    return tuple(step.name for step in steps), replace(after, facts=observed.facts)
+    return tuple(step.name for step in steps), judged(replace(after, facts=observed.facts), observed.facts)
 
 
 def _resolver(supply: Supply, observed: Observed) -> Resolve:

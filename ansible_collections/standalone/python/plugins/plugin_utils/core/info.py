@@ -48,6 +48,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "started": installed.started,
         "sound": not installed.fault,
         "fault": installed.fault,
+        "foreign": installed.foreign,
         "extra": list(installed.extra),
     }
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from .catalogue import Build, parse_name
 from .digits import LARGEST, whole_number
-from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
+from .errors import LONGEST_TEXT, AgentError, DeclarationError, ObservationError, sanitized
 from .request import Version
+from .target import cpu_level, from_facts, misfit, parse_triple
 
 BEGIN = "== standalone-python observation 1 =="
 END = "== standalone-python observation end =="
@@ -69,7 +70,8 @@ class Installed:
 
     ``fault`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
     standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
-    tried just now, for the first time, and its receipt doesn't say so yet.
+    tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
+    host can't run here, with the build as subject; such a build has no fault.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Installed:
     fault: str = ""
     extra: tuple[str, ...] = ()
     unconfirmed: bool = False
+    foreign: str = ""
 
     @property
     def started(self) -> bool:
@@ -106,6 +109,7 @@ class Observed:
     :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
     :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
     :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
+    :ivar cpu: the flags of the host's CPU, told without the facts where a build needs a level of them; else empty
     :ivar windows: whether builds lie as Windows has them
     :ivar held: paths that were to go, and that a process on the host keeps open
     :ivar registered: our tags in the registry (PEP 514) to ``VERSION ARCHITECTURE EXECUTABLE``
@@ -123,6 +127,7 @@ class Observed:
     lock: str = ""
     lock_state: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    cpu: str = ""
     windows: bool = False
     held: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
@@ -225,7 +230,7 @@ def parse(text: str) -> Observed:
             path, target = _listed(line, (root, bin_dir))
             links[path] = target
         found = [(block[0][1], _installed(block)) for block in blocks]
-        return Observed(
+        found_here = Observed(
             root=root,
             bin_dir=bin_dir,
             root_state=single["root_state"],
@@ -237,6 +242,7 @@ def parse(text: str) -> Observed:
             lock=single.get("lock", ""),
             lock_state=single.get("lock_state", ""),
             facts={key: single[key] for key in FACTS if key in single},
+            cpu=single.get("cpu", ""),
             windows=single.get("layout") == "windows",
             held=tuple(held),
             obstacles=tuple(obstacles),
@@ -245,8 +251,36 @@ def parse(text: str) -> Observed:
             root_obstacle=single.get("root_obstacle", ""),
             bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
         )
+        return judged(found_here, found_here.facts)
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
+
+
+def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True) -> Observed:
+    """Return the host with builds for other kinds of hosts marked as ``foreign`` instead of broken.
+
+    :param facts: what kind of host it is; may be empty
+    :param started: every build was started; one that starts belongs here, unless the CPU lacks its level
+    """
+    installed = []
+    for build in observed.installed:
+        foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and not build.fault)
+        installed.append(replace(build, foreign=foreign, fault="", unconfirmed=False) if foreign else build)
+    return replace(observed, installed=tuple(installed))
+
+
+def _foreign(triple: str, facts: Mapping[str, str], cpu: str, *, fits: bool) -> str:
+    """Why builds for a triple can't run on a host; empty where they can, or where too little is known."""
+    try:
+        needed = parse_triple(triple)
+        target = from_facts(facts) if "os" in facts else None
+    except (DeclarationError, ObservationError):
+        return ""
+    flags = facts.get("cpu_flags") or cpu
+    level = cpu_level(flags) if flags else needed.level
+    if needed.level > level:
+        return f"needs a CPU of level v{needed.level}, and the host's has v{level}"
+    return misfit(target, triple) if target and not fits else ""
 
 
 def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:

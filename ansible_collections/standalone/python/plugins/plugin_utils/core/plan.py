@@ -79,13 +79,16 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
             f"the root {native(observed.root)} {reason}: choose another root or become a user who may", step="observe"
         )
     resolve = cache(resolve)
+    # Builds for other kinds of hosts, as in a root that several share, are nobody's business here. Links that lead to them stay.
+    whole = observed
+    observed = replace(observed, installed=tuple(installed for installed in observed.installed if not installed.foreign))
     gone = _absent(desired, observed)
     choices = _choices(desired, observed, resolve, frozenset(gone))
     winners = _winners(choices)
     gone |= _replaced(desired, observed, choices, gone)
     links = _links(desired, observed, winners)
     chosen = {line: choice.build for line, choice in winners.items()}
-    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, observed, links, winners, gone))
+    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, whole, links, winners, gone))
     steps: list[Step] = [
         *_clearing(observed),
         *(installs := _installs(choices)),

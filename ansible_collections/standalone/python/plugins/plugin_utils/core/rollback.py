@@ -43,7 +43,7 @@ def way_back(observed: Observed, line: str = "") -> Way:
     :raises DeclarationError: the line can't be read, or there is no way back in it; the message says what there is
     """
     name, was = _in_use(observed, line)
-    mine = [installed for installed in observed.installed if line_of(installed.build) == name]
+    mine = [one for one in observed.installed if line_of(one.build) == name and not one.foreign]
     earlier = [installed for installed in mine if _order(installed) < _order(was)]
     to = max((installed for installed in earlier if not installed.fault), key=_order, default=None)
     if to is None:

@@ -231,11 +231,19 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
     )
 
 
+def _note(installed: Installed) -> str:
+    if installed.fault:
+        return f" (broken: {installed.fault})"
+    if installed.foreign:
+        return f" (for another host: {installed.foreign})"
+    return "" if installed.started else " (not started here)"
+
+
 def describe(observed: Observed) -> str:
     """A host's interpreters in lines that a person reads, for a diff."""
     lines = [
         installed.name
-        + (f" (broken: {installed.fault})" if installed.fault else "" if installed.started else " (not started here)")
+        + _note(installed)
         for installed in observed.installed
     ]
     lines += [

@@ -112,6 +112,7 @@ for_builds() {
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
+  case ${1##*/} in *-x86_64_v[234]-*) leveled=yes ;; esac
   unconfirmed=
   if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
@@ -145,6 +146,14 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     [ ! -d "$p" ] || count=$((count - 1))
   done
   echo "modules=$count"
+}
+
+cpu_flags() { # KEY: what Linux says that the CPU can do; other systems have no such file
+  while IFS= read -r line; do
+    case $line in
+      flags*:*) echo "$1=${line#*: }" && break ;;
+    esac
+  done </proc/cpuinfo 2>/dev/null
 }
 
 # The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
@@ -363,6 +372,7 @@ observe() {
   say bin_dir "$bin_dir"
   place root "$root"
   place bin_dir "$bin_dir"
+  leveled=
   set --
   locks
   leftovers
@@ -382,7 +392,9 @@ observe() {
     fi
   done
   links "$@"
-  [ "$facts" = no ] || host_facts
+  if [ "$facts" != no ]; then host_facts
+  elif [ -n "$leveled" ] && [ -z "$python" ]; then cpu_flags cpu
+  fi
   echo '== standalone-python observation end =='
 }
 
@@ -520,11 +532,7 @@ linux_facts() {
     *ld-linux-armhf* | *ld-musl-armhf*) echo float_abi=hard ;;
     *ld-linux.so.3* | *ld-musl-arm.so*) echo float_abi=soft ;;
   esac
-  while IFS= read -r line; do
-    case $line in
-      flags*:*) echo "cpu_flags=${line#*: }" && break ;;
-    esac
-  done </proc/cpuinfo 2>/dev/null
+  cpu_flags cpu_flags
 }
 
 darwin_facts() {
