@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import replace
 
 from hypothesis import event, given, settings
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import line_of, plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
@@ -22,11 +24,15 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.step import
     Remove,
     SetLink,
     Unlink,
+    describe,
     predict,
 )
 from tests.tools.planning import resolver
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations
+from tests.tools.sentences import check
 
+# In continuous integration there are more of them.
+TIMES = 5 if os.environ.get("CI") else 1
 ORDER = (Clear, Install, SetLink, Unlink, Remove)
 
 
@@ -47,7 +53,7 @@ def admits(request: Request, build: Build) -> bool:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 * TIMES)
 @given(situations())
 def test_a_second_run_changes_nothing_and_finds_the_same(situation: Situation) -> None:
     first = made(situation)
@@ -63,7 +69,23 @@ def test_a_second_run_changes_nothing_and_finds_the_same(situation: Situation) -
     assert predict(second, after, situation.desired) == after
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 * TIMES)
+@given(situations())
+def test_what_is_said_of_a_plan_and_of_why_there_is_none_commands_no_terminal(situation: Situation) -> None:
+    observed = situation.observed
+    try:
+        found = plan(situation.desired, observed, resolver(situation.filenames))
+    except StandalonePythonError as error:
+        check(str(error))
+        return
+    after = predict(found, observed, situation.desired)
+    for sentence in (*map(str, found.steps), *(outcome.why for outcome in found.outcomes), *damage(observed)):
+        check(sentence)
+    for line in (describe(observed) + describe(after)).splitlines():
+        check(line)
+
+
+@settings(max_examples=150 * TIMES)
 @given(situations())
 def test_what_is_not_ours_is_in_no_step(situation: Situation) -> None:
     found = made(situation)
@@ -82,7 +104,7 @@ def test_what_is_not_ours_is_in_no_step(situation: Situation) -> None:
                 assert name in {installed.name for installed in situation.observed.installed}
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 * TIMES)
 @given(situations())
 def test_the_host_afterwards_is_as_declared(situation: Situation) -> None:
     desired = situation.desired
@@ -129,7 +151,7 @@ def dangling(observed: Observed, foreign: frozenset[str]) -> set[str]:
     }
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 * TIMES)
 @given(situations())
 def test_no_link_of_ours_dangles_afterwards_or_on_the_way(situation: Situation) -> None:
     found = made(situation)
@@ -143,7 +165,7 @@ def test_no_link_of_ours_dangles_afterwards_or_on_the_way(situation: Situation) 
         assert dangling(part, foreign) <= dangling(before, foreign) | foreign
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 * TIMES)
 @given(situations())
 def test_steps_stand_in_the_order_of_work_and_none_undoes_another(situation: Situation) -> None:
     found = made(situation)
@@ -161,7 +183,7 @@ def test_steps_stand_in_the_order_of_work_and_none_undoes_another(situation: Sit
     assert all(step.to != step.was for step in found.steps if isinstance(step, SetLink))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 * TIMES)
 @given(situations())
 def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situation: Situation) -> None:
     asked: list[Request] = []
@@ -183,7 +205,7 @@ def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situat
     assert len(asked) == len(set(asked)), "one request is resolved more than once"
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 * TIMES)
 @given(situations())
 def test_with_a_lock_file_a_request_means_what_is_locked_and_nothing_else(situation: Situation) -> None:
     """The resolver stands for the lock file."""
@@ -194,7 +216,7 @@ def test_with_a_lock_file_a_request_means_what_is_locked_and_nothing_else(situat
         assert outcome.build.name == known(outcome.wanted.request).name
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 * TIMES)
 @given(situations())
 def test_the_order_in_which_a_host_names_its_builds_does_not_matter(situation: Situation) -> None:
     observed = situation.observed

@@ -15,6 +15,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.source import ARCHIVE_ENDINGS
 from tests.tools.planning import name_of, observed_of
+from tests.tools.sentences import HOSTILE
 
 ROOT, BIN = "/opt/python", "/usr/local/bin"
 V3 = "x86_64_v3-unknown-linux-gnu"
@@ -35,7 +36,11 @@ REQUESTS: tuple[Any, ...] = (
 )
 LINES = ("cpython-3.12", "cpython-3.13", "cpython-3.13+freethreaded", "cpython-3.14")
 BIN_NAMES = ("python3.12", "python3.13", "python3.13t", "python3", "python", "python3.14")
-FOREIGN_TARGETS = ("/usr/bin/python3", "../bin/python3.11", f"{ROOT}/venvs/app/bin/python3", "cpython-custom", "/opt/python2")
+FOREIGN_TARGETS = (
+    HOSTILE,
+    f"/opt/python/{HOSTILE}",
+    *("/usr/bin/python3", "../bin/python3.11", f"{ROOT}/venvs/app/bin/python3", "cpython-custom", "/opt/python2"),
+)
 FAULTS = ("", "", "", "its executable is missing", "it does not start: no libpython")
 
 
@@ -120,7 +125,7 @@ def _host(draw: st.DrawFn) -> tuple[dict[str, Any], frozenset[str]]:
         "installed": installed,
         "links": links,
         "occupied": occupied,
-        "leftovers": draw(st.sampled_from(((), (), (f"{ROOT}/.standalone-python.staging",)))),
+        "leftovers": draw(st.sampled_from(((), (), (f"{ROOT}/.standalone-python.staging",), (f"{ROOT}/{HOSTILE}",)))),
         **draw(st.sampled_from(({}, {}, {"lock": "1:2:b:h", "lock_state": "dead"}, {"lock": "1:2:b:h", "lock_state": "alive"}))),
         "root_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),
         "bin_dir_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),
