@@ -23,6 +23,7 @@ from .core import (
     observing,
     read,
 )
+from .transport import on_one_line
 
 
 class Interpreters(FactBase["dict[str, Any] | None"]):
@@ -104,7 +105,7 @@ class Observation(FactBase["Observed | None"]):
 
 def _command(desired: Desired, *, facts: Facts) -> StringCommand:
     """The agent's script; pyinfra, asked for more words, shows a line of it instead of four hundred."""
-    return StringCommand(HiddenValue(observation(desired, facts=facts), f"(observe {desired.root})"))
+    return StringCommand(HiddenValue(on_one_line(observation(desired, facts=facts)), f"(observe {desired.root})"))
 
 
 def _read(output: Iterable[str]) -> Observed:

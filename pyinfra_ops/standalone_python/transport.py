@@ -25,6 +25,17 @@ from pyinfra.connectors.util import CommandOutput
 from .core import Completed, TransportError, sanitized
 
 _CHUNK = 1 << 18
+# What a login shell can read in single quotes otherwise than a POSIX shell does: csh has no line breaks and a history there, fish
+# has escapes.
+_OTHERWISE = str.maketrans({"\n": r"\n", "!": r"\0041", "'": r"\0047", "\\": r"\0134"})
+
+
+def on_one_line(script: str) -> str:
+    """Return a command of one line that does what a script does, in a POSIX shell behind any login shell.
+
+    It starts no program where the shell has ``printf``.
+    """
+    return f"""eval "$(printf %b '{script.translate(_OTHERWISE)}')\""""
 
 
 class _Chunk(bytes):
@@ -137,7 +148,7 @@ class ConnectorHost:
         """In the host's own sh, whatever shell the operation's commands are for."""
         state = self._host.state
         return self._host.run_shell_command(
-            StringCommand("exec", "sh", "-c", QuoteString(command)),
+            StringCommand("exec", "sh", "-c", QuoteString(on_one_line(command))),
             print_output=state.print_output,
             print_input=state.print_input,
             **{**self._arguments, "_stdin": given},

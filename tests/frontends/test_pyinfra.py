@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pyinfra_ops.standalone_python.transport import on_one_line
 from tests.frontends.support import (
     AS_IT_WAS,
     LATER13,
@@ -38,7 +40,7 @@ pytestmark = pytest.mark.xdist_group("hosts")
 
 BUILD = name(LATER13)
 PREFIX = "import ssl, sys; print(sys.prefix)"
-USERS = {0: "root", 1000: "deploy", 1001: "plain"}
+USERS = {0: "root", 1000: "deploy", 1001: "plain", 1002: "tcsh", 1003: "fish"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,13 @@ WAYS: Mapping[str, Way] = {
         **HOME,
     ),
     "deploy for itself": Way("macish", "deploy", "deploy", **HOME),
+    "tcsh for itself": Way("debian", "tcsh", "tcsh", **HOME),
+    "tcsh with sudo": Way("debian", "tcsh", arguments={"_sudo": True}),
+    "tcsh and a terminal": Way("debian", "tcsh", arguments={"_sudo": True, "_get_pty": True}),
+    "root becomes tcsh by su": Way("debian", "root", "tcsh", {"_su_user": "tcsh"}, **HOME),
+    "fish for itself": Way("debian", "fish", "fish", **HOME),
+    "fish with sudo": Way("debian", "fish", arguments={"_sudo": True}),
+    "root becomes fish by su": Way("debian", "root", "fish", {"_su_user": "fish"}, **HOME),
     "another shell": Way("debian", arguments={"_shell_executable": "/bin/bash"}),
     "an environment and a folder": Way("busybox", arguments={"_env": {"LC_ALL": "C", "WORDS": "it's \"two\""}, "_chdir": "/tmp"}),
     "a terminal": Way("debian", arguments={"_get_pty": True}),
@@ -141,11 +150,12 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
     assert host.name not in again.changed | again.failed, again.output
     assert first.plan[host.name], first.output
     assert again.plan[host.name] == (), again.output
-    home = {"root": "/root", "deploy": "/home/deploy", "plain": "/home/plain"}[way.owner]
+    home = "/root" if way.owner == "root" else f"/home/{way.owner}"
     root, links = way.root.replace("~", home), (way.bin_dir or "/usr/local/bin").replace("~", home)
     for user in way.runs:
         assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
-    ours = (f"{root}/", f"{links}/", "/srv/it's sent/")
+    # The last two fish itself makes where it is the login shell.
+    ours = (f"{root}/", f"{links}/", "/srv/it's sent/", "/home/fish/.config/fish/", "/home/fish/.local/share/fish/")
     elsewhere = [path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
     assert elsewhere == []
     tree = host.root / root[1:] / BUILD
@@ -153,6 +163,26 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
         status = path.lstat()
         assert USERS[status.st_uid] == way.owner, path
         assert path.is_symlink() or status.st_mode & 0o777 in (0o755, 0o644), path
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "mksh", "busybox"])
+def test_a_script_on_one_line_does_what_it_does_on_several(shell: str) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"needs packages: {shell} is not installed")
+    everything = "".join(map(chr, range(32, 127))) + "é日\t"
+    script = f"printf '%s\\n' {shlex.quote(everything)} \"$0\"\nif read -r line; then\n  printf '%s!\\\\n' \"$line\"\nfi\n# it's '\nexit 7\n"
+    line = on_one_line(script)
+    assert line.count("'") == 2
+    assert not set(line) & set("\n!")
+    # Of backslashes fish reads those before a quote and before another one otherwise.
+    assert "\\\\" not in line
+    assert "\\'" not in line
+    command = [shell, "sh"] if shell == "busybox" else [shell]
+    one, other = (
+        subprocess.run([*command, "-c", text, "name"], input="given\n", capture_output=True, text=True) for text in (script, line)
+    )
+    assert (one.returncode, one.stdout) == (7, f"{everything}\nname\ngiven!\\n")
+    assert (other.returncode, other.stdout, other.stderr) == (one.returncode, one.stdout, one.stderr)
 
 
 def commands(run: Deployed, host: str) -> list[str]:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # build.sh OUT: makes the file systems that test hosts are overlays of, one folder a kind, in the new folder OUT.
-#   OUT/debian   Debian minbase with sudo
+#   OUT/debian   Debian minbase with sudo, tcsh and fish
 #   OUT/zstd     what is laid over debian to give it the zstd program
 #   OUT/busybox  busybox and glibc
 #   OUT/musl     a static busybox and the loader of musl; no glibc
@@ -75,12 +75,16 @@ account() { # account ROOT NAME ID HOME SHELL: none has a password
   chmod 600 "$1/etc/shadow"
 }
 
-accounts() { # accounts ROOT: root, deploy and plain
+accounts() { # accounts ROOT: root, deploy and plain; and two with other shells, which debian alone has
   account "$1" root 0 /root /bin/sh
   account "$1" deploy 1000 /home/deploy /bin/sh
   account "$1" plain 1001 /home/plain /bin/sh
+  account "$1" tcsh 1002 /home/tcsh /usr/bin/tcsh
+  account "$1" fish 1003 /home/fish /usr/bin/fish
   install -d -m 700 -o 1000 -g 1000 "$1/home/deploy"
   install -d -m 700 -o 1001 -g 1001 "$1/home/plain"
+  install -d -m 700 -o 1002 -g 1002 "$1/home/tcsh"
+  install -d -m 700 -o 1003 -g 1003 "$1/home/fish"
 }
 
 applets() { # applets ROOT BUSYBOX NOT...: links to a busybox for each thing it can do, except for package managers and those named
@@ -101,8 +105,11 @@ glibc() { # glibc ROOT: the libraries of libc that a program linked elsewhere ma
 
 debian() {
   accounts "$out/debian"
-  echo 'deploy ALL=(ALL) NOPASSWD: ALL' >"$out/debian/etc/sudoers.d/deploy"
+  for user in deploy tcsh fish; do echo "$user ALL=(ALL) NOPASSWD: ALL" >"$out/debian/etc/sudoers.d/$user"; done
   put "$out/debian" /usr/bin/scp
+  put "$out/debian" /usr/bin/tcsh
+  put "$out/debian" /usr/bin/fish
+  (cd "$parts" && cp -a --parents usr/share/fish/config.fish usr/share/fish/functions "$out/debian")
 }
 
 zstd() { under=$out/debian put "$out/zstd" /usr/bin/zstd; }
@@ -175,6 +182,6 @@ END
 
 under= # a root whose libraries count as there already
 bootstrap "$out/debian"
-gather bash busybox curl libarchive-tools musl openssh-client openssh-server openssh-sftp-server perl zstd
+gather bash busybox curl fish libarchive-tools musl openssh-client openssh-server openssh-sftp-server perl tcsh zstd
 for kind in debian zstd busybox musl macish door; do $kind; done
 rm -rf "$parts" "$parts.apt" "$parts.static"
