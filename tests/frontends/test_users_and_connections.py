@@ -38,7 +38,7 @@ pytestmark = pytest.mark.xdist_group("hosts")
 
 BUILD = name(LATER13)
 PREFIX = "import ssl, sys; print(sys.prefix)"
-USERS = {0: "root", 1000: "deploy", 1001: "plain"}
+USERS = {0: "root", 1000: "deploy", 1001: "plain", 1002: "tcsh", 1003: "fish"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ UMASK_077 = (
 )
 BECOME = {"ansible_become": "true"}
 BECOME_PLAIN = {**BECOME, "ansible_become_user": "plain"}
+# So no script and no archive goes by standard input.
+TTY = {"ansible_ssh_extra_args": "-tt"}
 HOME_ROOT, HOME_BIN = "~/python", "~/.local/bin"
 
 WAYS: Mapping[str, Way] = {
@@ -91,8 +93,36 @@ WAYS: Mapping[str, Way] = {
         root=HOME_ROOT,
         bin_dir=HOME_BIN,
         runs=("root", "plain"),
-        # Without setfacl on the host, this is how Ansible lets one unprivileged user read another's files.
-        variables={**BECOME_PLAIN, "ansible_shell_allow_world_readable_temp": "true"},
+        # Without setfacl on the host, Ansible can't let one unprivileged user read another's files.
+        variables=BECOME_PLAIN,
+    ),
+    "deploy becomes plain by sudo, and all may read": Way(
+        "debian",
+        "deploy",
+        "plain",
+        root=HOME_ROOT,
+        bin_dir=HOME_BIN,
+        runs=("root", "plain"),
+        variables={**BECOME_PLAIN, **TTY, "ansible_shell_allow_world_readable_temp": "true"},
+    ),
+    "deploy becomes plain by sudo, and both are in a group": Way(
+        "debian",
+        "deploy",
+        "plain",
+        root=HOME_ROOT,
+        bin_dir=HOME_BIN,
+        runs=("root", "plain"),
+        first=("usermod -aG deploy plain",),
+        variables={**BECOME_PLAIN, **TTY, "ansible_common_remote_group": "deploy"},
+    ),
+    "tcsh becomes fish by sudo": Way(
+        "debian",
+        "tcsh",
+        "fish",
+        root=HOME_ROOT,
+        bin_dir=HOME_BIN,
+        runs=("root", "fish"),
+        variables={**BECOME, "ansible_become_user": "fish"},
     ),
     "sudo that wants a tty": Way(
         "debian", "deploy", "root", first=("echo 'Defaults requiretty' >>/etc/sudoers.d/deploy",), variables=BECOME
@@ -161,7 +191,7 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
     """Installed, seen again as declared, owned by who became, run by everybody who can get there, and nothing else left."""
     way, host, results = WAYS[case], used[case].host, used[case].results
     assert [(result.kind, result.result.get("changed")) for result in results] == [("ok", True), ("ok", False)], results
-    home = {"root": "/root", "deploy": "/home/deploy", "plain": "/home/plain"}[way.owner]
+    home = "/root" if way.owner == "root" else f"/home/{way.owner}"
     root, links = way.root.replace("~", home), way.links.replace("~", home)
     (made,) = results[0].result["interpreters"]
     assert made["prefix"] == f"{root}/{BUILD}"
@@ -180,16 +210,28 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
 
 
 def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, source: Path) -> None:
-    """Ansible won't show one user's files to another unless it is told to; then nothing is sent. A pull needs no file."""
+    """Ansible can't show one user's files to another without setfacl, and standard input, which needs no file, is a tty."""
     host = fresh_host("debian")
+    become_plain = {"become": True, "become_user": "plain"}
     with as_it_was(host):
-        run = run_play(
-            [{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), "become": True, "become_user": "plain"}], line(host, "deploy")
-        )
+        run = run_play([{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), **become_plain}], line(host, "deploy", **TTY))
     reads(
         complaint(run),
-        f"{BUILD}.tar.gz can't be sent into /var/tmp/ansible-tmp-… on the host, Failed to set permissions on the temporary files … "
-        f"For information on working around this, see http…{AS_IT_WAS}",
+        "script.sh can't be sent into /var/tmp/ansible-tmp-… on the host, the connection's user can't let plain read it: "
+        f"install setfacl there (package acl), let standard input through (no tty), or become root{AS_IT_WAS}",
+    )
+
+
+def test_a_file_that_another_unprivileged_user_can_not_receive(fresh_host: FreshHost, source: Path) -> None:
+    host = fresh_host("debian")
+    assert host.exec(["sh", "-ec", "chmod 700 /var/tmp"]).returncode == 0
+    become_plain = {"become": True, "become_user": "plain"}
+    with as_it_was(host):
+        run = run_play([{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), **become_plain}], line(host, "deploy"))
+    reads(
+        complaint(run),
+        f"{BUILD}.tar.gz can't be sent into /var/tmp/standalone-python-… on the host, mkdir: cannot create directory "
+        f"…: Permission denied: see that plain may write there{AS_IT_WAS}",
     )
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -28,6 +29,9 @@ AGENT = "standalone.python.windows_agent"
 FOR_DOWNLOADS = frozenset(
     ["GITHUB_TOKEN", "NETRC", "STANDALONE_PYTHON_CACHE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"]
 )
+
+# Bytes of a file that a worker holds at a time: there can be many workers.
+_PIECE = 8 << 20
 
 # What Ansible itself puts around what .NET said.
 _SAID = re.compile(r'argument\(s\): "(.*)"')
@@ -53,6 +57,7 @@ class ConnectionHost:
         self._action = action
         self._task_vars = task_vars
         self._folder = ""
+        self._received = ""
         self._wants_tty = False
 
     @property
@@ -68,7 +73,7 @@ class ConnectionHost:
         if self._input_arrives():
             # No executable, as with ansible.builtin.raw: one shell less to start. And nothing that takes a shell to be
             # understood, as the connections to Podman and Buildah start what stands there themselves.
-            answer = action._low_level_execute_command("sh -s", in_data=script.encode(), executable=False)
+            answer = action._low_level_execute_command(self._shell(), in_data=script.encode(), executable=False)
             if not self._refused(answer):
                 return _completed(answer)
             self._wants_tty = True
@@ -115,13 +120,43 @@ class ConnectionHost:
             "ansible_become_password are right, and that it may log on there as ansible_become_flags says; the host is as it was"
         )
 
+    def _shell(self) -> str:
+        """Return the command that reads a script, and that removes afterwards what was received for it."""
+        received, self._received = self._received, ""
+        return f"sh -c {shlex.quote(f'sh -s; code=$?; rm -rf {shlex.quote(received)}; exit $code')}" if received else "sh -s"
+
     def upload(self, path: Path, name: str) -> str:
+        # Ansible's file transfer is the connection's user's. What that one may not hand over to another user, the other user
+        # receives itself.
+        if not self.windows and self._action._is_become_unprivileged() and self._input_arrives():
+            return self._receive(path, name)
         there = self._path(name)
         with self._sending(there):
             self._action._transfer_file(str(path), there)
             if not self.windows:
                 self._hand_over(there)
         return there
+
+    def _receive(self, path: Path, name: str) -> str:
+        """Give a file to standard input of the user that become names."""
+        shell = self._action._connection._shell
+        self._received = shell.join_path(shell.get_option("system_tmpdirs")[0], f"standalone-python-{uuid4().hex}")
+        there = str(shell.join_path(self._received, name))
+        folder, file = shlex.quote(self._received), shlex.quote(there)
+        write = f"umask 077; mkdir {folder} && cat >{file}"
+        with path.open("rb") as content:
+            while piece := content.read(_PIECE):
+                # What isn't written is read to its end: Ansible's message on input that nobody reads is about the network.
+                command = f"sh -c {shlex.quote(f'{write} || {{ cat >/dev/null; exit 1; }}')}"
+                answer = self._action._low_level_execute_command(command, in_data=piece, executable=False)
+                if answer["rc"]:
+                    said = sanitized(" ".join(answer.get("stderr", "").split())) or "it said nothing"
+                    raise self._unsent(there, f"{said}: see that {self._become_user()} may write there")
+                write = f"cat >>{file}"
+        return there
+
+    def _become_user(self) -> str:
+        return str(self._action.get_become_option("become_user") or "")
 
     def environment(self) -> dict[str, str]:
         """What the task's ``environment`` says, with its templates resolved."""
@@ -139,8 +174,7 @@ class ConnectionHost:
     def _windows_folder(self) -> str:
         """A new folder for what is sent; the agent removes it when it has taken what is in it."""
         if not self._folder:
-            user = str(self._action.get_become_option("become_user") or "")
-            answer = _completed(self._action._low_level_execute_command(new_folder(user), executable=False))
+            answer = _completed(self._action._low_level_execute_command(new_folder(self._become_user()), executable=False))
             folder = answer.output.strip().rpartition("\n")[2].strip()
             if answer.code or "\\standalone-python-" not in folder:
                 said = _said(answer.errors or answer.output)
@@ -153,12 +187,14 @@ class ConnectionHost:
 
     @contextmanager
     def tidied(self) -> Iterator[None]:
-        """What was sent to a Windows host goes when the run fails before an agent takes it. Elsewhere Ansible removes its own."""
+        """What was sent goes when the run fails before an agent takes it. Ansible removes what it has sent itself."""
         try:
             yield
         except StandalonePythonError:
             if self._folder:
                 self._action._low_level_execute_command(without_folder(self._folder), executable=False)
+            if self._received:
+                self._action._low_level_execute_command(f"rm -rf {shlex.quote(self._received)}", executable=False)
             raise
 
     @contextmanager
@@ -170,18 +206,26 @@ class ConnectionHost:
             raise
         except AnsibleError as error:
             said = sanitized(" ".join(str(error).split()))
-            folder, _slash, name = path.rpartition("\\" if self.windows else "/")
-            if "No space left on device" in said:
-                found = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
-            elif "For information on working around this" in said:
-                found = said
+            if "For information on working around this" in said or "Failed to set permissions on the temporary files" in said:
+                found = (
+                    f"the connection's user can't let {self._become_user()} read it: install setfacl there (package acl), let "
+                    "standard input through (no tty), or become root"
+                )
             else:
                 found = f"{said}: see ansible_ssh_transfer_method and what else Ansible says with -vvv"
-            raise TransportError(f"{name} can't be sent into {folder} on the host, {found}; the host is as it was") from None
+            raise self._unsent(path, found) from None
+
+    def _unsent(self, path: str, why: str) -> TransportError:
+        folder, _slash, name = path.rpartition("\\" if self.windows else "/")
+        if "No space left on device" in why:
+            why = "the disk is full there: make room on it, or let ansible_remote_tmp name another folder"
+        return TransportError(f"{name} can't be sent into {folder} on the host, {why}; the host is as it was")
 
     def _hand_over(self, path: str) -> None:
         """Let the user that become names read what the connection's user has sent."""
-        self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=False)
+        # Of a group that both are in, Ansible gives the folder no x where nothing is to be executed, and so nobody gets in.
+        both = self._action._is_become_unprivileged()
+        self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=both)
 
 
 def _said(text: object) -> str:
