@@ -49,7 +49,10 @@ def read(path: str, key: str = "") -> dict[str, Any]:
         options = {name.removeprefix(ROLE): value for name, value in options.items() if name.startswith(ROLE)}
         options = {name: value for name, value in options.items() if name not in _OF_ANSIBLE}
     for name, value in options.items():
-        _check_plain(name, value, shown)
+        try:
+            _check_plain(name, value, shown)
+        except RecursionError:
+            raise DeclarationError(f"{shown} has {name}, which holds itself or is nested too deeply: {_EXAMPLE}") from None
     folder = "" if path == "-" else os.path.dirname(path)
     for name in _PATHS:
         value = options.get(name)
