@@ -8,9 +8,11 @@ from __future__ import annotations
 import gzip
 import io
 import shutil
+import ssl
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
 from tests.agents import fakes
 from tests.agents.place import POSIX, SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
+from tests.store.support import certificate
 
 pytestmark = POSIX
 
@@ -234,15 +237,16 @@ def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) 
 
 @dataclass
 class Server:
-    """:ivar asked: path and Authorization of each request"""
+    """:ivar asked: path and Authorization of each request; ``moved``: path -> where it redirects to"""
 
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
     address: str = ""
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serve(certificate: Path | None = None) -> Iterator[Server]:
     state = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -252,6 +256,9 @@ def server() -> Iterator[Server]:
             if self.path == "/moved":
                 self.send_response(302)
                 self.send_header("Location", f"http://localhost:{state.address.rpartition(':')[2]}/there")
+            elif self.path in state.moved:
+                self.send_response(307)
+                self.send_header("Location", state.moved[self.path])
             else:
                 self.send_response(404 if content is None else 200)
             self.send_header("Content-Length", str(len(content or b"")))
@@ -262,10 +269,20 @@ def server() -> Iterator[Server]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            running.socket = context.wrap_socket(running.socket, server_side=True)
         state.address = f"127.0.0.1:{running.server_port}"
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield state
         running.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as state:
+        yield state
 
 
 def with_downloader(name: str, folder: Path) -> Path:
@@ -378,13 +395,100 @@ def test_credentials_of_a_url_are_never_seen(downloader: str, shell: Shell, disk
     assert "pass%40" not in str(error.value)
 
 
-@pytest.mark.parametrize("secret", ["token", "credentials"])
-def test_a_downloader_that_keeps_no_secret(secret: str, disk: Path, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+@pytest.mark.parametrize("answer", ["absent", "nobody", "no address", "redirect"])
+def test_a_query_is_never_seen(
+    downloader: str, answer: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
+) -> None:
+    query = "?key=s3cr3t&to=a@b/c#s3cr3t"
+    delivery = pulled(server, tmp_path, f"/not{query}", f"/gone{query}", scheme="http://me:s3cr3t@")
+    server.moved = {f"/gone{query.partition('#')[0]}": f"http://you:s3cr3t@{server.address}/away{query}"} if answer == "redirect" else {}
+    if answer in ("nobody", "no address"):
+        server.address = "127.0.0.1:1" if answer == "nobody" else "[half"
+        urls = tuple(f"http://me:s3cr3t@{server.address}{path}" for path in (f"/not{query}", f"/gone{query}"))
+        delivery = replace(delivery, urls=urls)
+    with pytest.raises(AgentError, match="could not download it") as error:
+        apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
+    assert f"http://{server.address}/not: " in str(error.value)
+    assert "s3cr3t" not in str(error.value)
+    assert "s3cr3t" not in (tmp_path / "called").read_text()
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_a_url_is_one_address(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
+    """curl would take brackets and braces for several."""
+    delivery = pulled(server, tmp_path, "/[1-3]/{a,b}")
+    server.files["/[1-3]/{a,b}"] = server.files["/%5B1-3%5D/%7Ba,b%7D"] = server.files["/[1-3]/%7Ba,b%7D"] = server.files.pop("/there")
+    apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
+    whole(disk)
+    assert len(server.asked) == 1
+
+
+MOVES: Mapping[str, Mapping[str, str]] = {
+    "a whole address": {"/a/b": "http://ADDRESS/there"},
+    "a path": {"/a/b": "/there"},
+    "a name beside it": {"/a/b": "c?x=1/2", "/a/c?x=1/2": "../there"},
+    "another server's name": {"/a/b": "//ADDRESS/there"},
+}
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+@pytest.mark.parametrize("case", MOVES)
+def test_a_redirect_leads_to(case: str, downloader: str, disk: Path, server: Server, tmp_path: Path) -> None:
+    if downloader == "busybox wget" and case in ("a name beside it", "another server's name"):
+        return  # it asks for such an address as it is written
+    delivery = pulled(server, tmp_path, "/a/b")
+    server.moved = {path: to.replace("ADDRESS", server.address) for path, to in MOVES[case].items()}
+    server.files["/a/../there"] = server.files["/there"]
+    apply(delivery, disk, with_downloader(downloader, tmp_path))
+    whole(disk)
+
+
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+def test_a_redirect_in_a_circle_ends(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
+    delivery = pulled(server, tmp_path, "/round")
+    server.moved = {"/round": "/round"}
+    with pytest.raises(AgentError, match="could not download it .*redirect"):
+        apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
+    assert len(server.asked) <= 51
+
+
+# GNU wget has the system's authorities only, which a test can't change.
+SENT_ON = """#!/bin/sh
+[ "$1" != --version ] || { echo GNU Wget 1.21; exit; }
+cat >>"$0.asked"
+printf '  HTTP/1.1 302 Found\\n  Location: %s\\n0 redirections exceeded.\\n' 'http://127.0.0.1:1/there?key=s3cr3t' >&2
+exit 8
+"""
+
+
+@pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
+def test_https_never_leads_to_http(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
+    tools = with_downloader(downloader, tmp_path)
+    authority = certificate(tmp_path)
+    with serve(authority) as secure:
+        secure.moved = {"/from": f"http://{server.address}/there?key=s3cr3t"}
+        delivery = pulled(server, tmp_path, "/there")
+        delivery = replace(delivery, urls=(f"https://localhost:{secure.address.rpartition(':')[2]}/from",))
+        if downloader == "GNU wget":
+            (tools / "wget").write_text(SENT_ON)
+        with pytest.raises(AgentError, match="could not download it .*(redirect|not supported|disabled)") as error:
+            apply(delivery, disk, tools, shell, CURL_CA_BUNDLE=str(authority))
+        assert "s3cr3t" not in str(error.value)
+    assert server.asked == []
+    assert downloader == "curl" or (tools / "wget.asked").read_text().splitlines() == list(delivery.urls)
+
+
+@pytest.mark.parametrize(
+    ("where", "token"), [(("http://", "/there"), TOKEN), (("http://me:pass@", "/there"), ""), (("http://", "/there?key=pass"), "")]
+)
+def test_a_downloader_that_keeps_no_secret(
+    where: tuple[str, str], token: str, disk: Path, server: Server, tmp_path: Path
+) -> None:
     tools = with_downloader("busybox wget", tmp_path)
-    credentials = secret == "credentials"
-    delivery = pulled(server, tmp_path, "/there", scheme="http://me:pass@" if credentials else "http://")
+    delivery = pulled(server, tmp_path, where[1], scheme=where[0])
     with pytest.raises(AgentError, match="only a wget that takes"):
-        apply(delivery, disk, tools, token="" if credentials else TOKEN)
+        apply(delivery, disk, tools, token=token)
     called = (tmp_path / "called").read_text()
     assert "pass" not in called
     assert TOKEN not in called

@@ -117,7 +117,7 @@ DENIED = {
     f"the source, or use delivery: push{AS_IT_WAS}",
     **dict.fromkeys(
         ("wget-token", "wget-password"),
-        "the host has only a wget that takes a token on its command line, where others could read it: "
+        "the host has only a wget that takes a token, password or query on its command line, where others could read it: "
         f"install curl, or use delivery: push{AS_IT_WAS}",
     ),
 }

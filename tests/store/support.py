@@ -250,18 +250,18 @@ def serve(answers: dict[str, Sequence[Answer]], tls: Path | None = None) -> Iter
             listening.shutdown()
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for localhost that is its own authority, and its key, in one file."""
+def certificate(folder: Path, host: str = "localhost") -> Path:
+    """A certificate for a host that is its own authority, and its key, in one file."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -297,15 +297,16 @@ def without_key_identifiers(folder: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def tunnel() -> Iterator[tuple[str, list[str]]]:
-    """A proxy for HTTPS: its URL, and a list of where it was asked to connect to."""
+def tunnel(port: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """A proxy for HTTPS: its URL, and a list of where it was asked to connect to. With a port, all leads to that of this machine."""
     asked: list[str] = []
+    to = port
 
     class Handler(BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
             asked.append(self.path)
             host, _colon, port = self.path.partition(":")
-            with socket.create_connection((host, int(port))) as there:
+            with socket.create_connection(("127.0.0.1", to) if to else (host, int(port))) as there:
                 self.send_response(200)
                 self.end_headers()
                 back = Thread(target=pump, args=(there, self.connection), daemon=True)

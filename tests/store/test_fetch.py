@@ -31,7 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import DeniedError, NotThereError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.store.support import Answer, Server, certificate, gz, serve, tunnel, without_key_identifiers
 from tests.tools.mkbuild import available
@@ -474,6 +474,24 @@ def test_an_authority_without_key_identifiers_is_trusted(to: Path, tmp_path: Pat
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert to.read_bytes() == ARCHIVE
+
+
+@pytest.mark.parametrize("host", ["api.github.com", "github.com"])
+@pytest.mark.parametrize(("status", "token", "named"), [(401, SECRET, True), (403, f"{SECRET}\n", True), (401, "", False), (404, SECRET, False)])
+def test_a_github_token_of_the_environment_is_named_where_github_denies_it(
+    to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, status: int, token: str, named: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate(tmp_path, host)))
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    monkeypatch.delenv("NO_PROXY")
+    with serve({"/a": [Answer(status, b'{"message": "Bad credentials"}')]}, tls=tmp_path / "tls.pem") as server, tunnel(server.port) as (proxy, _):
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(TransportError, match=f"https://{host}/a answered {status}") as caught:
+            http()[0].fetch([f"https://{host}/a"], to, max_bytes=1 << 23, expect="archive")
+    assert ("renew or unset GITHUB_TOKEN" in str(caught.value)) is named
+    assert isinstance(caught.value, DeniedError | NotThereError) is not named
+    assert server.asked[0][1].get("authorization", "") == (f"Bearer {SECRET}" if token else "")
+    assert SECRET not in everything(caught.value)
 
 
 def test_full_disk(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:

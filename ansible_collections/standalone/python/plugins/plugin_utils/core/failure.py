@@ -44,6 +44,7 @@ ADVICE: Mapping[int, str] = {
     429: "try again later",
 }
 ADVICE_GITHUB = "set GITHUB_TOKEN, or try again later"
+ADVICE_RENEW = "the environment's GITHUB_TOKEN was sent, which has expired or may not read it: renew or unset GITHUB_TOKEN"
 ADVICE_SERVER = "try again later, or name another source"
 ADVICE_NETWORK = "check the network and the proxy, or name a mirror or a local folder as the source"
 ADVICE_CONTENT = "check what the server, or a proxy before it, sends"

@@ -19,16 +19,28 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
-from .credentials import authorization, bare, basic
+from .credentials import GITHUB_HOSTS, authorization, bare, basic
 from .digits import whole_number
 from .errors import TransportError, sanitized
-from .failure import ADVICE_CONTENT, ADVICE_NETWORK, LONGEST_PAUSE, Expect, Failure, failed, page, refused, unaskable, unreached
+from .failure import (
+    ADVICE_CONTENT,
+    ADVICE_NETWORK,
+    ADVICE_RENEW,
+    LONGEST_PAUSE,
+    Expect,
+    Failure,
+    failed,
+    page,
+    refused,
+    unaskable,
+    unreached,
+)
 from .source import without_credentials
 
 if TYPE_CHECKING:
@@ -204,7 +216,7 @@ class Http:
                 return response
             with response:
                 length = whole_number(response.headers.get("Content-Length", ""))
-                wrong = refused(response, url, "archive")
+                wrong = _blamed(refused(response, url, "archive"), response)
             return wrong or (Failure("doesn't say it", ADVICE_CONTENT) if length is None else length)
         except ValueError:
             return _NO_ADDRESS
@@ -254,7 +266,7 @@ class Http:
                     # There is nothing after what we have: it is part of something else.
                     part.path.unlink(missing_ok=True)
                 return (
-                    refused(response, url, expect)
+                    _blamed(refused(response, url, expect), response)
                     or _receive(response, url, part, headers, max_bytes, expect)
                     or _judge(part.path, expect)
                 )
@@ -300,13 +312,25 @@ class Http:
     def _authorization(self, url: str, asked: str) -> str:
         from requests.utils import get_netrc_auth
 
-        # A token read from a file often brings the end of its line along.
-        github = os.environ.get("GITHUB_TOKEN", "").strip()
-        ours = authorization(url, asked, self.token.strip(), self.location, github)
+        ours = authorization(url, asked, self.token.strip(), self.location, _github_token())
         if ours:
             return ours
         filed = get_netrc_auth(bare(url))
         return basic(*filed) if filed else ""
+
+
+def _github_token() -> str:
+    # A token read from a file often brings the end of its line along.
+    return os.environ.get("GITHUB_TOKEN", "").strip()
+
+
+def _blamed(failure: Failure | None, response: requests.Response) -> Failure | None:
+    """The failure, which names GITHUB_TOKEN where GitHub was shown it and denies what everybody may read."""
+    shown = response.request.headers.get("Authorization", "")
+    ours = shown == f"Bearer {_github_token()}" and urlsplit(response.url).hostname in GITHUB_HOSTS
+    # A server that asks to wait denies nothing for good.
+    named = failure is not None and failure.denied and not failure.pause and ours
+    return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -491,7 +491,8 @@ FAILURES: Mapping[str, str] = {
     "space": "the disk has {last} kB free and {first} kB are needed: make room on it and run again",
     "start": "the build does not start on this host ({detail}): it was removed again; choose a build for this host's C library "
     "and CPU, and see that /proc is mounted where the host is an unpacked root",
-    "tokenwget": "the host has only a wget that takes a token on its command line, where others could read it: install curl, "
+    "tokenwget": "the host has only a wget that takes a token, password or query on its command line, where others could read "
+    "it: install curl, "
     "or use delivery: push",
     "unpack": "{detail}",
     "unwritable": "{detail}: become a user who may write there, or choose another root",

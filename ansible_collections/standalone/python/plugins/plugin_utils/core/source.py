@@ -97,7 +97,7 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
     if text.endswith(ARCHIVE_ENDINGS):
         return "archive", text
     # A URL whose scheme was forgotten can have a password too.
-    shown = re.sub(r"[^/@\s]*:[^/@\s]*@", "", text)
+    shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)
     raise DeclarationError(
         f"the source {shown!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
         "controller, nor a .tar.gz or .tar.zst archive: check the path"

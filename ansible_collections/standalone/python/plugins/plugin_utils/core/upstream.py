@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from . import catalogue
 from .digits import LARGEST
 from .errors import ContentError
-from .source import SUMS
+from .source import SUMS, without_credentials
 
 API = "https://api.github.com/repos/astral-sh/python-build-standalone/releases"
 # Astral's own list of the same, for its tools: all releases in one file, without sizes. Asked where GitHub's API answers nothing.
@@ -115,7 +115,7 @@ def releases(get: Get, api: str) -> Iterator[list[Release]]:
         try:
             page = [_release(one) for one in json.loads(content) if not one["draft"]]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise ContentError(f"{url} answers with no list of releases, but {content[:120]!r}") from None
+            raise ContentError(f"{without_credentials(url)} answers with no list of releases, but {content[:120]!r}") from None
         yield [release for release in page if _TAG.fullmatch(release.tag)]
         url = following
 
