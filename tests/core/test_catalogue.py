@@ -23,12 +23,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
     OPTIMISATIONS,
     Build,
     Catalogue,
+    Sums,
     builds,
     bundled,
     format_filename,
     from_rows,
     parse_filename,
     parse_name,
+    parse_sums,
     resolve,
     rows_from_sums,
 )
@@ -728,6 +730,57 @@ def test_rows_from_a_releases_checksums() -> None:
     catalogue = from_rows("the folder mirror", rows)
     assert catalogue.minors == ("3.13", "3.12")
     assert resolve(parse_request("3.13"), MACOS, catalogue).sha256 == "a" * 64
+
+
+LISTED = "cpython-3.13.1+20250115-aarch64-apple-darwin-install_only.tar.gz"
+QUOTED = LISTED.replace("+", "%2B")
+HEX = "A" * 64
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{HEX}  {LISTED}",
+        f"{HEX} {LISTED}",
+        f"{HEX} *{LISTED}",
+        f"{HEX}  ./{LISTED}",
+        f"{HEX} *./{LISTED}",
+        f"{HEX}  20250115/{LISTED}",
+        f"{HEX}  /srv/pbs/20250115/{LISTED}",
+        f"{HEX}  {QUOTED}",
+        f"{HEX}  ./20250115/{QUOTED}",
+        f"{HEX}\t{LISTED}",
+        f"  {HEX}   {LISTED}  ",
+        f"{HEX.lower()}  {LISTED}",
+        f"sha256:{HEX}  {LISTED}",
+        f"SHA256: {HEX} {LISTED}",
+        f"SHA256 ({LISTED}) = {HEX}",
+        f"SHA2-256(./{LISTED})= {HEX}",
+        f".\\{LISTED}".join((f"{HEX}  ", "")),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n", ""])
+def test_checksums_as_people_write_them(line: str, ends: str) -> None:
+    text = f"\ufeff# of today{ends or chr(10)}{ends or chr(10)}{line}{ends}"
+    assert parse_sums(text, "20250115") == Sums({LISTED: "a" * 64}, ())
+    assert rows_from_sums("20250115", text) == f"20250115\t{LISTED}\t{'a' * 64}\n"
+
+
+def test_checksums_of_another_release_are_left_out() -> None:
+    assert parse_sums(f"{HEX}  20250114/{LISTED}\n{'b' * 64}  ./{LISTED}", "20250115").known == {LISTED: "b" * 64}
+
+
+def test_two_checksums_for_a_build_are_an_error() -> None:
+    with pytest.raises(ContentError, match="has two checksums for cpython-3.13.1"):
+        parse_sums(f"{HEX}  {LISTED}\n{'b' * 64}  ./{QUOTED}")
+    assert parse_sums(f"{HEX}  {LISTED}\n{HEX.lower()} *{LISTED}\n{HEX}  a/notes\n{'b' * 64}  b/notes").unread == ()
+
+
+@pytest.mark.parametrize("line", [f"{LISTED}: {HEX}", f"{HEX[:-1]}  {LISTED}", f"{HEX}{LISTED}", HEX, f"{HEX}  folder/", "\x1b[31m", "<html>"])
+def test_lines_that_are_no_checksums_are_quoted(line: str) -> None:
+    sums = parse_sums(f"{line}\n{'b' * 64}  {LISTED}\n{'x' * 5000}")
+    assert sums.known == {LISTED: "b" * 64}
+    assert [len(quoted) <= 120 and quoted.isprintable() for quoted in sums.unread] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -452,6 +452,27 @@ def test_release_that_grew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
 
 
+def test_checksums_in_another_form(root: Path, tmp_path: Path) -> None:
+    """What the server lists, and what a folder has, is found however people list it."""
+    unknown = replace(BUILD, sha256=None)
+    line = f"sha256:{str(BUILD.sha256).upper()} *./{TAG}/{NAME.replace('+', '%2B')}\r\n"
+    with serve({SUMS_PATH: [Answer(body=line.encode())]}) as server:
+        assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
+    source = releases(tmp_path)
+    (tmp_path / "releases" / TAG / "SHA256SUMS").write_text(line)
+    assert only(Store(root).catalogue(source)) == BUILD
+
+
+def test_a_line_that_can_not_be_read_is_quoted(root: Path) -> None:
+    body = f"{NAME}: {BUILD.sha256}\x1b[31m\n"
+    with (
+        serve({SUMS_PATH: [Answer(body=body.encode())]}) as server,
+        pytest.raises(ContentError, match=rf"does not list it \(and has 1 lines that can't be read, such as '{NAME[:20]}") as caught,
+    ):
+        quick(root).sha256(replace(BUILD, sha256=None), mirror(server))
+    assert "\x1b" not in str(caught.value)
+
+
 def test_checksum_that_nobody_knows(root: Path) -> None:
     unknown = replace(BUILD, sha256=None)
     with (

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from .digits import NUMBER
-from .errors import ContentError, NoBuildError
+from .errors import ContentError, NoBuildError, sanitized
 from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version, canonical
 from .target import Target, candidates, level_misfit, misfit
 
@@ -67,7 +67,9 @@ _DATED = re.compile(
 _ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?")
 _VERSION_OF_ROW = re.compile(_VERSION)
 _VERSION_STARTS = len("20250115\tcpython-")
-_SUM = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?(\S+)")
+# A line of SHA256SUMS as sha256sum, shasum, BSD's sha256 and people write it.
+_SUM = re.compile(r"\\?(?:sha(?:2?-)?256[:=][ \t]*)?(?P<digest>[0-9a-f]{64})[ \t]+\*?(?P<path>\S.*)", re.IGNORECASE)
+_SUM_TAGGED = re.compile(r"\\?sha(?:2?-)?256[ \t]*\((?P<path>.+)\)[ \t]*=[ \t]*(?P<digest>[0-9a-f]{64})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +229,49 @@ def rows_from_sums(tag: str, text: str) -> str:
     """
     if not re.fullmatch(r"[0-9]{8}", tag):
         raise ContentError(f"{tag!r} is no release: they are named by their date, such as 20250115")
-    rows = []
-    for line in text.splitlines():
-        match = _SUM.fullmatch(line.strip())
-        if match is None and line.strip():
-            raise ContentError(
-                f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {line[:120]!r}"
-            )
-        if match is not None and is_build(match[2]):
-            rows.append(f"{tag}\t{match[2]}\t{match[1].lower()}\n")
-    return "".join(rows)
+    sums = parse_sums(text, tag)
+    if sums.unread:
+        raise ContentError(f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {sums.unread[0]!r}")
+    return "".join(f"{tag}\t{name}\t{digest}\n" for name, digest in sums.known.items() if is_build(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A SHA256SUMS file.
+
+    :ivar known: file name -> sha256, as 64 lower-case digits
+    :ivar unread: the lines that can't be read, as messages show them
+    """
+
+    known: Mapping[str, str]
+    unread: tuple[str, ...]
+
+
+def parse_sums(text: str, tag: str = "") -> Sums:
+    """Read SHA256SUMS as programs and people write it: ``HEX  name``, ``HEX *./name``, ``sha256:HEX TAG/name``,
+    ``SHA256 (name) = HEX``, with ``%2B`` for ``+``, empty lines, and comments after ``#``.
+
+    :param tag: the release that it is of: files in the folder of another one are left out
+    :raises ContentError: two checksums for a build
+    """
+    from urllib.parse import unquote
+
+    known: dict[str, str] = {}
+    unread: list[str] = []
+    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        match = _SUM.fullmatch(line) or _SUM_TAGGED.fullmatch(line)
+        *folders, name = unquote(match["path"]).replace("\\", "/").split("/") if match else [""]
+        if match is None or not name:
+            unread.append(sanitized(line, 120))
+            continue
+        if folders and tag and re.fullmatch("[0-9]{8}", folders[-1]) and folders[-1] != tag:
+            continue
+        digest = match["digest"].lower()
+        if known.setdefault(name, digest) != digest and is_build(name):
+            raise ContentError(f"SHA256SUMS has two checksums for {sanitized(name)}, {known[name]} and {digest}: correct it")
+    return Sums(known, tuple(unread))
 
 
 def is_build(filename: str) -> bool:

@@ -28,12 +28,11 @@ from typing import TYPE_CHECKING
 from .attestation import ENDING, missing
 from .attestation import verify as verify_attestation
 from .cache import what_failed
-from .catalogue import Build, builds, from_rows, is_build, parse_filename, rows_from_sums
+from .catalogue import Build, builds, from_rows, is_build, parse_filename, parse_sums, rows_from_sums
 from .errors import ContentError, StandalonePythonError, TransportError
 from .place import WORK, Place, Stamp
 from .request import parse_request, with_parts
 from .source import CATALOGUE, SUMS
-from .store import parse_sums
 from .target import parse_triple
 
 if TYPE_CHECKING:
@@ -275,7 +274,7 @@ def look(place: Place, wanted: Iterable[Build], records: Records, jobs: int) -> 
     listed: dict[str, str] = {}
     for sums in _releases(files):
         tag = sums.partition("/")[0]
-        listed |= {f"{tag}/{name}": digest for name, digest in parse_sums(_text(place, sums)).items()}
+        listed |= {f"{tag}/{name}": digest for name, digest in parse_sums(_text(place, sums), tag).known.items()}
     found = {
         path: Archive(listed.get(path, ""), "", int(stamp[0]))
         for path, stamp in files.items()

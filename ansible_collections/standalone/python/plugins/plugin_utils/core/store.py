@@ -34,7 +34,7 @@ from .errors import ContentError, StandalonePythonError, TransportError
 from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, url_below, urls, without_credentials
 
 if TYPE_CHECKING:
-    from .catalogue import Build, Catalogue
+    from .catalogue import Build, Catalogue, Sums
     from .fetch import Fetch
 
 Compression = Literal["zst", "gz"]
@@ -114,18 +114,19 @@ class Store:
             return source.checksum or self._beside(source)
         if build.sha256:
             return build.sha256
+        from .catalogue import parse_sums
         from .failure import NotThereError
 
         where = without_credentials(sums_urls(source, build.release)[-1])
         try:
-            known = parse_sums(self._sums(source, build.release))
-            if build.filename not in known:
-                known = parse_sums(self._sums(source, build.release, age=TEXT_AGE))
+            sums = parse_sums(self._sums(source, build.release), build.release)
+            if build.filename not in sums.known:
+                sums = parse_sums(self._sums(source, build.release, age=TEXT_AGE), build.release)
         except NotThereError:
             raise _unknown(build, f"there is no {where}") from None
-        if build.filename not in known:
-            raise _unknown(build, f"{where} does not list it")
-        return known[build.filename]
+        if build.filename not in sums.known:
+            raise _unknown(build, f"{where} does not list it{_quoted(sums)}")
+        return sums.known[build.filename]
 
     def catalogue(self, source: Source, catalogue: str = "") -> Catalogue:
         """The builds to choose from.
@@ -207,11 +208,14 @@ class Store:
         )
 
     def _beside(self, source: Source) -> str:
+        from .catalogue import parse_sums
+
         name = os.path.basename(source.location)
         beside = local_path(sums_urls(source, "")[0])
-        digest = parse_sums(_read_text(beside, SUMS)).get(name) if beside.exists() else None
+        sums = parse_sums(_read_text(beside, SUMS)) if beside.exists() else None
+        digest = sums.known.get(name) if sums else None
         if digest is None:
-            found = "does not list it" if beside.exists() else "is not there"
+            found = f"does not list it{_quoted(sums)}" if sums else "is not there"
             raise ContentError(
                 f"the checksum of the archive {source.location} is not known: none was given, and {beside} "
                 f"{found}; give the archive's checksum (sha256:HEX), or put upstream's {SUMS} beside it"
@@ -323,17 +327,8 @@ class Store:
         return path
 
 
-def parse_sums(text: str) -> dict[str, str]:
-    """File name -> SHA-256 of a SHA256SUMS file; lines that are none are passed over."""
-    return {entry[1]: entry[0] for entry in map(_sum, text.splitlines()) if entry is not None}
-
-
-def _sum(line: str) -> tuple[str, str] | None:
-    """Checksum and file name of a line ``HEX  name`` or ``HEX *name``."""
-    digest, _unused, name = line.strip().partition(" ")
-    if len(digest) != 64 or digest.strip("0123456789abcdefABCDEF"):
-        return None
-    return digest.lower(), name[1:].removeprefix("./")
+def _quoted(sums: Sums) -> str:
+    return f" (and has {len(sums.unread)} lines that can't be read, such as {sums.unread[0]!r})" if sums.unread else ""
 
 
 def _compression(zstd: bool) -> Compression:
@@ -342,7 +337,7 @@ def _compression(zstd: bool) -> Compression:
 
 def _catalogue_of_folder(location: str) -> Catalogue:
     """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
-    from .catalogue import from_rows, rows_from_sums
+    from .catalogue import from_rows, parse_sums, rows_from_sums
 
     folder = local_path(location)
     rows: list[str] = []
@@ -351,12 +346,11 @@ def _catalogue_of_folder(location: str) -> Catalogue:
         # Newest release first; other folders are none of ours.
         releases = sorted(folder.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
         for sums in releases:
-            lines = _read_text(sums, SUMS).splitlines()
-            present = set(os.listdir(sums.parent))
-            # A line that can't be read stays, for the catalogue to complain of.
-            kept = [line for line in lines if (_sum(line) or ("", line))[1] in present or not _sum(line)]
-            listed, there = listed + len(lines), there + len(kept)
-            rows.append(rows_from_sums(sums.parent.name, "\n".join(kept)))
+            text, present = _read_text(sums, SUMS), set(os.listdir(sums.parent))
+            names = parse_sums(text, sums.parent.name).known.keys()
+            listed, there = listed + len(names), there + len(names & present)
+            lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
+            rows += [line for line in lines if line.split("\t")[1] in present]
     except OSError as error:
         raise TransportError(
             f"the folder {location} can't be read ({what_failed(error)}): check its permissions"

@@ -20,14 +20,14 @@ from threading import Event
 
 from .attestation import ENDING
 from .cache import TEMPORARY, clear, what_failed
-from .catalogue import Build, is_build
+from .catalogue import Build, is_build, parse_sums
 from .errors import ContentError, DeclarationError, StandalonePythonError, TransportError
 from .failure import DeniedError, NotThereError
 from .fetch import LARGEST_PIECE, Http
 from .mirror import JOBS, Plan, Records, is_precompiled, lists, look, once, path_of, plan, record, recorded
 from .place import Folder, Place
 from .source import SUMS, Source, urls
-from .store import LARGEST_ARCHIVE, local_path, parse_sums
+from .store import LARGEST_ARCHIVE, local_path
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
@@ -143,7 +143,7 @@ def _write_lists(place: Place, contents: Mapping[str, bytes]) -> None:
         if _read(place, path) != content:
             place.put(path, content)
     for path in there - set(contents):
-        if is_precompiled(path) or any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")))):
+        if is_precompiled(path) or any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")).known)):
             place.delete(path)
 
 
