@@ -276,7 +276,7 @@ def test_pull_sends_nothing() -> None:
     [
         ({"tools": "tar curl"}, "", "<full> is compressed with zstd, which the host doesn't have, and delivery is pull: "),
         ({"tools": "tar zstd"}, "", "delivery: pull needs curl or wget on the host, which has neither: "),
-        ({"tools": "tar zstd wget"}, "s3cret", "the host has only a wget that takes a token on its command line, "),
+        ({"tools": "tar zstd wget"}, "s3cret", "the host has only a wget that takes a token, password or query on its command line, "),
     ],
 )
 def test_pull_by_a_host_that_lacks_a_program(facts: dict[str, str], token: str, said: str, check: bool) -> None:
@@ -289,6 +289,15 @@ def test_pull_by_a_host_that_lacks_a_program(facts: dict[str, str], token: str, 
     assert "apply" not in there.asked
     for able in ({"tools": "tar zstd curl"}, {"tools": "tar zstd wget", "wget": "gnu"}):
         assert ensure(host({"facts": able}), pull, MemorySupply((full,), token_for_hosts=token), check=check).changed
+
+
+@pytest.mark.parametrize("source", ["https://one.example/pbs?key=s3cret", "https://me:s3cret@one.example/pbs"])
+def test_an_address_with_a_secret_is_refused_before_anything_is_done(source: str) -> None:
+    there = host({"facts": {"tools": "tar wget"}})
+    with pytest.raises(AgentError, match="only a wget that takes a token, password or query") as caught:
+        ensure(there, desired(delivery="pull", source=source), MemorySupply(CATALOGUE), check=True)
+    assert "s3cret" not in str(caught.value)
+    assert "apply" not in there.asked
 
 
 def test_no_such_build() -> None:

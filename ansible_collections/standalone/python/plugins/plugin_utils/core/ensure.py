@@ -263,7 +263,7 @@ def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, 
         )
     if desired.windows or "curl" in observed.tools:
         return
-    secret = supply.token_for_hosts or "@" in desired.source.partition("://")[2]
+    secret = supply.token_for_hosts or set(desired.source.partition("://")[2]) & set("@?")
     if "wget" not in observed.tools:
         raise AgentError(f"{FAILURES['nodownload']}; the host is as it was", step="plan")
     if secret and observed.facts.get("wget") != "gnu":
