@@ -113,6 +113,7 @@ def interpreters(
     trusted_root: str | None = None,
     verify: Literal["quick", "full"] = "quick",
     externally_managed: bool = True,
+    user_packages: Literal["keep", "discard"] = "keep",
     compile_bytecode: bool = False,
     patch_sysconfig: bool = True,
     register: bool = True,
@@ -150,6 +151,8 @@ def interpreters(
     + trusted_root: the path here of a Sigstore ``trusted_root.json``, instead of the one that the package sigstore brings
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
+    + user_packages: where ``externally_managed`` is false, ``keep`` (copy what users installed to the build that replaces theirs)
+      or ``discard``
     + compile_bytecode: compile the standard library when installing
     + patch_sysconfig: replace the paths and compilers of the machine that made the build by those of the host
     + register: means something on Windows hosts only, which pyinfra doesn't reach

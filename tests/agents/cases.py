@@ -155,6 +155,12 @@ UPGRADED: Mapping[str, str | None] = {
     f"{{root}}/{NEWER}": "build 3.13.2+20250317",
     STABLE: f"-> {NEWER}",
 }
+# A receipt of a build that users may install packages into, with what came with it.
+OPEN = "(externally_managed: false, bundled: pip-25.0.dist-info setuptools-1.dist-info)"
+INSTALLED_PACKAGES = (
+    *("pip-25.0.dist-info", "pip", "mine", "mine-1.0.dist-info", "its-1 $HOME.dist-info", "old.egg-info", "setuptools"),
+    *("notes.dist-information", ".dist-info.txt"),
+)
 ODD_ROOTS = {
     "spaces": "opt/py thon  s",
     "quotes": """opt/it's a "root\"""",
@@ -440,6 +446,52 @@ OBSERVING: tuple[Case, ...] = (
         ),
         {"verify": "full"},
         sees={"builds": {"3.13.1": ""}, "extra": ("lib/python3.13/sitecustomize.py",)},
+    ),
+    Case(
+        "packages that came with the build and others, where users may install some",
+        (
+            Built("3.13.1", OPEN),
+            *(Folder(f"{{root}}/{ONE}/lib/python3.13/site-packages/{name}") for name in INSTALLED_PACKAGES),
+        ),
+        sees={"builds": {"3.13.1": ""}, "packages": (3,)},
+    ),
+    Case("no packages, where users may install some", (Built("3.13.1", OPEN),), sees={"packages": (0,)}),
+    Case(
+        "packages of a build whose receipt doesn't say which came with it",
+        (Built("3.13.1", OPEN.replace("bundled", "other")), Folder(f"{{root}}/{ONE}/lib/python3.13/site-packages/mine-1.dist-info")),
+        sees={"packages": (1,)},
+    ),
+    Case(
+        "packages where nobody may install any are not counted",
+        (Built("3.13.1"), Folder(f"{{root}}/{ONE}/lib/python3.13/site-packages/mine-1.dist-info")),
+        sees={"packages": (0,)},
+    ),
+    Case(
+        "a changed package that came with the build, where users may install some",
+        (
+            *(Built("3.13.1", OPEN), File(f"{{root}}/{ONE}/lib/python3.13/site-packages/README.txt", "changed")),
+            File(f"{{root}}/{ONE}/bin/greet"),
+        ),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": ""}, "extra": ()},
+    ),
+    Case(
+        "a removed package that came with the build, where users may install some",
+        (Built("3.13.1", OPEN), Gone(f"{{root}}/{ONE}/lib/python3.13/site-packages/README.txt")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": ""}},
+    ),
+    Case(
+        "a changed package that came with the build, where nobody may install any",
+        (Built("3.13.1"), File(f"{{root}}/{ONE}/lib/python3.13/site-packages/README.txt", "changed")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: lib/python3.13/site-packages/README.txt$"}},
+    ),
+    Case(
+        "a changed file beside the packages, where users may install some",
+        (Built("3.13.1", OPEN), File(f"{{root}}/{ONE}/lib/python3.13/os.py", "changed")),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": "files differ .*: lib/python3.13/os.py$"}},
     ),
     Case(
         "the list of files was changed",

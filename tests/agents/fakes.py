@@ -68,7 +68,7 @@ esac
     key=${word%%=*}
     value=${word#*=}
     case $key in
-      tree | final) ;;
+      tree | root | final) ;;
       externally_managed | compile_bytecode | patch_sysconfig)
         if [ "$value" = 1 ]; then echo " \"$key\": true,"; else echo " \"$key\": false,"; fi ;;
       *) echo " \"$key\": \"$value\"," ;;

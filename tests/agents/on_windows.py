@@ -36,7 +36,7 @@ if words == ["-I", "-V"]:
 assert words[:4] == ["-I", "-B", "-X", "utf8"], words
 settings = dict(word.split("=", 1) for word in words[5:])
 known = dict(word.split("=") for word in open(os.path.join(folder, "fake")).read().split())
-receipt = {key: value for key, value in settings.items() if key not in ("tree", "final")}
+receipt = {key: value for key, value in settings.items() if key not in ("tree", "root", "final")}
 receipt |= {key: receipt[key] == "1" for key in ("externally_managed", "compile_bytecode", "patch_sysconfig")}
 receipt |= {"executable": "@EXECUTABLE@", "installed_at": "@INSTALLED_AT@"}
 receipt |= {"files_sha256": known["files_sha256"], "modules": int(known["modules"])}

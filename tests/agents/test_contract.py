@@ -60,6 +60,9 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             folder = place.path(path or f"{{root}}/{build.name}")
             if receipt == "(one line)":
                 receipt = json.dumps(fakes.receipt_of(build, windows=place.windows))
+            elif found := re.fullmatch(r"\(externally_managed: false, (\w+): (.*)\)", receipt or ""):
+                said = fakes.receipt_of(build, windows=place.windows, externally_managed=False, **{found[1]: found[2]})
+                receipt = json.dumps(said, indent=1) + "\n"
             fakes.write(build, folder, receipt, windows=place.windows)
         case cases.Lock(kind, name):
             place.path(f"{{root}}/{name}").symlink_to(lock_text(kind, stack))
@@ -176,6 +179,8 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
             case "occupied" | "leftovers" | "obstacles":
                 assert isinstance(expected, tuple)
                 assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))
+            case "packages":
+                assert tuple(build.packages for build in observed.installed) == expected
             case "extra":
                 assert isinstance(expected, tuple)
                 assert tuple(map(place.text, expected)) == tuple(path for build in observed.installed for path in build.extra)

@@ -491,7 +491,7 @@ def block_lines(text: str) -> dict[str, list[str]]:
         key = line.partition("=")[0]
         if key == "build":
             name = line.partition("=")[2]
-        if key in ("build", "receipt", "start", "says", "modules", "damaged", "extra", "list"):
+        if key in ("build", "receipt", "start", "says", "modules", "damaged", "extra", "list", "packages"):
             blocks.setdefault(name, []).append(line)
     return blocks
 

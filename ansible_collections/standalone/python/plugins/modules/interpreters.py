@@ -181,6 +181,17 @@ options:
       - Mark the interpreter as externally managed, so that C(pip) installs into virtual environments only.
     type: bool
     default: true
+  user_packages:
+    description:
+      - What happens to packages that users installed into an interpreter with O(externally_managed=false), when a repair, an
+        upgrade or another option replaces it by a build of the same minor version and variant.
+      - With V(keep), the new build gets copies of the packages, of their scripts, and of the data that they list. Files that
+        can't be copied are named in a warning.
+      - With V(discard), the new build has only what it brings itself.
+      - This means nothing where O(externally_managed) is V(true), before or after the run.
+    type: str
+    choices: [keep, discard]
+    default: keep
   compile_bytecode:
     description:
       - Compile the standard library to bytecode when installing.
@@ -368,6 +379,25 @@ interpreters:
       type: list
       elements: str
       sample: []
+    user_packages:
+      description:
+        - What this run did with the packages that users had installed into the build that this one replaces.
+        - In check mode, what it would do.
+      type: dict
+      contains:
+        kept:
+          description: How many packages were copied.
+          type: int
+          sample: 3
+        discarded:
+          description: How many packages were not copied, because O(user_packages=discard) or because they can't serve the new build.
+          type: int
+          sample: 0
+        not_carried:
+          description: The files that could not be copied, each with the reason. At most 20, then how many more there are.
+          type: list
+          elements: str
+          sample: ["bin/tool: the new build has a file of that name"]
 removed:
   description: The builds that were removed; in check mode, those that would be.
   returned: success

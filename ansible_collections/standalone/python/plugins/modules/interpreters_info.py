@@ -113,6 +113,10 @@ interpreters:
       description: When the build was installed. Empty where its receipt can't be read.
       type: str
       sample: "2025-01-20T09:30:00Z"
+    user_packages:
+      description: How many packages users installed into the build. Always 0 where it is externally managed.
+      type: int
+      sample: 0
     started:
       description:
         - Whether the build was started where it was installed. It was not where C(standalone-python) put it into the image of

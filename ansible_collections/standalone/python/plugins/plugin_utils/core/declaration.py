@@ -50,6 +50,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "trusted_root": {"type": "str"},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "externally_managed": {"type": "bool", "default": True},
+    "user_packages": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
     "compile_bytecode": {"type": "bool", "default": False},
     "patch_sysconfig": {"type": "bool", "default": True},
     "register": {"type": "bool", "default": True},
@@ -135,6 +136,7 @@ class Desired:
     trusted_root: str = ""
     verify: str = "quick"
     finish: Finish = field(default_factory=Finish)
+    user_packages: str = "keep"
     register: bool = True
     add_to_path: bool | None = None
     lock_timeout: int = 60
@@ -197,6 +199,7 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
             group=_account("group", values["group"]),
             mode=_mode(values["mode"]),
         ),
+        user_packages=values["user_packages"],
         register=values["register"],
         add_to_path=values["add_to_path"],
         lock_timeout=values["lock_timeout"],

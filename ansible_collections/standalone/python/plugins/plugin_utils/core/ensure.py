@@ -77,10 +77,16 @@ class Result:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a user should know though all is as declared."""
-        if not self.after.held:
-            return ()
-        held = joined(self.after.held)
-        return (f"{held} could not be removed, as a process on the host has files in it open; the next run tries again",)
+        told = []
+        if self.after.held:
+            held = joined(self.after.held)
+            told.append(f"{held} could not be removed, as a process on the host has files in it open; the next run tries again")
+        receipts = {installed.name: installed.receipt for installed in self.after.installed}
+        for step in self.plan.installs:
+            receipt = receipts.get(step.build.name)
+            if receipt and receipt.not_carried:
+                told.append(f"not copied from {step.carry} to {step.build.name}: {sanitized('; '.join(receipt.not_carried))}")
+        return tuple(told)
 
     @property
     def changed(self) -> bool:

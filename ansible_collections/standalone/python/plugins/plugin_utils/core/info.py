@@ -11,7 +11,7 @@ from typing import Any
 from .declaration import Desired
 from .observed import Installed, Observed, native
 from .plan import plan as plan_of
-from .step import Confirm, Outcome, Plan
+from .step import Confirm, Install, Outcome, Plan
 from .target import from_facts
 
 
@@ -45,6 +45,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "stable_path": native(f"{stable[0] if stable else prefix}/{observed.python}"),
         "prefix": native(prefix),
         "installed_at": installed.installed_at,
+        "user_packages": installed.packages,
         "started": installed.started,
         "sound": not installed.fault,
         "fault": installed.fault,
@@ -58,16 +59,33 @@ def returned(plan: Plan, after: Observed) -> dict[str, Any]:
 
     :param after: the host after it
     """
-    extra = {installed.name: list(installed.extra) for installed in after.installed}
+    found = {installed.name: installed for installed in after.installed}
+    installs = {step.build.name: step for step in plan.installs}
     return {
         "changed": bool(plan),
         "root": native(after.root),
         "bin_dir": native(after.bin_dir),
-        "interpreters": [_outcome(outcome) | {"extra": extra.get(outcome.build.name, [])} for outcome in plan.outcomes],
+        "interpreters": [
+            _outcome(outcome) | _additions(found.get(outcome.build.name), installs.get(outcome.build.name))
+            for outcome in plan.outcomes
+        ],
         "removed": [
             {"name": step.name, "path": native(f"{after.root}/{step.name}"), "why": step.why} for step in plan.removals
         ],
         "plan": [str(step) for step in plan.steps],
+    }
+
+
+def _additions(installed: Installed | None, install: Install | None) -> dict[str, Any]:
+    """What others than this project put into a build, and what became of it when the build came."""
+    receipt = installed.receipt if installed else None
+    return {
+        "extra": list(installed.extra) if installed else [],
+        "user_packages": {
+            "kept": receipt.carried if receipt and install and install.carry else 0,
+            "discarded": install.packages if install and not install.carry else 0,
+            "not_carried": list(receipt.not_carried) if receipt and install and install.carry else [],
+        },
     }
 
 

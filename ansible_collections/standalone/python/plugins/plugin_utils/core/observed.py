@@ -51,6 +51,7 @@ class Finish:
 class Receipt:
     """What ``.standalone-python/receipt.json`` says (written by ``agents/finish.py``).
 
+    ``carried`` is how many user packages came along from the build that it replaced; ``not_carried`` says what didn't, and why.
     ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
     """
 
@@ -62,6 +63,8 @@ class Receipt:
     files_sha256: str
     installed_at: str
     started: bool = True
+    carried: int = 0
+    not_carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Installed:
     ``fault`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
     standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
     tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
-    host can't run here, with the build as subject; such a build has no fault.
+    host can't run here, with the build as subject; such a build has no fault. ``packages`` is how many packages users installed
+    into it (0 where ``externally_managed`` is true).
     """
 
     name: str
@@ -81,6 +85,7 @@ class Installed:
     extra: tuple[str, ...] = ()
     unconfirmed: bool = False
     foreign: str = ""
+    packages: int = 0
 
     @property
     def started(self) -> bool:
@@ -160,6 +165,8 @@ class Observed:
         return whole_number(self.facts.get(fact, ""))
 
 
+# What pip changes when it upgrades itself or another package that the build brings.
+_USERS = re.compile(r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Scripts/|bin/pip[0-9.]*$")
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
@@ -200,7 +207,7 @@ def parse(text: str) -> Observed:
     for key, value in pairs:
         if key == "build":
             blocks.append([(key, value)])
-        elif key in ("receipt", "start", "says", "modules", "verify", "damaged", "extra", "list"):
+        elif key in ("receipt", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"):
             if not blocks:
                 raise ObservationError(f"the host's answer can't be read: {key}= stands before any build=")
             blocks[-1].append((key, value))
@@ -340,8 +347,15 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
         receipt = None
     fault = _fault(values, receipt)
     unconfirmed = receipt is not None and not receipt.started and not fault and values["start"] == ["0"]
+    packages = values.get("packages", ["0"])[0]
     return Installed(
-        name, receipt.build if receipt else named, receipt, fault, tuple(values.get("extra", ())), unconfirmed
+        name,
+        receipt.build if receipt else named,
+        receipt,
+        fault,
+        tuple(values.get("extra", ())),
+        unconfirmed,
+        packages=int(packages) if _COUNT.fullmatch(packages) else 0,
     )
 
 
@@ -363,7 +377,7 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
     if values.get("verify") == ["unable"]:
         raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
-    damaged = values.get("damaged", [])
+    damaged = [path for path in values.get("damaged", ()) if receipt.finish.externally_managed or not _USERS.match(path)]
     if damaged:
         return f"its files differ from what was installed: {joined(damaged)}"
     listed = values.get("list")
@@ -384,6 +398,8 @@ def parse_receipt(text: str) -> Receipt | None:
             finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
             **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
             started=_typed(data.get("started", True), bool),
+            carried=_typed(data.get("carried", 0), int),
+            not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

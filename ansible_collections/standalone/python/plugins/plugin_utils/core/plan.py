@@ -91,7 +91,7 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, whole, links, winners, gone))
     steps: list[Step] = [
         *_clearing(observed),
-        *(installs := _installs(choices)),
+        *(installs := _with_user_packages(_installs(choices), desired, observed, winners)),
         *confirmations(observed, {*gone, *(step.build.name for step in installs)}),
         *relinking,
         *registrations(desired, observed, chosen, _lines(observed, winners, gone)),
@@ -226,6 +226,35 @@ def _installs(choices: list[_Choice]) -> tuple[Install, ...]:
         if choice.did != "none":
             steps.setdefault(choice.build.name, Install(choice.build, choice.did, choice.why))
     return tuple(steps.values())
+
+
+def _with_user_packages(
+    installs: tuple[Install, ...], desired: Desired, observed: Observed, winners: Mapping[str, _Choice]
+) -> tuple[Install, ...]:
+    """Return the installations, each with the build whose user packages are copied or dropped.
+
+    That is the build in the same place, or else the one in use in the line.
+    """
+    installed = {i.name: i for i in observed.installed}
+
+    def of(install: Install) -> Install:
+        build, line = install.build, line_of(install.build)
+        used = _current(observed, line) if winners[line].build.name == build.name else ""
+        before = installed.get(build.name) or installed.get(used)
+        if before is None:
+            return install
+        # Where a receipt is lost, the finisher still sees the mark of an externally managed build.
+        was_open = not before.finish.externally_managed if before.finish else before.name == build.name
+        keeps = was_open and not desired.finish.externally_managed and desired.user_packages == "keep"
+        keeps = keeps and _machine(before.build) == _machine(build)
+        return replace(install, carry=before.name if keeps else "", packages=before.packages)
+
+    return tuple(map(of, installs))
+
+
+def _machine(build: Build) -> str:
+    """What compiled packages are made for, beside the line: the triple without a CPU level."""
+    return build.triple.replace(f"_{build.level}-", "-", 1) if build.level else build.triple
 
 
 def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve) -> _Choice:

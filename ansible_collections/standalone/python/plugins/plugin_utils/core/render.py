@@ -95,6 +95,7 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
+    names += ["carry.py"] if any(install.carry for install in plan.installs) else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
 
 
@@ -210,6 +211,8 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "mode": finish.mode,
         "tool": TOOL,
     }
+    if install.carry:
+        values["carry"] = install.carry
     if desired.outside:
         values |= {"started": False, "uid": desired.outside.uid, "gid": desired.outside.gid}
     for key, value in values.items():

@@ -104,7 +104,7 @@ def application(
         + observe
         + more
         + _agent("apply.ps1")
-        + _function("Get-Finisher", _finisher(desired) if plan.installs else [])
+        + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
         + _function("Invoke-Commit", _commit(plan))
         + "Invoke-Application\n"
@@ -124,9 +124,10 @@ def _observe() -> tuple[str, str, str]:
     return observe, more, kind
 
 
-def _finisher(desired: Desired) -> list[str]:
+def _finisher(desired: Desired, plan: Plan) -> list[str]:
     """What interpreters run to finish themselves: its files, by their names."""
     names = ["finish.py", *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
+    names += ["carry.py"] if any(install.carry for install in plan.installs) else []
     return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
 
 

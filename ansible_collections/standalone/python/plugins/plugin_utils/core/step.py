@@ -35,14 +35,22 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall."""
+    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall.
+
+    ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
+    many user packages that build has, whether they are copied or not.
+    """
 
     build: Build
     did: str
     why: str
+    carry: str = ""
+    packages: int = 0
 
     def __str__(self) -> str:
-        return f"{self.did} {self.build.name}: {self.why}"
+        does = "keeps" if self.carry else "discards"
+        of = f"; {does} {packages_in_words(self.packages)}" if self.packages else ""
+        return f"{self.did} {self.build.name}: {self.why}{of}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,10 @@ class Plan:
         return tuple(step for step in self.steps if isinstance(step, Remove))
 
 
+def packages_in_words(count: int) -> str:
+    return f"{count} user package{'' if count == 1 else 's'}"
+
+
 def native_entry(entry: str) -> str:
     """What the registry says of a tag, for people."""
     version, _unused, rest = entry.partition(" ")
@@ -196,8 +208,9 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
             case Clear():
                 leftovers, lock, lock_state = (), "", ""
             case Install(build):
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None)
-                installed[build.name] = Installed(build.name, build, receipt)
+                brought = step.packages if step.carry else 0
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None, carried=brought)
+                installed[build.name] = Installed(build.name, build, receipt, packages=brought)
                 occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
             case Confirm(name):
@@ -244,6 +257,7 @@ def describe(observed: Observed) -> str:
     lines = [
         installed.name
         + _note(installed)
+        + (f" ({packages_in_words(installed.packages)})" if installed.packages else "")
         for installed in observed.installed
     ]
     lines += [

@@ -440,7 +440,7 @@ function Complete-Build([string[]]$settings) { # the interpreter finishes its ow
     $tree = Join-Name $state.here 'python'
     $python = Join-Name $tree 'python.exe'
     if (-not [IO.File]::Exists($python)) { Stop-Run 'content' 'there is no python/python.exe in it' }
-    $words = @('-I', '-B', '-X', 'utf8', (Join-Name $staging 'finish.py'), "tree=$tree", "final=$(Join-Name $root $name)", "name=$name") + $settings
+    $words = @('-I', '-B', '-X', 'utf8', (Join-Name $staging 'finish.py'), "tree=$tree", "root=$root", "final=$(Join-Name $root $name)", "name=$name") + $settings
     $answer = Invoke-Program $python (Join-Arguments $words)
     if ($answer.code -eq 0) { return }
     $code = 'start'

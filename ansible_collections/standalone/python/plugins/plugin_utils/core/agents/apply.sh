@@ -397,7 +397,7 @@ finish() { # key=value...: the interpreter finishes its own installation, and sh
   # Not -x: where programs may not be started from this disk, the attempt says so.
   [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
   unquarantine
-  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "final=${inside:-$root}/$name" "name=$name" "$@"
+  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
 }
 
 try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so

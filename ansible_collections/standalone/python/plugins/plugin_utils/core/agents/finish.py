@@ -10,6 +10,8 @@ captured true for `final`, sets permissions, leaves the list of files and the re
 on disk. It never touches anything outside `tree`, never follows a link to change what it leads to, and never
 uses the network.
 
+With `carry=<name>` it copies what users installed into that build of `root=<root>`, which this one replaces.
+
 With `started=0` it is run by another Python instead, for a tree that can't be started on this machine: nothing of
 the tree is started, and the receipt says so. There `confirm=<path>` tries later what was left out, and writes to
 that path the receipt that says so.
@@ -47,11 +49,12 @@ CODES = (
     "space",
     "io",
 )
-PLACES = ("tree", "final")
+PLACES = ("tree", "final", "root")
 TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
     *("owner", "group", "mode", "tool"),
 )
+CARRY = "carry"  # the name of the build in `root` whose user packages come along
 SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig", "started")
 IDS = ("uid", "gid")  # what owner and group are where their names are not this machine's
 # Module -> the extension it stands on: without that one the build lacks the module.
@@ -107,10 +110,10 @@ class Job:
 
 
 def parse_arguments(arguments: Iterable[str]) -> Job:
-    """``key=value`` words -> Job. All keys but owner, group, mode, options and url must have a value."""
+    """``key=value`` words -> Job. All keys but owner, group, mode, options, url, root and carry must have a value."""
     given = {"started": "1"}
     given.update(word.partition("=")[::2] for word in arguments)
-    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS})
+    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, CARRY})
     if unknown:
         raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
     for key in SWITCHES:
@@ -120,7 +123,7 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
         if not given.get(key):
             raise Failure("arguments", "%s=... is missing" % key)
     parse_mode(given.get("mode", ""))
-    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS)}
+    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, CARRY)}
     return Job(texts, {key: given[key] == "1" for key in SWITCHES})
 
 
@@ -518,6 +521,32 @@ def executable_of(tree: str, version: str, flags: str) -> str:
     raise Failure("content", "the build has none of %s" % ", ".join(names))
 
 
+def bundled_packages(files: Iterable[str]) -> str:
+    """The folders in site-packages that describe the packages which the build itself brings, with spaces between them."""
+    parts = (path.split("/site-packages/", 1)[-1].partition("/")[0] for path in files if "/site-packages/" in path)
+    return " ".join(sorted({part for part in parts if part.endswith(".dist-info")}))
+
+
+def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], access: Access) -> dict[str, object]:
+    """Copies the user packages of the build that this one replaces; what the receipt says of it."""
+    carry = sent("carry") if job[CARRY] else None
+    if carry is None:
+        return {"carried": 0, "carried_files": 0, "not_carried": []}
+    carried = carry.bring(
+        as_it_is(os.path.join(os.path.realpath(job["root"]), job[CARRY])),
+        tree,
+        os.path.relpath(library, tree).replace(os.sep, "/"),
+        entries,
+        was=os.path.join(os.path.dirname(job["final"]), job[CARRY]),
+        final=job["final"],
+        owner=access.owner,
+        group=access.group,
+    )
+    for path in carried.removed:
+        entries.pop(path, None)
+    return {"carried": carried.packages, "carried_files": carried.files, "not_carried": carried.named()}
+
+
 # Receipt and disk
 
 
@@ -700,6 +729,7 @@ def finish(job: Job) -> dict[str, object]:
     whole = (tree, walked.files, walked.links)
     entries = reconcile(tree, entries, walked, renewed) if delivered else digests(*whole)
 
+    brought = carry_packages(job, tree, library, entries, access)
     os.makedirs(os.path.join(tree, FOLDER), exist_ok=True)
     write(list_path, format_list(entries))
     said: dict[str, object] = {
@@ -717,6 +747,8 @@ def finish(job: Job) -> dict[str, object]:
         installed_at=installed_at(moment),
         missing=tried(),
         unpatched=unpatched,
+        bundled=bundled_packages(entries),
+        **brought,
     )
     receipt = at(tree, RECEIPT)
     write(receipt, receipt_text(fields))

@@ -164,7 +164,8 @@ function Write-Build([string]$folder) { # receipt, start, standard library
     if ($state.facts -eq 'empty') { $state.facts = 'no' }
     Write-Pair 'build' ([IO.Path]::GetFileName($folder))
     $receipt = Join-Name $folder '.standalone-python/receipt.json'
-    if ([IO.File]::Exists($receipt)) { try { Write-Pair 'receipt' (Read-Text $receipt).TrimEnd("`n") } catch { } }
+    $text = ''
+    if ([IO.File]::Exists($receipt)) { try { $text = Read-Text $receipt; Write-Pair 'receipt' $text.TrimEnd("`n") } catch { } }
     $python = Join-Name $folder 'python.exe'
     if ([IO.File]::Exists($python)) {
         $answer = Invoke-Program $python '-I -V'
@@ -173,6 +174,17 @@ function Write-Build([string]$folder) { # receipt, start, standard library
     }
     if ($verify -eq 'full') { Compare-Build $folder }
     Write-Pair 'modules' ((Measure-Entries (Join-Name $folder 'Lib')) + (Measure-Entries (Join-Name $folder 'DLLs')))
+    if ($text -match '"externally_managed": false') { Write-Pair 'packages' (Measure-UserPackages $folder $text) }
+}
+
+function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many packages are there that didn't come with the build
+    $bundled = if ($receipt -match '"bundled": "([^"]*)"') { $Matches[1].Split(' ') } else { @() }
+    $count = 0
+    foreach ($entry in Get-Entries (Join-Name $folder 'Lib/site-packages') '') {
+        $name = [IO.Path]::GetFileName($entry)
+        if ($name -match '\.(dist|egg)-info$' -and $bundled -notcontains $name) { $count++ }
+    }
+    $count
 }
 
 function Write-Stable([string]$path) { # a stable link; the receipt behind it names what it leads to

@@ -114,10 +114,16 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   put "build=${1##*/}"
   case ${1##*/} in *-x86_64_v[234]-*) leveled=yes ;; esac
   unconfirmed=
+  open=
+  bundled=
   if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       put "receipt=$line"
-      case $line in ' "started": false'*) unconfirmed=yes ;; esac
+      case $line in
+        ' "started": false'*) unconfirmed=yes ;;
+        ' "externally_managed": false'*) open=yes ;;
+        ' "bundled": "'*) bundled=${line#*: \"} ;;
+      esac
     done <"$1/.standalone-python/receipt.json"
   fi
   # Not -x: where programs may not be started from this disk, the attempt says so.
@@ -146,6 +152,16 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     [ ! -d "$p" ] || count=$((count - 1))
   done
   echo "modules=$count"
+  [ -z "$open" ] || user_packages "$1"
+}
+
+user_packages() { # BUILD-FOLDER: how many packages are there that didn't come with the build
+  bundled=" ${bundled%\"*} "
+  count=0
+  for p in "$1"/lib/python3.*/site-packages/*.dist-info "$1"/lib/python3.*/site-packages/*.egg-info; do
+    case $bundled in *" ${p##*/} "*) ;; *) [ ! -e "$p" ] || count=$((count + 1)) ;; esac
+  done
+  echo "packages=$count"
 }
 
 cpu_flags() { # KEY: what Linux says that the CPU can do; other systems have no such file
