@@ -36,7 +36,14 @@ function Use-Junction([string]$do, [string]$path, [string]$to) {
 function Test-Access { $true }
 function Write-Registered { }
 function Write-SearchPath { }
-function Protect-Root { }
+function New-Own([string]$path) { New-Folder $path }
+function Get-Me { 'S-1-5-21-1-2-3-1000' }
+# Others may write, and in a folder of which only owners remove (sticky) may do no more than make new things.
+function Get-AccessRules([string]$path) {
+    $mode = [int][IO.File]::GetUnixFileMode($path)
+    if ($mode -band 2) { @{ who = 'S-1-1-0'; rights = $(if ($mode -band 512) { 6 } else { 70 }); kind = 'own' } }
+    @{ who = 'S-1-3-0'; rights = -1; kind = 'passed' }
+}
 """
 # No tar.exe there: .NET unpacks, and makes nothing executable, which on Windows everything is.
 EXECUTABLE = r"""
@@ -49,7 +56,7 @@ function Expand-WithoutTar([string]$archive) {
 # Windows itself has all but another home for each test. A root outside of that would be made one for all users.
 ON_WINDOWS = r"""
 function Get-Home { (ConvertTo-Native ([Environment]::GetEnvironmentVariable('HOME'))).TrimEnd('\', '/') }
-function Protect-Root { }
+function New-Own([string]$path) { New-Folder $path }
 """
 NAMES = ("5.1", "7") if windows.HERE else ("engine",)
 

@@ -280,6 +280,81 @@ def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
     assert tree(disk, windows=True) == WHOLE
 
 
+def expose(path: Path, mode: int = 0o777) -> None:
+    """Let others change a file or folder; with the mode 0o1777 only put new things into it."""
+    if HERE:
+        if WINE:
+            pytest.skip("needs Windows: under Wine lists of who may do what are tried by tests/windows")
+        right = "(WD,AD)" if mode & 0o1000 else "(M,DC)" if path.is_dir() else "(M)"
+        subprocess.run(["icacls", str(path), "/grant", f"*S-1-1-0:{right}"], check=True, capture_output=True)
+    else:
+        path.chmod(mode)
+
+
+IN_REACH = {
+    "the interpreter": (f"opt/python/{cases.ONE}/python.exe", 0o777),
+    "a library beside it": (f"opt/python/{cases.ONE}/python313.dll", 0o666),
+    "its folder": (f"opt/python/{cases.ONE}", 0o777),
+    "its folder, for new files only": (f"opt/python/{cases.ONE}", 0o1777),
+    "the root": ("opt/python", 0o777),
+    "a folder above the root": ("opt", 0o777),
+}
+
+
+@pytest.mark.parametrize("where", IN_REACH)
+def test_an_interpreter_that_others_can_change_is_not_started(where: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    path, mode = IN_REACH[where]
+    place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", windows=True)
+    folder = disk / "opt/python" / cases.ONE
+    fakes.write(fakes.fake("3.13.1"), folder, windows=True)
+    (folder / "python313.dll").touch()
+    started = tmp_path / "started"
+    hook = tmp_path / "hook"
+    hook.write_text(f"open({str(started)!r}, 'w').close()" if HERE else f": >{started}\n")
+    script = render_powershell.observation(
+        declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment={"FAKE_HOOK": str(hook)}
+    )
+    assert parse(run(powershell, place, script, tmp_path).output).remarks == ()
+    assert started.exists()
+    started.unlink()
+    expose(disk / path, mode)
+    [build] = (observed := parse(run(powershell, place, script, tmp_path).output)).installed
+    assert not started.exists()
+    assert build.fault == ""
+    assert re.search(r"\(S-1-1-0\) can change .*" + re.escape(Path(path).name), build.untrusted), build.untrusted
+    assert observed.remarks == (f"{cases.ONE} was not started, as {build.untrusted}",)
+    assert bool(observed.root_exposed) == (where in ("the root", "a folder above the root"))
+
+
+def test_new_things_beside_the_root_are_no_danger(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """As in ProgramData and C:\\, where all users may make folders."""
+    place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", windows=True)
+    fakes.write(fakes.fake("3.13.1"), disk / "opt/python" / cases.ONE, windows=True)
+    expose(disk / "opt", 0o1777)
+    script = render_powershell.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no")
+    observed = parse(run(powershell, place, script, tmp_path).output)
+    assert [(build.untrusted, build.fault) for build in observed.installed] == [("", "")]
+    assert observed.root_exposed == ""
+
+
+@pytest.mark.parametrize("where", ["opt/python", "opt", "opt/python/.standalone-python.staging", "bin", ""])
+def test_nothing_is_written_where_others_can_change_it(where: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """The root, what is above it, what an earlier run left in it, the folder of launchers; and what these would be made in."""
+    case = Case("", steps=cases.INSTALL)
+    place = windows_place(case, powershell, disk, tmp_path)
+    if where:
+        (disk / where).mkdir(parents=True)
+        (disk / where / "mine").touch()
+    expose(disk / where)
+    before = tree(disk, windows=True)
+    plan, deliveries = planned(case, place, tmp_path)
+    answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
+    with pytest.raises(AgentError, match=r"\(S-1-1-0\) can change .*: let only administrators .*; the host is as it was"):
+        parse(answer)
+    assert "\nfailure=untrusted\n" in answer
+    assert tree(disk, windows=True) == before
+
+
 def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"})
     desired = declare({"builds": [], "root": place.root}, windows=HERE)

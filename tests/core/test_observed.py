@@ -623,6 +623,16 @@ def test_untried_files_are_compared_all_the_same() -> None:
     assert of_312(lost).fault == "its standard library lacks 1 of 263 modules and packages"
 
 
+def test_one_that_others_could_change_was_not_started_and_is_remarked_on() -> None:
+    who = "Everyone (S-1-1-0) can change C:/python"
+    text = WHOLE.replace("start=0\nsays=Python 3.12.1\n", f"start=untrusted\nsays={who}\n", 1)
+    build = of_312(text)
+    assert (build.fault, build.untrusted, build.unconfirmed) == ("", who, False)
+    assert parse(text).remarks == (f"{B312} was not started, as {who}",)
+    assert (of_312(WHOLE).untrusted, parse(WHOLE).remarks) == ("", ())
+    assert of_312(UNSTARTED.replace("start=0\n", "start=untrusted\n", 1)).unconfirmed is False
+
+
 def test_an_image_is_told_of_in_its_own_paths() -> None:
     here = "/mnt/image/srv/python"
     text = WHOLE.replace("/opt/python", here).replace("/usr/local/bin", "/mnt/image/usr/local/bin")

@@ -85,7 +85,7 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
-    known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle", "obstacles"}
+    known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle", "obstacles", "root_exposed", "bin_dir_exposed"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
 
@@ -110,6 +110,8 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         search_path=host.get("search_path", ""),
         root_obstacle=host.get("root_obstacle", ""),
         bin_dir_obstacle=host.get("bin_dir_obstacle", ""),
+        root_exposed=host.get("root_exposed", ""),
+        bin_dir_exposed=host.get("bin_dir_exposed", ""),
     )
 
 

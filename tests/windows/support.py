@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
+from typing import Any, Literal
 
 from tests.tools.playbook import TaskResult
 from tests.tools.windows_hosts import WindowsHosts
@@ -53,6 +55,38 @@ class Host:
 
     def powershell(self, script: str) -> str:
         return self.hosts.powershell(script, self.number)
+
+    def make(self, folder: str) -> None:
+        """A folder as administrators have it for all users, and nothing that those could change."""
+        self.powershell(
+            "$l = [Security.AccessControl.DirectorySecurity]::new(); $l.SetAccessRuleProtection($true, $false); "
+            "foreach ($w in 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value) { "
+            "$l.AddAccessRule([Security.AccessControl.FileSystemAccessRule]::new([Security.Principal.SecurityIdentifier]::new($w), "
+            "'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow')) }; "
+            "$e = 'System.IO.FileSystemAclExtensions' -as [type]; "
+            f"if ($e) {{ [void]$e::CreateDirectory($l, '{folder}') }} else {{ [void][IO.Directory]::CreateDirectory('{folder}', $l) }}"
+        )
+
+    @contextmanager
+    def reached(self, path: str, by: Literal["everybody", "an owner"]) -> Iterator[str]:
+        """Meanwhile others can change a file or folder; gives the one whom the agents then name. Wine's lists are made of a Unix
+        file's owner and rights."""
+        if self.hosts.drives:
+            drive = self.hosts.drives[self.number % len(self.hosts.drives)]
+            place = drive.joinpath(*PureWindowsPath(path).parts[1:])
+            was = place.stat()
+            place.chmod(0o777) if by == "everybody" else os.chown(place, 4711, 4711)
+            yield "S-1-1-0) can change" if by == "everybody" else "S-1-5-7) owns"
+            place.chmod(was.st_mode)
+            os.chown(place, was.st_uid, was.st_gid)
+        elif by == "everybody":
+            self.powershell(f"icacls '{path}' /grant '*S-1-1-0:(M,DC)'")
+            yield "S-1-1-0) can change"
+            self.powershell(f"icacls '{path}' /remove '*S-1-1-0'")
+        else:
+            self.powershell(f"icacls '{path}' /setowner '*S-1-5-7'")
+            yield "S-1-5-7) owns"
+            self.powershell(f"icacls '{path}' /setowner '*S-1-5-32-544'")
 
     def says(self, program: str, *words: str) -> str:
         arguments = " ".join(f"'{word}'" for word in words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.tools.sources import NEW, OLD
 from tests.tools.windows_hosts import WindowsHosts
 from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names
 
+ME = "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value"
 FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
 
 
@@ -100,20 +102,63 @@ def test_info(host: Host) -> None:
 
 
 def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
-    """All read and start what is in it; administrators, the system and who made it write. Wine keeps a part of that list only."""
+    """All read and start what is in it; administrators and the system write. Of that list Wine keeps a part only."""
+    agents = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents"
+    text = (agents / "observe.ps1").read_text() + (agents / "apply.ps1").read_text()
+    needed = ("Get-Me", "Test-Administrator", "Get-OwnList")
+    functions = [re.search(rf"^function {name}\b[^\n]*(?:}}|{{[^\n]*\n.*?^}})$", text, re.M | re.S) for name in needed]
     host.declare(f"3.13+{OLD}", links=[])
-    rights = "ReadAndExecute", "CreateFiles", "CreateDirectories", "Delete", "DeleteSubdirectoriesAndFiles", "ChangePermissions"
-    listed = ", ".join(f"'{right}'" for right in rights)
-    mine, *rules = host.powershell(
-        "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value; "
-        f"$l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'); "
-        "foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
-        f"foreach ($w in {listed}) {{ $f = [int][Security.AccessControl.FileSystemRights]$w; "
-        'if (([int]$r.FileSystemRights -band $f) -eq $f) { "$($r.AccessControlType) $w $($r.IdentityReference.Value)" } } }'
-    ).splitlines()
-    may = {(right, who) for kind, right, who in map(str.split, rules) if kind == "Allow"}
-    assert {who for right, who in may if right == "ReadAndExecute"} & {"S-1-5-32-545", "S-1-1-0"}
-    assert {who for right, who in may if right != "ReadAndExecute"} <= {"S-1-5-18", "S-1-5-32-544", mine}
+    shown = (
+        "; foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
+        '"$($r.IdentityReference.Value) $([int]$r.FileSystemRights) $([int]$r.InheritanceFlags) $([int]$r.PropagationFlags)" }'
+    )
+    given = host.powershell("\n".join(one[0] for one in functions if one) + "\n$l = Get-OwnList; $l.AreAccessRulesProtected" + shown)
+    everything, reading = 0x1F01FF, 0x1200A9
+    assert given.splitlines() == ["True", f"S-1-5-18 {everything} 3 0", f"S-1-5-32-544 {everything} 3 0", f"S-1-5-32-545 {reading} 3 0"]
+    kept = host.powershell(f"{ME}; $l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'){shown}")
+    mine, *rules = kept.splitlines()
+    writing = 0x500D0156
+    assert {who for who, rights, *_flags in map(str.split, rules) if int(rights) & writing} <= {"S-1-5-18", "S-1-5-32-544", mine}
+
+
+@pytest.mark.parametrize("by", ["everybody", "an owner"])
+def test_what_others_can_change_is_neither_started_nor_written_to(by: Literal["everybody", "an owner"], host: Host) -> None:
+    """By Windows' own lists of who may do what, as far as Wine has them."""
+    build = build_of(host.declare(f"3.13+{OLD}"))
+    name = build["prefix"].rpartition("\\")[2]
+    for path in build["path"], build["prefix"], ROOT:
+        with host.reached(path, by) as who:
+            again = host.declare(f"3.13+{OLD}")
+            assert (again.result["changed"], again.result["plan"]) == (False, [])
+            (warning,) = again.result["warnings"]
+            assert re.fullmatch(re.escape(f"{name} was not started, as ") + r".* \(" + re.escape(f"{who} {path}"), warning)
+            assert host.hosts.play({INFO: {}}, on=host.number).of().result["warnings"] == [warning]
+    assert "warnings" not in host.declare(f"3.13+{OLD}").result
+    with host.reached(ROOT, by) as who:
+        before = host.there()
+        for check in True, False:
+            refused = host.declare("3.13", state="latest", check=check, fails=True)
+            assert f"{who} {ROOT}: let only administrators and this user change it" in refused.message
+        assert host.there() == before
+    with host.reached(ROOT + r"\bin", by) as who:
+        assert f"{who} {ROOT}\\bin: let only" in host.declare(f"3.13+{OLD}", f"3.12+{OLD}", fails=True).message
+        assert not host.declare(f"3.13+{OLD}").result["changed"]
+
+
+def test_what_others_left_in_staging_is_no_place_to_make_builds(host: Host) -> None:
+    """It may have been put there while the root was open to them. Nothing of it is used, and it is not cleared either."""
+    host.make(ROOT)
+    staging = ROOT + r"\.standalone-python.staging"
+    host.powershell(
+        rf"[void][IO.Directory]::CreateDirectory('{staging}\cpython-3.13\old'); "
+        rf"[IO.File]::WriteAllText('{staging}\finish.py', 'raise SystemExit(3)')"
+    )
+    with host.reached(staging, "an owner") as who:
+        refused = host.declare(f"3.13+{OLD}", fails=True)
+        assert f"{who} {staging}: let only administrators and this user change it" in refused.message
+        assert refused.message.endswith("the host is as it was")
+        assert (host.there(), host.there(staging)) == ([".standalone-python.staging"], ["cpython-3.13", "finish.py"])
+    assert host.declare(f"3.13+{OLD}").result["changed"]
 
 
 def test_the_path_is_changed_where_asked_for_and_once_and_undone(host: Host) -> None:
@@ -160,6 +205,7 @@ def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
 
 
 def test_what_is_not_ours_stays(host: Host) -> None:
+    host.make(ROOT)
     host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")
     failed = host.declare(f"3.13+{OLD}", fails=True)
     assert "which is a file and is not ours" in failed.message

@@ -79,7 +79,7 @@ def test_a_build_in_use_goes_with_the_run_after_it(host: Host) -> None:
 
 
 def test_another_run_holds_the_lock(host: Host) -> None:
-    host.powershell(f"[void][IO.Directory]::CreateDirectory('{ROOT}')")
+    host.make(ROOT)
     lock = (
         f"$f = [IO.FileStream]::new('{ROOT}\\.standalone-python.lock', 'OpenOrCreate', 'ReadWrite', 'Read, Delete'); "
         "$b = [Text.Encoding]::ASCII.GetBytes('4711:1::there'); $f.Write($b, 0, $b.Length); $f.Flush(); "

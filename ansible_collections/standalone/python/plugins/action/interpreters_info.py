@@ -26,7 +26,10 @@ class ActionModule(ActionBase):
         host = ConnectionHost(self, task_vars)
         try:
             desired = observing(self._task.args, windows=host.windows)
-            told = info(observe(host, desired, facts="yes", environment=host.environment()))
+            observed = observe(host, desired, facts="yes", environment=host.environment())
+            told = info(observed)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
+        if observed.remarks:
+            result["warnings"] = list(observed.remarks)
         return result | {"changed": False, **told}

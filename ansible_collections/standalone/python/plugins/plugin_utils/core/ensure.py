@@ -21,7 +21,7 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
-from .observed import FAILURES, Observed, joined, judged, parse, relocated
+from .observed import FAILURES, Observed, judged, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Install, Plan, Remove, Step, predict
@@ -77,10 +77,7 @@ class Result:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a user should know though all is as declared."""
-        told = []
-        if self.after.held:
-            held = joined(self.after.held)
-            told.append(f"{held} could not be removed, as a process on the host has files in it open; the next run tries again")
+        told = list(self.after.remarks)
         receipts = {installed.name: installed.receipt for installed in self.after.installed}
         for step in self.plan.installs:
             receipt = receipts.get(step.build.name)

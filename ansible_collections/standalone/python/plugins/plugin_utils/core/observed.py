@@ -75,7 +75,8 @@ class Installed:
     standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
     tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
     host can't run here, with the build as subject; such a build has no fault. ``packages`` is how many packages users installed
-    into it (0 where ``externally_managed`` is true).
+    into it (0 where ``externally_managed`` is true). ``untrusted`` says who else could change its interpreter, which was not
+    started then; empty where nobody could.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Installed:
     unconfirmed: bool = False
     foreign: str = ""
     packages: int = 0
+    untrusted: str = ""
 
     @property
     def started(self) -> bool:
@@ -113,6 +115,8 @@ class Observed:
     :ivar obstacles: paths of what has the name of a lock or of a temporary thing of ours, and isn't one
     :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
     :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
+    :ivar root_exposed: who else could change what is written to ``root``, in words; empty where nobody could
+    :ivar bin_dir_exposed: the same of ``bin_dir``
     :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
     :ivar cpu: the flags of the host's CPU, told without the facts where a build needs a level of them; else empty
     :ivar windows: whether builds lie as Windows has them
@@ -140,11 +144,23 @@ class Observed:
     search_path: str = ""
     root_obstacle: str = ""
     bin_dir_obstacle: str = ""
+    root_exposed: str = ""
+    bin_dir_exposed: str = ""
 
     @property
     def python(self) -> str:
         """The interpreter's path in a build."""
         return "python.exe" if self.windows else "bin/python3"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a user should read though all is as declared."""
+        remarks = [f"{one.name} was not started, as {one.untrusted}" for one in self.installed if one.untrusted]
+        if self.held:
+            remarks.append(
+                f"{joined(self.held)} could not be removed, as a process on the host has files in it open; the next run tries again"
+            )
+        return tuple(remarks)
 
     @property
     def tools(self) -> frozenset[str]:
@@ -257,6 +273,8 @@ def parse(text: str) -> Observed:
             search_path=single.get("path", ""),
             root_obstacle=single.get("root_obstacle", ""),
             bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
+            root_exposed=single.get("root_exposed", ""),
+            bin_dir_exposed=single.get("bin_dir_exposed", ""),
         )
         return judged(found_here, found_here.facts)
     except KeyError as missing:
@@ -356,6 +374,7 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
         tuple(values.get("extra", ())),
         unconfirmed,
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
+        untrusted=sanitized(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
     )
 
 
@@ -366,7 +385,7 @@ def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     said = sanitized(" ".join(" ".join(lines).split()))
     if "start" not in values:
         return "its executable is missing"
-    untried = values["start"] == ["untried"]
+    untried = values["start"] in (["untried"], ["untrusted"])
     if values["start"] != ["0"] and not untried:
         return f"it does not start: {said or 'exit code ' + sanitized(values['start'][0])}"
     # What else stands there the system said, such as of an LD_PRELOAD that is gone.
@@ -511,6 +530,7 @@ FAILURES: Mapping[str, str] = {
     "it: install curl, "
     "or use delivery: push",
     "unpack": "{detail}",
+    "untrusted": "{detail}: let only administrators and this user change it, or choose another folder",
     "unwritable": "{detail}: become a user who may write there, or choose another root",
     "version": "the interpreter is not the version that was promised ({detail})",
 }

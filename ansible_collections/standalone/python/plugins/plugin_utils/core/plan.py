@@ -435,6 +435,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             "become a user who may, mount it writable if it is read-only, or choose another root",
             step="plan",
         )
+    if steps and observed.root_exposed:
+        raise AgentError(_exposed("root", observed.root, observed.root_exposed), step="plan")
     state, may = observed.bin_dir_state, "become a user who may"
     barred = {
         "unwritable": ("can't be written by this user", may),
@@ -445,13 +447,24 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
         what = f"can't be made, as {native(observed.bin_dir_obstacle)} is neither a folder nor a link to one"
         barred[state] = (what, "move that away")
     for step in steps:
-        if isinstance(step, (SetLink, Unlink)) and step.path.startswith(f"{observed.bin_dir}/") and state in barred:
+        if not isinstance(step, (SetLink, Unlink)) or not step.path.startswith(f"{observed.bin_dir}/"):
+            continue
+        if observed.bin_dir_exposed:
+            raise AgentError(_exposed("bin_dir", observed.bin_dir, observed.bin_dir_exposed), step="plan")
+        if state in barred:
             what, remedy = barred[state]
             raise AgentError(
                 f"the folder for links {native(observed.bin_dir)} {what}, and it has to be changed ({step}): "
                 f"{remedy}, choose another bin_dir, or use links: []",
                 step="plan",
             )
+
+
+def _exposed(option: str, folder: str, who: str) -> str:
+    return (
+        f"{native(folder)} can't be used as {option}, as {who}: let only administrators and this user change it, or choose "
+        f"another {option}"
+    )
 
 
 def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) -> None:

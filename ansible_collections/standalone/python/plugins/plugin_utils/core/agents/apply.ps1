@@ -8,7 +8,7 @@
 # Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no).
 # The renderer adds the functions Get-Finisher (gives finish.py and what it needs, by name), Invoke-Prepare and Invoke-Commit (this plan's steps).
 
-$state.step = $state.code = $state.detail = $state.made = ''
+$state.step = $state.code = $state.detail = $state.made = $state.staged = $state.finisher = ''
 $state.committing = 'no'
 
 function Stop-Run([string]$code, [string]$detail) {
@@ -52,43 +52,53 @@ function Remove-Tree([string]$folder) { # -> whether all of it is gone
 
 function New-Folder([string]$path) { [void][IO.Directory]::CreateDirectory($path) }
 
-# Where all users may make folders, as in ProgramData, one that is there may be anybody's: its owner could change what administrators
-# later start from it.
-function Protect-Root([bool]$made) {
-    if ((Get-Scope) -ne 'machine') { return }
-    $all = [Security.AccessControl.AccessControlSections]'Access, Owner'
-    $list = [Security.AccessControl.DirectorySecurity]::new($root, $all)
-    $trusted = 'S-1-5-18', 'S-1-5-32-544', 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464',
-        [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
-    $owner = $list.GetOwner([Security.Principal.SecurityIdentifier])
-    if (-not $made) {
-        if ($trusted -notcontains $owner.Value) {
-            Stop-Run 'permission' "$root belongs to $($owner.Value), who is neither this user nor an administrator, and could change what is in it"
-        }
-        return
-    }
+# A folder in the profile has its rights. Any other is made so that all users can use what is in it, and administrators change it, and
+# has these rights from its first moment: in ProgramData it would inherit that all users may put things into it.
+function New-Own([string]$path) {
+    if (Test-Below $path (Get-Home)) { New-Folder $path; return }
+    $list = Get-OwnList
+    # .NET Framework and .NET have this under different names; the linter knows the former's only.
+    $extensions = 'System.IO.FileSystemAclExtensions' -as [type]
+    if ($extensions) { [void]$extensions::CreateDirectory($list, $path) } else { [void][IO.Directory]::CreateDirectory($path, $list) }
+}
+
+function Get-OwnList { # -> its list: who may do what
+    $list = [Security.AccessControl.DirectorySecurity]::new()
     $list.SetAccessRuleProtection($true, $false)
-    foreach ($right in @('S-1-5-18', 'FullControl'), @('S-1-5-32-544', 'FullControl'), @('S-1-5-32-545', 'ReadAndExecute')) {
+    $rights = @(@('S-1-5-18', 'FullControl'), @('S-1-5-32-544', 'FullControl'), @('S-1-5-32-545', 'ReadAndExecute'))
+    if (-not (Test-Administrator)) { $rights += , @((Get-Me), 'FullControl') }
+    foreach ($right in $rights) {
         $who = [Security.Principal.SecurityIdentifier]::new($right[0])
         $rule = [Security.AccessControl.FileSystemAccessRule]::new($who, $right[1], 'ContainerInherit, ObjectInherit', 'None', 'Allow')
         $list.AddAccessRule($rule)
     }
-    Set-AccessList $root $list
+    , $list
 }
 
-# .NET Framework and .NET have this under different names; the linter knows the former's only.
-function Set-AccessList([string]$folder, $list) {
-    $info = [IO.DirectoryInfo]::new($folder)
-    $extensions = 'System.IO.FileSystemAclExtensions' -as [type]
-    if ($extensions) { $extensions::SetAccessControl($info, $list) } else { $info.SetAccessControl($list) }
+function Test-Administrator {
+    $me = [Security.Principal.WindowsPrincipal]::new([Security.Principal.WindowsIdentity]::GetCurrent())
+    $me.IsInRole([Security.Principal.WindowsBuiltInRole]'Administrator')
+}
+
+function Assert-Unexposed([string]$folder) { # what is written there must be this user's and administrators' alone
+    $state.above.Clear()
+    $found = Find-ChangerOfFolder $folder
+    if ($found) { Stop-Run 'untrusted' $found }
 }
 
 function New-Root {
-    if ([IO.Directory]::Exists($root)) { Protect-Root $false; return }
+    Assert-Unexposed $root
+    if ([IO.Directory]::Exists($root)) { return }
     $near = Get-Existing $root
-    try { New-Folder $root } catch { Stop-Run 'unwritable' $_.Exception.GetBaseException().Message }
+    try { New-Own $root } catch { Stop-Run 'unwritable' $_.Exception.GetBaseException().Message }
     $state.made = $near
-    Protect-Root $true
+    Assert-Unexposed $root
+}
+
+function New-Staging { # what it holds is started: one that is there may have been made by somebody else, while the root was open
+    if (-not (Test-There $staging)) { New-Folder $staging }
+    Assert-Unexposed $staging
+    $state.staged = 'yes'
 }
 
 function Enter-Lock {
@@ -129,8 +139,10 @@ function Enter-Lock {
 
 function Exit-Run { # also where the run failed: back to what was, as far as that is ours
     if ($state.lock) {
-        Restore-Builds $staging
-        if (-not (Remove-Tree $staging) -and -not $state.held.Contains($staging)) { [void]$state.held.Add($staging) }
+        if ($state.staged) {
+            Restore-Builds $staging
+            if (-not (Remove-Tree $staging) -and -not $state.held.Contains($staging)) { [void]$state.held.Add($staging) }
+        }
         # Before it is closed: then nobody can open it in between, and not every system removes it by itself.
         [IO.File]::Delete((Join-Name $root '.standalone-python.lock'))
         $state.lock.Dispose()
@@ -164,6 +176,8 @@ function Find-Obstacles { # under the names of what a run makes, if it isn't wha
 function Clear-Leftovers {
     $before = Join-Name $root '.staging'
     foreach ($folder in @($staging) + @(if (Test-Staging $before) { $before })) {
+        if (-not (Test-There $folder)) { continue }
+        Assert-Unexposed $folder
         Restore-Builds $folder
         if (-not (Remove-Tree $folder)) { [void]$state.held.Add($folder) }
     }
@@ -183,7 +197,8 @@ function Start-Build([string]$name) { # an empty place for a build that is being
     while (Test-There $state.here) { $state.here += '_' }
     New-Folder $state.here
     $state.places[$name] = $state.here
-    if ([IO.File]::Exists((Join-Name $staging 'finish.py'))) { return }
+    if ($state.finisher) { return }
+    $state.finisher = 'there'
     $files = Get-Finisher
     foreach ($file in $files.Keys) { [IO.File]::WriteAllText((Join-Name $staging $file), $files[$file], [Text.UTF8Encoding]::new($false)) }
 }
@@ -456,7 +471,10 @@ function Complete-Build([string[]]$settings) { # the interpreter finishes its ow
 function Assert-Link([string]$path, [string]$to) { # a link of ours, or nothing, must be there; and one can be made
     $state.step = "checking $path"
     $folder = [IO.Path]::GetDirectoryName($path)
-    if ($folder -ne $root) { [void](Get-LauncherText $folder $to) }
+    if ($folder -ne $root) {
+        Assert-Unexposed $folder
+        [void](Get-LauncherText $folder $to)
+    }
     if (-not (Test-There $path)) { return }
     if ($folder -eq $root) {
         if (Use-Junction 'is' $path) {
@@ -489,7 +507,7 @@ function Set-Stable([string]$path, [string]$name) {
 function Set-Launcher([string]$path, [string]$to) {
     $state.step = "linking $path"
     $folder = [IO.Path]::GetDirectoryName($path)
-    New-Folder $folder
+    if (-not [IO.Directory]::Exists($folder)) { if (Test-Below $folder $root) { New-Folder $folder } else { New-Own $folder } }
     $new = Join-Name $folder '.standalone-python-link'
     [IO.File]::WriteAllText($new, (Get-LauncherText $folder $to), [Text.Encoding]::ASCII)
     Wait-While {
@@ -608,7 +626,7 @@ function Invoke-Application {
         $state.step = 'clearing what an earlier run left'
         Find-Obstacles
         Clear-Leftovers
-        New-Folder $staging
+        New-Staging
         Invoke-Prepare
         Invoke-Commit
         $state.made = ''

@@ -9,7 +9,7 @@
 $ErrorActionPreference = 'Stop'
 $said = [Collections.ArrayList]::new()
 # Functions see a variable of who called them, and can only change what it holds.
-$state = @{ facts = $facts; held = [Collections.ArrayList]::new() }
+$state = @{ facts = $facts; held = [Collections.ArrayList]::new(); above = @{} }
 
 # Windows may log the text of every script, so secrets are not in it. Pairs of a name and a value, each with a NUL after it: variables of
 # the environment ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
@@ -123,6 +123,96 @@ function Test-Access([string]$folder, [string]$wanted) { # may this user do that
     ($given -band $asked) -eq $asked
 }
 
+# Who may do what with a file or folder, of the rights that count here. A list that lets everybody do everything is no list at all.
+function Get-AccessRules([string]$path) { # -> .who, .rights and .kind: owner, own, or passed (to new things in a folder only)
+    $parts = [Security.AccessControl.AccessControlSections]'Access, Owner'
+    $list = if ([IO.Directory]::Exists($path)) { [Security.AccessControl.DirectorySecurity]::new($path, $parts) }
+    else { [Security.AccessControl.FileSecurity]::new($path, $parts) }
+    @{ who = $list.GetOwner([Security.Principal.SecurityIdentifier]).Value; rights = -1; kind = 'owner' }
+    foreach ($rule in $list.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
+        # A rule that denies takes nothing back here: to doubt too much starts nothing.
+        if ($rule.AccessControlType -ne 'Allow') { continue }
+        $who, $rights = $rule.IdentityReference.Value, [int]$rule.FileSystemRights
+        if ([int]$rule.InheritanceFlags) { @{ who = $who; rights = $rights; kind = 'passed' } }
+        if (-not ([int]$rule.PropagationFlags -band [int][Security.AccessControl.PropagationFlags]::InheritOnly)) {
+            @{ who = $who; rights = $rights; kind = 'own' }
+        }
+    }
+}
+
+function Get-Me { [Security.Principal.WindowsIdentity]::GetCurrent().User.Value }
+
+# Rights (winnt.h) by which somebody changes what is behind a path: every one that writes. In a folder above it only those that
+# put another one in its place, as in C:\ and ProgramData all users may make new things. A drive can't be removed.
+$changing = @{ itself = 0x500D0156; above = 0x100D0040; drive = 0x100C0040 }
+
+# The system, administrators, Windows' own installer, this user; and who stands for the maker or owner of something.
+function Get-Trusted {
+    if (-not $state.trusted) {
+        $installer = 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
+        $state.trusted = 'S-1-5-18', 'S-1-5-32-544', $installer, 'S-1-3-0', 'S-1-3-4', (Get-Me)
+    }
+    $state.trusted
+}
+
+function Find-Changer([string]$path, [string]$place, [bool]$passes) { # -> who else could change PATH, in words; nothing where nobody could
+    try { $rules = @(Get-AccessRules $path) } catch { return "the access list of $path can't be read" }
+    $kinds = if ($passes) { 'owner', 'own', 'passed' } else { 'owner', 'own' }
+    $trusted = Get-Trusted
+    foreach ($rule in $rules) {
+        if ($trusted -contains $rule.who -or $kinds -notcontains $rule.kind -or -not ($rule.rights -band $changing[$place])) { continue }
+        $name = try { [Security.Principal.SecurityIdentifier]::new($rule.who).Translate([Security.Principal.NTAccount]).Value } catch { 'somebody' }
+        return "$name ($($rule.who)) " + $(if ($rule.kind -eq 'owner') { "owns $path" } else { "can change $path" })
+    }
+}
+
+function Find-ChangerAbove([string]$path) { # the same of all folders above PATH; each is looked at once
+    $folder = [IO.Path]::GetDirectoryName($path)
+    if (-not $folder) { return }
+    if (-not $state.above.ContainsKey($folder)) {
+        $place = if ([IO.Path]::GetDirectoryName($folder)) { 'above' } else { 'drive' }
+        $found = Find-ChangerAbove $folder
+        if (-not $found) { $found = Find-Link $folder }
+        if (-not $found) { $found = Find-Changer $folder $place $false }
+        $state.above[$folder] = [string]$found
+    }
+    $state.above[$folder]
+}
+
+# Where a junction leads can't be read with .NET Framework, so nobody knows who could change that.
+function Find-Link([string]$folder) {
+    if ([IO.File]::GetAttributes($folder) -band [IO.FileAttributes]::ReparsePoint) { "$folder is a junction or a link, whose target can't be checked" }
+}
+
+function Find-ChangerOfProgram([string]$program) { # Windows takes libraries from the program's folder
+    $folder = [IO.Path]::GetDirectoryName($program)
+    $found = Find-ChangerAbove $folder
+    if (-not $found) { $found = Find-Link $folder }
+    if (-not $found) { $found = Find-Changer $folder 'itself' $false }
+    if ($found) { return $found }
+    foreach ($file in @($program) + [IO.Directory]::GetFiles($folder, '*.dll')) {
+        $found = Find-Changer $file 'itself' $false
+        if ($found) { return $found }
+    }
+}
+
+# What is new in a folder has the rights that this passes on. Outside of the profile a folder that has to be made gets its own list.
+function Find-ChangerOfFolder([string]$folder) {
+    $near = Get-Existing $folder
+    if (-not $near) { return }
+    $found = Find-ChangerAbove $near
+    if (-not $found) { $found = Find-Link $near }
+    if ($found) { return $found }
+    if ($near -eq $folder -or (Test-Below $folder (Get-Home))) { Find-Changer $near 'itself' $true }
+    elseif ([IO.Path]::GetDirectoryName($near)) { Find-Changer $near 'above' $false }
+    else { Find-Changer $near 'drive' $false }
+}
+
+function Write-Exposed([string]$key, [string]$folder) { # who else could change what is written there?
+    $found = Find-ChangerOfFolder $folder
+    if ($found) { Write-Pair "${key}_exposed" $found }
+}
+
 function Get-Existing([string]$path) { # -> itself or the nearest folder above it that exists
     while ($path -and -not (Test-There $path)) { $path = [IO.Path]::GetDirectoryName($path) }
     $path
@@ -168,7 +258,8 @@ function Write-Build([string]$folder) { # receipt, start, standard library
     if ([IO.File]::Exists($receipt)) { try { $text = Read-Text $receipt; Write-Pair 'receipt' $text.TrimEnd("`n") } catch { } }
     $python = Join-Name $folder 'python.exe'
     if ([IO.File]::Exists($python)) {
-        $answer = Invoke-Program $python '-I -V'
+        $found = Find-ChangerOfProgram $python
+        $answer = if ($found) { @{ code = 'untrusted'; said = $found } } else { Invoke-Program $python '-I -V' }
         Write-Pair 'start' $answer.code
         Write-Pair 'says' $answer.said
     }
@@ -293,6 +384,8 @@ function Write-Observation {
     Write-Path 'bin_dir' $bin_dir
     Write-Place 'root' $root
     Write-Place 'bin_dir' $bin_dir
+    Write-Exposed 'root' $root
+    Write-Exposed 'bin_dir' $bin_dir
     Write-Lock
     Write-Leftovers
     foreach ($path in $state.held) { Write-Path 'held' $path }
