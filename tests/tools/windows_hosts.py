@@ -24,13 +24,15 @@ from tests.tools.hosts.host import SSH_OPTIONS
 from tests.tools.playbook import Run, run_play
 from tests.tools.standin import collection_without_junctions
 
-MOST = 10
+# By what sshd starts on a host. Ten hosts in all.
+SHELLS = {"powershell": 8, "cmd": 2}
 _ENVIRONMENT = r"[System\\CurrentControlSet\\Control\\Session Manager\\Environment]"
 
 
 @dataclass(frozen=True, slots=True)
 class WindowsHosts:
     """
+    :ivar shells: what ``ansible_shell_type`` is on each
     :ivar inventory: its text
     :ivar junctions: whether they have them; where not, the collection is one with a stand-in for them
     :ivar drives: where the drive C: of each is on this machine, of hosts that are made here
@@ -39,12 +41,20 @@ class WindowsHosts:
     """
 
     names: tuple[str, ...]
+    shells: tuple[str, ...]
     inventory: str
     collections: Path
     junctions: bool
     drives: tuple[Path, ...] = ()
     small: Path | None = None
     ssh: tuple[tuple[str, ...], ...] = ()
+
+    def number(self, shell: str, at: int) -> int:
+        """The number of one of the hosts with that shell, in turn."""
+        numbers = [number for number, has in enumerate(self.shells) if has == shell]
+        if not numbers:
+            pytest.skip(f"needs Windows: the inventory has no host whose ansible_shell_type is {shell}")
+        return numbers[at % len(numbers)]
 
     def play(
         self, *tasks: dict[str, object], on: int | str = 0, environment: Mapping[str, str] = {}, **options: object
@@ -73,7 +83,7 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
     windows.needed()
     if (place := windows.inventory()) is not None:
         listed = _listed(place)
-        yield WindowsHosts(listed, place.read_text(), Path(windows.__file__).parents[2], junctions=True)
+        yield WindowsHosts(tuple(listed), tuple(listed.values()), place.read_text(), Path(windows.__file__).parents[2], junctions=True)
         return
     if os.geteuid() != 0:
         pytest.skip("needs root: to make Windows hosts under Wine")
@@ -88,25 +98,27 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
     small = folder / "small"
     small.mkdir()
     # Addresses of its own, as other sessions may run on this machine.
-    network = f"127.{64 + os.getpid() % 128}.{os.getpid() // 128 % 256}"
+    networks = {shell: f"127.{64 + 64 * at + os.getpid() % 64}.{os.getpid() // 64 % 256}" for at, shell in enumerate(SHELLS)}
+    hosts = [(shell, n) for shell, count in SHELLS.items() for n in range(1, count + 1)]
     environment = {**os.environ, "W": str(folder), "PORT": "2222"}
     try:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", small], check=True)
-        done = subprocess.run(
-            [script, "up", str(MOST), network], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        for shell, count in SHELLS.items():
+            command = [str(script), "up", str(count), networks[shell], shell]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
         run = folder / "windows/run"
-        names = tuple(f"windows-powershell-{n}" for n in range(1, MOST + 1))
+        names = tuple(f"windows-{shell}-{n}" for shell, n in hosts)
         for name in names:
             (run / name / "prefix/dosdevices/s:").symlink_to(small)
         drives = tuple(run / name / "prefix/drive_c" for name in names)
         options = [word for option in SSH_OPTIONS for word in option.split()]
         ssh = tuple(
-            ("ssh", "-n", *options, "-i", str(run / "id"), "-p", environment["PORT"], f"root@{network}.{n}")
-            for n in range(1, MOST + 1)
+            ("ssh", "-n", *options, "-i", str(run / "id"), "-p", environment["PORT"], f"root@{networks[shell]}.{n}")
+            for shell, n in hosts
         )
-        yield WindowsHosts(names, (run / "inv").read_text(), collections, False, drives, small, ssh)
+        shells = tuple(shell for shell, _unused in hosts)
+        yield WindowsHosts(names, shells, (run / "inv").read_text(), collections, False, drives, small, ssh)
     finally:
         subprocess.run([script, "down"], env=environment, check=False)
         subprocess.run(["umount", small], check=False)
@@ -132,10 +144,12 @@ def _copy(made: Path, to: Path) -> None:
     (to / "system.reg").write_text(fresh, encoding="utf-8", errors="surrogateescape")
 
 
-def _listed(inventory: Path) -> tuple[str, ...]:
+def _listed(inventory: Path) -> dict[str, str]:
+    """The hosts of an inventory, and the shell of each."""
     program = Path(sys.executable).with_name("ansible-inventory")
     done = subprocess.run([program, "-i", inventory, "--list"], capture_output=True, text=True, check=True)
-    return tuple(json.loads(done.stdout)["_meta"]["hostvars"])
+    hosts = json.loads(done.stdout)["_meta"]["hostvars"]
+    return {name: variables.get("ansible_shell_type", "powershell") for name, variables in hosts.items()}
 
 
 @pytest.fixture(scope="session")

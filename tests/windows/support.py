@@ -11,12 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
+import pytest
+
 from tests.tools.playbook import TaskResult
 from tests.tools.windows_hosts import WindowsHosts
 
 MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters_info"
 ROOT = r"C:\ProgramData\standalone-python"
 COMPANY = r"SOFTWARE\Python\StandalonePython"
+
+# For what a host's shell is given in another way: each takes some ten seconds, so the rest runs over PowerShell alone.
+over_both_shells = pytest.mark.parametrize("host", ["powershell", "cmd"], indirect=True)
 
 
 class Host:

@@ -15,12 +15,13 @@ import pytest
 from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import NEW, OLD
 from tests.tools.windows_hosts import WindowsHosts
-from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names
+from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names, over_both_shells
 
 ME = "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value"
 FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
 
 
+@over_both_shells
 def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) -> None:
     predicted = host.declare(f"3.13+{OLD}", check=True)
     assert host.there() == []
@@ -194,6 +195,7 @@ def test_registration(host: Host) -> None:
     assert host.registered() == {}
 
 
+@over_both_shells
 def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
     """Also with letters that no console agrees upon."""
     done = host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇")
@@ -204,6 +206,7 @@ def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
     assert not host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇").result["changed"]
 
 
+@over_both_shells
 def test_what_is_not_ours_stays(host: Host) -> None:
     host.make(ROOT)
     host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")

@@ -17,10 +17,11 @@ from uuid import uuid4
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
 
 from .core.ensure import Completed
 from .core.errors import LONGEST_TEXT, StandalonePythonError, TransportError, sanitized
-from .core.render_powershell import RUN, new_folder, packed, without_folder
+from .core.render_powershell import RUN, for_cmd, new_folder, packed, without_folder
 
 AGENT = "standalone.python.windows_agent"
 
@@ -69,7 +70,7 @@ class ConnectionHost:
         if self.windows:
             if action._connection.become is not None:
                 return self._run_as(script)
-            return _completed(action._low_level_execute_command(RUN, in_data=packed(script), executable=False))
+            return self._powershell(RUN, packed(script))
         if self._input_arrives():
             # No executable, as with ansible.builtin.raw: one shell less to start. And nothing that takes a shell to be
             # understood, as the connections to Podman and Buildah start what stands there themselves.
@@ -83,6 +84,14 @@ class ConnectionHost:
             action._transfer_data(path, script)
             self._hand_over(path)
         return _completed(action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}"))
+
+    def _powershell(self, command: str, given: bytes | None = None) -> Completed:
+        """Run a command on a Windows host. Before ansible-core 2.18 ssh starts PowerShell itself, as other connections do."""
+        connection = self._action._connection
+        cmd = getattr(connection._shell, "SHELL_FAMILY", "") == "cmd"
+        if cmd and connection.transport == "ssh" and _release(ansible_version) >= (2, 18):
+            command = for_cmd(command)
+        return _completed(self._action._low_level_execute_command(command, in_data=given, executable=False))
 
     def _input_arrives(self) -> bool:
         """Whether a script can be given by standard input. With a tty, which ssh's arguments may ask for, it has no end."""
@@ -174,7 +183,7 @@ class ConnectionHost:
     def _windows_folder(self) -> str:
         """A new folder for what is sent; the agent removes it when it has taken what is in it."""
         if not self._folder:
-            answer = _completed(self._action._low_level_execute_command(new_folder(self._become_user()), executable=False))
+            answer = self._powershell(new_folder(self._become_user()))
             folder = answer.output.strip().rpartition("\n")[2].strip()
             if answer.code or "\\standalone-python-" not in folder:
                 said = _said(answer.errors or answer.output)
@@ -192,7 +201,7 @@ class ConnectionHost:
             yield
         except StandalonePythonError:
             if self._folder:
-                self._action._low_level_execute_command(without_folder(self._folder), executable=False)
+                self._powershell(without_folder(self._folder))
             if self._received:
                 self._action._low_level_execute_command(f"rm -rf {shlex.quote(self._received)}", executable=False)
             raise
@@ -226,6 +235,11 @@ class ConnectionHost:
         # Of a group that both are in, Ansible gives the folder no x where nothing is to be executed, and so nobody gets in.
         both = self._action._is_become_unprivileged()
         self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=both)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a release of ansible-core."""
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _said(text: object) -> str:

@@ -51,6 +51,12 @@ _FOR_USER = (
 _GIVEN = re.compile(r"\$given = '([A-Za-z0-9+/=]*)'\n")
 
 
+def for_cmd(command: str) -> str:
+    """The same command for a host whose shell is cmd: it starts PowerShell, and quotes nothing, as there is nothing to quote."""
+    encoded = base64.b64encode(command.encode("utf-16-le")).decode()
+    return f"powershell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -OutputFormat Text -EncodedCommand {encoded}"
+
+
 def packed(script: str) -> bytes:
     """A script as :data:`RUN` takes it from standard input: a line of what is given beside it, and base64 of gzip of UTF-8."""
     given = _GIVEN.match(script)
