@@ -36,6 +36,7 @@ from tests.agents.cases import Case
 from tests.agents.engines import run
 from tests.agents.place import Place, Shell, needed, tree
 from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
+from tests.store.support import Answer, certificate, serve
 from tests.tools.windows import HERE, WINE
 from tests.tools.wrapped import module_script
 
@@ -278,6 +279,67 @@ def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
         assert handler.asked == [(f"http://x.example/{path.name}", "Bearer t0k'n$x")]
         server.shutdown()
     assert tree(disk, windows=True) == WHOLE
+
+
+def pulling(urls: tuple[str, ...], path: Path, token: str = "") -> render.Pulled:
+    return render.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://me:s3cret@{at}/none?key=s3cret#s3cret", ""),
+        ("http://{at}/none?next=https://me:s3cret@there/", ""),
+        ("http://me:s3cret@127.0.0.1:9/none?key=s3cret", ""),
+        ("http://me:s3cret@[127.0.0.1/none?key=s3cret", ""),
+        ("http://x.example/none?key=s3cret", "http://me:s3cret@127.0.0.1:port"),
+        ("http://x.example/none?key=s3cret", "me:s3cret@127.0.0.1:9"),
+        ("http://{at}/moved?key=s3cret", ""),
+    ],
+)
+def test_no_secret_of_an_address_is_said(url: str, proxy: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    moved = Answer(302, headers={"Location": "http://me:s3cret@[::/?key=s3cret"})
+    with serve({"/moved": [moved]}) as server:
+        source = pulling((url.format(at=f"127.0.0.1:{server.port}"),), path)
+        with pytest.raises(AgentError, match=r"could not download it \([a-z0-9.:\[]+/(none|moved): .*the host is as it was") as error:
+            apply(source, powershell, disk, tmp_path, **({"http_proxy": proxy} if proxy else {}))
+    assert "s3cret" not in str(error.value) + error.value.output
+    assert tree(disk) == {}
+
+
+def test_a_login_is_for_the_first_server_only(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """However the server redirects, and as long as it does not do so for ever."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    with serve({"/b": [Answer(body=path.read_bytes())]}) as other, serve({}) as server:
+        server.answers |= {"/a": [Answer(301, headers={"Location": "/c"})], "/r": [Answer(307, headers={"Location": "/r"})]}
+        server.answers["/c"] = [Answer(302, headers={"Location": other.url("/b")})]
+        apply(pulling((server.url("/a"),), path, "t0ken"), powershell, disk, tmp_path)
+        assert [(asked, headers.get("authorization")) for asked, headers in server.asked] == [
+            ("/a", "Bearer t0ken"),
+            ("/c", "Bearer t0ken"),
+        ]
+        assert [(asked, headers.get("authorization")) for asked, headers in other.asked] == [("/b", None)]
+        with pytest.raises(AgentError, match="the server redirects more than 10 times"):
+            apply(pulling((server.url("/r"),), path), powershell, disk, tmp_path)
+
+
+@pytest.mark.skipif(HERE, reason="needs Linux: Windows takes no authority from the environment")
+def test_no_redirect_leads_from_https_to_http(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    authority = certificate(tmp_path)
+    served = Answer(body=path.read_bytes())
+    with serve({"/build": [served]}) as plain, serve({"/build": [served]}, authority) as server:
+        secure = f"https://localhost:{server.port}"
+        server.answers |= {"/down": [Answer(302, headers={"Location": plain.url("/build")})]}
+        server.answers |= {"/same": [Answer(302, headers={"Location": f"{secure}/build"})]}
+        plain.answers["/up"] = [Answer(302, headers={"Location": f"{secure}/build"})]
+        with pytest.raises(AgentError, match=r"localhost:\d+/down: the server redirects from https to http, which is refused"):
+            apply(pulling((f"{secure}/down",), path), powershell, disk, tmp_path, SSL_CERT_FILE=str(authority))
+        assert plain.asked == []
+        for url in (f"{secure}/same", plain.url("/up")):
+            apply(pulling((url,), path), powershell, disk, tmp_path, SSL_CERT_FILE=str(authority))
+            shutil.rmtree(disk / "opt")
 
 
 def expose(path: Path, mode: int = 0o777) -> None:

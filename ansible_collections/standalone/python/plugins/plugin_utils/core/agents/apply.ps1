@@ -11,9 +11,14 @@
 $state.step = $state.code = $state.detail = $state.made = $state.staged = $state.finisher = ''
 $state.committing = 'no'
 
+# A query, a user and a password can be secrets.
+function Hide-Secrets([string]$text) { # -> the text without these parts of the URLs in it
+    [regex]::Replace($text, '([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#]*@)?([^\s?#]*)(?:[?#]\S*)?', '$1$2')
+}
+
 function Stop-Run([string]$code, [string]$detail) {
     $state.code = $code
-    $state.detail = $detail
+    $state.detail = Hide-Secrets $detail
     throw 'standalone-python'
 }
 
@@ -385,7 +390,7 @@ function Get-Proxy([Uri]$address) { # -> the proxy that the environment names; n
         $value = [Environment]::GetEnvironmentVariable($variable)
         if ($value) {
             if ($value -notmatch '://') { $value = "http://$value" }
-            $at = [Uri]$value
+            $at = ConvertTo-Address $value "the proxy in $variable"
             $proxy = [Net.WebProxy]::new([Uri]"$($at.Scheme)://$($at.Authority)")
             if ($at.UserInfo) { $proxy.Credentials = Get-Login $at }
             return $proxy
@@ -398,29 +403,55 @@ function Get-Login([Uri]$address) {
     [Net.NetworkCredential]::new([Uri]::UnescapeDataString($name), [Uri]::UnescapeDataString([string]$word))
 }
 
+# What .NET says of a text that is no address quotes it, with the password that may be in it.
+function ConvertTo-Address([string]$text, [string]$what) {
+    $address = $null
+    if (-not [Uri]::TryCreate($text, [UriKind]'Absolute', [ref]$address)) { throw [IO.IOException]::new("$what is not a valid URL") }
+    $address
+}
+
+# Redirects are followed here: .NET Framework would go from https to http, and a login is for the first server only.
 function Save-Url([string]$url, [string]$path) {
-    $address = [Uri]$url
     # 0 is what the system has, which is at least that.
     $protocols = [Net.ServicePointManager]::SecurityProtocol
     if ([int]$protocols) { [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12 }
+    $address = $first = ConvertTo-Address $url 'the address'
+    for ($count = 0; $count -le 10; $count++) {
+        $login = if ($address.Scheme -eq $first.Scheme -and $address.Authority -eq $first.Authority) { Get-Authorization $first }
+        $answer = Get-Answer $address $login
+        try {
+            if ([int]$answer.StatusCode -lt 300) {
+                $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 65536)
+                try { $answer.GetResponseStream().CopyTo($file, 65536) } finally { $file.Dispose() }
+                return
+            }
+            $to = [Uri]::new($address, [string]$answer.Headers['Location'])
+        } finally { $answer.Dispose() }
+        if (@($address.Scheme, 'https') -notcontains $to.Scheme) {
+            throw [IO.IOException]::new("the server redirects from $($address.Scheme) to $($to.Scheme), which is refused")
+        }
+        $address = $to
+    }
+    throw [IO.IOException]::new('the server redirects more than 10 times')
+}
+
+function Get-Authorization([Uri]$address) { # -> the header that a token or the user in the address makes; nothing without both
+    if ($secrets['token']) { return "Bearer $($secrets['token'] -join '')" }
+    if (-not $address.UserInfo) { return }
+    $login = Get-Login $address
+    'Basic ' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes("$($login.UserName):$($login.Password)"))
+}
+
+function Get-Answer([Uri]$address, [string]$login) { # -> the server's, a redirect included
     $request = [Net.WebRequest]::Create($address)
+    $request.AllowAutoRedirect = $false
     $proxy = Get-Proxy $address
     if ($proxy) { $request.Proxy = $proxy }
     elseif ($request.Proxy) { $request.Proxy.Credentials = [Net.CredentialCache]::DefaultCredentials }
     $request.Timeout = $request.ReadWriteTimeout = 60000
     $request.UserAgent = 'standalone-python'
-    # A redirection to another host gets neither: .NET sends no such header on.
-    if ($secrets['token']) { $request.Headers['Authorization'] = "Bearer $($secrets['token'] -join '')" }
-    elseif ($address.UserInfo) {
-        $login = Get-Login $address
-        $pair = [Text.Encoding]::UTF8.GetBytes("$($login.UserName):$($login.Password)")
-        $request.Headers['Authorization'] = 'Basic ' + [Convert]::ToBase64String($pair)
-    }
-    $answer = $request.GetResponse()
-    try {
-        $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 65536)
-        try { $answer.GetResponseStream().CopyTo($file, 65536) } finally { $file.Dispose() }
-    } finally { $answer.Dispose() }
+    if ($login) { $request.Headers['Authorization'] = $login }
+    $request.GetResponse()
 }
 
 function Expand-Pulled([string]$sha256) { # from the first of its URLs that answers
@@ -433,7 +464,7 @@ function Expand-Pulled([string]$sha256) { # from the first of its URLs that answ
         catch {
             $problem = $_.Exception.GetBaseException()
             if ((Resolve-Failure $problem 'download') -eq 'space') { throw }
-            $problems += ($url -replace '^.*://([^/]*@)?', '') + ': ' + $problem.Message
+            $problems += ((Hide-Secrets $url) -replace '^[^:]*://', '') + ': ' + $problem.Message
             continue
         }
         Expand-Checked $archive $sha256
@@ -637,7 +668,7 @@ function Invoke-Application {
         $problem = $_.Exception
         if (-not $state.code) {
             $state.code = Resolve-Failure $problem 'io'
-            $state.detail = $problem.GetBaseException().Message
+            $state.detail = Hide-Secrets $problem.GetBaseException().Message
         }
         $step = $state.step
         try { Exit-Run } catch { $state.detail += "; and then: $($_.Exception.GetBaseException().Message)" }
