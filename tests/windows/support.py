@@ -81,17 +81,21 @@ class Host:
             place = drive.joinpath(*PureWindowsPath(path).parts[1:])
             was = place.stat()
             place.chmod(0o777) if by == "everybody" else os.chown(place, 4711, 4711)
+            try:
+                yield "S-1-1-0) can change" if by == "everybody" else "S-1-5-7) owns"
+            finally:
+                place.chmod(was.st_mode)
+                os.chown(place, was.st_uid, was.st_gid)
+            return
+        give, take = {
+            "everybody": ("/grant '*S-1-1-0:(M,DC)'", "/remove '*S-1-1-0'"),
+            "an owner": ("/setowner '*S-1-5-7'", "/setowner '*S-1-5-32-544'"),
+        }[by]
+        self.powershell(f"icacls '{path}' {give}")
+        try:
             yield "S-1-1-0) can change" if by == "everybody" else "S-1-5-7) owns"
-            place.chmod(was.st_mode)
-            os.chown(place, was.st_uid, was.st_gid)
-        elif by == "everybody":
-            self.powershell(f"icacls '{path}' /grant '*S-1-1-0:(M,DC)'")
-            yield "S-1-1-0) can change"
-            self.powershell(f"icacls '{path}' /remove '*S-1-1-0'")
-        else:
-            self.powershell(f"icacls '{path}' /setowner '*S-1-5-7'")
-            yield "S-1-5-7) owns"
-            self.powershell(f"icacls '{path}' /setowner '*S-1-5-32-544'")
+        finally:
+            self.powershell(f"icacls '{path}' {take}")
 
     def says(self, program: str, *words: str) -> str:
         arguments = " ".join(f"'{word}'" for word in words)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -122,28 +121,26 @@ def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
     assert {who for who, rights, *_flags in map(str.split, rules) if int(rights) & writing} <= {"S-1-5-18", "S-1-5-32-544", mine}
 
 
-@pytest.mark.parametrize("by", ["everybody", "an owner"])
-def test_what_others_can_change_is_neither_started_nor_written_to(by: Literal["everybody", "an owner"], host: Host) -> None:
+def test_what_others_can_change_is_neither_started_nor_written_to(host: Host) -> None:
     """By Windows' own lists of who may do what, as far as Wine has them."""
     build = build_of(host.declare(f"3.13+{OLD}"))
     name = build["prefix"].rpartition("\\")[2]
-    for path in build["path"], build["prefix"], ROOT:
-        with host.reached(path, by) as who:
-            again = host.declare(f"3.13+{OLD}")
-            assert (again.result["changed"], again.result["plan"]) == (False, [])
-            (warning,) = again.result["warnings"]
-            assert re.fullmatch(re.escape(f"{name} was not started, as ") + r".* \(" + re.escape(f"{who} {path}"), warning)
-            assert host.hosts.play({INFO: {}}, on=host.number).of().result["warnings"] == [warning]
-    assert "warnings" not in host.declare(f"3.13+{OLD}").result
-    with host.reached(ROOT, by) as who:
+    with host.reached(build["path"], "everybody") as who:
+        again = host.declare(f"3.13+{OLD}")
+        assert (again.result["changed"], again.result["plan"]) == (False, [])
+        [warning] = again.result["warnings"]
+        assert warning.startswith(f"{name} was not started, as ")
+        assert warning.endswith(f"{who} {build['path']}")
+        assert host.hosts.play({INFO: {}}, on=host.number).of().result["warnings"] == [warning]
+    with host.reached(ROOT, "an owner") as who:
         before = host.there()
         for check in True, False:
             refused = host.declare("3.13", state="latest", check=check, fails=True)
             assert f"{who} {ROOT}: let only administrators and this user change it" in refused.message
         assert host.there() == before
-    with host.reached(ROOT + r"\bin", by) as who:
+    with host.reached(ROOT + r"\bin", "everybody") as who:
         assert f"{who} {ROOT}\\bin: let only" in host.declare(f"3.13+{OLD}", f"3.12+{OLD}", fails=True).message
-        assert not host.declare(f"3.13+{OLD}").result["changed"]
+        assert "warnings" not in host.declare(f"3.13+{OLD}").result
 
 
 def test_what_others_left_in_staging_is_no_place_to_make_builds(host: Host) -> None:
@@ -151,7 +148,7 @@ def test_what_others_left_in_staging_is_no_place_to_make_builds(host: Host) -> N
     host.make(ROOT)
     staging = ROOT + r"\.standalone-python.staging"
     host.powershell(
-        rf"[void][IO.Directory]::CreateDirectory('{staging}\cpython-3.13\old'); "
+        rf"[void][IO.Directory]::CreateDirectory('{staging}\cpython-3.13\python'); "
         rf"[IO.File]::WriteAllText('{staging}\finish.py', 'raise SystemExit(3)')"
     )
     with host.reached(staging, "an owner") as who:

@@ -429,14 +429,14 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
     if steps and observed.obstacles:
         in_the_way = FAILURES["obstacle"].format(detail=", ".join(map(native, observed.obstacles)))
         raise AgentError(f"cannot change {native(observed.root)}: {in_the_way}; nothing was changed", step="plan")
+    if steps and observed.root_exposed:
+        raise AgentError(_exposed("root", observed.root, observed.root_exposed), step="plan")
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {native(observed.root)} can't be written by this user, and it has to be changed ({steps[0]}): "
             "become a user who may, mount it writable if it is read-only, or choose another root",
             step="plan",
         )
-    if steps and observed.root_exposed:
-        raise AgentError(_exposed("root", observed.root, observed.root_exposed), step="plan")
     state, may = observed.bin_dir_state, "become a user who may"
     barred = {
         "unwritable": ("can't be written by this user", may),
