@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import RUN, packed
+from ansible_collections.standalone.python.plugins.plugin_utils.host import ConnectionHost
 from tests.tools.wrapped import module_script
 
 DOCUMENTATION = """
@@ -68,7 +69,8 @@ def stand_in(action: Any, cmd: str, in_data: bytes | None = None, **options: Any
         return {"rc": 1, "stdout": says, "stdout_lines": says.splitlines(), "stderr": "", "stderr_lines": []}
     module, *utilities = (base64.b64decode(one) for one in (payload["module"], *payload["utilities"].values()))
     script = module_script(module, utilities, arguments)
-    return _real(action, RUN, in_data=packed(script), executable=False)
+    done = ConnectionHost(action, None).powershell(RUN, packed(script))
+    return {"rc": done.code, "stdout": done.output, "stderr": done.errors}
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

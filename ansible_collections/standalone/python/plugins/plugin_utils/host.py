@@ -70,7 +70,7 @@ class ConnectionHost:
         if self.windows:
             if action._connection.become is not None:
                 return self._run_as(script)
-            return self._powershell(RUN, packed(script))
+            return self.powershell(RUN, packed(script))
         if self._input_arrives():
             # No executable, as with ansible.builtin.raw: one shell less to start. And nothing that takes a shell to be
             # understood, as the connections to Podman and Buildah start what stands there themselves.
@@ -85,7 +85,7 @@ class ConnectionHost:
             self._hand_over(path)
         return _completed(action._low_level_execute_command(f"sh {action._connection._shell.quote(path)}"))
 
-    def _powershell(self, command: str, given: bytes | None = None) -> Completed:
+    def powershell(self, command: str, given: bytes | None = None) -> Completed:
         """Run a command on a Windows host. Before ansible-core 2.18 ssh starts PowerShell itself, as other connections do."""
         connection = self._action._connection
         cmd = getattr(connection._shell, "SHELL_FAMILY", "") == "cmd"
@@ -183,7 +183,7 @@ class ConnectionHost:
     def _windows_folder(self) -> str:
         """A new folder for what is sent; the agent removes it when it has taken what is in it."""
         if not self._folder:
-            answer = self._powershell(new_folder(self._become_user()))
+            answer = self.powershell(new_folder(self._become_user()))
             folder = answer.output.strip().rpartition("\n")[2].strip()
             if answer.code or "\\standalone-python-" not in folder:
                 said = _said(answer.errors or answer.output)
@@ -201,7 +201,7 @@ class ConnectionHost:
             yield
         except StandalonePythonError:
             if self._folder:
-                self._powershell(without_folder(self._folder))
+                self.powershell(without_folder(self._folder))
             if self._received:
                 self._action._low_level_execute_command(f"rm -rf {shlex.quote(self._received)}", executable=False)
             raise
