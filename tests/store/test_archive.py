@@ -288,6 +288,7 @@ def test_what_readers_take_differently(tmp_path: Path) -> None:
         (checked(sized) + bytes(2048), "can be read as a folder and as something else"),
         (twice + good, "names a member twice"),
         (twice[: len(twice) // 2] + bytes(1024), "a name for a member that does not come"),
+        (good[:end] + raw_headers(tarfile.XHDTYPE, b"", 1) + bytes(1024), "a name for a member that does not come"),
         (good[:148] + b"0000000" + good[155:], "broken header"),
         (good[:end], "ends in the middle"),
         (good[: end + 512], "ends in the middle"),

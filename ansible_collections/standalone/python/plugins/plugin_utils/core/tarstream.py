@@ -101,6 +101,7 @@ class TarStream:
     def __iter__(self) -> Iterator[Member]:
         count = 0
         said: dict[str, str] = {}
+        owed = False
         while True:
             for _unused in self.data():
                 pass
@@ -111,6 +112,8 @@ class TarStream:
             if count > MOST_MEMBERS:
                 raise self.refuse(f"has more than {MOST_MEMBERS} members")
             info = self._parse(block)
+            # What a global header says is about no member.
+            owed = info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
             if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 key = "name" if info.type == tarfile.GNUTYPE_LONGNAME else "link"
                 self._say(said, {key: self._long(info).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")})
@@ -122,7 +125,7 @@ class TarStream:
             else:
                 yield self._member(info, block, said)
                 said = {}
-        if said:
+        if said or owed:
             raise self.refuse("ends with a name for a member that does not come")
         self._end()
 
