@@ -37,7 +37,7 @@ class Line:
 
     def stage(self, tag: str, **keywords: str) -> Staged:
         archive = self.builds(self.minor, tag=tag)
-        shutil.rmtree(self.root / ".staging", ignore_errors=True)
+        shutil.rmtree(self.root / ".standalone-python.staging", ignore_errors=True)
         staged = Staged(archive, self.root)
         given = {"externally_managed": "0", "root": str(self.root), **keywords}
         said = staged.run(**given)
@@ -312,7 +312,7 @@ def test_a_full_disk_is_a_failure_and_not_a_file_that_stays_behind(line: Line, t
     line.install()
     with open(line.packages / "large.bin", "wb") as file:
         file.truncate(8 << 20)
-    shutil.rmtree(tmp_path / ".staging", ignore_errors=True)
+    shutil.rmtree(tmp_path / ".standalone-python.staging", ignore_errors=True)
     staged = Staged(line.builds(NEWEST, tag="20250317"), tmp_path)
     python = tmp_path / "limited"
     python.write_text(f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 4096\nexec '{staged.tree}/bin/python3' \"$@\"\n")

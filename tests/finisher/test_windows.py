@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path, PureWindowsPath
 
 import pytest
@@ -279,3 +281,43 @@ def test_the_form_of_long_paths(path: str, wanted: str, monkeypatch: pytest.Monk
     assert finish.as_it_is(path) == path
     monkeypatch.setattr(finish, "WINDOWS", True)
     assert finish.as_it_is(path) == wanted
+
+
+def test_user_packages_come_along(windows_here: Windows, windows_builds: Builds, place: Path) -> None:
+    """With launchers as pip makes them; one of another form that names the old build is told."""
+    old = Staged(windows_here, windows_builds("3.13"), place)
+    assert old.run(externally_managed="0").get("finished") == "ok"
+    old.tree.rename(old.final)
+    shutil.rmtree(old.tree.parent)
+    python = windows_here.text(old.final / "python.exe")
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("__main__.py", "")
+    packages, scripts = old.final / "Lib/site-packages", old.final / "Scripts"
+    scripts.mkdir(exist_ok=True)
+    (packages / "mine").mkdir(parents=True)
+    (packages / "mine/__init__.py").write_text("x = 1\n")
+    (packages / "mine-1.0.dist-info").mkdir()
+    record = ("mine/__init__.py", "../../Scripts/mine.exe", "../../share/mine.txt", "../../../../outside.txt")
+    (packages / "mine-1.0.dist-info/RECORD").write_text("".join(f"{path},,\n" for path in record))
+    (old.final / "share").mkdir(exist_ok=True)
+    (old.final / "share/mine.txt").write_text("mine")
+    (scripts / "mine.exe").write_bytes(b"MZ" + f"#!{python}\r\n".encode() + archive.getvalue())
+    (scripts / "another.exe").write_bytes(b"MZ" + f"{python} UVUV".encode())
+    (scripts / "plain.py").write_text("print(1)\n")
+    new = Staged(windows_here, windows_builds("3.13", tag="20250317", version="3.13.4"), place)
+    shutil.copyfile(Path(finish.__file__).with_name("carry.py"), new.finisher.with_name("carry.py"))
+    said = new.run(externally_managed="0", root=windows_here.text(place), carry=old.name)
+    assert said.get("finished") == "ok", said
+    receipt = json.loads((new.tree / finish.RECEIPT).read_text("utf-8"))
+    assert receipt["carried"] == 1
+    assert receipt["not_carried"] == [
+        "Scripts/another.exe: it is a launcher that starts the old build; use python -m, or install the package again"
+    ]
+    done = new.ask(new.tree / "python.exe", "-B", "-c", "import mine; print(mine.x)")
+    assert done.stdout.strip() == "1", done
+    fresh = windows_here.text(new.final / "python.exe")
+    assert (new.tree / "Scripts/mine.exe").read_bytes() == b"MZ" + f"#!{fresh}\r\n".encode() + archive.getvalue()
+    assert (new.tree / "share/mine.txt").read_text() == "mine"
+    assert (new.tree / "Scripts/plain.py").is_file()
+    assert not (place.parent.parent / "outside.txt").exists()
