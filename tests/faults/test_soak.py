@@ -34,8 +34,8 @@ FOREIGN = {"root/notes": "mine", "root/cpython-notes": "mine", "bin/pip": "mine"
 
 
 def _spoil(root: Path, rng: random.Random) -> None:
-    """Damage a file of each installed build."""
-    for build in sorted(path for path in root.glob("cpython-3*+*") if not path.is_symlink()):
+    """Damage a file of each build that the round declares. Others are nobody's to repair."""
+    for build in sorted(root / fakes.fake(text).name for text in (NEW, OTHER)):
         files = sorted(path for path in (build / "lib").rglob("*") if path.is_file())
         if files:
             rng.choice(files).write_text("damaged")
