@@ -41,6 +41,12 @@ def _no_containers() -> bool:
     return bool(containers.unavailable())
 
 
+def _no_binfmt() -> bool:
+    from tests.tools.hosts import foreign
+
+    return foreign.no_binfmt()
+
+
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
     "needs Windows:": lambda: windows.WINE or windows.lacking(),
@@ -54,6 +60,7 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs npm:": lambda: shutil.which("npm") is None,
     "needs root:": lambda: not hasattr(os, "geteuid") or os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
+    "needs binfmt:": _no_binfmt,
     "needs FUSE:": casefold.lacking,
     "needs Podman:": _no_containers,
 }
