@@ -157,8 +157,10 @@ class Observed:
         """Sentences that a user should read though all is as declared."""
         remarks = [f"{one.name} was not started, as {one.untrusted}" for one in self.installed if one.untrusted]
         if self.held:
-            held, why = joined(self.held), "a process on the host has files in it open"
-            remarks.append(f"{held} could not be removed, as {why}; the next run tries again")
+            held = joined(self.held)
+            remarks.append(
+                f"{held} could not be removed, as a process on the host has files in it open; the next run tries again"
+            )
         return tuple(remarks)
 
     @property
