@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,19 +21,22 @@ import pytest
 import zstandard
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import cache, store
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds
+from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds, resolve
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
+    NoBuildError,
     StandalonePythonError,
     TransportError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
+from ansible_collections.standalone.python.plugins.plugin_utils.core.request import parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.source import (
     UPSTREAM,
     Source,
     parse_source,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.target import parse_triple
 from tests.store.support import (
     FULL_NAME,
     LISTED,
@@ -42,6 +46,7 @@ from tests.store.support import (
     Entry,
     Server,
     build,
+    certificate,
     full,
     gz,
     lay_out,
@@ -467,7 +472,7 @@ def test_a_line_that_can_not_be_read_is_quoted(root: Path) -> None:
     body = f"{NAME}: {BUILD.sha256}\x1b[31m\n"
     with (
         serve({SUMS_PATH: [Answer(body=body.encode())]}) as server,
-        pytest.raises(ContentError, match=rf"does not list it \(and has 1 lines that can't be read, such as '{NAME[:20]}") as caught,
+        pytest.raises(ContentError, match=rf"does not list it \(and has 1 lines that can't be read, such as '{re.escape(NAME[:20])}") as caught,
     ):
         quick(root).sha256(replace(BUILD, sha256=None), mirror(server))
     assert "\x1b" not in str(caught.value)
@@ -625,6 +630,64 @@ def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer)
         assert server.count(OWN) == asked
         with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be fetched"):
             quick(root).catalogue(source, server.url(OWN))
+
+
+def why_none(root: Path, source: Source, text: str = "3.13.999") -> str:
+    """The sentence for an exact version that nobody has."""
+    with pytest.raises(NoBuildError) as caught:
+        resolve(parse_request(text), parse_triple("x86_64-unknown-linux-gnu"), quick(root).catalogue(source))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(404), "answered 404"),
+        (Answer(401), "answered 401"),
+        (Answer(503), "answered 503"),
+        (Answer(body=b"<html>log in</html>"), "sent an HTML page where plain text was expected"),
+    ],
+    ids=["absent", "denied", "busy", "page"],
+)
+def test_no_build_of_a_source_that_says_nothing_has_what_was_asked_and_why_that_gave_nothing(
+    root: Path, answer: Answer, said: str
+) -> None:
+    with serve({OWN: [answer], f"/m/{TAG}/SHA256SUMS": [Answer(body=SUMS)]}) as server:
+        source = Source("url", server.url("/m", user="me:s3cr3t@"))
+        sentences = [why_none(root, source), why_none(root, source)]
+        tried = server.count(OWN)
+    for sentence in sentences:
+        assert sentence.startswith("no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it knows no version 3.13.999; near")
+        assert f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {server.url(OWN)} {said}" in sentence
+        assert "s3cr3t" not in sentence
+    if answer.status != 503:
+        assert tried <= 4
+        today = time.strftime("%Y-%m-%d at ")
+        assert re.search(rf"\(asked on {today}[0-9:]+, and kept for 5 minutes\)$", sentences[1])
+
+
+def test_no_build_of_a_source_that_is_not_reached(root: Path) -> None:
+    for address, said in (
+        ("http://127.0.0.1:9/m", "could not be reached: Connection refused"),
+        ("http://nowhere.invalid/m", "could not be reached: the host name can't be resolved"),
+    ):
+        assert f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {address}/catalogue.tsv {said}" in why_none(
+            root, Source("url", address)
+        )
+
+
+def test_no_build_of_a_source_with_a_certificate_that_is_not_trusted(root: Path, tmp_path: Path) -> None:
+    with serve({}, tls=certificate(tmp_path)) as server:
+        sentence = why_none(root, Source("url", f"https://localhost:{server.port}/m"))
+    assert "catalogue.tsv could not be fetched: https://localhost" in sentence
+    assert "has a certificate that is not trusted" in sentence
+
+
+def test_no_build_of_a_source_that_says_what_it_has(root: Path) -> None:
+    with serve({OWN: [Answer(body=ROWS)]}) as server:
+        sentence = why_none(root, Source("url", server.url("/m")))
+    assert f"in the catalogue {server.url(OWN)}: it knows no version 3.13.999" in sentence
+    assert "is unknown" not in sentence
 
 
 def test_a_token_that_was_wrong_is_not_remembered(root: Path) -> None:

@@ -132,11 +132,13 @@ class Catalogue:
     :ivar name: for messages, such as ``the bundled catalogue``
     :ivar minors: the minor versions that it has, newest first
     :ivar read: minor version -> its rows, as text
+    :ivar remark: why it may lack what the source has; added to the sentence for a request that nothing answers
     """
 
     name: str
     minors: tuple[str, ...]
     read: Callable[[str], str]
+    remark: str = ""
 
 
 def parse_filename(filename: str, tag: str = "") -> Build:
@@ -307,7 +309,7 @@ def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
             found = _newest(catalogue.read(minor), request, triples)
             if found is not None:
                 return found
-    raise NoBuildError(_why_none(request, target, catalogue))
+    raise NoBuildError("; ".join(filter(None, (_why_none(request, target, catalogue), catalogue.remark))))
 
 
 def _words(options: str) -> list[str]:

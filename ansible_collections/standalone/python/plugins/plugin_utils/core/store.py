@@ -145,7 +145,7 @@ class Store:
         if catalogue in ("", "bundled"):
             if source.kind == "folder":
                 return _catalogue_of_folder(source.location)
-            return (self._own_catalogue(source) if source.kind == "url" else None) or bundled()
+            return self._own_catalogue(source) if source.kind == "url" else bundled()
         if catalogue == "updated":
             from .updated import updated
 
@@ -177,18 +177,20 @@ class Store:
             text, _kept = self._text((address,), source, age=TEXT_AGE, optional=True)
         return attestation.from_api(text) if upstream and text else text
 
-    def _own_catalogue(self, source: Source) -> Catalogue | None:
-        """What a server says that it holds; None where it says nothing, or can't be asked now: then the archive's own sentence
-        says why."""
-        from .catalogue import from_rows
+    def _own_catalogue(self, source: Source) -> Catalogue:
+        """What a server says that it holds; the bundled catalogue where it says nothing, or can't be asked now. That is remarked
+        on where a build is missing; the archive's own sentence says the rest."""
+        from .catalogue import bundled, from_rows
 
         address = catalogue_url(source)
         with usable(self.root):
             try:
-                text, kept = self._text((address,), source, age=TEXT_AGE, optional=True)
-            except StandalonePythonError:
-                return None
-        return from_rows(f"the catalogue {without_credentials(address)}{kept}", text) if text else None
+                text, remark = self._text((address,), source, age=TEXT_AGE, optional=True)
+            except StandalonePythonError as error:
+                text, remark = "", str(error)
+        if text:
+            return from_rows(f"the catalogue {without_credentials(address)}{remark}", text)
+        return replace(bundled(), remark=f"what the source itself has is unknown: {remark}")
 
     def _catalogue_of_archive(self, source: Source) -> Catalogue:
         from .catalogue import from_rows, parse_filename
@@ -235,7 +237,7 @@ class Store:
     ) -> tuple[str, str]:
         """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
         although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
-        fleet's workers don't all ask."""
+        fleet's workers don't all ask; the remark says then why, and since when that is known."""
         from .failure import DeniedError, NotThereError
 
         folder = self.root / "texts"
@@ -245,7 +247,7 @@ class Store:
             asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
         path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
         if younger(path, age):
-            return _read_text(path, "cache"), ""
+            return _kept(path, optional=optional)
         make(folder)
         remark = ""
         with alone(folder) as locked:
@@ -255,13 +257,14 @@ class Store:
                     self._fetch(source, brief=optional).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
                 except StandalonePythonError as error:
                     if optional and isinstance(error, (NotThereError, DeniedError, ContentError)):
+                        _why(path).write_text(str(error), encoding="utf-8")
                         path.write_bytes(b"")
-                        return "", ""
+                        return "", str(error)
                     if not path.exists() or isinstance(error, (NotThereError, ContentError)):
                         raise
                     day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
                     remark = f" (as of {day}; it can't be reached now)"
-            return _read_text(path, "cache"), remark
+            return (_read_text(path, "cache"), remark) if remark else _kept(path, optional=optional)
 
     def _fetch(self, source: Source, *, brief: bool = False) -> Fetch:
         from .fetch import BACKOFF, Http
@@ -325,6 +328,21 @@ class Store:
             path.unlink(missing_ok=True)
             raise
         return path
+
+
+def _why(path: Path) -> Path:
+    """Where the reason is kept for a text that a server doesn't have."""
+    return path.with_name(f"{path.name}.why")
+
+
+def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
+    """A kept text; for one that is empty, as the server has none, why and since when."""
+    text = _read_text(path, "cache")
+    if text or not optional:
+        return text, ""
+    why = _read_text(_why(path), "cache") if _why(path).exists() else "it had no such file"
+    asked = time.strftime("%Y-%m-%d at %H:%M", time.localtime(path.stat().st_mtime))
+    return "", f"{why} (asked on {asked}, and kept for {TEXT_AGE / 60:.0f} minutes)"
 
 
 def _quoted(sums: Sums) -> str:
