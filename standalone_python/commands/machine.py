@@ -150,18 +150,22 @@ def _carry_out(
     if as_json:
         from ..core import returned
 
-        difference = {"before": describe(before), "after": describe(after)} if with_diff else {}
-        output.data(returned(planned, after) | ({"diff": difference} if with_diff else {}))
+        difference = {"before": describe(done.before), "after": describe(after)} if with_diff else {}
+        output.data(returned(done.plan, after) | ({"diff": difference} if with_diff else {}))
     else:
         if not planned:
             reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in planned.outcomes]
             output.line(f"nothing to do: {'; '.join(reasons) or nothing}")
+        if not after.held and done.plan.steps != planned.steps:
+            left = "this run did:" if done.plan else "nothing was left to do"
+            output.line(f"another run changed this machine first; {left}")
+            output.steps(map(str, done.plan.steps))
         if with_diff:
-            output.diff(describe(before), describe(after), f"interpreters in {after.root}")
+            output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
         if doing and with_paths:
-            for outcome in planned.outcomes:
+            for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
-        if doing and planned.installs and desired.outside:
+        if doing and done.plan.installs and desired.outside:
             output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
 

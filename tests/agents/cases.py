@@ -114,6 +114,8 @@ class Case:
     :ivar sees: parts of the observation (of the one before the end, where steps are carried out)
     :ivar fails: the code of the failure, and a text in what the user is told
     :ivar after: the disk, apart from what it was before (None for what is gone); a failure leaves it as it was
+    :ivar between: what somebody else changes after the host was looked at
+    :ivar outdated: the plan is not carried out, as the host has something else than what was seen
     :ivar posix: it is about names or links that Windows doesn't have
     """
 
@@ -126,6 +128,8 @@ class Case:
     after: Mapping[str, str | None] = field(default_factory=dict)
     user: Literal["", "other"] = ""
     umask: int | None = None
+    between: tuple[Thing, ...] = ()
+    outdated: bool = False
     posix: bool = False
 
     @property
@@ -221,6 +225,38 @@ NO_LOCKS = (
     "1:1:b:",
     "1:1:b",
     "1",
+)
+_MINE = File(f"{{root}}/{ONE}/mine")
+_ANEW = Built("3.13.1", "(later)")
+# What somebody else changes between the look at a host and the change, by the step that would meet it.
+CHANGED: tuple[tuple[str, tuple[Step, ...], tuple[Thing, ...]], ...] = (
+    ("a link to set became a file", UPGRADE, (Gone(PYTHON), File(PYTHON, "mine"))),
+    ("a link to set became a folder", UPGRADE, (Gone(PYTHON), Folder(PYTHON))),
+    ("a link to set leads elsewhere", UPGRADE, (Gone(STABLE), Built("3.12.8"), Link(STABLE, OTHER))),
+    ("a link to set is gone", (Get("3.13.2+20250317"), SetTo(STABLE, NEWER)), (Gone(STABLE),)),
+    ("a file came where a link goes", (SetTo("{bin}/python3", TO_PYTHON),), (File("{bin}/python3", "mine"),)),
+    ("a folder came where a link goes", (SetTo("{bin}/python3", TO_PYTHON),), (Folder("{bin}/python3"),)),
+    ("a link came where a link goes", (SetTo("{bin}/python3", TO_PYTHON),), (Link("{bin}/python3", TO_PYTHON),)),
+    ("a link to remove became a file", (Unset(PYTHON),), (Gone(PYTHON), File(PYTHON, "mine"))),
+    ("a link to remove became a folder", (Unset(PYTHON),), (Gone(PYTHON), Folder(PYTHON))),
+    ("a link to remove leads elsewhere", (Unset(STABLE),), (Gone(STABLE), Built("3.12.8"), Link(STABLE, OTHER))),
+    ("a link to remove is gone", (Unset(PYTHON),), (Gone(PYTHON),)),
+    ("a build to remove became somebody's folder", (Drop("3.13.1"),), (Gone(f"{{root}}/{ONE}"), _MINE)),
+    ("a build to remove became a file", (Drop("3.13.1"),), (Gone(f"{{root}}/{ONE}"), File(f"{{root}}/{ONE}"))),
+    ("a build to remove was installed anew", (Drop("3.13.1"),), (Gone(f"{{root}}/{ONE}"), _ANEW)),
+    ("a build to remove is gone", (Drop("3.13.1"),), (Gone(f"{{root}}/{ONE}"),)),
+    ("a build to replace became somebody's folder", INSTALL, (Gone(f"{{root}}/{ONE}"), _MINE)),
+    ("a build to replace was installed anew", INSTALL, (Gone(f"{{root}}/{ONE}"), _ANEW)),
+    ("a build to replace lost its receipt", INSTALL, (Gone(f"{{root}}/{ONE}/.standalone-python/receipt.json"),)),
+    ("a build to replace is gone", INSTALL, (Gone(f"{{root}}/{ONE}"),)),
+    ("a build came where one goes", UPGRADE, (Built("3.13.2+20250317"),)),
+    ("a folder came where a build goes", UPGRADE, (File(f"{{root}}/{NEWER}/mine"),)),
+    ("the last of several steps", UPGRADE, (Gone(f"{{root}}/{ONE}"), _MINE)),
+)
+CHANGED_WITH_FORCE: tuple[tuple[str, tuple[Thing, ...], tuple[Step, ...], tuple[Thing, ...]], ...] = (
+    ("a file came", (), (SetTo("{bin}/python3", TO_PYTHON),), (File("{bin}/python3", "mine"),)),
+    ("a file became a folder", (File("{bin}/python3"),), (SetTo("{bin}/python3", TO_PYTHON),), (Gone("{bin}/python3"), Folder("{bin}/python3"))),
+    ("a foreign build's place is ours", (File(f"{{root}}/{NEWER}/mine"),), UPGRADE, (Gone(f"{{root}}/{NEWER}"), Built("3.13.2+20250317"))),
 )
 # As image-based systems have them (ostree, bootc): what they name comes with the first start, or never.
 DANGLING_LINKS: Mapping[str, tuple[Thing, ...]] = {
@@ -922,6 +958,21 @@ APPLYING: tuple[Case, ...] = (
             posix=isinstance(thing, Link),
         )
         for thing in OTHERS
+    ),
+    *(
+        Case(f"what was seen is something else by now: {what}", FINISHED, steps=steps, between=between, outdated=True)
+        for what, steps, between in CHANGED
+    ),
+    *(
+        Case(
+            f"with force, what was seen is something else by now: {what}",
+            (*FINISHED, *before),
+            {"force": True},
+            steps=steps,
+            between=between,
+            outdated=True,
+        )
+        for what, before, steps, between in CHANGED_WITH_FORCE
     ),
     Case(
         "what a killed run left is cleared",

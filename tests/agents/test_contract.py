@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,10 +23,19 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink, Unlink
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
+    Install,
+    Plan,
+    Remove,
+    Seen,
+    SetLink,
+    Step,
+    Unlink,
+    seen,
+)
 from tests.agents import cases, fakes, on_windows
 from tests.agents.cases import Case
-from tests.agents.place import LAUNCHER, POSIX, Place, Shell, boot, needed, started, tree
+from tests.agents.place import LAUNCHER, POSIX, Place, Shell, boot, leads_to, needed, started, tree
 from tests.tools.windows import HERE
 
 pytestmark = POSIX
@@ -63,12 +72,15 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             elif found := re.fullmatch(r"\(externally_managed: false, (\w+): (.*)\)", receipt or ""):
                 said = fakes.receipt_of(build, windows=place.windows, externally_managed=False, **{found[1]: found[2]})
                 receipt = json.dumps(said, indent=1) + "\n"
+            elif receipt == "(later)":
+                later = fakes.receipt_of(build, windows=place.windows) | {"installed_at": "2026-11-28T00:00:00Z"}
+                receipt = json.dumps(later, indent=1)
             fakes.write(build, folder, receipt, windows=place.windows)
         case cases.Lock(kind, name):
             place.path(f"{{root}}/{name}").symlink_to(lock_text(kind, stack))
         case cases.Gone(path):
             gone = place.path(path)
-            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+            shutil.rmtree(gone) if gone.is_dir() and not leads_to(gone) else gone.unlink()
         case cases.File(path, text, mode):
             file = place.path(path)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +157,7 @@ def spoiled_archive(how: str, folder: Path, executable: str) -> Path:
     return path
 
 
-def planned(case: Case, place: Place, folder: Path) -> tuple[Plan, dict[str, render.Delivery]]:
+def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, dict[str, render.Delivery]]:
     steps: list[Install | SetLink | Unlink | Remove] = []
     deliveries: dict[str, render.Delivery] = {}
     for step in case.steps or ():
@@ -160,7 +172,15 @@ def planned(case: Case, place: Place, folder: Path) -> tuple[Plan, dict[str, ren
                 steps.append(Unlink(place.text(path), ""))
             case cases.Drop(what):
                 steps.append(Remove(fakes.fake(what).name, "the case says so"))
-    return Plan(tuple(steps), ()), deliveries
+    return Plan(tuple(steps), (), seen_in(said, steps)), deliveries
+
+
+def seen_in(said: str, steps: Sequence[Step]) -> Mapping[str, Seen]:
+    """What an observation has where steps change something; nothing, where it failed."""
+    try:
+        return seen(steps, parse(said))
+    except AgentError:
+        return {}
 
 
 def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
@@ -193,7 +213,7 @@ def below(disk: Path, path: Path) -> str:
 
 
 def expected_tree(case: Case, place: Place, before: Mapping[str, str]) -> dict[str, str]:
-    if case.fails[0]:
+    if case.fails[0] or case.outdated:
         return dict(before)
     expected = dict(before)
     for path, what in case.after.items():
@@ -237,11 +257,14 @@ def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
         for thing in case.before:
             put(thing, place, stack)
-        before = tree(disk)
         sent = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sent-")))
         sent.chmod(0o755)
-        script = render.application(desired, *planned(case, place, sent))
         user = as_user(case, tmp_path)
+        said = place.run(shell, render.observation(desired, facts="no"), as_user=user).output
+        for thing in case.between:
+            put(thing, place, stack)
+        before = tree(disk)
+        script = render.application(desired, *planned(case, place, sent, said))
         done = place.run(shell, script, as_user=user, umask=case.umask)
         if case.fails[0]:
             with pytest.raises(AgentError) as error:
@@ -253,6 +276,7 @@ def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
             assert done.code == 1
         else:
             hold(case.sees, parse(done.output), place)
+            assert parse(done.output).outdated == case.outdated
             assert done.code == 0
     assert tree(disk) == expected_tree(case, place, before)
 

@@ -1,10 +1,12 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several runs on one root at once: one after the other, each ends well, and a dead run's lock is broken by one of them only."""
+"""Several runs on one root at once: one after the other, and only the first has something to do; a dead run's lock is broken by one
+of them only."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core import render
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, SetLink
+from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, Seen, SetLink
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE, OTHER
 from tests.agents.place import POSIX, SHELLS, Place, Shell, boot, finished, needed, started
@@ -49,7 +51,12 @@ def script_for(place: Place, folder: Path, *, timeout: int = 100) -> str:
     stable = f"{place.root}/cpython-3.13"
     steps = (Install(build, "upgrade", ""), SetLink(stable, NEWER), Remove(ONE, ""))
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": timeout}
-    return render.application(declare(options), Plan(steps, ()), {build.name: pushed})
+    mark = "".join(f" {json.dumps({key: value})[1:-1]}," for key, value in fakes.receipt_of(fakes.fake("3.13.1")).items() if key in MARKING)
+    was = {ONE: Seen("build", mark)} if (Path(place.root) / ONE).exists() else {}
+    return render.application(declare(options), Plan(steps, (), was), {build.name: pushed})
+
+
+MARKING = ("files_sha256", "installed_at")
 
 
 def all_end_well(place: Place, shells: Sequence[Shell], tmp_path: Path) -> None:
@@ -57,12 +64,15 @@ def all_end_well(place: Place, shells: Sequence[Shell], tmp_path: Path) -> None:
     fakes.write(fakes.fake("3.13.1"), Path(place.root) / ONE)
     scripts = [script_for(place, tmp_path / f"run-{number}") for number in range(len(shells))]
     running = [place.start(shell, script) for shell, script in zip(shells, scripts, strict=True)]
+    outdated = []
     for process in running:
         done = finished(process)
         assert done.code == 0, done
-        assert {build.name: build.fault for build in parse(done.output).installed} == {NEWER: "", OTHER: ""}
-    said = (tmp_path / "hook.log").read_text().split()
-    assert said == ["begin", "end"] * len(shells)
+        observed = parse(done.output)
+        assert {build.name: build.fault for build in observed.installed} == {NEWER: "", OTHER: ""}
+        outdated.append(observed.outdated)
+    assert sorted(outdated) == [False, *[True] * (len(shells) - 1)]
+    assert (tmp_path / "hook.log").read_text().split() == ["begin", "end"]
     assert sorted(path.name for path in Path(place.root).iterdir()) == [OTHER, "cpython-3.13", NEWER]
 
 

@@ -107,8 +107,11 @@ def test_apply(case: Case, powershell: Shell, system: Path, disk: Path, tmp_path
     with ExitStack() as stack:
         for thing in case.before:
             put(thing, place, stack)
+        said = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), system).output
+        for thing in case.between:
+            put(thing, place, stack)
         before = tree(disk, windows=True)
-        plan, deliveries = planned(case, place, tmp_path / "sent")
+        plan, deliveries = planned(case, place, tmp_path / "sent", said)
         done = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), system)
         if case.fails[0]:
             with pytest.raises(AgentError) as error:
@@ -119,6 +122,7 @@ def test_apply(case: Case, powershell: Shell, system: Path, disk: Path, tmp_path
             assert "the host is as it was" in str(error.value)
         else:
             hold(case.sees, parse(done.output), place)
+            assert parse(done.output).outdated == case.outdated
     assert tree(disk, windows=True) == expected_tree(case, place, before)
 
 
@@ -129,7 +133,8 @@ def test_a_launcher_has_only_ascii_letters(bin_dir: str, powershell: Shell, disk
     place = windows_place(case, powershell, disk, tmp_path)
     # The home's name alone would do no harm.
     place.environment["HOME"] = "/elsewhere"
-    plan, deliveries = planned(case, place, tmp_path)
+    said = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), tmp_path).output
+    plan, deliveries = planned(case, place, tmp_path, said)
     answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
     if bin_dir == "bin":
         with pytest.raises(AgentError, match="the launcher's text can't name .*; the host is as it was"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -180,3 +181,45 @@ def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, t
     desired = declare({"builds": [], "root": on.place.root, "bin_dir": on.place.bin_dir, "verify": "full"})
     (found,) = ensure.observe(on, desired, facts="no").installed
     assert "its files differ" in found.fault
+
+
+@pytest.mark.parametrize(
+    ("program", "when", "does", "state"),
+    [
+        # While the build is prepared: nothing has changed yet.
+        ("tar", "*", "rm -f '{bin}/python3.13'; echo mine >'{bin}/python3.13'", "the host is as it was"),
+        ("tar", "*", "rm -f '{bin}/python3.13'; mkdir '{bin}/python3.13'", "the host is as it was"),
+        ("tar", "*", "ln -sfn elsewhere '{root}/cpython-3.13'", "the host is as it was"),
+        ("tar", "*", "rm -rf '{root}/{old}'; mkdir '{root}/{old}'", "the host is as it was"),
+        ("tar", "*", "mkdir '{root}/{new}'", "the host is as it was"),
+        # While the new build gets its name: what comes after is not done.
+        ("mv", "*{new}*", "rm -f '{bin}/python3.13'; echo mine >'{bin}/python3.13'", "run again to complete it"),
+        ("mv", "*{new}*", "ln -sfn elsewhere '{root}/cpython-3.13'", "run again to complete it"),
+        ("mv", "*{new}*", "rm -rf '{root}/{old}'; mkdir '{root}/{old}'", "run again to complete it"),
+    ],
+)
+def test_what_becomes_foreign_while_a_run_is_at_work_stays(
+    program: str, when: str, does: str, state: str, shell: Shell, disk: Path, tmp_path: Path
+) -> None:
+    """Nothing holds others back who don't know the lock."""
+    first = local_host(shell, disk, tmp_path)
+    options = {"builds": ["3.13"], "state": "latest", "keep": 0}
+    make(first, Archives.of_fakes(["3.13.1"], tmp_path), options)
+    at = {"{root}": f"{disk}/opt/python", "{bin}": f"{disk}/bin", "{old}": OLD.name, "{new}": NEW.name}
+    for name, text in at.items():
+        when, does = when.replace(name, text), does.replace(name, text)
+    meddling = f'{{real}} "$@"\ncode=$?\ncase $* in {when}) [ -e "$0.done" ] || {{{{ : >"$0.done"; {does}; }}}} ;; esac\nexit $code'
+    (tmp_path / "second").mkdir()
+    on = local_host(shell, disk, tmp_path / "second", PATH=with_program(program, meddling.replace("{{", "{").replace("}}", "}"), tmp_path))
+    with pytest.raises(AgentError, match=f"is not what it was when this run looked at it: .*; .*{state}"):
+        make(on, Archives.of_fakes(["3.13.2+20250317"], tmp_path), options | {"links": []})
+    changed = does.rpartition("'")[0].rpartition("'")[2]
+    found = Path(changed)
+    assert found.is_symlink() == ("ln -sfn" in does)
+    if "echo" in does:
+        assert found.read_text() == "mine\n"
+    elif "mkdir" in does:
+        assert list(found.iterdir()) == []
+    else:
+        assert os.readlink(found) == "elsewhere"
+    assert not (disk / "opt/python/.standalone-python.lock").is_symlink()

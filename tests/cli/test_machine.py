@@ -520,3 +520,31 @@ def test_a_source_whose_name_is_not_utf_8(command: Command, source: Path) -> Non
     assert (ended.code, ended.errors) == (0, "")
     (receipt,) = (command.folder / "root").glob("cpython-*+*/.standalone-python/receipt.json")
     assert json.loads(receipt.read_text())["url"].startswith(rf"{command.folder}/caf\udce9/")
+
+
+def test_of_eight_runs_at_once_one_installs(command: Command, source: Path, tmp_path: Path) -> None:
+    """The others wait for it, look again, and find nothing left to do."""
+    (tmp_path / "tools").mkdir()
+    tar, log = tmp_path / "tools/tar", tmp_path / "log"
+    tar.write_text(f"#!/bin/sh\necho unpacked >>'{log}'\nexec {program('tar')} \"$@\"\n")
+    tar.chmod(0o755)
+    environment = command.environment()
+    environment["PATH"] = f"{tar.parent}:{environment.get('PATH', os.environ['PATH'])}"
+    file = command.file(json.dumps({"builds": ["3.13"], "source": str(source)}))
+
+    def start(root: str) -> subprocess.Popen[str]:
+        arguments = [str(PROGRAM), "apply", str(file), "--root", root, "--json"]
+        return subprocess.Popen(
+            arguments, cwd=command.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    output, errors = start("alone").communicate(timeout=120)
+    assert json.loads(output)["changed"], errors
+    once = log.read_text()
+    assert once
+    running = [start("root") for _unused in range(8)]
+    ended = [process.communicate(timeout=300) for process in running]
+    assert [(process.returncode, errors) for process, (_output, errors) in zip(running, ended, strict=True)] == [(0, "")] * 8
+    assert sorted(json.loads(output)["changed"] for output, _errors in ended) == [False] * 7 + [True]
+    assert log.read_text() == once * 2
+    assert command("verify", "--root", "root").code == 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -412,3 +413,88 @@ def test_several_builds_are_one_application() -> None:
     assert there.asked == ["observe", "observe with facts", "apply"]
     assert len(there.uploads) == 2
     assert [step.build.name for step in result.plan.steps if isinstance(step, Install)] == [OLD, NEW]
+
+
+# Another run changes the host between the decision and the lock.
+
+
+def after_another_run(there: MemoryHost, **options: Any) -> Callable[[Observed], Observed]:
+    """What a run with these options makes of the host's state, once."""
+    waiting = [options]
+
+    def before(state: Observed) -> Observed:
+        if not waiting:
+            return state
+        other = MemoryHost(state)
+        ensure(other, desired(**waiting.pop()), MemorySupply((*CATALOGUE, f"{OTHER}.tar.gz")))
+        return other.state
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, {}),
+        ({"state": "latest"}, IN_ORDER),
+        ({"state": "latest", "keep": 0}, IN_ORDER),
+        ({"state": "absent"}, IN_ORDER),
+        ({"links": []}, IN_ORDER),
+        ({}, {"installed": [OLD]}),
+        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}),
+        ({"compile_bytecode": True}, IN_ORDER),
+        ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),
+        ({}, {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),
+    ],
+)
+def test_what_another_run_did_meanwhile_is_not_done_again(options: dict[str, Any], said: dict[str, Any]) -> None:
+    there = host(said)
+    there.before = after_another_run(there, **options)
+    result = ensure(there, desired(**options), MemorySupply(CATALOGUE))
+    assert (result.changed, result.plan.steps, describe(result.before)) == (False, (), describe(result.after))
+    assert there.asked.count("apply") == 1
+    assert not ensure(there, desired(**options), MemorySupply(CATALOGUE)).changed
+
+
+def test_only_what_another_run_left_is_done() -> None:
+    there = host({})
+    there.before = after_another_run(there, builds=["3.12"])
+    result = ensure(there, desired(builds=["3.13", "3.12"]), MemorySupply((*CATALOGUE, f"{OTHER}.tar.gz")))
+    assert [step.build.name for step in result.plan.installs] == [NEW]
+    assert there.asked[-2:] == ["apply", "apply"]
+    assert len(there.uploads) == 2, "what was sent for the first plan is not sent again"
+
+
+def test_another_run_makes_more_necessary() -> None:
+    """What kind of host it is was not observed for the first plan, and the second one needs it."""
+    there = host({"installed": [OLD]})
+    there.before = after_another_run(there, builds=["3.13"], state="absent")
+    result = ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert [step.build.name for step in result.plan.installs] == [NEW]
+    assert there.asked == ["observe", "apply", "observe with facts", "apply"]
+
+
+def test_a_foreign_file_that_came_meanwhile_is_named() -> None:
+    there = host({"installed": [OLD]})
+    there.before = lambda state: replace(state, occupied=frozenset({f"{BIN}/python3.13"}))
+    with pytest.raises(AgentError, match="which is a file and is not ours"):
+        ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert there.state.installed[0].name == OLD
+    assert f"{ROOT}/cpython-3.13" not in there.state.links
+
+
+def test_a_host_that_never_stays_as_it_is() -> None:
+    there = host({"installed": [OLD]})
+    numbers = iter(range(9))
+    there.before = lambda state: replace(state, links={f"{ROOT}/cpython-3.13": f"cpython-3.13.{next(numbers)}+20250115-x86_64-unknown-linux-gnu-install_only"})
+    with pytest.raises(AgentError, match="cannot change /opt/python, as something else changed it 3 times .*; this run changed nothing"):
+        ensure(there, desired(links=[]), MemorySupply(CATALOGUE))
+    assert there.asked.count("apply") == 3
+
+
+def test_what_this_run_cleared_before_it_found_nothing_left_to_do_is_told() -> None:
+    there = host({"leftovers": [f"{ROOT}/.standalone-python.staging"]})
+    there.before = lambda state: replace(observed_of(IN_ORDER, desired()), leftovers=state.leftovers)
+    result = ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert list(map(str, result.plan.steps)) == [f"clear what an earlier run left: {ROOT}/.standalone-python.staging"]
+    assert (bool(result.before.leftovers), result.after.leftovers) == (True, ())

@@ -25,13 +25,16 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
+    ABSENT,
     Clear,
     Install,
     Plan,
     Remove,
+    Seen,
     SetLink,
     Step,
     Unlink,
+    touched,
 )
 from tests.tools.planning import build_of, name_of, resolver
 from tests.tools.random_hosts import Situation, situations
@@ -62,7 +65,7 @@ variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
 # Instead of the agents' own functions: how many words they were called with, and the words, each ended by what no word has in it.
 SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
     f"{name}() {{ told {name} \"$@\"; }}\n"
-    for name in ("may_link", "begin", "pushed", "pulled", "finish", "settle", "link", "unlink", "remove")
+    for name in ("is_as_seen", "may_link", "begin", "pushed", "pulled", "finish", "still", "settle", "link", "unlink", "remove")
 )
 
 
@@ -93,10 +96,14 @@ def pushed(build: Build) -> render.Pushed:
 
 def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
-    told = [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
+    seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
+    told = [["is_as_seen", at, what.kind, what.text] for at, what in seen.items()]
+    told += [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
     for step in found.installs:
         told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"], ["finish"]]
     for any_step in found.steps:
+        if at := touched(any_step):
+            told.append(["still", at, seen[at].kind, seen[at].text])
         match any_step:
             case Install(build):
                 told.append(["settle", build.name])
@@ -118,7 +125,7 @@ def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
         return
     deliveries = {step.build.name: pushed(step.build) for step in found.installs}
     script = render.application(situation.desired, found, deliveries)
-    told = run(spied(script, "prepare", "commit"))
+    told = run(spied(script, "premises", "prepare", "commit"))
     assert [words[:1] if words[0] == "finish" else words for words in told] == calls(found)
 
 
@@ -146,7 +153,11 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         Remove(texts["name"], "why"),
     )
     delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
-    script = render.application(desired, Plan(steps, ()), {build.name: delivery}, environment)
+    was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
+    script = render.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
+    links, builds = (
+        [["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"])
+    )
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
@@ -154,9 +165,13 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         ["may_link", texts["path"]],
         ["begin", build.name],
         ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
+        ["still", build.name, "absent", ""],
         ["settle", build.name],
+        *links,
         ["link", texts["path"], texts["to"]],
+        *links,
         ["unlink", texts["path"]],
+        *builds,
         ["remove", texts["name"]],
         *([value] for value in (texts["root"], texts["bin_dir"], texts["token"], texts["owner"], *environment.values())),
     ]
@@ -230,12 +245,22 @@ def test_the_finisher_of_an_image_is_told_that_nothing_is_started() -> None:
 
 def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     to = "/opt/python/cpython-3.13/bin/python3.13"
-    steps = Plan((SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "why")), ())
-    script = render.application(Desired(builds=(), outside=OUTSIDE), steps, {})
+    steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "why"))
+    seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
+    script = render.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
     assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
+    premises = [
+        ["/mnt/image/usr/local/bin/python3.13", "absent", ""],
+        ["/mnt/image/srv/python/cpython-3.12", "link", "x"],
+        ["cpython-x", "build", "its mark"],
+    ]
+    assert sorted(run(spied(script, "premises"))) == sorted(["is_as_seen", *premise] for premise in premises)
     assert run(spied(script, "commit")) == [
+        ["still", *premises[0]],
         ["link", "/mnt/image/usr/local/bin/python3.13", to],
+        ["still", *premises[1]],
         ["unlink", "/mnt/image/srv/python/cpython-3.12"],
+        ["still", *premises[2]],
         ["remove", "cpython-x"],
     ]
 

@@ -168,7 +168,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
     root = Path(place.root)
     for folder in (root, Path(place.bin_dir)):
         for link in folder.glob("*python*"):
-            if not link.is_symlink() or link.name == "python3-config":
+            if not link.is_symlink() or link.name == "python3-config" or link.name.startswith("."):
                 continue
             if link.exists():
                 build = link.resolve() if folder == root else link.resolve().parents[1]

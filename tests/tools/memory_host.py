@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,7 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
     for key in ("root", "bin_dir", "root_state", "bin_dir_state", "lock", "lock_state"):
         if value := getattr(observed, key):
             yield f"{key}={value}"
+    yield from (f"{key}=yes" for key in ("outdated", "cleared") if getattr(observed, key))
     yield from (f"leftover={path}" for path in observed.leftovers)
     for installed in observed.installed:
         yield f"build={installed.name}"
@@ -71,6 +73,7 @@ class MemoryHost:
     :ivar state: what it has; its facts are told only where a script asks for them, or nothing is installed and it asks for
         them then
     :ivar scripts: those it was given
+    :ivar before: what another run makes of its state while this one waits for the lock
     :ivar meddle: what somebody else makes of its state while a plan is carried out
     :ivar says: instead of an answer to the script of that number, counted from 0
     """
@@ -79,6 +82,7 @@ class MemoryHost:
     scripts: list[str] = field(default_factory=list)
     uploads: dict[str, Path] = field(default_factory=dict)
     meddle: Callable[[Observed], Observed] = lambda state: state
+    before: Callable[[Observed], Observed] = lambda state: state
     says: Mapping[int, Completed] = field(default_factory=dict)
 
     def run(self, script: str) -> Completed:
@@ -86,9 +90,14 @@ class MemoryHost:
         if len(self.scripts) - 1 in self.says:
             return self.says[len(self.scripts) - 1]
         if script.endswith("\napply </dev/null\n"):
+            self.state = self.before(self.state)
+            left, self.state = self.state, _cleared(self.state)
+            done = left != self.state
+            if not all(map(partial(_as_seen, self.state), _calls(script, "premises"))):
+                return Completed(0, answer(replace(self.state, outdated=True, cleared=done), facts=False), "")
             self.state = self.meddle(_applied(self.state, script, self.uploads))
-        else:
-            assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
+            return Completed(0, answer(replace(self.state, cleared=done), facts=False), "")
+        assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
         (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
         told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
         return Completed(0, answer(self.state, facts=told), "")
@@ -114,6 +123,24 @@ def _calls(script: str, function: str) -> list[list[str]]:
     match = re.search(rf"^{function}\(\) {{\n:\n(.*?)^}}$", script, flags=re.MULTILINE | re.DOTALL)
     assert match is not None
     return [shlex.split(line) for line in match[1].splitlines()]
+
+
+def _as_seen(state: Observed, call: Sequence[str]) -> bool:
+    """Whether a premise of a script is true."""
+    _function, at, kind, text = call[:4]
+    path = at if "/" in at else f"{state.root}/{at}"
+    builds = [build for build in state.installed if f"{state.root}/{build.name}" == path]
+    if builds:
+        receipt = receipt_text(builds[0].receipt) if builds[0].receipt else ""
+        mark = "".join(re.findall('^ "(?:installed_at|files_sha256|started)": .*$', receipt, flags=re.MULTILINE))
+        return kind == "build" and text in (mark, "*")
+    if path in state.links:
+        return kind == "link" and text in (state.links[path], "*")
+    return kind == ("folder" if f"{path}/" in state.occupied else "file" if path in state.occupied else "absent")
+
+
+def _cleared(state: Observed) -> Observed:
+    return replace(state, leftovers=(), lock="", lock_state="") if state.lock_state in ("", "dead") else state
 
 
 def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Observed:
@@ -144,6 +171,8 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     links, occupied = dict(state.links), set(state.occupied)
     for function, *words in _calls(script, "commit"):
         match function, words:
+            case "still", _:
+                assert [["is_as_seen", *words, "||", "return"]] == [call for call in _calls(script, "premises") if call[1] == words[0]]
             case "settle", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)
@@ -158,16 +187,12 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
             case _:
                 raise AssertionError((function, words))
     assert not made
-    mine = state.lock_state in ("", "dead")
     return replace(
         state,
         root_state="writable",
         installed=tuple(installed[name] for name in sorted(installed)),
         links=links,
         occupied=frozenset(occupied),
-        leftovers=() if mine else state.leftovers,
-        lock="" if mine else state.lock,
-        lock_state="" if mine else state.lock_state,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,10 +22,10 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
-from .observed import FAILURES, Observed, judged, parse, relocated
+from .observed import FAILURES, Observed, judged, native, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
-from .step import Install, Plan, Remove, Step, predict
+from .step import Clear, Install, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:
     from .store import Payload
@@ -102,6 +103,9 @@ Look = Callable[[render.Facts], Observed]
 """Observes the host in question."""
 
 
+_TRIES = 3  # of a plan, each made of what the one before found changed
+
+
 class _FactsNeeded(Exception):
     """The plan needs to know what kind of host it is for."""
 
@@ -174,11 +178,35 @@ def carry_out(
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
-    planned, observed = decision.plan, decision.observed
-    deliveries = {step.build.name: _deliver(host, desired, supply, observed, step) for step in planned.installs}
-    renderer = _renderer(desired)
-    after = _as_on_host(desired, read(host.run(renderer.application(desired, planned, deliveries, environment))))
-    after = judged(after, observed.facts)
+    planned, observed, cleared = decision.plan, decision.observed, False
+    first, clearing = observed, _clearing(planned)
+    deliveries: dict[str, render.Delivery] = {}
+    for _unused in range(_TRIES):
+        for step in planned.installs:
+            if step.build.name not in deliveries:
+                deliveries[step.build.name] = _deliver(host, desired, supply, observed, step)
+        script = _renderer(desired).application(desired, planned, deliveries, environment)
+        after = judged(_as_on_host(desired, read(host.run(script))), observed.facts)
+        cleared = cleared or after.cleared
+        if not after.outdated:
+            break
+        # The run waited for another one, which has done some of it.
+        latest = replace(after, facts=observed.facts)
+        decision = decide(desired, supply, partial(_look_again, host, desired, environment, latest))
+        planned, observed = decision.plan, decision.observed
+        clearing = clearing or _clearing(planned)
+        if not planned:
+            break
+    else:
+        raise AgentError(
+            f"cannot change {native(observed.root)}, as something else changed it {_TRIES} times between a look at it and the "
+            "change: find out what, and run again; this run changed nothing",
+            step="apply",
+        )
+    # Another run may have cleared it.
+    others = tuple(step for step in planned.steps if not isinstance(step, Clear))
+    planned = replace(planned, steps=(*(clearing if cleared else ()), *others))
+    before = after if not planned else first if clearing and cleared else observed
     try:
         left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
     except _FactsNeeded:
@@ -192,7 +220,20 @@ def carry_out(
             "something else changes it, or see what the host's shell printed with -vvv",
             step="observe again",
         )
-    return Result(_without_held(planned, after), observed, after)
+    return Result(_without_held(planned, after), before, after)
+
+
+def _clearing(planned: Plan) -> tuple[Step, ...]:
+    return tuple(step for step in planned.steps if isinstance(step, Clear))
+
+
+def _look_again(
+    host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: render.Facts
+) -> Observed:
+    """The host as it has just been observed, unless what kind of host it is was not observed before and is needed now."""
+    if facts == "yes" and not latest.facts:
+        return observe(host, desired, facts=facts, environment=environment)
+    return latest
 
 
 def _without_held(planned: Plan, after: Observed) -> Plan:
@@ -225,8 +266,10 @@ def confirm(
     steps = tuple(confirmations(observed, frozenset()))
     if not steps:
         return (), observed
-    after = read(host.run(render.application(desired, Plan(steps, ()), {}, environment)))
-    return tuple(step.name for step in steps), judged(replace(after, facts=observed.facts), observed.facts)
+    after = read(host.run(render.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
+    # Another run may have done it, or changed what was to be confirmed.
+    names = () if after.outdated else tuple(step.name for step in steps)
+    return names, judged(replace(after, facts=observed.facts), observed.facts)
 
 
 def _resolver(supply: Supply, observed: Observed) -> Resolve:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,7 +76,8 @@ class Installed:
     tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
     host can't run here, with the build as subject; such a build has no fault. ``packages`` is how many packages users installed
     into it (0 where ``externally_managed`` is true). ``untrusted`` says who else could change its interpreter, which was not
-    started then; empty where nobody could.
+    started then; empty where nobody could. ``mark`` tells this installation from any other of
+    the same build: some lines of its receipt, or ``*`` if they have letters that may not come back to the host as they are.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Installed:
     foreign: str = ""
     packages: int = 0
     untrusted: str = ""
+    mark: str = field(default="", compare=False)
 
     @property
     def started(self) -> bool:
@@ -121,6 +123,8 @@ class Observed:
     :ivar cpu: the flags of the host's CPU, told without the facts where a build needs a level of them; else empty
     :ivar windows: whether builds lie as Windows has them
     :ivar held: paths that were to go, and that a process on the host keeps open
+    :ivar outdated: the plan was not carried out: it was made for a host that had something else at a path that it changes
+    :ivar cleared: the run cleared what an earlier one left
     :ivar registered: our tags in the registry (PEP 514) to ``VERSION ARCHITECTURE EXECUTABLE``
     :ivar search_path: ``ours`` where we put ``bin_dir`` into the PATH, ``there`` where somebody else did, else empty
     """
@@ -140,6 +144,8 @@ class Observed:
     windows: bool = False
     held: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    outdated: bool = False
+    cleared: bool = False
     registered: Mapping[str, str] = field(default_factory=dict)
     search_path: str = ""
     root_obstacle: str = ""
@@ -270,6 +276,8 @@ def parse(text: str) -> Observed:
             windows=single.get("layout") == "windows",
             held=tuple(held),
             obstacles=tuple(obstacles),
+            outdated="outdated" in single,
+            cleared="cleared" in single,
             registered=registered,
             search_path=single.get("path", ""),
             root_obstacle=single.get("root_obstacle", ""),
@@ -376,7 +384,14 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
         unconfirmed,
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
         untrusted=sanitized(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
+        mark=_mark(values.get("receipt", ())),
     )
+
+
+def _mark(receipt: Iterable[str]) -> str:
+    """What agents compute of a receipt's lines as well."""
+    mark = "".join(line for line in receipt if line.startswith(_MARKING))
+    return mark if mark.isascii() and mark.isprintable() else "*"
 
 
 def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
@@ -425,6 +440,7 @@ def parse_receipt(text: str) -> Receipt | None:
         return None
 
 
+_MARKING = (' "installed_at": ', ' "files_sha256": ', ' "started": ')
 _BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
 _RECEIPT: Mapping[type, tuple[str, ...]] = {
     str: (*_BUILD, "url", "executable", "files_sha256", "installed_at", "owner", "group", "mode"),
@@ -502,6 +518,8 @@ def _failure(text: str) -> AgentError:
 FAILURES: Mapping[str, str] = {
     "account": "{detail}: create it there, or declare another owner or group",
     "bytecode": "{detail}: let that one be on the PATH, or leave compile_bytecode out",
+    "changed": "{detail} is not what it was when this run looked at it: something else changes this host, find out what "
+    "and run again",
     "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",

@@ -24,7 +24,7 @@ from .errors import AgentError, DeclarationError, sanitized
 from .observed import FAILURES, Finish, Installed, Observed, native, printed
 from .registry import registrations, search_path
 from .request import Request, Version
-from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict
+from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, predict, seen
 
 Resolve = Callable[[Request], Build]
 """Finds the build for a request on the host in question: the newest, and only called where what is installed is not enough; or,
@@ -99,7 +99,8 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
         *(Remove(name, why) for name, why in sorted(gone.items())),
     ]
     _check_possible(steps, desired, observed)
-    return Plan(tuple(steps), tuple(_outcome(choice, winners, links, steps, observed) for choice in choices))
+    outcomes = tuple(_outcome(choice, winners, links, steps, observed) for choice in choices)
+    return Plan(tuple(steps), outcomes, seen(steps, observed))
 
 
 def _absent(desired: Desired, observed: Observed) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Literal
 from .declaration import Desired
 from .errors import DeclarationError
 from .observed import moved
-from .step import Confirm, Install, Plan, Remove, SetLink, Unlink
+from .step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("agents")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
@@ -158,6 +158,7 @@ def application(
         + _MORE
         + _apply()
         + _function("finisher", _finisher(desired, plan))
+        + _function("premises", _premises(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(desired, plan))
         + "apply </dev/null\n"
@@ -219,8 +220,23 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         yield f"{key}={int(value) if isinstance(value, bool) else value}"
 
 
+def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
+    """What the plan was made for, each as a call that says whether it is still so."""
+    for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
+        if at:
+            yield f"{_call('is_as_seen', *_seen(desired, plan, at))} || return"
+
+
+def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
+    """The path of a link or the name of a build, and what was there."""
+    seen = plan.seen.get(at, ABSENT)
+    return (moved(at, desired.places), seen.kind, seen.text)
+
+
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
+        if at := touched(step):
+            yield _call("still", *_seen(desired, plan, at))
         match step:
             case Install(build):
                 yield _call("settle", build.name)

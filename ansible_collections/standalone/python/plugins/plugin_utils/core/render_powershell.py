@@ -21,7 +21,7 @@ from pathlib import Path
 from .declaration import Desired
 from .errors import DeclarationError
 from .render import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
-from .step import Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister
+from .step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
 
 _AGENTS = Path(__file__).with_name("agents")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
@@ -111,6 +111,7 @@ def application(
         + more
         + _agent("apply.ps1")
         + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
+        + _function("Test-Premises", _premises(plan))
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
         + _function("Invoke-Commit", _commit(plan))
         + "Invoke-Application\n"
@@ -187,8 +188,24 @@ def _array(words: Iterator[str]) -> str:
     return f"@({', '.join(map(_quote, words))})"
 
 
+def _premises(plan: Plan) -> Iterator[str]:
+    """What the plan was made for, each as a call that says whether it is still so."""
+    for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
+        if at:
+            yield f"if (-not (Test-Seen {_seen(plan, at)})) {{ return $false }}"
+    yield "$true"
+
+
+def _seen(plan: Plan, at: str) -> str:
+    """The path of a link or the name of a build, and what was there."""
+    seen = plan.seen.get(at, ABSENT)
+    return f"{_native(at)} {_quote(seen.kind)} {_quote(seen.text)}"
+
+
 def _commit(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
+        if at := touched(step):
+            yield f"Assert-Still {_seen(plan, at)}"
         match step:
             case Install(build):
                 yield f"Complete-Rename {_quote(build.name)}"

@@ -9,7 +9,9 @@ Which links are ours is told here, in one place: by their name, their folder and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from .catalogue import Build, parse_name
 from .declaration import Desired, Wanted
@@ -130,6 +132,18 @@ Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregi
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What was at a path when a plan was made. ``text`` is where a link led, or a build's mark; ``*`` is any of them, for a text
+    whose letters may not come back to the host as they are."""
+
+    kind: Literal["absent", "link", "build", "file", "folder"] = "absent"
+    text: str = ""
+
+
+ABSENT = Seen()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a declared request comes to.
 
@@ -149,8 +163,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """``seen`` is what :func:`seen` found. Where steps change something that it doesn't name, there was nothing."""
+
     steps: tuple[Step, ...]
     outcomes: tuple[Outcome, ...]
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -170,6 +187,32 @@ class Plan:
 
 def packages_in_words(count: int) -> str:
     return f"{count} user package{'' if count == 1 else 's'}"
+
+
+def touched(step: Step) -> str:
+    """The path of the link or the name of the build that ``step`` changes; empty if it changes neither."""
+    match step:
+        case SetLink(path) | Unlink(path):
+            return path
+        case Install(build):
+            return build.name
+        case Confirm(name) | Remove(name):
+            return name
+        case _:
+            return ""
+
+
+def seen(steps: Iterable[Step], observed: Observed) -> dict[str, Seen]:
+    """What ``steps`` are for: all builds, as links lead to them, and what is where something changes.
+
+    An agent changes nothing if the host has something else there by then.
+    """
+    found = {path: Seen("link", to if to.isprintable() and "\ufffd" not in to else "*") for path, to in observed.links.items()}
+    found |= {f"{observed.root}/{i.name}": Seen("build", i.mark) for i in observed.installed}
+    found |= {path.rstrip("/"): Seen("folder" if path.endswith("/") else "file") for path in observed.occupied}
+    changing = [at for at in map(touched, steps) if at]
+    paths = {at: at if "/" in at else f"{observed.root}/{at}" for at in (*(i.name for i in observed.installed), *changing)}
+    return {at: found[path] for at, path in paths.items() if changing and path in found}
 
 
 def native_entry(entry: str) -> str:

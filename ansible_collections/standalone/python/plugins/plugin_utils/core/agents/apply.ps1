@@ -183,15 +183,54 @@ function Clear-Leftovers {
     foreach ($folder in @($staging) + @(if (Test-Staging $before) { $before })) {
         if (-not (Test-There $folder)) { continue }
         Assert-Unexposed $folder
+        $state.cleared = 'yes'
         Restore-Builds $folder
         if (-not (Remove-Tree $folder)) { [void]$state.held.Add($folder) }
     }
-    foreach ($folder in $root, $bin_dir) { Remove-Link (Join-Name $folder '.standalone-python-link') }
+    foreach ($folder in $root, $bin_dir) {
+        $link = Join-Name $folder '.standalone-python-link'
+        if (Test-There $link) { Remove-Link $link; $state.cleared = 'yes' }
+    }
 }
 
 function Remove-Link([string]$path) {
     if (Use-Junction 'is' $path) { Use-Junction 'remove' $path }
     elseif (Test-There $path) { [IO.File]::Delete($path) }
+}
+
+function Test-Seen([string]$at, [string]$kind, [string]$text) { # is that what the plan was made for? AT: a path, or a build's name
+    $path = Join-Name $root $at
+    $is = $false
+    switch ($kind) {
+        absent { $is = -not (Test-There $path) }
+        link {
+            $to = if (Use-Junction 'is' $path) { Get-StableTarget $path } else { Get-Launched $path }
+            $is = $to -and ($text -eq '*' -or $to -ceq $text)
+        }
+        build {
+            $is = -not (Use-Junction 'is' $path) -and [IO.Directory]::Exists((Join-Name $path '.standalone-python')) -and
+                ($text -eq '*' -or (Get-Mark $path) -ceq $text)
+        }
+        file { $is = [IO.File]::Exists($path) }
+        folder { $is = [IO.Directory]::Exists($path) -and -not (Use-Junction 'is' $path) -and -not [IO.Directory]::Exists((Join-Name $path '.standalone-python')) }
+    }
+    if (-not $is) { $state.differs = $path }
+    $is
+}
+
+function Get-Mark([string]$folder) { # -> the lines of its receipt that tell this installation from another one, as observed.py takes them
+    try { $lines = (Read-Text (Join-Name $folder '.standalone-python/receipt.json')).Split("`n") } catch { return '' }
+    $marking = foreach ($line in $lines) {
+        foreach ($start in ' "installed_at": ', ' "files_sha256": ', ' "started": ') {
+            if ($line.StartsWith($start, [StringComparison]::Ordinal)) { $line.TrimEnd("`r") }
+        }
+    }
+    $marking -join ''
+}
+
+# Between this and the step that follows somebody can still change the path.
+function Assert-Still([string]$at, [string]$kind, [string]$text) {
+    if (-not (Test-Seen $at $kind $text)) { Stop-Run 'changed' $state.differs }
 }
 
 function Start-Build([string]$name) { # an empty place for a build that is being made
@@ -657,8 +696,17 @@ function Invoke-Application {
         $state.step = 'clearing what an earlier run left'
         Find-Obstacles
         Clear-Leftovers
+        # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
+        if (-not (Test-Premises)) {
+            $state.outdated = 'yes'
+            Exit-Run
+            Write-Observation
+            return $said -join "`n"
+        }
         New-Staging
         Invoke-Prepare
+        $state.step = 'checking that nothing has changed'
+        if (-not (Test-Premises)) { Stop-Run 'changed' $state.differs }
         Invoke-Commit
         $state.made = ''
         $state.step = 'clearing the staging folder'

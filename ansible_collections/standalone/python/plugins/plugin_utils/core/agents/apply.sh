@@ -137,7 +137,7 @@ break_lock() { # LOCK HOLDER
       patience=10
     }
   done
-  [ "$(lock_holder "$1")" != "$2" ] || rm -f "$1"
+  [ "$(lock_holder "$1")" != "$2" ] || { rm -f "$1" && cleared=yes; }
   rmdir "$claim" 2>/dev/null
 }
 
@@ -164,28 +164,58 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
   if there "$staging"; then
     try io restore "$staging"
     try io discard "$staging"
+    cleared=yes
   fi
   if is_staging "$root/.staging"; then
     try io restore "$root/.staging"
     try io discard "$root/.staging"
+    cleared=yes
   fi
   for claim in "$root"/.standalone-python.lock-broken-*; do
-    if [ -h "$claim" ]; then try io rm -f "$claim"
-    elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null
+    if [ -h "$claim" ]; then try io rm -f "$claim" && cleared=yes
+    elif [ -d "$claim" ]; then rmdir "$claim" 2>/dev/null && cleared=yes
     fi
   done
   for claim in "$root"/.lock-broken-[0123456789]*; do
-    if is_claim "$claim"; then rmdir "$claim" 2>/dev/null; fi
+    if is_claim "$claim"; then rmdir "$claim" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.standalone-python.staging.*; do
-    if there "$aside"; then rm -rf "$aside" 2>/dev/null; fi
+    if there "$aside"; then rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.staging.[0123456789]*; do
-    if is_staging "$aside"; then rm -rf "$aside" 2>/dev/null; fi
+    if is_staging "$aside"; then rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
-    if [ -h "$p" ]; then try io rm -f "$p"; fi
+    if [ -h "$p" ]; then try io rm -f "$p" && cleared=yes; fi
   done
+}
+
+is_as_seen() { # PATH|NAME KIND TEXT: is that what the plan was made for? Or else $differs has the path.
+  case $1 in /*) differs=$1 ;; *) differs=$root/$1 ;; esac
+  case $2 in
+    absent) ! there "$differs" ;;
+    link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(leads_to "$differs" 2>/dev/null)" = "$3" ]; } ;;
+    build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(mark "$differs")" = "$3" ]; } ;;
+    file) [ -e "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs" ] ;;
+    folder) [ -d "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs/.standalone-python" ] ;;
+  esac
+}
+
+mark() { # BUILD-FOLDER -> the lines of its receipt that tell this installation from another one, as observed.py takes them
+  [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ] || return 0
+  marking=
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      ' "installed_at": '* | ' "files_sha256": '* | ' "started": '*) marking=$marking$line ;;
+    esac
+  done <"$1/.standalone-python/receipt.json"
+  put "$marking"
+}
+
+# Between this and the step that follows somebody can still change the path: no shell has one call that does both.
+still() { # PATH|NAME KIND TEXT
+  is_as_seen "$@" || fail changed "$differs"
+  committing=yes
 }
 
 begin() { # NAME: an empty place for a build that is being made
@@ -488,8 +518,12 @@ link() { # PATH TARGET
     to_make "$folder"
     try io mkdir -p "$way"
   }
-  try io ln -s "$2" "$folder/.standalone-python-link"
-  try io rename_over "$folder/.standalone-python-link" "$1"
+  # If nothing was there, then what comes this moment is not replaced either.
+  if there "$1"; then
+    try io ln -s "$2" "$folder/.standalone-python-link"
+    try io rename_over "$folder/.standalone-python-link" "$1"
+  else try io ln -s "$2" "$1"
+  fi
   stamp "$1"
   stamp "$way" "$near"
 }
@@ -581,11 +615,20 @@ apply() {
   find_obstacles
   staging=$root/.standalone-python.staging
   clear_leftovers
+  # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
+  premises || {
+    outdated=yes
+    leave
+    trap - HUP INT TERM
+    observe 2>/dev/null
+    return
+  }
   umask 077
   try io mkdir "$staging"
   umask 022
   prepare
-  committing=yes
+  step="checking that nothing has changed"
+  premises || fail changed "$differs"
   commit
   below=$made_below
   made_below=

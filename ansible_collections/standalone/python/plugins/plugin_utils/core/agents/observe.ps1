@@ -9,7 +9,7 @@
 $ErrorActionPreference = 'Stop'
 $said = [Collections.ArrayList]::new()
 # Functions see a variable of who called them, and can only change what it holds.
-$state = @{ facts = $facts; held = [Collections.ArrayList]::new(); above = @{} }
+$state = @{ facts = $facts; held = [Collections.ArrayList]::new(); above = @{}; outdated = ''; cleared = '' }
 
 # Windows may log the text of every script, so secrets are not in it. Pairs of a name and a value, each with a NUL after it: variables of
 # the environment ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
@@ -278,10 +278,11 @@ function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many
     $count
 }
 
-function Write-Stable([string]$path) { # a stable link; the receipt behind it names what it leads to
-    $to = 'nothing of ours'
-    try { if ((Read-Text (Join-Name $path '.standalone-python/receipt.json')) -match '"name": "([^"]+)"') { $to = $Matches[1] } } catch { }
-    Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $to"
+function Write-Stable([string]$path) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $(Get-StableTarget $path)" }
+
+function Get-StableTarget([string]$path) { # -> where a stable link leads: the receipt behind it names that
+    try { if ((Read-Text (Join-Name $path '.standalone-python/receipt.json')) -match '"name": "([^"]+)"') { return $Matches[1] } } catch { }
+    'nothing of ours'
 }
 
 function Get-Launched([string]$path) { # -> the program that a launcher of ours starts; nothing for any other file
@@ -386,6 +387,8 @@ function Write-Observation {
     Write-Place 'bin_dir' $bin_dir
     Write-Exposed 'root' $root
     Write-Exposed 'bin_dir' $bin_dir
+    if ($state.outdated) { Write-Pair 'outdated' 'yes' }
+    if ($state.cleared) { Write-Pair 'cleared' 'yes' }
     Write-Lock
     Write-Leftovers
     foreach ($path in $state.held) { Write-Path 'held' $path }

@@ -14,6 +14,8 @@ unset CLICOLOR CLICOLOR_FORCE LD_DEBUG LD_SHOW_AUXV
 nl='
 '
 tried= # by apply.sh: to remove what was left
+cleared= # by apply.sh: something that was left
+outdated= # by apply.sh: the plan was made for a host that had something else
 
 # mksh has no printf of its own, and would start a program for every line.
 case ${KSH_VERSION-} in
@@ -390,6 +392,8 @@ observe() {
   place bin_dir "$bin_dir"
   leveled=
   set --
+  [ -z "$outdated" ] || echo outdated=yes
+  [ -z "$cleared" ] || echo cleared=yes
   locks
   leftovers
   for p in "$root"/cpython-*; do
