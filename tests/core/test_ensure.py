@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     ObservationError,
     StandalonePythonError,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
 from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURE_BEGIN, FAILURE_END, Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
@@ -498,3 +499,10 @@ def test_what_this_run_cleared_before_it_found_nothing_left_to_do_is_told() -> N
     result = ensure(there, desired(), MemorySupply(CATALOGUE))
     assert list(map(str, result.plan.steps)) == [f"clear what an earlier run left: {ROOT}/.standalone-python.staging"]
     assert (bool(result.before.leftovers), result.after.leftovers) == (True, ())
+
+
+def test_what_is_in_the_way_is_no_damage() -> None:
+    """It hinders a change, and what a killed run left is told all the same."""
+    left = f"{ROOT}/.standalone-python.staging"
+    state = observed_of(IN_ORDER | {"obstacles": [f"{ROOT}/.standalone-python.lock"], "leftovers": [left]}, desired())
+    assert damage(state) == (f"to do: clear what an earlier run left: {left}",)

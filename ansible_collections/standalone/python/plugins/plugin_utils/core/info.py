@@ -115,7 +115,7 @@ def damage(observed: Observed) -> tuple[str, ...]:
     """
     broken = [f"{installed.name} is broken: {installed.fault}" for installed in observed.installed if installed.fault]
     # Whoever may mend it: whether this user could is another question.
-    mendable = replace(observed, root_exposed="", bin_dir_exposed="")
+    mendable = replace(observed, root_exposed="", bin_dir_exposed="", obstacles=())
     if observed.root_state == "unwritable":
         mendable = replace(mendable, root_state="writable")
     if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
