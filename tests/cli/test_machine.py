@@ -304,7 +304,8 @@ def test_letters_that_the_output_does_not_have(upgraded: Command) -> None:
 def test_status_and_verify(upgraded: Command) -> None:
     status = upgraded("status", "--root", "root")
     assert status.code == 0
-    head, columns, *rows = status.output.splitlines()
+    head, columns, *rows, looked = status.output.splitlines()
+    assert looked == "a quick look found no damage: 'standalone-python verify' compares every file"
     assert head.endswith(f"builds in {upgraded.folder}/root, links in {upgraded.folder}/root/bin")
     assert columns.split() == ["version", "release", "variant", "flavor", "installed", "state", "in", "use", "as"]
     assert [row.split()[:2] + row.split()[-2:] for row in rows] == [
@@ -548,3 +549,13 @@ def test_of_eight_runs_at_once_one_installs(command: Command, source: Path, tmp_
     assert sorted(json.loads(output)["changed"] for output, _errors in ended) == [False] * 7 + [True]
     assert log.read_text() == once * 2
     assert command("verify", "--root", "root").code == 0
+
+
+def test_status_says_that_it_compared_no_files(upgraded: Command) -> None:
+    """A changed file is found by verify only: so status doesn't say that all is sound."""
+    (library,) = (upgraded.folder / "root/cpython-3.13/lib").glob("python3.*")
+    (library / "os.py").write_text("changed = True\n")
+    said = upgraded("status", "--root", "root")
+    assert "a quick look found no damage: 'standalone-python verify' compares every file" in said.output
+    verified = upgraded("verify", "--root", "root")
+    assert (verified.code, "os.py" in verified.output, "quick look" in verified.output) == (2, True, False)
