@@ -132,7 +132,7 @@ def interpreters(
     + keep: how many replaced builds of each minor version and variant stay for a rollback
     + root: the folder on the host that holds the builds; an absolute path, or one that begins with ``~``
     + bin_dir: the folder for the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
-    + owner: the user who owns the files; by default who runs the operation on the host
+    + owner: the user who owns the builds; by default who runs the operation on the host, whose the root always is
     + group: the group of the files
     + mode: the mode of folders and executables in octal digits, ``"0755"`` where nothing is said
     + links: which links to make in bin_dir: ``versioned`` (``python3.13``), ``default`` (``python3`` and ``python``, for the

@@ -234,6 +234,8 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
             output.line(f"left alone: {one['prefix']} {one['foreign']}")
         for extra in one["extra"]:
             output.line(f"added by somebody: {one['prefix']}/{extra}")
+        if one["untrusted"]:
+            output.line(f"not started: {one['prefix']}, as {one['untrusted']}")
     for name in confirmed:
         output.line(f"{name} was started for the first time, and its receipt says so now")
     for line in damaged:
@@ -247,7 +249,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
 def _state(one: Mapping[str, Any]) -> str:
     if not one["sound"]:
         return "broken"
-    return "for another host" if one["foreign"] else "sound" if one["started"] else "not started here"
+    return "for another host" if one["foreign"] else "sound" if one["started"] and not one["untrusted"] else "not started here"
 
 
 def _stable_link(one: Mapping[str, Any]) -> str:

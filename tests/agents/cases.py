@@ -36,8 +36,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
+    """``other``: it belongs to the other user, as whom the agent runs."""
+
     path: str
     mode: int = 0o755
+    other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -797,7 +800,7 @@ APPLYING: tuple[Case, ...] = (
         for option, kind in (("owner", "user"), ("group", "group"))
         for where, before, steps in (("", FINISHED, UPGRADE), (", and no root", (), INSTALL))
     ),
-    Case("files can't be given away", (Folder("{root}", 0o777),), {"owner": "root"}, INSTALL, fails=("permission", "not permitted"), user="other"),
+    Case("files can't be given away", (Folder("{root}", other=True),), {"owner": "root"}, INSTALL, fails=("permission", "not permitted"), user="other"),
     Case("the root is a file", (File("{root}"),), steps=INSTALL, fails=("unwritable", "as it was")),
     *(
         Case(
@@ -862,7 +865,7 @@ APPLYING: tuple[Case, ...] = (
     ),
     Case(
         "another user holds the lock",
-        (Folder("{root}", 0o777), Lock("alive")),
+        (Folder("{root}", other=True), Lock("alive")),
         {"lock_timeout": 0},
         steps=INSTALL,
         user="other",

@@ -88,9 +88,11 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             file.chmod(mode)
         case cases.Program(path, out, errors, code):
             fakes.write_program(place.path(path), out, errors, code)
-        case cases.Folder(path, mode):
+        case cases.Folder(path, mode, other):
             place.path(path).mkdir(parents=True)
             place.path(path).chmod(mode)
+            if other and os.geteuid() == 0:
+                os.chown(place.path(path), OTHER, OTHER)
         case cases.Link(path, to):
             link = place.path(path)
             link.parent.mkdir(parents=True, exist_ok=True)

@@ -101,8 +101,9 @@ def test_a_folder_of_somebody_else_keeps_its_time(shell: Shell, disk: Path, tmp_
         pytest.skip("needs root: to run as another user")
     needed("setpriv")
     on = local_host(shell, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON="/bin/false")
-    for folder, mode in ((disk / "bin", 0o777), (disk / "opt", 0o777), *((folder, 0o755) for folder in (tmp_path, on.sent))):
+    for folder, mode in ((disk / "bin", 0o775), (disk / "opt", 0o775), *((folder, 0o755) for folder in (tmp_path, on.sent))):
         folder.mkdir(exist_ok=True)
+        os.chown(folder, 0, 54321)
         folder.chmod(mode)
     for folder in tmp_path.parents:
         folder.chmod(folder.stat().st_mode | 0o011)

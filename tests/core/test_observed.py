@@ -34,6 +34,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Installed,
     Observed,
     Receipt,
+    exposure,
     moved,
     native,
     parse,
@@ -628,9 +629,28 @@ def test_one_that_others_could_change_was_not_started_and_is_remarked_on() -> No
     text = WHOLE.replace("start=0\nsays=Python 3.12.1\n", f"start=untrusted\nsays={who}\n", 1)
     build = of_312(text)
     assert (build.fault, build.untrusted, build.unconfirmed) == ("", who, False)
-    assert parse(text).remarks == (f"{B312} was not started, as {who}",)
+    way = "run as that user, or let only root and this user change it"
+    assert parse(text).remarks == (f"{B312} was not started, as {who}: {way}",)
+    assert parse(text.replace("\nroot=", "\nlayout=windows\nroot=", 1)).remarks == (f"{B312} was not started, as {who}",)
     assert (of_312(WHOLE).untrusted, parse(WHOLE).remarks) == ("", ())
     assert of_312(UNSTARTED.replace("start=0\n", "start=untrusted\n", 1)).unconfirmed is False
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("owner 1001 /home/a b", "/home/a b belongs to the user with the number 1001"),
+        ("group 50 /srv", "the group with the number 50 can write to /srv"),
+        ("others drwxrwxrwx /srv", "every user can write to /srv (its mode is drwxrwxrwx)"),
+        ("acl drwxrwxr-x+ /srv", "an access list lets others write to /srv (its mode is drwxrwxr-x+)"),
+        ("link - /srv/python3", "/srv/python3 is a link that leads out of its folder"),
+        ("unknown - /srv", "the owner of /srv can't be read"),
+        ("Everyone can change C:/", "Everyone can change C:/"),
+        ("", ""),
+    ],
+)
+def test_who_else_could_change_what_in_words(reason: str, words: str) -> None:
+    assert exposure(reason) == words
 
 
 def test_an_image_is_told_of_in_its_own_paths() -> None:

@@ -39,7 +39,7 @@ def answer(observed: Observed, *, facts: bool) -> str:
 
 
 def _lines(observed: Observed, facts: bool) -> Iterator[str]:
-    for key in ("root", "bin_dir", "root_state", "bin_dir_state", "lock", "lock_state"):
+    for key in ("root", "bin_dir", "root_state", "bin_dir_state", "root_exposed", "bin_dir_exposed", "lock", "lock_state"):
         if value := getattr(observed, key):
             yield f"{key}={value}"
     yield from (f"{key}=yes" for key in ("outdated", "cleared") if getattr(observed, key))
@@ -52,6 +52,8 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
             yield from ("start=126", "says=cannot execute: Exec format error")
         elif installed.fault.startswith(NO_START):
             yield from ("start=127", f"says={installed.fault.removeprefix(NO_START)}")
+        elif installed.untrusted:
+            yield from ("start=untrusted", f"says={installed.untrusted}")
         elif installed.fault != "its executable is missing":
             yield from ("start=0", f"says=Python {installed.build.version}")
         yield f"modules={installed.receipt.modules if installed.receipt else 0}"
@@ -146,6 +148,7 @@ def _cleared(state: Observed) -> Observed:
 def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Observed:
     force = "\nforce=yes\n" in script
     assert state.root_state in ("writable", "absent"), "a plan was made for a root that can't be written"
+    assert not state.root_exposed, "a plan was made for a root that others can change"
     made: dict[str, Installed] = {}
     name = ""
     for function, *words in _calls(script, "prepare"):
@@ -156,6 +159,8 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
             case "begin", [name]:
                 pass
+            case "secure", ["$bin_dir"]:
+                assert not state.bin_dir_exposed, "a plan was made for a folder for links that others can change"
             case "pushed", [path, _sha256, form, need_kb, _half, need_inodes]:
                 assert path in uploads
                 assert form in ("gz", "zst")

@@ -58,10 +58,10 @@ def build_of(text: str) -> Build:
 
 def installed_of(said: str | Mapping[str, Any]) -> Installed:
     """A name, or a mapping with ``name`` and what is unusual: ``fault``, ``installed_at``, ``finish``, ``receipt: false``,
-    ``started: false``, ``packages``; with ``unconfirmed: true`` it was started now."""
+    ``started: false``, ``packages``, ``untrusted``; with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
-    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign", "packages"}
+    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign", "packages", "untrusted"}
     assert not unknown, unknown
     if "foreign" in said:
         return replace(installed_of({key: value for key, value in said.items() if key != "foreign"}), foreign=said["foreign"])
@@ -79,7 +79,8 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
     )
     if not said.get("receipt", True):
         return Installed(named.name, named, None, said.get("fault", "its receipt is missing or can't be read"))
-    return Installed(build.name, build, receipt, said.get("fault", ""), unconfirmed=said.get("unconfirmed", False), packages=said.get("packages", 0))
+    unusual = {key: said[key] for key in ("unconfirmed", "packages", "untrusted") if key in said}
+    return Installed(build.name, build, receipt, said.get("fault", ""), **unusual)
 
 
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:

@@ -129,6 +129,8 @@ def _host(draw: st.DrawFn) -> tuple[dict[str, Any], frozenset[str]]:
         **draw(st.sampled_from(({}, {}, {"lock": "1:2:b:h", "lock_state": "dead"}, {"lock": "1:2:b:h", "lock_state": "alive"}))),
         "root_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),
         "bin_dir_state": draw(st.sampled_from(("writable", "writable", "writable", "unwritable"))),
+        "root_exposed": draw(st.sampled_from(("", "", "", "/opt belongs to the user with the number 1001"))),
+        "bin_dir_exposed": draw(st.sampled_from(("", "", "", "the group with the number 50 can write to /usr/local"))),
     }, frozenset(foreign)
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import LONGEST_SENTENCE
 
 # A terminal's title, a clipboard (OSC 52), a C1 control, DEL, marks of direction, no width, a byte that is not UTF-8.
-HOSTILE = "\x1b]0;title\x07 \x1b]52;c;cm0gLXJm\x1b\\ \x9b31m \x7f \u202egnp.exe\u2066 \u200b\ufeff \udcff \r"
+HOSTILE = "\x1b]0;title\x07 \x1b]52;c;cm0gLXJm\x1b\\ \x9b31m \x7f \u202egnp.exe\u2066 \u200b\ufeff \udcff \r."
 _MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200c\u200d\u2060\ufeff\xad")
 
 

@@ -63,6 +63,8 @@ options:
       - On Windows, V(/opt/python) means V(%ProgramData%\\standalone-python), and a path may begin with any such variable.
       - A build lies in a folder of its own. The link C(cpython-3.13) beside it leads to the build of that minor version in use;
         virtual environments made through it survive upgrades.
+      - On POSIX hosts only root and the task's user may be able to change this folder and the folders above it. If another user
+        can change one of them, the task changes nothing and fails. It then says which folder that is, and what to do.
     type: str
     default: /opt/python
   bin_dir:
@@ -72,7 +74,9 @@ options:
     type: str
   owner:
     description:
-      - The user who owns the files. The default is the user who runs the task on the host.
+      - The user who owns the builds. The default is the user who runs the task on the host.
+      - O(root) itself stays with the user who runs the task. Whoever owns that folder could lead a later run of root elsewhere.
+      - Root does not start an interpreter that another user can change. If that is its owner alone, the owner starts it.
       - A build counts as owned by whom it was declared for, in these words. Another name or number, of the same user too, installs
         it anew.
       - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
@@ -87,6 +91,8 @@ options:
       - The mode of folders and executables, as an octal string such as V('0755'). Its owner must have all permissions. Other
         files get the same without execute permission.
       - The default is V('0755'), whatever the umask of the host.
+      - A O(root) that is made gets this mode without write permission for its group and for others. With O(owner) everybody may
+        pass through it.
     type: raw
   links:
     description:

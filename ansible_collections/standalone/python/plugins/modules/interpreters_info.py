@@ -123,6 +123,12 @@ interpreters:
           another machine; M(standalone.python.interpreters) completes that on the machine itself.
       type: bool
       sample: true
+    untrusted:
+      description:
+        - Why the build was not started. Another user than root and the task's user can change its interpreter or a folder above
+          it. The text says who can change what, and what to do. Empty where the build was started.
+      type: str
+      sample: ""
     sound:
       description: Whether nothing is wrong with the build. A build for another kind of host is not judged.
       type: bool

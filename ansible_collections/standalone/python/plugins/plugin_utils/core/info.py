@@ -47,6 +47,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "installed_at": installed.installed_at,
         "user_packages": installed.packages,
         "started": installed.started,
+        "untrusted": installed.untrusted,
         "sound": not installed.fault,
         "fault": installed.fault,
         "foreign": installed.foreign,

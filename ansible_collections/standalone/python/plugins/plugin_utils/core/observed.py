@@ -161,7 +161,8 @@ class Observed:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences that a user should read though all is as declared."""
-        remarks = [f"{one.name} was not started, as {one.untrusted}" for one in self.installed if one.untrusted]
+        way = "" if self.windows else ": run as that user, or let only root and this user change it"
+        remarks = [f"{one.name} was not started, as {one.untrusted}{way}" for one in self.installed if one.untrusted]
         if self.held:
             held = joined(self.held)
             remarks.append(
@@ -282,8 +283,8 @@ def parse(text: str) -> Observed:
             search_path=single.get("path", ""),
             root_obstacle=single.get("root_obstacle", ""),
             bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
-            root_exposed=single.get("root_exposed", ""),
-            bin_dir_exposed=single.get("bin_dir_exposed", ""),
+            root_exposed=exposure(single.get("root_exposed", "")),
+            bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
         )
         return judged(found_here, found_here.facts)
     except KeyError as missing:
@@ -298,7 +299,7 @@ def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True
     """
     installed = []
     for build in observed.installed:
-        foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and not build.fault)
+        foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and not build.fault and not build.untrusted)
         installed.append(replace(build, foreign=foreign, fault="", unconfirmed=False) if foreign else build)
     return replace(observed, installed=tuple(installed))
 
@@ -383,7 +384,7 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
         tuple(values.get("extra", ())),
         unconfirmed,
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
-        untrusted=sanitized(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
+        untrusted=exposure(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
         mark=_mark(values.get("receipt", ())),
     )
 
@@ -489,6 +490,23 @@ def moved(path: str, places: Mapping[str, str]) -> str:
     return path
 
 
+def exposure(reason: str) -> str:
+    """Return who else could change what, as part of a sentence. ``observe.sh`` gives it as ``KIND WHO PATH``, others in words."""
+    found = _REASON.fullmatch(reason)
+    return _EXPOSURES[found[1]].format(who=sanitized(found[2]), path=printed(found[3])) if found else sanitized(reason)
+
+
+_EXPOSURES: Mapping[str, str] = {
+    "owner": "{path} belongs to the user with the number {who}",
+    "group": "the group with the number {who} can write to {path}",
+    "others": "every user can write to {path} (its mode is {who})",
+    "acl": "an access list lets others write to {path} (its mode is {who})",
+    "link": "{path} is a link that leads out of its folder",
+    "unknown": "the owner of {path} can't be read",
+}
+_REASON = re.compile(f"({'|'.join(_EXPOSURES)}) (\\S+) (/.*)")
+
+
 def _failure(text: str) -> AgentError:
     """The error that an agent's failure block stands for."""
     values: dict[str, list[str]] = {}
@@ -499,6 +517,8 @@ def _failure(text: str) -> AgentError:
     detail = " ".join(" ".join(values.get("detail", ())).split())
     parts = {"detail": detail, "first": detail.split(" ", 1)[0], "last": detail.rpartition(" ")[2]}
     output = sanitized(detail)
+    if code == "untrusted":
+        parts["detail"] = exposure(detail)
     what = FAILURES.get(code, "{detail}").format(**{name: sanitized(part) for name, part in parts.items()})
     if code in ("inodes", "noinodes"):
         pass
@@ -549,7 +569,7 @@ FAILURES: Mapping[str, str] = {
     "it: install curl, "
     "or use delivery: push",
     "unpack": "{detail}",
-    "untrusted": "{detail}: let only administrators and this user change it, or choose another folder",
+    "untrusted": "{detail}: run as that user, let only administrators or root and this user change it, or choose another folder",
     "unwritable": "{detail}: become a user who may write there, or choose another root",
     "version": "the interpreter is not the version that was promised ({detail})",
 }

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 from .catalogue import Build
 from .declaration import Desired, Wanted
@@ -395,7 +396,7 @@ def _lines(observed: Observed, winners: Mapping[str, _Choice], gone: Mapping[str
 
 def _clearing(observed: Observed) -> Iterator[Clear]:
     # Where somebody else is at work, or only somebody else could, it is theirs to clear.
-    if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable":
+    if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable" or observed.root_exposed:
         return
     paths = observed.leftovers + ((f"{observed.root}/.standalone-python.lock",) if observed.lock else ())
     if paths:
@@ -431,7 +432,7 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
         in_the_way = FAILURES["obstacle"].format(detail=", ".join(map(native, observed.obstacles)))
         raise AgentError(f"cannot change {native(observed.root)}: {in_the_way}; nothing was changed", step="plan")
     if steps and observed.root_exposed:
-        raise AgentError(_exposed("root", observed.root, observed.root_exposed), step="plan")
+        raise AgentError(_exposed("root", observed), step="plan")
     if steps and observed.root_state == "unwritable":
         raise AgentError(
             f"the root {native(observed.root)} can't be written by this user, and it has to be changed ({steps[0]}): "
@@ -451,7 +452,7 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
         if not isinstance(step, (SetLink, Unlink)) or not step.path.startswith(f"{observed.bin_dir}/"):
             continue
         if observed.bin_dir_exposed:
-            raise AgentError(_exposed("bin_dir", observed.bin_dir, observed.bin_dir_exposed), step="plan")
+            raise AgentError(_exposed("bin_dir", observed), step="plan")
         if state in barred:
             what, remedy = barred[state]
             raise AgentError(
@@ -461,11 +462,11 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             )
 
 
-def _exposed(option: str, folder: str, who: str) -> str:
-    return (
-        f"{native(folder)} can't be used as {option}, as {who}: let only administrators and this user change it, or choose "
-        f"another {option}"
-    )
+def _exposed(option: Literal["root", "bin_dir"], observed: Observed) -> str:
+    folder: str = getattr(observed, option)
+    who: str = getattr(observed, f"{option}_exposed")
+    way = "let only administrators" if observed.windows else "run as that user (become_user), let only root"
+    return f"{native(folder)} can't be used as {option}, as {who}: {way} and this user change it, or choose another {option}"
 
 
 def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) -> None:

@@ -20,7 +20,7 @@ from typing import Literal
 
 from .declaration import Desired
 from .errors import DeclarationError
-from .observed import moved
+from .observed import Finish, moved
 from .step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("agents")
@@ -148,7 +148,7 @@ def application(
         "inside": desired.root if outside else "",
         "owner": outside.uid if outside else finish.owner,
         "group": outside.gid if outside else finish.group,
-        "mode": finish.mode,
+        "mode": _mode_of_root(finish),
         "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
     }
     return (
@@ -165,6 +165,14 @@ def application(
     )
 
 
+def _mode_of_root(finish: Finish) -> str:
+    """The mode of a root that is made here. Only its owner, the runner, may write to it; and a declared owner, whose the builds
+    are, must get through it."""
+    if not finish.mode:
+        return ""
+    return f"{int(finish.mode, 8) & ~0o022 | (0o111 if finish.owner else 0):04o}"
+
+
 def _function(name: str, lines: Iterator[str] | list[str]) -> str:
     return f"{name}() {{\n:\n" + "".join(f"{line}\n" for line in lines) + "}\n"
 
@@ -175,6 +183,8 @@ def _call(*words: str) -> str:
 
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """Everything that can fail, before anything that can be seen."""
+    if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
+        yield 'secure "$bin_dir"'
     for step in plan.steps:
         if isinstance(step, SetLink):
             yield _call("may_link", moved(step.path, desired.places))

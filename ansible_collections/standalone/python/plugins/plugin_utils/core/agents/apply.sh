@@ -4,10 +4,12 @@
 # started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the commit leaves the host as
 # it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
-# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here), inside
-# (what the root is called on the host itself, where that isn't where it is now).
+# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here: it stays
+# the runner's own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't
+# where it is now).
 # The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
+# shellcheck disable=SC3067 # see observe.sh
 
 staging=
 locked=
@@ -68,6 +70,22 @@ fail_if_full() { # [DETAIL]
   [ "$free" != 0 ] || fail noinodes "$near"
   free=$(free_kb "$near")
   [ -z "$free" ] || [ ${#free} -gt 2 ] || fail space "$free kB are free below $root${1:+; $1}"
+}
+
+# Who can change a folder on the way can lead what is written, removed or started to any other place.
+secure() { # FOLDER
+  [ -z "$python" ] || return 0
+  climb "$1"
+  judge_all "$climbed"
+  weigh_way "$climbed"
+  [ -z "$open" ] || fail untrusted "$open"
+}
+
+own() { # PATH: of a run that had this root before
+  judged=$nl
+  open=
+  [ -n "$python" ] || weigh "$1" on
+  [ -z "$open" ] || fail untrusted "$open"
 }
 
 try() { # CODE COMMAND...: runs it; what it prints to standard error is the detail of a failure
@@ -161,12 +179,15 @@ find_obstacles() { # under the names of what a run makes, if it isn't what a run
 }
 
 clear_leftovers() { # as a rule there are none, and no program is started to find that
-  if there "$staging"; then
-    try io restore "$staging"
-    try io discard "$staging"
+  fresh=$root/.standalone-python.staging
+  if there "$fresh"; then
+    own "$fresh"
+    try io restore "$fresh"
+    try io discard "$fresh"
     cleared=yes
   fi
   if is_staging "$root/.staging"; then
+    own "$root/.staging"
     try io restore "$root/.staging"
     try io discard "$root/.staging"
     cleared=yes
@@ -180,10 +201,10 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
     if is_claim "$claim"; then rmdir "$claim" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.standalone-python.staging.*; do
-    if there "$aside"; then rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if there "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.staging.[0123456789]*; do
-    if is_staging "$aside"; then rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if is_staging "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if [ -h "$p" ]; then try io rm -f "$p" && cleared=yes; fi
@@ -228,7 +249,7 @@ begin() { # NAME: an empty place for a build that is being made
     fail io "$said"
   }
   # Before a whole build is unpacked for somebody who is not there.
-  give "$here/given"
+  give "$here/given" "$owner"
 }
 
 space() { # KILOBYTES INODES: that much is free
@@ -432,6 +453,7 @@ finish() { # key=value...: the interpreter finishes its own installation, and sh
 
 try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so
   step="starting $name"
+  { trusted "$root/$1" && weigh_all "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
   finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1"
 }
 
@@ -492,20 +514,30 @@ stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is
   done
 }
 
-stamp_with_python() { # PATH
-  for p in "$root"/cpython-*/bin/python3; do
-    (for_builds; "${python:-$p}" -I -B -S -c 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' \
-      "$1" "$SOURCE_DATE_EPOCH") 2>/dev/null && return
+trusted() { # BUILD-FOLDER: one of ours, which nobody else can have changed
+  open=
+  judged=$nl
+  root_open=
+  root_only=
+  [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && weigh_build "$1" && [ -z "$open" ]
+}
+
+helped() { # CODE ARGUMENT...: by the first interpreter that this run may start, and that can
+  for p in "$root"/cpython-*; do
+    [ -n "$python" ] || trusted "$p" || continue
+    (for_builds; "${python:-$p/bin/python3}" -I -B -S -c "$@") 2>/dev/null && return
   done
   return 1
+}
+
+stamp_with_python() { # PATH
+  helped 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' "$1" "$SOURCE_DATE_EPOCH"
 }
 
 rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a plain mv would go
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
-  for p in "$root"/cpython-*/bin/python3; do
-    (for_builds; "${python:-$p}" -I -B -S -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2") 2>/dev/null && return
-  done
+  helped 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" && return
   rm -f "$2" && mv -f "$1" "$2"
 }
 
@@ -582,12 +614,13 @@ make_root() {
   made_below=$near
   made_root=$way
   try unwritable mkdir -p ${mode:+-m "$mode"} "$way"
-  give "$root"
+  # Who owns this folder could lead the next run of root to any other place.
+  give "$root" ''
 }
 
-give() { # PATH: to the owner and the group that were declared
-  [ -n "$owner$group" ] || return 0
-  said=$(LC_ALL=C chown "$owner${group:+:$group}" "$1" 2>&1) && return
+give() { # PATH OWNER: to that one, if any, and to the group that was declared
+  [ -n "$2$group" ] || return 0
+  said=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
   # In the words of GNU, busybox, BSD and toybox.
   case $said in
     *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
@@ -608,12 +641,13 @@ apply() {
   trap 'leave; exit 130' INT
   trap 'leave; exit 143' TERM
   step="making $root"
+  [ -d "$root" ] || secure "$root"
   make_root
+  secure "$root"
   step="locking $root"
   lock
   step="clearing what an earlier run left"
   find_obstacles
-  staging=$root/.standalone-python.staging
   clear_leftovers
   # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
   premises || {
@@ -623,8 +657,10 @@ apply() {
     observe 2>/dev/null
     return
   }
+  staging=$root/.standalone-python.staging
   umask 077
   try io mkdir "$staging"
+  { [ -O "$staging" ] && [ ! -h "$staging" ]; } || fail io "$staging is not this run's own"
   umask 022
   prepare
   step="checking that nothing has changed"

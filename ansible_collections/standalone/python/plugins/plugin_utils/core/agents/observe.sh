@@ -4,8 +4,10 @@
 # is: yes, no, or empty for only where no build of ours is there. Also python: empty, or this machine's own interpreter where root is
 # in the image of another machine, of which nothing may be started.
 # POSIX sh (dash, busybox ash, mksh, bash 3.2) and whatever ls, df, uname are there. On the path that finds everything in order
-# it starts two programs: ls for the links, and each interpreter once for its version.
+# it starts two programs: ls for the links and for who could have changed what is started, and each interpreter once for its
+# version.
 # shellcheck shell=sh disable=SC2154 # the renderer sets what is used here
+# shellcheck disable=SC3066,SC3067 # those shells' own test has -O and -G
 
 # What a caller's own shell or ls may have been told, and exported.
 set +efuC
@@ -16,6 +18,9 @@ nl='
 tried= # by apply.sh: to remove what was left
 cleared= # by apply.sh: something that was left
 outdated= # by apply.sh: the plan was made for a host that had something else
+judged=$nl
+my_uid=
+top=
 
 # mksh has no printf of its own, and would start a program for every line.
 case ${KSH_VERSION-} in
@@ -111,19 +116,201 @@ for_builds() {
   unset DYLD_LIBRARY_PATH DYLD_FRAMEWORK_PATH DYLD_FALLBACK_LIBRARY_PATH DYLD_FALLBACK_FRAMEWORK_PATH DYLD_INSERT_LIBRARIES
 }
 
+# Who else can change what this run starts or writes to? Root and the runner itself are trusted, as is the owner of /, who could
+# change this very shell (in a user namespace root has another number). A group is trusted if it is root's or, unless the runner
+# is root, the runner's own. In a sticky folder others can add entries, but not replace them.
+
+climb() { # PATH: in $climbed every folder on the way to it and itself, top first, links and where they lead included
+  to_climb=${1#/}
+  at=
+  hops=0
+  climbed=/
+  while [ -n "$to_climb" ]; do
+    part=${to_climb%%/*}
+    case $to_climb in */*) to_climb=${to_climb#*/} ;; *) to_climb= ;; esac
+    case $part in
+      '' | .) continue ;;
+      ..) at=${at%/*} && continue ;;
+    esac
+    at=$at/$part
+    climbed=$climbed$nl$at
+    if [ -h "$at" ] && [ $hops -lt 40 ]; then
+      hops=$((hops + 1))
+      target=$(leads_to "$at")
+      case $target in /*) at= ;; *) at=${at%/*} ;; esac
+      to_climb=$target${to_climb:+/$to_climb}
+    fi
+  done
+}
+
+list() { # PATH...
+  # -n: the owner's name would be looked up, which may ask a server on the network.
+  QUOTING_STYLE=literal LC_ALL=C ls -ldn "$@" 2>/dev/null
+}
+
+judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH, and on the next line who else can change it
+  lines=$1$nl
+  given=${2-}
+  # What follows may be the text of somebody's link.
+  [ -z "$given" ] || lines=${1%%"$nl"*}$nl
+  counted=0
+  set -f
+  while [ -n "$lines" ]; do
+    line=${lines%%"$nl"*}
+    lines=${lines#*"$nl"}
+    # shellcheck disable=SC2086 # split into words on purpose
+    set -- $line
+    [ $# -gt 4 ] || continue
+    counted=$((counted + 1))
+    file=${given:-/${line#*" /"}}
+    who=
+    case $1 in
+      l*)
+        [ -n "$given" ] || file=${file%%" -> "*}
+        judged="$judged$file ->$nl: ${line##*" -> "}$nl" ;;
+      d????????[tT]*) case $1 in ?????w* | ????????w*) who="sticky $1" ;; esac ;;
+      ????????w*) who="others $1" ;;
+      ?????w????+*) who="acl $1" ;;
+      ?????w*) [ "$4" = 0 ] || { [ ! -O / ] && [ -G "$file" ]; } || who="group $4" ;;
+      # Elsewhere the group's bits say what an access list allows at most.
+      ??????????+*) [ ! -d /System/Library ] || case $(ls -lden "$file") in
+        *allow*write* | *allow*a[dp][dp]* | *allow*delete* | *allow*chown*) who="acl $1" ;;
+      esac ;;
+    esac
+    [ "$file" != / ] || top=${top:-$3}
+    case $3 in
+      0 | "$top") ;;
+      *)
+        case $1 in
+          l*) [ "$3" = "${my_uid:=$(id -u)}" ] ;;
+          *) [ -O "$file" ] && my_uid=$3 ;;
+        esac || case $who in '' | sticky*) who="owner $3" ;; esac ;;
+    esac
+    judged=$judged$file$nl$who$nl
+  done
+  set +f
+}
+
+judge_all() { # LINES-OF-PATHS PATH...: what is there of them, with one ls if that can be
+  paths=$1
+  shift
+  IFS=$nl
+  set -f
+  # shellcheck disable=SC2086 # a path each
+  set -- $paths "$@"
+  set +f
+  unset IFS
+  for file; do
+    shift
+    ! there "$file" || set -- "$@" "$file"
+  done
+  judged=$nl
+  top=
+  # A line for each, and no line more: a link's text could have several, in the words of ls.
+  { listed=$(list "$@") && judge "$listed" && [ "$counted" = $# ]; } || judged=$nl top=
+}
+
+weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the one user who could have changed it, or -
+  # A line that is missing, or tells of another name: busybox' ls hides letters that aren't ASCII.
+  case $judged in *"$nl$1$nl"*) ;; *) judge "$(list "$1")" "$1" ;; esac
+  who='unknown -'
+  case $judged in
+    *"$nl$1$nl"*)
+      who=${judged#*"$nl$1$nl"}
+      who=${who%%"$nl"*} ;;
+  esac
+  case $who in
+    '') return 0 ;;
+    sticky*)
+      [ -z "${2-}" ] || return 0
+      who="others ${who#* }" ;;
+  esac
+  open=${open:-$who $1}
+  case $who in
+    "owner $only") ;;
+    owner*) if [ -z "$only" ]; then only=${who#* }; else only=-; fi ;;
+    *) only=- ;;
+  esac
+}
+
+weigh_way() { # what climb found: what isn't there yet, nobody can have changed
+  open=
+  only=
+  ahead=$1$nl
+  while [ -n "$ahead" ]; do
+    step_up=${ahead%%"$nl"*}
+    ahead=${ahead#*"$nl"}
+    ! there "$step_up" || weigh "$step_up" "$ahead"
+  done
+}
+
+weigh_build() { # BUILD-FOLDER: what its interpreter is loaded from to say its version
+  open=$root_open
+  only=$root_only
+  for part in "$1" "$1/bin" "$1/lib" "$1"/lib/libpython*; do
+    ! there "$part" || weigh "$part"
+  done
+  part=$1/bin/python3
+  for _ in 1 2 3 4; do
+    weigh "$part"
+    case $judged in *"$nl$part ->$nl"*) ;; *) return 0 ;; esac
+    target=${judged#*"$nl$part ->$nl: "}
+    target=${target%%"$nl"*}
+    case $target in */*) break ;; esac
+    part=$1/bin/$target
+  done
+  open=${open:-link - $part}
+  only=-
+}
+
+weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
+  my_group=0
+  [ -O / ] || my_group=$(id -g)
+  found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
+    -perm -020 ! -group 0 ! -group "$my_group" \) 2>&1)
+  [ -z "$found" ] || {
+    weigh "${found%%"$nl"*}"
+    open=${open:-unknown - $1}
+  }
+}
+
+start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if this is root; what it says is in $says
+  case $only in '' | -) return 1 ;; esac
+  [ -O / ] && { have setsid || ! (: </dev/tty) 2>/dev/null; } || return
+  # shellcheck disable=SC2046 # split into words on purpose
+  account=$(set -f && set -- $(LC_ALL=C ls -ld "${open#owner * }") && printf '%s' "$3")
+  case $account in '' | -* | *[!A-Za-z0-9_.@-]*) return 1 ;; esac
+  own_group=$(id -g "$account" 2>/dev/null) && groups=--init-groups || own_group=65534 groups=--clear-groups
+  session=
+  ! have setsid || session=setsid
+  interpreter=$1/bin/python3
+  # shellcheck disable=SC2016 # for that user's shell
+  alone='[ -x "$0" ] && echo started && exec "$0" -I -V'
+  for tool in setpriv su; do
+    have $tool || continue
+    set -- "--reuid=$only" "--regid=$own_group" "$groups" --no-new-privs /bin/sh -c "$alone"
+    [ $tool = setpriv ] || set -- -s /bin/sh -c "$alone" "$account"
+    # Nothing of root's environment, folder or terminal.
+    says=$(cd / && $session env -i "PATH=$PATH" $tool "$@" "$interpreter" </dev/null 2>&1)
+    code=$?
+    case $nl$says in *"${nl}started$nl"*) says=${says#*"started$nl"} && return ;; esac
+  done
+  return 1
+}
+
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
   case ${1##*/} in *-x86_64_v[234]-*) leveled=yes ;; esac
   unconfirmed=
-  open=
+  users_install=
   bundled=
   if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       put "receipt=$line"
       case $line in
         ' "started": false'*) unconfirmed=yes ;;
-        ' "externally_managed": false'*) open=yes ;;
+        ' "externally_managed": false'*) users_install=yes ;;
         ' "bundled": "'*) bundled=${line#*: \"} ;;
       esac
     done <"$1/.standalone-python/receipt.json"
@@ -132,14 +319,24 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   if [ -f "$1/bin/python3" ]; then
     if [ -n "$python" ]; then echo start=untried
     else
-      # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
-      says=$(for_builds; "$1/bin/python3" -I -V 2>&1)
-      code=$?
-      # It was installed from outside: what the finisher tries elsewhere is tried now.
-      [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
-        code=1
-        says=${first##*"$nl"}
+      weigh_build "$1"
+      [ -z "$unconfirmed" ] || {
+        [ -n "$open" ] || weigh_all "$1"
+        only=
       }
+      if [ -z "$open" ]; then
+        # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
+        says=$(for_builds; "$1/bin/python3" -I -V 2>&1)
+        code=$?
+        # It was installed from outside: what the finisher tries elsewhere is tried now.
+        [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
+          code=1
+          says=${first##*"$nl"}
+        }
+      elif ! start_as_owner "$1"; then
+        code=untrusted
+        says=$open
+      fi
       echo "start=$code"
       say says "$says"
     fi
@@ -154,7 +351,7 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     [ ! -d "$p" ] || count=$((count - 1))
   done
   echo "modules=$count"
-  [ -z "$open" ] || user_packages "$1"
+  [ -z "$users_install" ] || user_packages "$1"
 }
 
 user_packages() { # BUILD-FOLDER: how many packages are there that didn't come with the build
@@ -203,15 +400,52 @@ leads_to() { # LINK -> where it leads
   fi
 }
 
-links() { # LINK...: all at once by ls, if it doesn't hide letters that aren't ASCII, as busybox' does
+links() { # LINK...: what list says of them, if it doesn't hide letters that aren't ASCII, as busybox' does
   [ $# -gt 0 ] || return 0
-  # -n: the owner's name would be looked up, which may ask a server on the network.
-  listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ldn "$@" 2>/dev/null)
   case $listed in
-    *'?'*) have readlink || { say ls "$listed" && return; } ;;
-    *) say ls "$listed" && return ;;
+    *'?'*) ! have readlink || {
+      for p; do
+        line=$(printf 'link %s -> ' "$p" && readlink "$p")
+        put "ls=${line%%"$nl"*}"
+      done
+      return
+    } ;;
   esac
-  for p; do say ls "$(printf 'link %s -> ' "$p" && readlink "$p")"; done
+  lines=$listed$nl
+  while [ -n "$lines" ]; do
+    line=${lines%%"$nl"*}
+    lines=${lines#*"$nl"}
+    file=/${line#*" /"}
+    file=${file%%" -> "*}
+    case $line/${file##*/} in
+      l*/cpython-* | l*/python*) case ${file%/*} in "${root%/}" | "${bin_dir%/}") put "ls=$line" ;; esac ;;
+    esac
+  done
+}
+
+look() { # LINK...: all that has to be known of the disk at once: links, and who can change what is to be started and written to
+  root_open=
+  bin_dir_open=
+  if [ -n "$python" ]; then
+    [ $# = 0 ] || listed=$(list "$@")
+    return 0
+  fi
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] ||
+      set -- "$@" "$p" "$p/bin" "$p/bin/python3" "$p"/bin/python3.* "$p/lib" "$p"/lib/libpython*
+  done
+  climb "$root"
+  root_way=$climbed
+  climb "$bin_dir"
+  judge_all "$root_way$nl$climbed" "$@"
+  weigh_way "$climbed"
+  bin_dir_open=$open
+  weigh_way "$root_way"
+  root_open=$open
+  root_only=$only
+  [ -z "$root_open" ] || say root_exposed "$root_open"
+  [ -z "$bin_dir_open" ] || say bin_dir_exposed "$bin_dir_open"
 }
 
 process() { # PID -> its state, and when it started in the kernel's ticks; nothing if the kernel doesn't say or it is gone
@@ -391,15 +625,15 @@ observe() {
   place root "$root"
   place bin_dir "$bin_dir"
   leveled=
-  set --
   [ -z "$outdated" ] || echo outdated=yes
   [ -z "$cleared" ] || echo cleared=yes
   locks
   leftovers
+  set --
   for p in "$root"/cpython-*; do
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -d "$p/.standalone-python" ]; then examine "$p"
+    elif [ -d "$p/.standalone-python" ]; then :
     elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
@@ -410,6 +644,11 @@ observe() {
     elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
+  done
+  look "$@"
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] || examine "$p"
   done
   links "$@"
   if [ "$facts" != no ]; then host_facts
