@@ -10,6 +10,7 @@
 
 $state.step = $state.code = $state.detail = $state.made = $state.staged = $state.finisher = ''
 $state.committing = 'no'
+$state.restored = [Collections.ArrayList]::new()
 
 # A query, a user and a password can be secrets.
 function Hide-Secrets([string]$text) { # -> the text without these parts of the URLs in it
@@ -165,7 +166,10 @@ function Restore-Builds([string]$from) { # one whose exchange was not completed 
     foreach ($place in [IO.Directory]::GetDirectories($from)) {
         $old = Join-Name $place 'old'
         $back = Join-Name $root ([IO.Path]::GetFileName($place))
-        if ([IO.Directory]::Exists($old) -and -not (Test-There $back)) { [IO.Directory]::Move($old, $back) }
+        if ([IO.Directory]::Exists($old) -and -not (Test-There $back)) {
+            [IO.Directory]::Move($old, $back)
+            [void]$state.restored.Add($back)
+        }
     }
 }
 
@@ -202,7 +206,8 @@ function Test-Seen([string]$at, [string]$kind, [string]$text) { # is that what t
     $path = Join-Name $root $at
     $is = $false
     switch ($kind) {
-        absent { $is = -not (Test-There $path) }
+        # A build that this run has just put back to its place was not there when the plan was made.
+        absent { $is = -not (Test-There $path) -or $state.restored.Contains($path) }
         link {
             $to = if (Use-Junction 'is' $path) { Get-StableTarget $path } else { Get-Launched $path }
             $is = $to -and ($text -eq '*' -or $to -ceq $text)

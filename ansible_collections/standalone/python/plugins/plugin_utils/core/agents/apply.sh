@@ -16,6 +16,7 @@ locked=
 made_below=
 made_root=
 committing=
+restored=
 
 fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
@@ -180,6 +181,11 @@ find_obstacles() { # under the names of what a run makes, if it isn't what a run
 
 clear_leftovers() { # as a rule there are none, and no program is started to find that
   fresh=$root/.standalone-python.staging
+  for old in "$fresh"/*/old "$root"/.staging/*/old; do
+    back=${old%/old}
+    back=$root/${back##*/}
+    there "$back" || restored=$restored$back$nl
+  done
   if there "$fresh"; then
     own "$fresh"
     try io restore "$fresh"
@@ -214,7 +220,8 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
 is_as_seen() { # PATH|NAME KIND TEXT: is that what the plan was made for? Or else $differs has the path.
   case $1 in /*) differs=$1 ;; *) differs=$root/$1 ;; esac
   case $2 in
-    absent) ! there "$differs" ;;
+    # A build that this run has just put back to its place was not there when the plan was made.
+    absent) ! there "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
     link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(leads_to "$differs" 2>/dev/null)" = "$3" ]; } ;;
     build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(mark "$differs")" = "$3" ]; } ;;
     file) [ -e "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs" ] ;;
