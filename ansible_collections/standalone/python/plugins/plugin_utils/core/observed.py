@@ -286,7 +286,9 @@ def parse(text: str) -> Observed:
             root_exposed=exposure(single.get("root_exposed", "")),
             bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
         )
-        return judged(found_here, found_here.facts)
+        # In an image from outside the facts are this machine's, and `relocated` judges by the image's own.
+        outside = any(("start", "untried") in block for block in blocks)
+        return found_here if outside else judged(found_here, found_here.facts)
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
 
