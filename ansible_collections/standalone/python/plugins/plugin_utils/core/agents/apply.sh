@@ -83,7 +83,7 @@ secure() { # FOLDER
 }
 
 own() { # PATH: of a run that had this root before
-  judged=$nl
+  judged=$nl sound=$nl
   open=
   [ -n "$python" ] || weigh "$1" on
   [ -z "$open" ] || fail untrusted "$open"
@@ -523,7 +523,7 @@ stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is
 
 trusted() { # BUILD-FOLDER: one of ours, which nobody else can have changed
   open=
-  judged=$nl
+  judged=$nl sound=$nl
   root_open=
   root_only=
   [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && weigh_build "$1" && [ -z "$open" ]

@@ -19,6 +19,7 @@ tried= # by apply.sh: to remove what was left
 cleared= # by apply.sh: something that was left
 outdated= # by apply.sh: the plan was made for a host that had something else
 judged=$nl
+sound=$nl
 my_uid=
 top=
 
@@ -149,15 +150,16 @@ list() { # PATH...
 }
 
 judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH, and on the next line who else can change it
-  lines=$1$nl
+  lines=$1
   given=${2-}
   # What follows may be the text of somebody's link.
-  [ -z "$given" ] || lines=${1%%"$nl"*}$nl
+  [ -z "$given" ] || lines=${1%%"$nl"*}
   counted=0
   set -f
-  while [ -n "$lines" ]; do
-    line=${lines%%"$nl"*}
-    lines=${lines#*"$nl"}
+  # Split so, as dash takes milliseconds to cut a long text line by line.
+  IFS=$nl
+  for line in $lines; do
+    unset IFS
     # shellcheck disable=SC2086 # split into words on purpose
     set -- $line
     [ $# -gt 4 ] || continue
@@ -186,8 +188,9 @@ judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH,
           *) [ -O "$file" ] && my_uid=$3 ;;
         esac || case $who in '' | sticky*) who="owner $3" ;; esac ;;
     esac
-    judged=$judged$file$nl$who$nl
+    if [ -n "$who" ]; then judged=$judged$file$nl$who$nl; else sound=$sound$file$nl; fi
   done
+  unset IFS
   set +f
 }
 
@@ -205,14 +208,21 @@ judge_all() { # LINES-OF-PATHS PATH...: what is there of them, with one ls if th
     ! there "$file" || set -- "$@" "$file"
   done
   judged=$nl
+  sound=$nl
   top=
   # A line for each, and no line more: a link's text could have several, in the words of ls.
-  { listed=$(list "$@") && judge "$listed" && [ "$counted" = $# ]; } || judged=$nl top=
+  { listed=$(list "$@") && judge "$listed" && [ "$counted" = $# ]; } || judged=$nl sound=$nl top=
 }
 
 weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the one user who could have changed it, or -
   # A line that is missing, or tells of another name: busybox' ls hides letters that aren't ASCII.
-  case $judged in *"$nl$1$nl"*) ;; *) judge "$(list "$1")" "$1" ;; esac
+  case $judged in
+    *"$nl$1$nl"*) ;;
+    *)
+      case $sound in *"$nl$1$nl"*) return 0 ;; esac
+      judge "$(list "$1")" "$1"
+      case $sound in *"$nl$1$nl"*) return 0 ;; esac ;;
+  esac
   who='unknown -'
   case $judged in
     *"$nl$1$nl"*)
@@ -220,7 +230,6 @@ weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the
       who=${who%%"$nl"*} ;;
   esac
   case $who in
-    '') return 0 ;;
     sticky*)
       [ -z "${2-}" ] || return 0
       who="others ${who#* }" ;;
@@ -236,12 +245,17 @@ weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the
 weigh_way() { # what climb found: what isn't there yet, nobody can have changed
   open=
   only=
-  ahead=$1$nl
-  while [ -n "$ahead" ]; do
-    step_up=${ahead%%"$nl"*}
-    ahead=${ahead#*"$nl"}
+  last=${1##*"$nl"}
+  IFS=$nl
+  set -f
+  for step_up in $1; do
+    unset IFS
+    set +f
+    if [ "$step_up" = "$last" ]; then ahead=; else ahead='more'; fi
     ! there "$step_up" || weigh "$step_up" "$ahead"
   done
+  unset IFS
+  set +f
 }
 
 weigh_build() { # BUILD-FOLDER: what its interpreter is loaded from to say its version
@@ -411,16 +425,18 @@ links() { # LINK...: what list says of them, if it doesn't hide letters that are
       return
     } ;;
   esac
-  lines=$listed$nl
-  while [ -n "$lines" ]; do
-    line=${lines%%"$nl"*}
-    lines=${lines#*"$nl"}
+  IFS=$nl
+  set -f
+  for line in $listed; do
+    unset IFS
     file=/${line#*" /"}
     file=${file%%" -> "*}
     case $line/${file##*/} in
       l*/cpython-* | l*/python*) case ${file%/*} in "${root%/}" | "${bin_dir%/}") put "ls=$line" ;; esac ;;
     esac
   done
+  unset IFS
+  set +f
 }
 
 look() { # LINK...: all that has to be known of the disk at once: links, and who can change what is to be started and written to
