@@ -51,11 +51,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A build as its finisher left it; with another receipt, or (None) none; at its place, or at ``path``."""
+    """A build as its finisher left it; with another receipt, or (None) none; at its place, or at ``path``; finished for ``prefix``."""
 
     what: str
     receipt: str | None = ""
     path: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +405,27 @@ OBSERVING: tuple[Case, ...] = (
         "another build's receipt",
         (Built("3.12.8"), Built("3.12.8", path=f"{{root}}/{ONE}")),
         sees={"builds": {"3.12.8": "", "3.13.1": "receipt is missing"}},
+    ),
+    Case(
+        "a receipt says where the build lies",
+        (Built("3.13.1", prefix=f"{{root}}/{ONE}"),),
+        sees={"builds": {"3.13.1": ""}},
+    ),
+    Case(
+        "a build that was moved or copied",
+        (Built("3.13.1", prefix=f"{{disk}}/old/{ONE}"),),
+        sees={"builds": {"3.13.1": "it was installed as .*old.* and lies in .*: it was moved or copied$"}},
+    ),
+    Case(
+        "a build that was copied, and the other one is still there",
+        (Built("3.13.1", prefix=f"{{disk}}/old/{ONE}"), Built("3.13.1", path=f"{{disk}}/old/{ONE}")),
+        sees={"builds": {"3.13.1": "it was moved or copied$"}},
+    ),
+    Case(
+        "a root that is reached by a link",
+        (Built("3.13.1", prefix=f"{{disk}}/alias/{ONE}"), Link("{disk}/alias", "{root}")),
+        sees={"builds": {"3.13.1": ""}},
+        posix=True,
     ),
     Case(
         "the interpreter is gone",

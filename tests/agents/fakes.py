@@ -68,7 +68,8 @@ esac
     key=${word%%=*}
     value=${word#*=}
     case $key in
-      tree | root | final) ;;
+      tree | root | former) ;;
+      final) case $value in *[\\\"]*) ;; *) echo " \"prefix\": \"$value\"," ;; esac ;;
       externally_managed | compile_bytecode | patch_sysconfig)
         if [ "$value" = 1 ]; then echo " \"$key\": true,"; else echo " \"$key\": false,"; fi ;;
       *) echo " \"$key\": \"$value\"," ;;

@@ -25,8 +25,8 @@ from tests.tools.windows import HERE
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX: shells")
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
-    *("awk", "cat", "chmod", "chown", "date", "df", "env", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf", "readlink"),
-    *("rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "touch", "tr", "uname"),
+    *("awk", "cat", "chmod", "chown", "cp", "date", "df", "env", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf"),
+    *("readlink", "rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "touch", "tr", "uname"),
 )
 UNPACKING = ("dd", "gzip", "sha256sum", "shasum", "tar", "zstd")
 

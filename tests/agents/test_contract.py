@@ -64,7 +64,7 @@ def declared(case: Case, place: Place) -> Desired:
 
 def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
     match thing:
-        case cases.Built(what, receipt, path):
+        case cases.Built(what, receipt, path, prefix):
             build = fakes.fake(what)
             folder = place.path(path or f"{{root}}/{build.name}")
             if receipt == "(one line)":
@@ -75,6 +75,9 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
             elif receipt == "(later)":
                 later = fakes.receipt_of(build, windows=place.windows) | {"installed_at": "2026-11-28T00:00:00Z"}
                 receipt = json.dumps(later, indent=1)
+            if prefix:
+                said = fakes.receipt_of(build, windows=place.windows, prefix=place.text(prefix))
+                receipt = json.dumps(dict(sorted(said.items())), indent=1) + "\n"
             fakes.write(build, folder, receipt, windows=place.windows)
         case cases.Lock(kind, name):
             place.path(f"{{root}}/{name}").symlink_to(lock_text(kind, stack))

@@ -18,7 +18,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
-from tests.agents.place import POSIX, TOOLS, UNPACKING, Shell, link_tools, needed, tree
+from tests.agents.place import POSIX, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree
 
 pytestmark = POSIX
 
@@ -87,6 +87,27 @@ def test_an_interpreter_gets_no_libraries_of_the_caller(outside: bool, shell: Sh
     assert not make(on, archives, {"builds": ["3.13"]}).plan
     assert [step.did for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == ["reinstall"]
     assert not (tmp_path / "met").exists()
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_a_root_that_was_moved_is_repaired_from_its_own_files(damaged: bool, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Without an archive, unless a file differs; links into the old root are ours, and a second run has nothing to do."""
+    on = local_host(shell, disk, tmp_path)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    make(on, archives, {"builds": ["3.13"]})
+    (disk / "opt").rename(disk / "srv")
+    on = LocalHost(Place(disk, f"{disk}/srv/python", f"{disk}/bin", on.place.environment), on.shell, on.sent)
+    if damaged:
+        (disk / "srv/python" / OLD.name / "lib/python3.13/os.py").write_text("raise SystemExit\n")
+    done = make(on, archives, {"builds": ["3.13"]})
+    (step,) = done.plan.installs
+    assert (step.did, step.moved) == ("repair", f"{disk}/opt/python/{OLD.name}")
+    assert step.why == f"it was installed as {step.moved} and lies in {disk}/srv/python/{OLD.name}: it was moved or copied"
+    assert len([script for script in on.scripts if script.endswith("apply </dev/null\n")]) == 1 + damaged
+    assert (disk / "bin/python3.13").readlink() == disk / "srv/python/cpython-3.13/bin/python3.13"
+    assert [(one.fault, one.moved) for one in done.after.installed] == [("", "")]
+    assert not make(on, archives, {"builds": ["3.13"], "verify": "full"}).plan
+    assert not list((disk / "srv/python").glob(".standalone-python.*"))
 
 
 @pytest.mark.parametrize("verify", ["quick", "full"])

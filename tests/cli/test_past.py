@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,3 +66,31 @@ def test_a_caller_whose_loader_prints_what_it_does(command: Command, file: Path)
     shutil.rmtree(folder_of(command) / "lib/python3.13/json")
     assert "repair" in caller("apply", file, "--root", "root").output
     assert caller("verify", "--root", "root").code == 0
+
+
+@pytest.mark.parametrize("how", ["moved", "copied"])
+def test_a_root_at_another_place(how: str, command: Command, file: Path) -> None:
+    """It is shown as damaged, check mode says what will happen, and the next run mends it without its source."""
+    arguments = ("--bin-dir", "bin")
+    assert command("apply", file, "--root", "root", *arguments).code == 0
+    new = command.folder / "srv/new"
+    shutil.copytree(command.folder / "root", new, symlinks=True)
+    if how == "moved":
+        shutil.rmtree(command.folder / "root")
+    offline = command.file(json.dumps({"builds": ["3.13"], "source": f"{command.folder}/gone"}), "offline.yml")
+    (command.folder / "gone").mkdir()
+    why = f"it was installed as {command.folder}/root/{folder_of(command, 'srv/new').name} and lies in {folder_of(command, 'srv/new')}"
+    for seen in (command("verify", "--root", "srv/new"), command("plan", offline, "--root", "srv/new", *arguments)):
+        assert (seen.code, why in seen.output) == (2, True), seen
+    applied = command("apply", offline, "--root", "srv/new", *arguments)
+    assert (applied.code, applied.output.startswith("repair cpython-")) == (0, True), applied
+    assert command("verify", "--root", "srv/new").code == 0
+    assert command("apply", offline, "--root", "srv/new", *arguments).output.startswith("nothing to do")
+    assert (command.folder / "bin/python3.13").readlink() == new / "cpython-3.13/bin/python3.13"
+    said = subprocess.run(
+        [command.folder / "bin/python3.13", "-I", "-c", "import sysconfig; print(*sysconfig.get_config_vars().values())"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    assert f"{folder_of(command, 'srv/new')}/lib" in said
+    assert f"{command.folder}/root" not in said
+    assert f"{command.folder}/root" not in "".join(path.read_text() for path in folder_of(command, "srv/new").rglob("*.pc"))

@@ -112,6 +112,35 @@ def test_a_host_is_asked_no_more_than_is_needed(
     assert len(there.uploads) == len(result.plan.installs)
 
 
+MOVED = IN_ORDER | {"installed": [{"name": OLD, "moved": f"/old/{OLD}"}]}
+
+
+def test_what_was_moved_is_repaired_from_its_own_files() -> None:
+    there, supply = host(MOVED), untouched()
+    result = ensure(there, desired(), supply)
+    assert [(step.did, step.moved) for step in result.plan.installs] == [("repair", f"/old/{OLD}")]
+    assert (there.asked, there.uploads, supply.asked) == (["observe", "observe with facts", "apply"], {}, [])
+    assert "\ncopied 0000" in there.scripts[-1]
+    assert f"former=/old/{OLD}" in there.scripts[-1]
+
+
+@pytest.mark.parametrize("doing", ["copying", "finishing"])
+def test_what_was_moved_and_is_not_whole_is_downloaded(doing: str) -> None:
+    failure = f"{FAILURE_BEGIN}\nstep={doing} {OLD}\nfailure=content\ncommitting=no\ndetail=x\n{FAILURE_END}\n"
+    there, supply = host(MOVED, says={2: Completed(1, failure, "")}), MemorySupply(CATALOGUE)
+    result = ensure(there, desired(), supply)
+    assert [step.did for step in result.plan.installs] == ["repair"]
+    assert there.asked == ["observe", "observe with facts", "apply", "apply"]
+    assert (len(there.uploads), "\ncopied 0000" in there.scripts[-1]) == (1, False)
+
+
+@pytest.mark.parametrize("options", [{"externally_managed": False}, {"compile_bytecode": True}])
+def test_what_was_moved_and_is_declared_otherwise_is_downloaded(options: dict[str, Any]) -> None:
+    there = host(MOVED)
+    ensure(there, desired(**options), MemorySupply(CATALOGUE))
+    assert len(there.uploads) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

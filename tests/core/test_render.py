@@ -37,7 +37,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.step import
     touched,
 )
 from tests.tools.planning import build_of, name_of, resolver
-from tests.tools.random_hosts import Situation, situations
+from tests.tools.random_hosts import ROOT, Situation, situations
 
 AGENTS = Path(str(render.__file__)).with_name("agents")
 SHELLS = {
@@ -98,7 +98,11 @@ def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
     told = [["is_as_seen", at, what.kind, what.text] for at, what in seen.items()]
-    told += [["may_link", step.path] for step in found.steps if isinstance(step, SetLink)]
+    told += [
+        ["may_link", step.path, *([] if step.was.startswith((f"{ROOT}/", "cpython-")) or not step.was else [step.was])]
+        for step in found.steps
+        if isinstance(step, SetLink)
+    ]
     for step in found.installs:
         told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"], ["finish"]]
     for any_step in found.steps:
@@ -161,8 +165,9 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
+    own = texts["name"].startswith((f"{texts['root']}/", "cpython-"))
     assert told == [
-        ["may_link", texts["path"]],
+        ["may_link", texts["path"], *([texts["name"]] if texts["name"] and not own else [])],
         ["begin", build.name],
         ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
         ["still", build.name, "absent", ""],

@@ -279,6 +279,39 @@ def test_reproducible(minor: str, builds: Builds, tmp_path: Path) -> None:
     assert said_path == f"/opt/python/same/lib/python{minor}/json/decoder.py"
 
 
+# Once more, at another place
+
+
+@pytest.mark.parametrize(("minor", "bytecode"), [("3.8", "0"), ("3.13", "1"), ("3.14", "0")])
+def test_a_tree_that_was_moved_becomes_what_it_would_be_there(minor: str, bytecode: str, builds: Builds, tmp_path: Path) -> None:
+    """Whatever was recorded of the place before, in whichever form: texts of Python, JSON, Makefile and pkg-config."""
+    env = {"SOURCE_DATE_EPOCH": "1736899200", "PATH": os.environ["PATH"]}
+    former, final = "/build/it's \"ö\"/cpython-3", "/install/new/cpython-3"
+    seen = []
+    for number, places in enumerate(([final], [former, final])):
+        staged = Staged(builds(minor), tmp_path / str(number))
+        for at, place in enumerate(places):
+            more = {"former": places[at - 1]} if at else {}
+            said = staged.run(env=env, compile_bytecode=bytecode, final=place, **more)
+            assert said["finished"] == "ok", said
+        assert json.loads((staged.tree / finish.RECEIPT).read_text())["prefix"] == final
+        assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+        seen.append(snapshot(staged.tree))
+    assert seen[0] == seen[1]
+
+
+def test_scripts_of_a_user_start_the_interpreter_of_the_new_place(newest: Staged) -> None:
+    newest.run()
+    script = newest.tree / "bin/tool"
+    script.write_text(f"#!{newest.final}/bin/python3\nprint('{newest.final} stays')\n")
+    listed = (newest.tree / finish.LIST).read_text()
+    new = f"/new/{newest.name}"
+    assert newest.run(former=str(newest.final), final=new)["finished"] == "ok"
+    assert script.read_text() == f"#!{new}/bin/python3\nprint('{newest.final} stays')\n"
+    # What is no file of the build comes into no list.
+    assert {line[66:] for line in (newest.tree / finish.LIST).read_text().splitlines()} == {line[66:] for line in listed.splitlines()}
+
+
 # By another Python, where nothing of the tree can be started
 
 

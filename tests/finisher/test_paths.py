@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -67,6 +68,41 @@ def test_patch_value(name: str, value: str, wanted: str) -> None:
 
 def test_patch_value_takes_a_prefix_literally() -> None:
     assert paths.patch_value("LIBDIR", "/install/lib", r"/a\1\g<0>") == r"/a\1\g<0>/lib"
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "Python": repr,
+    "JSON": json.dumps,
+    "Python, both quotes": lambda text: repr(f"{text} '\""),
+}
+
+
+@pytest.mark.parametrize("former", ["/opt/python/cpython-3", "/it's", '/a "b"', "/both ' and \"", "/back\\slash", "/ö/蛇", "/build/x", "/install/x"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_text_that_was_made_true_is_as_it_came_again(former: str, form: str) -> None:
+    came = FORMS[form]("-I/install/include /install/lib /x/install")
+    finished = FORMS[form](f"-I{former}/include {former}/lib /x/install")
+    undone = paths.unfinished(finished, former)
+    # Which quotes Python writes around a text depends on those in it.
+    assert undone == came or ast.literal_eval(undone) == ast.literal_eval(came)
+
+
+LONG = "#!/bin/sh\n'''exec' \"{}/cpython-3.13/bin/python3\" \"$0\" \"$@\"\n' {}/cpython-3.13\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("#!/old/cpython-3.13.1/bin/python3\nx", "#!/new/r/cpython-3.13.1/bin/python3\nx"),
+        ("#!/old/cpython-3.13/bin/python3 -I", "#!/new/r/cpython-3.13/bin/python3 -I"),
+        (LONG.format("/old", "/old"), LONG.format("/new/r", "/old")),
+        ("#!/usr/old/cpython-3.13/bin/python3\n", "#!/usr/old/cpython-3.13/bin/python3\n"),
+        ("#!/old/venv/bin/python3\n", "#!/old/venv/bin/python3\n"),
+    ],
+)
+def test_the_first_lines_of_a_script(text: str, wanted: str) -> None:
+    assert paths.patch_script(text, "/old/cpython-3.13.1", "/new/r/cpython-3.13.1") == wanted
 
 
 SYSCONFIG = """# system configuration

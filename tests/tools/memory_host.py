@@ -46,8 +46,9 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
     yield from (f"leftover={path}" for path in observed.leftovers)
     for installed in observed.installed:
         yield f"build={installed.name}"
-        if installed.receipt:
-            yield from (f"receipt={line}" for line in receipt_text(installed.receipt).split("\n"))
+        if receipt := installed.receipt:
+            known = replace(receipt, prefix=installed.moved or receipt.prefix)
+            yield from (f"receipt={line}" for line in receipt_text(known).split("\n"))
         if installed.foreign:
             yield from ("start=126", "says=cannot execute: Exec format error")
         elif installed.fault.startswith(NO_START):
@@ -65,7 +66,7 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
 
 def receipt_text(receipt: Receipt) -> str:
     build = {key: value for key, value in asdict(receipt.build).items() if key != "version"}
-    more = {key: getattr(receipt, key) for key in ("url", "executable", "modules", "files_sha256", "installed_at")}
+    more = {key: getattr(receipt, key) for key in ("prefix", "url", "executable", "modules", "files_sha256", "installed_at")}
     return json.dumps(build | asdict(receipt.finish) | more | {"version": str(receipt.build.version)}, indent=1)
 
 
@@ -153,7 +154,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     name = ""
     for function, *words in _calls(script, "prepare"):
         match function, words:
-            case "may_link", [path]:
+            case "may_link", [path, *_was]:
                 target = state.links.get(path, "")
                 ours = target.startswith((f"{state.root}/", "cpython-"))
                 assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
@@ -166,6 +167,8 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0
                 assert int(need_inodes) > 0
+            case "copied", [_files_sha256]:
+                pass
             case "pulled", [_sha256, _form, "python" | "python/install", *urls]:
                 assert urls
             case "finish", values:

@@ -61,10 +61,14 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
     ``started: false``, ``packages``, ``untrusted``; with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
-    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign", "packages", "untrusted"}
+    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign", "packages"}
+    unknown -= {"untrusted", "moved"}
     assert not unknown, unknown
     if "foreign" in said:
         return replace(installed_of({key: value for key, value in said.items() if key != "foreign"}), foreign=said["foreign"])
+    if "moved" in said:
+        there = installed_of({key: value for key, value in said.items() if key != "moved"})
+        return replace(there, moved=said["moved"], fault=f"it was installed as {said['moved']} and lies elsewhere")
     named = build_of(said["name"])
     build = replace(named, filename=named.filename or f"{named.name}.tar.zst", sha256="ab" * 32)
     receipt = Receipt(

@@ -181,12 +181,25 @@ def carry_out(
     planned, observed, cleared = decision.plan, decision.observed, False
     first, clearing = observed, _clearing(planned)
     deliveries: dict[str, render.Delivery] = {}
+    own_files = True
     for _unused in range(_TRIES):
         for step in planned.installs:
             if step.build.name not in deliveries:
-                deliveries[step.build.name] = _deliver(host, desired, supply, observed, step)
+                from_own = step.moved and own_files and not desired.windows
+                delivery = _own(observed, step) if from_own else _deliver(host, desired, supply, observed, step)
+                deliveries[step.build.name] = delivery
         script = _renderer(desired).application(desired, planned, deliveries, environment)
-        after = judged(_as_on_host(desired, read(host.run(script))), observed.facts)
+        completed = host.run(script)
+        try:
+            after = judged(_as_on_host(desired, read(completed)), observed.facts)
+        except AgentError as error:
+            own = {name for name, delivery in deliveries.items() if isinstance(delivery, render.Own)}
+            if not error.step.startswith(tuple(f"{doing} {name}" for name in own for doing in ("copying", "finishing"))):
+                raise
+            # What was moved is not whole any more. Nothing has changed yet; a download repairs it.
+            own_files = False
+            deliveries = {name: delivery for name, delivery in deliveries.items() if name not in own}
+            continue
         cleared = cleared or after.cleared
         if not after.outdated:
             break
@@ -314,6 +327,13 @@ def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, 
         raise AgentError(f"{FAILURES['nodownload']}; the host is as it was", step="plan")
     if secret and observed.facts.get("wget") != "gnu":
         raise AgentError(f"{FAILURES['tokenwget']}; the host is as it was", step="plan")
+
+
+def _own(observed: Observed, step: Install) -> render.Delivery:
+    receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
+    if receipt is None:
+        raise AssertionError(step)
+    return render.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
 
 
 def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> render.Delivery:

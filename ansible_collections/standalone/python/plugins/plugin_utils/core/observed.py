@@ -52,6 +52,7 @@ class Receipt:
     """What ``.standalone-python/receipt.json`` says (written by ``agents/finish.py``).
 
     ``carried`` is how many user packages came along from the build that it replaced; ``not_carried`` says what didn't, and why.
+    ``prefix`` is where the build lay when it was finished, as the host itself calls it; empty in older receipts.
     ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
     """
 
@@ -65,6 +66,7 @@ class Receipt:
     started: bool = True
     carried: int = 0
     not_carried: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Installed:
     into it (0 where ``externally_managed`` is true). ``untrusted`` says who else could change its interpreter, which was not
     started then; empty where nobody could. ``mark`` tells this installation from any other of
     the same build: some lines of its receipt, or ``*`` if they have letters that may not come back to the host as they are.
+    ``moved`` is where a build was installed that lies elsewhere now and has no other fault.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Installed:
     foreign: str = ""
     packages: int = 0
     untrusted: str = ""
+    moved: str = ""
     mark: str = field(default="", compare=False)
 
     @property
@@ -171,6 +175,11 @@ class Observed:
         return tuple(remarks)
 
     @property
+    def former_roots(self) -> frozenset[str]:
+        """The roots where builds lay that were moved or copied here. Links that lead there are ours."""
+        return frozenset(one.moved.rpartition("/")[0] for one in self.installed if one.moved and not self.windows)
+
+    @property
     def tools(self) -> frozenset[str]:
         """The programs found on the host, of those that matter here; empty where facts were not asked for."""
         return frozenset(self.facts.get("tools", "").split())
@@ -231,7 +240,7 @@ def parse(text: str) -> Observed:
     for key, value in pairs:
         if key == "build":
             blocks.append([(key, value)])
-        elif key in ("receipt", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"):
+        elif key in ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"):
             if not blocks:
                 raise ObservationError(f"the host's answer can't be read: {key}= stands before any build=")
             blocks[-1].append((key, value))
@@ -260,7 +269,8 @@ def parse(text: str) -> Observed:
         for line in listing:
             path, target = _listed(line, (root, bin_dir))
             links[path] = target
-        found = [(block[0][1], _installed(block)) for block in blocks]
+        windows = single.get("layout") == "windows"
+        found = [(block[0][1], _installed(block, root, windows=windows)) for block in blocks]
         found_here = Observed(
             root=root,
             bin_dir=bin_dir,
@@ -274,7 +284,7 @@ def parse(text: str) -> Observed:
             lock_state=single.get("lock_state", ""),
             facts={key: single[key] for key in FACTS if key in single},
             cpu=single.get("cpu", ""),
-            windows=single.get("layout") == "windows",
+            windows=windows,
             held=tuple(held),
             obstacles=tuple(obstacles),
             outdated="outdated" in single,
@@ -301,8 +311,9 @@ def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True
     """
     installed = []
     for build in observed.installed:
-        foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and not build.fault and not build.untrusted)
-        installed.append(replace(build, foreign=foreign, fault="", unconfirmed=False) if foreign else build)
+        sound = not build.untrusted and (not build.fault or bool(build.moved))
+        foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and sound)
+        installed.append(replace(build, foreign=foreign, fault="", moved="", unconfirmed=False) if foreign else build)
     return replace(observed, installed=tuple(installed))
 
 
@@ -360,7 +371,7 @@ def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     return path, target
 
 
-def _installed(block: list[tuple[str, str]]) -> Installed | None:
+def _installed(block: list[tuple[str, str]], root: str, *, windows: bool) -> Installed | None:
     """A build's block of lines; None where its folder has a name that no build of ours has."""
     values: dict[str, list[str]] = {}
     for key, value in block:
@@ -378,7 +389,7 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
     fault = _fault(values, receipt)
     unconfirmed = receipt is not None and not receipt.started and not fault and values["start"] == ["0"]
     packages = values.get("packages", ["0"])[0]
-    return Installed(
+    found = Installed(
         name,
         receipt.build if receipt else named,
         receipt,
@@ -389,6 +400,20 @@ def _installed(block: list[tuple[str, str]]) -> Installed | None:
         untrusted=exposure(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
         mark=_mark(values.get("receipt", ())),
     )
+    return found if "same" in values else _in_place(found, root, windows=windows)
+
+
+def _in_place(installed: Installed, root: str, *, windows: bool) -> Installed:
+    """Return the build with ``moved`` and its fault as they are for builds in ``root``."""
+    fault = "" if installed.moved else installed.fault
+    was = installed.receipt.prefix if installed.receipt and not fault and not installed.foreign else ""
+    here = f"{root}/{installed.name}"
+    if windows:
+        was = was.replace("\\", "/").removeprefix("//?/")
+    if not was or was == here or (windows and was.casefold() == here.casefold()):
+        return replace(installed, moved="", fault=fault)
+    why = f"it was installed as {printed(was)} and lies in {printed(here)}: it was moved or copied"
+    return replace(installed, moved=was, fault=why, unconfirmed=False)
 
 
 def _mark(receipt: Iterable[str]) -> str:
@@ -438,6 +463,7 @@ def parse_receipt(text: str) -> Receipt | None:
             started=_typed(data.get("started", True), bool),
             carried=_typed(data.get("carried", 0), int),
             not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
+            prefix=_typed(data.get("prefix", ""), str),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -474,6 +500,9 @@ def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str,
         observed,
         root=on_host(observed.root),
         bin_dir=on_host(observed.bin_dir),
+        installed=tuple(
+            _in_place(replace(one, foreign=""), on_host(observed.root), windows=observed.windows) for one in observed.installed
+        ),
         root_obstacle=on_host(observed.root_obstacle),
         bin_dir_obstacle=on_host(observed.bin_dir_obstacle),
         links={on_host(path): target for path, target in observed.links.items()},

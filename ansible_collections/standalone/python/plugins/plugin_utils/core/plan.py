@@ -38,6 +38,7 @@ class _Choice:
     build: Build
     did: str
     why: str
+    moved: str = ""
 
     @property
     def rank(self) -> tuple[bool, Version, str]:
@@ -81,7 +82,8 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
         )
     resolve = cache(resolve)
     # Builds for other kinds of hosts, as in a root that several share, are nobody's business here. Links that lead to them stay.
-    whole = observed
+    # Of links into the root where builds lay before, only those of declared lines change: the others may be that root's own.
+    whole = replace(observed, installed=tuple(replace(installed, moved="") for installed in observed.installed))
     observed = replace(observed, installed=tuple(installed for installed in observed.installed if not installed.foreign))
     gone = _absent(desired, observed)
     choices = _choices(desired, observed, resolve, frozenset(gone))
@@ -226,7 +228,7 @@ def _installs(choices: list[_Choice]) -> tuple[Install, ...]:
     steps: dict[str, Install] = {}
     for choice in choices:
         if choice.did != "none":
-            steps.setdefault(choice.build.name, Install(choice.build, choice.did, choice.why))
+            steps.setdefault(choice.build.name, Install(choice.build, choice.did, choice.why, moved=choice.moved))
     return tuple(steps.values())
 
 
@@ -249,7 +251,8 @@ def _with_user_packages(
         was_open = not before.finish.externally_managed if before.finish else before.name == build.name
         keeps = was_open and not desired.finish.externally_managed and desired.user_packages == "keep"
         keeps = keeps and _machine(before.build) == _machine(build)
-        return replace(install, carry=before.name if keeps else "", packages=before.packages)
+        moved = install.moved if keeps or not before.packages else ""
+        return replace(install, carry=before.name if keeps else "", packages=before.packages, moved=moved)
 
     return tuple(map(of, installs))
 
@@ -281,7 +284,9 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
                 level=build.level,
             )
         )
-    return _Choice(wanted, build, *(("repair", installed.fault) if installed.fault else ("reinstall", changed)))
+    if not installed.fault:
+        return _Choice(wanted, build, "reinstall", changed)
+    return _Choice(wanted, build, "repair", installed.fault, "" if changed or installed.untrusted else installed.moved)
 
 
 def _otherwise(wanted: Finish, was: Finish) -> str:

@@ -60,7 +60,17 @@ class Pulled:
     token: str = field(default="", repr=False)
 
 
-Delivery = Pushed | Pulled
+@dataclass(frozen=True, slots=True)
+class Own:
+    """No archive: the installed build's own files, finished before for the prefix ``former``; ``files_sha256`` is of the list."""
+
+    former: str
+    files_sha256: str
+    url: str
+    archive_sha256: str
+
+
+Delivery = Pushed | Pulled | Own
 
 
 def _agent(text: str) -> str:
@@ -187,13 +197,17 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         yield 'secure "$bin_dir"'
     for step in plan.steps:
         if isinstance(step, SetLink):
-            yield _call("may_link", moved(step.path, desired.places))
+            # The plan knows more links of ours than the agent: those of a root that was moved.
+            known = not step.was or step.was.startswith((f"{desired.root}/", "cpython-"))
+            yield _call("may_link", moved(step.path, desired.places), *([] if known else [step.was]))
     for install in plan.installs:
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
         if isinstance(delivery, Pushed):
             numbers = (str(number) for number in (delivery.need_kb, delivery.half, delivery.inodes))
             yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
+        elif isinstance(delivery, Own):
+            yield _call("copied", delivery.files_sha256)
         else:
             yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
         yield _call("finish", *finish_arguments(desired, install, delivery))
@@ -222,8 +236,10 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "mode": finish.mode,
         "tool": TOOL,
     }
-    if install.carry:
+    if install.carry and not isinstance(delivery, Own):
         values["carry"] = install.carry
+    if isinstance(delivery, Own):
+        values["former"] = delivery.former
     if desired.outside:
         values |= {"started": False, "uid": desired.outside.uid, "gid": desired.outside.gid}
     for key, value in values.items():

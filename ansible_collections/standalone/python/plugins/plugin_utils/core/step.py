@@ -41,6 +41,7 @@ class Install:
 
     ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
     many user packages that build has, whether they are copied or not.
+    ``moved`` is the prefix that the installed build was finished for, where only that has to be mended: its own files do.
     """
 
     build: Build
@@ -48,6 +49,7 @@ class Install:
     why: str
     carry: str = ""
     packages: int = 0
+    moved: str = ""
 
     def __str__(self) -> str:
         does = "keeps" if self.carry else "discards"
@@ -225,6 +227,8 @@ def ours(path: str, target: str, observed: Observed) -> str:
     """The line or build that a link of ours leads to; empty where the link isn't ours."""
     folder, _unused, name = path.rpartition("/")
     inside = target.removeprefix(f"{observed.root}/")
+    for former in observed.former_roots:
+        inside = inside.removeprefix(f"{former}/")
     if folder == observed.root and _LINE.fullmatch(name):
         return inside if parse_name(inside) else ""
     head, _unused, rest = inside.partition("/")

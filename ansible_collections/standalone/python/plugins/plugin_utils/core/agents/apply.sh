@@ -327,6 +327,15 @@ pushed() { # FILE SHA256 FORM KILOBYTES HALF INODES: an archive that the control
   to_disk_meanwhile "$1"
 }
 
+copied() { # SHA256: the build of this name that lies here, copied; its files are those of its list, which has that sum
+  step="copying $name"
+  said=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$said"
+  if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
+    (cd "$here/python" && LC_ALL=C sha256 -c .standalone-python/files.sha256) >/dev/null 2>&1
+  then return; fi
+  fail content "its files differ from what was installed, or nothing here can compare them"
+}
+
 # The finisher waits for the disk before it ends; what is written until then it needn't wait for. Where sync can't, it waits.
 to_disk_meanwhile() { # ARCHIVE: is removed first, or it would be written as well
   { rm -f "$1" && sync -f "$here"; } >/dev/null 2>&1 &
@@ -488,7 +497,7 @@ finisher_run() { # PYTHON key=value...
   fi
 }
 
-may_link() { # PATH: a link of ours, or nothing, must be there, and its folder or what can become one
+may_link() { # PATH [TEXT]: a link of ours or one with that text, or nothing, must be there, and its folder or what can become one
   step="checking $1"
   [ -d "${1%/*}" ] || {
     to_make "${1%/*}"
@@ -498,7 +507,7 @@ may_link() { # PATH: a link of ours, or nothing, must be there, and its folder o
     [ "$force" != yes ] || return 0
     at=$(leads_to "$1")
     case $at in
-      "${inside:-$root}"/* | cpython-*) return ;;
+      "${2-cpython-}" | "${inside:-$root}"/* | cpython-*) return ;;
       *) fail foreign "$1 leads to $at" ;;
     esac
   fi

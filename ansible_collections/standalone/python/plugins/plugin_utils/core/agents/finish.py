@@ -56,6 +56,7 @@ TEXTS = (
 )
 CARRY = "carry"  # the name of the build in `root` whose user packages come along
 SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig", "started")
+FORMER = ("former",)  # where the tree was finished before, if it is finished again
 IDS = ("uid", "gid")  # what owner and group are where their names are not this machine's
 # Module -> the extension it stands on: without that one the build lacks the module.
 MODULES = {
@@ -113,7 +114,7 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
     """``key=value`` words -> Job. All keys but owner, group, mode, options, url, root and carry must have a value."""
     given = {"started": "1"}
     given.update(word.partition("=")[::2] for word in arguments)
-    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, CARRY})
+    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, CARRY, *FORMER})
     if unknown:
         raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
     for key in SWITCHES:
@@ -123,7 +124,7 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
         if not given.get(key):
             raise Failure("arguments", "%s=... is missing" % key)
     parse_mode(given.get("mode", ""))
-    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, CARRY)}
+    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, CARRY, *FORMER)}
     return Job(texts, {key: given[key] == "1" for key in SWITCHES})
 
 
@@ -257,7 +258,27 @@ def patiently(work: Callable[[], object]) -> None:
 # Paths of the build machine
 
 
-def patch_tree(library: str, prefix: str) -> list[str]:
+def patch_scripts(folder: str, former: str, prefix: str) -> list[str]:
+    """Makes the first lines of scripts true, also of those that a user installed; the paths that changed."""
+    paths = sent("paths")
+    changed = []
+    for name in sorted(os.listdir(folder)):
+        path = folder + "/" + name
+        if os.path.islink(path) or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as script:
+            if script.read(2) != b"#!":
+                continue
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            text = file.read()
+        fresh = paths.patch_script(text, former, prefix)
+        if fresh != text:
+            write(path, fresh)
+            changed.append(path)
+    return changed
+
+
+def patch_tree(library: str, prefix: str, former: str) -> list[str]:
     """Makes the tree's files true for `prefix`; the paths that changed or, bytecode of such, were removed."""
     paths = sent("paths")
     changed = []
@@ -267,7 +288,7 @@ def patch_tree(library: str, prefix: str) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             text = file.read()
         try:
-            fresh = patch(text, prefix)
+            fresh = patch(paths.unfinished(text, former) if former else text, prefix)
         except paths.Unreadable as reason:
             raise Failure("patch", str(reason)) from reason
         if fresh == text:
@@ -712,16 +733,25 @@ def finish(job: Job) -> dict[str, object]:
     unpatched: list[str] = []
     if job.switches["patch_sysconfig"] and not WINDOWS:
         changed, unpatched = patch_libraries(os.path.dirname(library), final)
-        changed += patch_tree(library, final)
+        changed += patch_tree(library, final, job["former"])
+    if job["former"] and not WINDOWS:
+        changed += patch_scripts(at(tree, "bin"), job["former"], final)
+        # What a user added is in no list.
+        changed = [path for path in changed if os.path.relpath(path, tree) in entries]
     if job.switches["externally_managed"]:
         changed.append(at(library, "EXTERNALLY-MANAGED"))
         write(changed[-1], EXTERNALLY_MANAGED)
+    again = job["former"] and job.switches["compile_bytecode"]
+    compiled = {path for path in entries if again and path.endswith(".pyc") and os.path.lexists(at(tree, path))}
+    for path in compiled:
+        os.remove(at(tree, path))  # what is imported from bytecode would make other bytecode
     if job.switches["compile_bytecode"]:
         compile_tree(tree, final, library, job["version"], own=own)
     walked = walk(tree, access)
     renewed = {os.path.relpath(path, tree).replace(os.sep, "/") for path in changed}
     if job.switches["compile_bytecode"]:
-        renewed.update(path for path in walked.files if path.endswith(".pyc"))
+        renewed.update(path for path in walked.files if path.endswith(".pyc") and (not job["former"] or path in entries))
+        renewed.update(compiled)
     for path in stale_bytecode(tree, walked.files, moment):
         os.remove(at(tree, path))
         walked.files.remove(path)
@@ -742,6 +772,7 @@ def finish(job: Job) -> dict[str, object]:
     fields = dict({key: job[key] for key in TEXTS}, **job.switches, **said)
     fields.update(
         schema=SCHEMA,
+        prefix=final,
         implementation=sys.implementation.name,
         files_sha256=digest_of(list_path),
         installed_at=installed_at(moment),

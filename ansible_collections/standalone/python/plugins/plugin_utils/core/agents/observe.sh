@@ -326,6 +326,11 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
         ' "started": false'*) unconfirmed=yes ;;
         ' "externally_managed": false'*) users_install=yes ;;
         ' "bundled": "'*) bundled=${line#*: \"} ;;
+        ' "prefix": "'*)
+          # Where it was installed. The same folder may be reached by another path.
+          was=${line#' "prefix": "'}
+          was=${was%'"'*}
+          [ "$was" = "$1" ] || [ -n "$python" ] || ! [ "$was" -ef "$1" ] || echo same=yes ;;
       esac
     done <"$1/.standalone-python/receipt.json"
   fi

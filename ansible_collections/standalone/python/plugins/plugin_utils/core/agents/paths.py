@@ -58,19 +58,45 @@ class Unreadable(Exception):
     """Data that isn't as CPython writes it: one sentence that says where."""
 
 
-def patch_prefix(text: str, prefix: str) -> str:
+def patch_prefix(text: str, prefix: str, built_for: str = BUILT_FOR) -> str:
     """`prefix` for every ``/install`` with which a path begins, also one behind ``-L``, ``-I`` or ``-F``."""
     parts = []
-    done, at = 0, text.find(BUILT_FOR)
+    done, at = 0, text.find(built_for)
     while at >= 0:
-        end = at + len(BUILT_FOR)
+        end = at + len(built_for)
         before, after = text[:at][-1:], text[end : end + 1]
         begins = not before.strip() or before in QUOTES + "=;(!" or text[:at][-2:] in FOLDER_FLAGS
-        if begins and (not after.strip() or after in QUOTES + "/;)"):
+        if begins and (not after.strip() or after in QUOTES + "/;)\\"):
             parts += [text[done:at], prefix]
             done = end
-        at = text.find(BUILT_FOR, end)
+        at = text.find(built_for, end)
     return "".join(parts) + text[done:]
+
+
+def unfinished(text: str, former: str) -> str:
+    """Return the text as upstream built it, where it was made true for the prefix `former` before.
+
+    That prefix may be written as a text of Python or of JSON.
+    """
+    import json
+
+    escaped = former.replace("\\", "\\\\").replace("'", "\\'")
+    for form in {former: 1, repr(former)[1:-1]: 1, escaped: 1, json.dumps(former)[1:-1]: 1}:
+        text = patch_prefix(text, BUILT_FOR, form)
+    return text
+
+
+def patch_script(text: str, former: str, prefix: str) -> str:
+    """A script whose first lines start an interpreter below the root of `former`, by its folder or by a stable link."""
+    old, new = (path.rpartition("/")[0] + "/cpython-" for path in (former, prefix))
+    lines = text.split("\n", 2)
+    for at, line in enumerate(lines[:2]):
+        if at and not line.startswith("'''exec' "):
+            continue
+        for before in ("#!", " ", '"', "'"):
+            line = line.replace(before + old, before + new)
+        lines[at] = line
+    return "\n".join(lines)
 
 
 def is_foreign(path: str) -> bool:
