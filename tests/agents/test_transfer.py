@@ -390,8 +390,10 @@ def test_credentials_of_a_url_are_never_seen(downloader: str, shell: Shell, disk
     assert server.asked[-1][0] == "/there"
     assert "pass%40" not in (tmp_path / "called").read_text()
     server.files.clear()
+    another = disk / "another"
+    another.mkdir()
     with pytest.raises(AgentError, match="404") as error:
-        apply(delivery, disk, tmp_path / "tools", shell)
+        apply(delivery, another, tmp_path / "tools", shell)
     assert "pass%40" not in str(error.value)
 
 

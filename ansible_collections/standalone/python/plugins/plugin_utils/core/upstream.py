@@ -192,7 +192,7 @@ def _release(about: Mapping[str, Any]) -> Release:
         if catalogue.is_build(asset["name"]):
             digest = _DIGEST.fullmatch(asset.get("digest") or "")
             size = asset.get("size")
-            known = size if type(size) is int and 0 < size < LARGEST else None
+            known = size if isinstance(size, int) and not isinstance(size, bool) and 0 < size < LARGEST else None
             rows[tag, asset["name"]] = Known(digest[1] if digest else "-", known)
     sums = [str(asset["browser_download_url"]) for asset in assets if asset["name"] == SUMS]
     return Release(tag, rows, sums[0] if sums else "")
