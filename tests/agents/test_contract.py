@@ -22,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import rend
 from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, UNFINISHED, Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
     Install,
     Plan,
@@ -250,9 +250,25 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         before = tree(disk)
         done = place.run(shell, render.observation(desired, facts="no"), as_user=as_user(case, tmp_path))
         hold(case.sees, parse(done.output), place)
+        quick = place.run(shell, render.observation(desired, facts="no", quick=True), as_user=as_user(case, tmp_path)).output
+        if not quick.endswith(f"\n{UNFINISHED}\n"):
+            hold(case.sees, parse(quick), place)
     assert done.code == 0
     assert done.errors == ""
     assert tree(disk) == before
+
+
+IN_ORDER = frozenset(("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link"))
+
+
+@pytest.mark.parametrize("case", [case for case in cases.OBSERVING if case.name in IN_ORDER], ids=lambda case: case.name)
+def test_a_quick_look_is_enough_where_nothing_is_unusual(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    place = place_for(case, shell, disk, tmp_path / "tools")
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+        said = place.run(shell, render.observation(declared(case, place), facts="no", quick=True)).output
+    hold(case.sees, parse(said), place)
 
 
 @pytest.mark.parametrize("case", cases.APPLYING, ids=lambda case: case.name)

@@ -23,7 +23,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURE_BEGIN, FAILURE_END, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+    BEGIN,
+    FAILURE_BEGIN,
+    FAILURE_END,
+    UNFINISHED,
+    Observed,
+    parse,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of
@@ -61,6 +68,14 @@ def test_the_parser_reads_any_host_that_can_be_told(situation: Situation) -> Non
 
 
 # What a host is asked.
+
+
+def test_what_a_quick_look_cannot_tell_is_asked_again_with_all_that_may_be_needed() -> None:
+    there = host(IN_ORDER, says={0: Completed(0, f"{BEGIN}\nroot={ROOT}\n{UNFINISHED}\n", "")})
+    assert not ensure(there, desired(), untouched()).changed
+    assert there.asked == ["observe", "observe with facts"]
+    quick, whole = there.scripts
+    assert len(quick) < len(whole) / 2
 
 
 def test_nothing_to_do_is_one_question_without_facts() -> None:

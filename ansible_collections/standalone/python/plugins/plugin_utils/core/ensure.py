@@ -22,7 +22,7 @@ from . import render
 from .catalogue import Build
 from .declaration import Desired
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
-from .observed import FAILURES, Observed, judged, native, parse, relocated
+from .observed import FAILURES, UNFINISHED, Observed, judged, native, parse, relocated
 from .plan import Resolve, confirmations, plan
 from .request import Request
 from .step import Clear, Install, Plan, Remove, Step, predict, seen
@@ -123,8 +123,15 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
     """
     :raises ObservationError: the host's answer can't be read
     """
-    renderer = _renderer(desired)
-    return _as_on_host(desired, read(host.run(renderer.observation(desired, facts=facts, environment=environment))))
+    if facts == "no" and desired.verify == "quick" and not desired.windows:
+        # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
+        completed = host.run(render.observation(desired, facts=facts, environment=environment, quick=True))
+        if UNFINISHED not in completed.output.splitlines():
+            return _as_on_host(desired, read(completed))
+        # Something will have to change, and then what kind of host it is has to be known.
+        facts = "yes"
+    script = _renderer(desired).observation(desired, facts=facts, environment=environment)
+    return _as_on_host(desired, read(host.run(script)))
 
 
 def ensure(
@@ -136,7 +143,6 @@ def ensure(
     """
 
     def look(facts: render.Facts) -> Observed:
-        # Some shells read a script letter by letter from a pipe: a host in order, the usual one, is sent no more than it needs.
         return observe(host, desired, facts="no" if facts == "empty" else facts, environment=environment)
 
     decision = decide(desired, supply, look, check=check)

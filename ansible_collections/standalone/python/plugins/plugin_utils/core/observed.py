@@ -26,6 +26,7 @@ from .target import cpu_level, from_facts, misfit, parse_triple
 
 BEGIN = "== standalone-python observation 1 =="
 END = "== standalone-python observation end =="
+UNFINISHED = "== standalone-python observation unfinished =="
 FAILURE_BEGIN = "== standalone-python failure 1 =="
 FAILURE_END = "== standalone-python failure end =="
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes

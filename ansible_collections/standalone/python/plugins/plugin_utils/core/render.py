@@ -25,6 +25,7 @@ from .step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touch
 
 _AGENTS = Path(__file__).with_name("agents")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
+_FUNCTION = re.compile(r"\w+\(\) [{(]")
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
@@ -79,13 +80,14 @@ def _agent(text: str) -> str:
 
 
 def _observer(text: str) -> str:
-    """Also without indentation, as it is sent most often and some shells read a script from a pipe one letter at a time. None of
-    observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
-    return "".join(f"{line.lstrip()}\n" for line in _agent(text).splitlines())
+    """Also without indentation and what functions say of themselves: it is sent most often, and some shells read a script from a
+    pipe one letter at a time. None of observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
+    lines = map(str.lstrip, _agent(text).splitlines())
+    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in lines)
 
 
 # Read when this module is: Ansible imports it once, before it forks a worker for each host.
-_OBSERVE, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
+_OBSERVE, _UNUSUAL, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
 
 
 @cache
@@ -136,12 +138,15 @@ def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
     }
 
 
-def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
-    """The script that observes a host."""
+def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, quick: bool = False) -> str:
+    """Return the script that observes a host.
+
+    :param quick: send what serves where all is in order, and no facts; elsewhere the answer is that the look is `unfinished`
+    """
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
     kind = facts != "no"
     more = _MORE if kind or desired.verify == "full" else ""
-    return f"{head}{_OBSERVE}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
+    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
 
 
 def application(
@@ -165,6 +170,7 @@ def application(
         _exports(environment)
         + _assignments(settings)
         + _OBSERVE
+        + _UNUSUAL
         + _MORE
         + _apply()
         + _function("finisher", _finisher(desired, plan))

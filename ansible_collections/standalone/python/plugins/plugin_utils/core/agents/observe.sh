@@ -58,50 +58,20 @@ at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
 
 there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
 
-# Image-based systems have links on the way, such as /opt -> var/opt, whose targets come with the first start. What such a link names
-# is what has to be made: mkdir -p alone says that the link exists.
-to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing yet; near: the last of it that is there; first: of PATH
-  way=$1
-  first=
-  hops=0
-  while :; do
-    near=$way
-    while [ -n "$near" ] && ! there "$near"; do
-      case $near in */*) near=${near%/*} ;; *) near= ;; esac
-    done
-    [ -n "$first" ] || first=${near:-/}
-    # As many links as Linux follows in one path.
-    if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
-    hops=$((hops + 1))
-    behind=$(leads_to "$near")
-    case $behind in
-      '') break ;;
-      /*) way=$behind${way#"$near"} ;;
-      *) way=${near%/*}/$behind${way#"$near"} ;;
-    esac
-  done
-  near=${near:-/}
-}
-
-existing() { # PATH -> itself or the nearest folder above it that exists, above the place that links name where they lead to nothing
-  to_make "$1"
-  printf '%s' "$near"
-}
-
 place() { # KEY PATH: can things be made there?
   if [ -d "$2" ]; then
     if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
     elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
     return
   fi
-  to_make "$2"
-  if [ -d "$near" ]; then
-    if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
-  elif [ "$first" = "$2" ]; then
-    echo "$1_state=notfolder"
-  else
-    echo "$1_state=unwritable"
-    say "$1_obstacle" "$first"
+  near=$2
+  while [ -n "$near" ] && ! there "$near"; do
+    case $near in */*) near=${near%/*} ;; *) near= ;; esac
+  done
+  if [ ! -d "${near:-/}" ]; then
+    unusual
+    place_to_make "$@"
+  elif [ -w "${near:-/}" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"
   fi
 }
 
@@ -144,9 +114,10 @@ climb() { # PATH: in $climbed every folder on the way to it and itself, top firs
   done
 }
 
-list() { # PATH...
+list() { # PATH...: call it in a subshell, which becomes ls
+  export QUOTING_STYLE=literal LC_ALL=C
   # -n: the owner's name would be looked up, which may ask a server on the network.
-  QUOTING_STYLE=literal LC_ALL=C ls -ldn "$@" 2>/dev/null
+  exec ls -ldn "$@" 2>/dev/null
 }
 
 judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH, and on the next line who else can change it
@@ -277,41 +248,6 @@ weigh_build() { # BUILD-FOLDER: what its interpreter is loaded from to say its v
   only=-
 }
 
-weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
-  my_group=0
-  [ -O / ] || my_group=$(id -g)
-  found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
-    -perm -020 ! -group 0 ! -group "$my_group" \) 2>&1)
-  [ -z "$found" ] || {
-    weigh "${found%%"$nl"*}"
-    open=${open:-unknown - $1}
-  }
-}
-
-start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if this is root; what it says is in $says
-  case $only in '' | -) return 1 ;; esac
-  [ -O / ] && { have setsid || ! (: </dev/tty) 2>/dev/null; } || return
-  # shellcheck disable=SC2046 # split into words on purpose
-  account=$(set -f && set -- $(LC_ALL=C ls -ld "${open#owner * }") && printf '%s' "$3")
-  case $account in '' | -* | *[!A-Za-z0-9_.@-]*) return 1 ;; esac
-  own_group=$(id -g "$account" 2>/dev/null) && groups=--init-groups || own_group=65534 groups=--clear-groups
-  session=
-  ! have setsid || session=setsid
-  interpreter=$1/bin/python3
-  # shellcheck disable=SC2016 # for that user's shell
-  alone='[ -x "$0" ] && echo started && exec "$0" -I -V'
-  for tool in setpriv su; do
-    have $tool || continue
-    set -- "--reuid=$only" "--regid=$own_group" "$groups" --no-new-privs /bin/sh -c "$alone"
-    [ $tool = setpriv ] || set -- -s /bin/sh -c "$alone" "$account"
-    # Nothing of root's environment, folder or terminal.
-    says=$(cd / && $session env -i "PATH=$PATH" $tool "$@" "$interpreter" </dev/null 2>&1)
-    code=$?
-    case $nl$says in *"${nl}started$nl"*) says=${says#*"started$nl"} && return ;; esac
-  done
-  return 1
-}
-
 examine() { # BUILD-FOLDER: receipt, start, standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
@@ -339,13 +275,14 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     if [ -n "$python" ]; then echo start=untried
     else
       weigh_build "$1"
+      [ -z "$unconfirmed$open" ] || unusual
       [ -z "$unconfirmed" ] || {
         [ -n "$open" ] || weigh_all "$1"
         only=
       }
       if [ -z "$open" ]; then
         # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
-        says=$(for_builds; "$1/bin/python3" -I -V 2>&1)
+        says=$(for_builds; exec "$1/bin/python3" -I -V 2>&1)
         code=$?
         # It was installed from outside: what the finisher tries elsewhere is tried now.
         [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
@@ -388,28 +325,6 @@ cpu_flags() { # KEY: what Linux says that the CPU can do; other systems have no 
       flags*:*) echo "$1=${line#*: }" && break ;;
     esac
   done </proc/cpuinfo 2>/dev/null
-}
-
-# The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
-trial='import os, sys, importlib.util as u
-[__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
-sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
-
-lock_holder() { # LOCK -> its text; empty if there is no link with the text of a lock
-  [ -h "$1" ] || return 0
-  text=$(leads_to "$1" 2>/dev/null)
-  ! lock_text "$text" || printf '%s' "$text"
-}
-
-# The number becomes a path in /proc. No range of letters: what is in one depends on the caller's language.
-lock_text() { # TEXT: is it pid:started:boot:host?
-  case $1 in *"$nl"*) return 1 ;; *:*:*:?*) ;; *) return 1 ;; esac
-  lock_pid=${1%%:*}
-  rest=${1#*:}
-  lock_start=${rest%%:*}
-  case $lock_pid in '' | 0* | *[!0123456789]*) return 1 ;; esac
-  case $lock_start in *[!0123456789]*) return 1 ;; esac
-  [ ${#lock_pid} -le 10 ] && [ ${#lock_start} -le 20 ]
 }
 
 leads_to() { # LINK -> where it leads
@@ -467,6 +382,163 @@ look() { # LINK...: all that has to be known of the disk at once: links, and who
   root_only=$only
   [ -z "$root_open" ] || say root_exposed "$root_open"
   [ -z "$bin_dir_open" ] || say bin_dir_exposed "$bin_dir_open"
+}
+
+# shellcheck disable=SC2329 # the quick look has no other
+unusual() { # a quick look ends here: the controller looks again, with all that comes below
+  put '== standalone-python observation unfinished =='
+  exit
+}
+
+observe() {
+  echo '== standalone-python observation 1 =='
+  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
+  say root "$root"
+  say bin_dir "$bin_dir"
+  place root "$root"
+  place bin_dir "$bin_dir"
+  leveled=
+  [ -z "$outdated" ] || echo outdated=yes
+  [ -z "$cleared" ] || echo cleared=yes
+  # What is neither a build nor a link of one. Others have a file .lock too, but no link of that name.
+  for p in "$root"/.standalone-python* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
+    case $p in */.lock) [ -h "$p" ] ;; *) there "$p" ;; esac || continue
+    unusual
+    locks
+    leftovers
+    break
+  done
+  set --
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -d "$p/.standalone-python" ]; then :
+    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  for p in "$bin_dir"/python*; do
+    case $p in *"$nl"*) continue ;; esac
+    if [ -h "$p" ]; then set -- "$@" "$p"
+    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
+    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    fi
+  done
+  look "$@"
+  for p in "$root"/cpython-*; do
+    case $p in *"$nl"*) continue ;; esac
+    [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] || examine "$p"
+  done
+  links "$@"
+  if [ "$facts" != no ]; then host_facts
+  elif [ -n "$leveled" ] && [ -z "$python" ]; then cpu_flags cpu
+  fi
+  echo '== standalone-python observation end =='
+}
+
+# Below: what a quick look is sent without, as some shells read a script from a pipe one letter at a time: locks, what runs left, what
+# others could have changed, and what isn't there yet.
+#%% unusual
+
+unusual() { :; }
+
+# Image-based systems have links on the way, such as /opt -> var/opt, whose targets come with the first start. What such a link names
+# is what has to be made: mkdir -p alone says that the link exists.
+to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing yet; near: the last of it that is there; first: of PATH
+  way=$1
+  first=
+  hops=0
+  while :; do
+    near=$way
+    while [ -n "$near" ] && ! there "$near"; do
+      case $near in */*) near=${near%/*} ;; *) near= ;; esac
+    done
+    [ -n "$first" ] || first=${near:-/}
+    # As many links as Linux follows in one path.
+    if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
+    hops=$((hops + 1))
+    behind=$(leads_to "$near")
+    case $behind in
+      '') break ;;
+      /*) way=$behind${way#"$near"} ;;
+      *) way=${near%/*}/$behind${way#"$near"} ;;
+    esac
+  done
+  near=${near:-/}
+}
+
+existing() { # PATH -> itself or the nearest folder above it that exists, above the place that links name where they lead to nothing
+  to_make "$1"
+  printf '%s' "$near"
+}
+
+place_to_make() { # KEY PATH: the same where something else than a folder is on the way
+  to_make "$2"
+  if [ -d "$near" ]; then
+    if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
+  elif [ "$first" = "$2" ]; then
+    echo "$1_state=notfolder"
+  else
+    echo "$1_state=unwritable"
+    say "$1_obstacle" "$first"
+  fi
+}
+
+# The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
+trial='import os, sys, importlib.util as u
+[__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
+sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
+
+weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
+  my_group=0
+  [ -O / ] || my_group=$(id -g)
+  found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
+    -perm -020 ! -group 0 ! -group "$my_group" \) 2>&1)
+  [ -z "$found" ] || {
+    weigh "${found%%"$nl"*}"
+    open=${open:-unknown - $1}
+  }
+}
+
+start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if this is root; what it says is in $says
+  case $only in '' | -) return 1 ;; esac
+  [ -O / ] && { have setsid || ! (: </dev/tty) 2>/dev/null; } || return
+  # shellcheck disable=SC2046 # split into words on purpose
+  account=$(set -f && set -- $(LC_ALL=C ls -ld "${open#owner * }") && printf '%s' "$3")
+  case $account in '' | -* | *[!A-Za-z0-9_.@-]*) return 1 ;; esac
+  own_group=$(id -g "$account" 2>/dev/null) && groups=--init-groups || own_group=65534 groups=--clear-groups
+  session=
+  ! have setsid || session=setsid
+  interpreter=$1/bin/python3
+  # shellcheck disable=SC2016 # for that user's shell
+  alone='[ -x "$0" ] && echo started && exec "$0" -I -V'
+  for tool in setpriv su; do
+    have $tool || continue
+    set -- "--reuid=$only" "--regid=$own_group" "$groups" --no-new-privs /bin/sh -c "$alone"
+    [ $tool = setpriv ] || set -- -s /bin/sh -c "$alone" "$account"
+    # Nothing of root's environment, folder or terminal.
+    says=$(cd / && $session env -i "PATH=$PATH" $tool "$@" "$interpreter" </dev/null 2>&1)
+    code=$?
+    case $nl$says in *"${nl}started$nl"*) says=${says#*"started$nl"} && return ;; esac
+  done
+  return 1
+}
+
+lock_holder() { # LOCK -> its text; empty if there is no link with the text of a lock
+  [ -h "$1" ] || return 0
+  text=$(leads_to "$1" 2>/dev/null)
+  ! lock_text "$text" || printf '%s' "$text"
+}
+
+# The number becomes a path in /proc. No range of letters: what is in one depends on the caller's language.
+lock_text() { # TEXT: is it pid:started:boot:host?
+  case $1 in *"$nl"*) return 1 ;; *:*:*:?*) ;; *) return 1 ;; esac
+  lock_pid=${1%%:*}
+  rest=${1#*:}
+  lock_start=${rest%%:*}
+  case $lock_pid in '' | 0* | *[!0123456789]*) return 1 ;; esac
+  case $lock_start in *[!0123456789]*) return 1 ;; esac
+  [ ${#lock_pid} -le 10 ] && [ ${#lock_start} -le 20 ]
 }
 
 process() { # PID -> its state, and when it started in the kernel's ticks; nothing if the kernel doesn't say or it is gone
@@ -636,46 +708,6 @@ is_claim() { # PATH: is it an empty folder?
   for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     ! there "$f" || return 1
   done
-}
-
-observe() {
-  echo '== standalone-python observation 1 =='
-  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
-  say root "$root"
-  say bin_dir "$bin_dir"
-  place root "$root"
-  place bin_dir "$bin_dir"
-  leveled=
-  [ -z "$outdated" ] || echo outdated=yes
-  [ -z "$cleared" ] || echo cleared=yes
-  locks
-  leftovers
-  set --
-  for p in "$root"/cpython-*; do
-    case $p in *"$nl"*) continue ;; esac
-    if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -d "$p/.standalone-python" ]; then :
-    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
-    fi
-  done
-  for p in "$bin_dir"/python*; do
-    case $p in *"$nl"*) continue ;; esac
-    if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
-    fi
-  done
-  look "$@"
-  for p in "$root"/cpython-*; do
-    case $p in *"$nl"*) continue ;; esac
-    [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] || examine "$p"
-  done
-  links "$@"
-  if [ "$facts" != no ]; then host_facts
-  elif [ -n "$leveled" ] && [ -z "$python" ]; then cpu_flags cpu
-  fi
-  echo '== standalone-python observation end =='
 }
 
 # Below: what verify=full, facts=yes and apply.sh need; a quick look is sent without it, as some shells read a script from a
