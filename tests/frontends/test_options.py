@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -260,6 +261,22 @@ def test_owner_group_and_mode(fleet: Mapping[str, Host], source: Path, tmp_path:
         assert path.is_symlink() or status.st_mode & 0o777 in (0o750, 0o640), path
     for user in ("deploy", "plain"):
         assert python_says(host, f"{root}/cpython-3.12/bin/python3", "print(1)", user) == "1"
+
+
+def test_root_starts_no_interpreter_of_its_owner(fresh_host: FreshHost, source: Path) -> None:
+    """A look, and a run with nothing to do, on a host where the owner of a build has put something else in its place."""
+    host = fresh_host("debian")
+    declared = {"builds": ["3.13"], "owner": "deploy"}
+    assert play(host, task(**declared, source=str(source))).of().kind == "ok"
+    python = host.root / "opt/python" / name(LATER13) / "bin/python3.13"
+    python.unlink()
+    python.write_text("#!/bin/sh\nid -u >>/tmp/started-by\necho Python 3.13.4\n")
+    python.chmod(0o755)
+    os.chown(python, 1000, -1)
+    run = play(host, {INFO: {}}, task(**declared), task(**declared) | {"check_mode": True})
+    assert [result.result["changed"] for result in run.results] == [False, False, False], run.output
+    started_by = host.root / "tmp/started-by"
+    assert set(started_by.read_text().split()) == {"1000"}
 
 
 def test_timeout_of_a_task(fresh_host: FreshHost, catalogue: Path, web: Web) -> None:
