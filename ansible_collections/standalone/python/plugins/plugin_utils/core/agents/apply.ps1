@@ -1,8 +1,8 @@
 # apply.ps1: carries out a plan on a Windows host, then prints what the host has now. Comes after observe.ps1, whose functions it uses.
 #
-# As apply.sh: everything new is made in root\.standalone-python.staging, checked, finished and started, before anything is changed that can be seen; a
-# failure before that leaves the host as it was, and a kill leaves what the next run recognises. What is Windows' own here: files that
-# a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
+# As apply.sh: everything new is made in root\.standalone-python.staging, checked, finished and started, before anything is changed
+# that can be seen; a failure before that leaves the host as it was, and a kill leaves what the next run recognises. What is
+# Windows' own here: files that a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
 # still held then stays for the next run, and is named (held=).
 #
 # Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no).

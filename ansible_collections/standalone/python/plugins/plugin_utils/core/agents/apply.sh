@@ -1,8 +1,8 @@
 # apply.sh: carries out a plan on a host, then prints what the host has now. Comes after observe.sh, whose functions it uses.
 #
 # Everything new is made in root/.standalone-python.staging, on the file system where it will stay: unpacked, checked, finished,
-# started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the commit leaves the host as
-# it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
+# started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the
+# commit leaves the host as it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
 # Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here: it stays
 # the runner's own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't
