@@ -325,8 +325,10 @@ def test_a_login_is_for_the_first_server_only(powershell: Shell, disk: Path, tmp
             ("/c", "Bearer t0ken"),
         ]
         assert [(asked, headers.get("authorization")) for asked, headers in other.asked] == [("/b", None)]
+        another = disk / "another"
+        another.mkdir()
         with pytest.raises(AgentError, match="the server redirects more than 10 times"):
-            apply(pulling((server.url("/r"),), path), powershell, disk, tmp_path)
+            apply(pulling((server.url("/r"),), path), powershell, another, tmp_path)
 
 
 @pytest.mark.skipif(HERE, reason="needs Linux: Windows takes no authority from the environment")
@@ -414,9 +416,11 @@ def test_nothing_is_written_where_others_can_change_it(where: str, powershell: S
         (disk / where / "mine").touch()
     expose(disk / where)
     before = tree(disk, windows=True)
-    plan, deliveries = planned(case, place, tmp_path)
-    answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
-    with pytest.raises(AgentError, match=r"\(S-1-1-0\) can change .*: let only administrators .*; the host is as it was"):
+    desired = declared(case, place)
+    said = run(powershell, place, render_powershell.observation(desired, facts="no"), tmp_path).output
+    script = render_powershell.application(desired, *planned(case, place, tmp_path, said))
+    answer = run(powershell, place, script, tmp_path).output
+    with pytest.raises(AgentError, match=r"\(S-1-1-0\) can change .*: run as that user, let only administrators .*; the host is as it was"):
         parse(answer)
     assert "\nfailure=untrusted\n" in answer
     assert tree(disk, windows=True) == before
