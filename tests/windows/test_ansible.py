@@ -148,7 +148,7 @@ def test_what_others_left_in_staging_is_no_place_to_make_builds(host: Host) -> N
     )
     with host.reached(staging, "an owner") as who:
         refused = host.declare(f"3.13+{OLD}", fails=True)
-        assert f"{who} {staging}: let only administrators and this user change it" in refused.message
+        assert f"{who} {staging}: run as that user, let only administrators or root and this user change it" in refused.message
         assert refused.message.endswith("the host is as it was")
         assert (host.there(), host.there(staging)) == ([".standalone-python.staging"], ["cpython-3.13", "finish.py"])
     assert host.declare(f"3.13+{OLD}").result["changed"]
