@@ -54,6 +54,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "installed_at": "2025-01-20T09:30:00Z",
                     "user_packages": 0,
                     "started": True,
+                    "untrusted": "",
                     "sound": True,
                     "fault": "",
                     "foreign": "",

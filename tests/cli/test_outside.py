@@ -347,6 +347,10 @@ def test_who_may_not_write_is_not_asked_to(anybody: tuple[Command, list[str]], b
     command, runner = anybody
     root = command.folder / "root"
     shutil.copytree(booted, root, symlinks=True)
+    # Not as one that was moved or copied, which a run would have to mend.
+    build = root / name(V13LATER, NEWER, HERE)
+    written = build / ".standalone-python/receipt.json"
+    written.write_text(json.dumps(receipt(build) | {"prefix": str(build)}, indent=1))
     file = command.file(json.dumps({"builds": ["3.13"], "root": str(root), "links": []}))
     for arguments in (("plan", file), ("verify", "--root", root)):
         looked = command(*arguments, runner=runner)
