@@ -123,12 +123,13 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
     """
     :raises ObservationError: the host's answer can't be read
     """
-    if facts == "no" and desired.verify == "quick" and not desired.windows:
+    if facts == "no" and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
         # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
+        # Builds of another owner are never usual, so they are looked at with the whole at once.
         completed = host.run(render.observation(desired, facts=facts, environment=environment, quick=True))
         if UNFINISHED not in completed.output.splitlines():
             return _as_on_host(desired, read(completed))
-        # Something will have to change, and then what kind of host it is has to be known.
+        # As a rule something has to change then, for which the kind of host has to be known.
         facts = "yes"
     script = _renderer(desired).observation(desired, facts=facts, environment=environment)
     return _as_on_host(desired, read(host.run(script)))

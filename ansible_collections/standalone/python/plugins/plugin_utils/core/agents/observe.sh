@@ -58,16 +58,20 @@ at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
 
 there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
 
+nearest() { # PATH -> near: itself or what is there above it; empty for the top
+  near=$1
+  while [ -n "$near" ] && ! there "$near"; do
+    case $near in */*) near=${near%/*} ;; *) near= ;; esac
+  done
+}
+
 place() { # KEY PATH: can things be made there?
   if [ -d "$2" ]; then
     if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
     elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
     return
   fi
-  near=$2
-  while [ -n "$near" ] && ! there "$near"; do
-    case $near in */*) near=${near%/*} ;; *) near= ;; esac
-  done
+  nearest "$2"
   if [ ! -d "${near:-/}" ]; then
     unusual
     place_to_make "$@"
@@ -449,10 +453,7 @@ to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing ye
   first=
   hops=0
   while :; do
-    near=$way
-    while [ -n "$near" ] && ! there "$near"; do
-      case $near in */*) near=${near%/*} ;; *) near= ;; esac
-    done
+    nearest "$way"
     [ -n "$first" ] || first=${near:-/}
     # As many links as Linux follows in one path.
     if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
