@@ -131,9 +131,7 @@ def main() -> None:
         name: [(cost - begun) / (options.hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)]
         for name in all_tasks
     }
-    alone = {
-        name: [cost + begun / options.hosts for cost, begun in zip(bare[name], empty, strict=True)] for name in all_tasks
-    }
+    alone = {name: [cost + begun / options.hosts for cost, begun in zip(bare[name], empty, strict=True)] for name in all_tasks}
     for title, table in (("without ansible-playbook's start", bare), ("with it, once in a play", alone)):
         rows = []
         for name in (name for name in all_tasks if name != EMPTY):

@@ -143,9 +143,7 @@ def case_of_uv(deployer: Deployer, build: StandIn, target: Path, case: Case) -> 
 
 
 def outcome(deployer: Deployer, case: Case, text: str, root: Path) -> str:
-    ended = deployer.run(
-        deployer.deploy("case", text), arguments=("--dry",) if case.dry else ("-y",), inventory="@local"
-    )
+    ended = deployer.run(deployer.deploy("case", text), arguments=("--dry",) if case.dry else ("-y",), inventory="@local")
     if ended.code:
         return "fails"
     answer = told(ended)
@@ -199,8 +197,7 @@ def report(costs: dict[str, list[Cost]], hosts: int, rounds: int) -> None:
     )
     timed = [name for name in costs if name != EMPTY]
     bare = {
-        name: [(cost - begun) / (hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)]
-        for name in timed
+        name: [(cost - begun) / (hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)] for name in timed
     }
     alone = {name: [cost + begun / hosts for cost, begun in zip(bare[name], empty, strict=True)] for name in timed}
     for title, table in (("without pyinfra's start", bare), ("with it, once in a deploy", alone)):

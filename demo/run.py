@@ -85,9 +85,7 @@ def upstream_trouble() -> str:
             continue
         if answer.ok and "html" not in answer.headers.get("content-type", ""):
             return ""
-        troubles.append(
-            f"{host}: status {answer.status_code} {answer.headers.get('content-type', '')}".rstrip()
-        )
+        troubles.append(f"{host}: status {answer.status_code} {answer.headers.get('content-type', '')}".rstrip())
     return "; ".join(troubles)
 
 
@@ -95,12 +93,7 @@ def candidates() -> Iterator[Path]:
     """Executables that may be a CPython: python3.X on the PATH, newest first, then this one."""
     folders = [Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
     # A version manager's shims only run what is chosen; what is installed lies beside them.
-    managed = [
-        folder
-        for shims in folders
-        if shims.name == "shims"
-        for folder in sorted(shims.parent.glob("versions/*/bin"))
-    ]
+    managed = [folder for shims in folders if shims.name == "shims" for folder in sorted(shims.parent.glob("versions/*/bin"))]
     for minor in MINORS:
         for folder in (*folders, *managed):
             yield folder / f"python{minor}"
@@ -152,9 +145,7 @@ def pack_two(builds: Path) -> list[tuple[LocalPython, str]]:
     :raises DemoError: there is none that can be packed
     """
     if sys.platform != "linux":
-        raise DemoError(
-            f"stand-ins can be packed on Linux only, this is {sys.platform}: run it where upstream is reached"
-        )
+        raise DemoError(f"stand-ins can be packed on Linux only, this is {sys.platform}: run it where upstream is reached")
     ensure_patchelf()
     pythons = local_pythons()
     minors = {python.minor: python for python in reversed(pythons)}
@@ -171,9 +162,7 @@ def pack_two(builds: Path) -> list[tuple[LocalPython, str]]:
         if len(packed) == 2:
             break
     if not packed:
-        raise DemoError(
-            "no CPython of this machine can be packed as a stand-in: run it where upstream is reached"
-        )
+        raise DemoError("no CPython of this machine can be packed as a stand-in: run it where upstream is reached")
     return packed
 
 
@@ -218,9 +207,7 @@ def show(place: Place) -> int:
         print(f"$ {link.relative_to(PROJECT)} -c '{SHOW}'", flush=True)
         if subprocess.run([link, "-I", "-c", SHOW], check=False).returncode != 0:
             raise DemoError(f"{link} doesn't start")
-        prefix = subprocess.run(
-            [link, "-I", "-c", WHERE], check=True, capture_output=True, text=True
-        ).stdout.strip()
+        prefix = subprocess.run([link, "-I", "-c", WHERE], check=True, capture_output=True, text=True).stdout.strip()
         if not Path(prefix).resolve().is_relative_to(place.root.resolve()):
             raise DemoError(f"{link} has its sys.prefix at {prefix}, which is not in {place.root}")
     return len(links)

@@ -34,13 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     made = commands.add_parser("from-tsv", help="make it from a file of rows, in place of what is there")
     made.add_argument("file", type=Path)
     renewed = commands.add_parser("refresh", help="add what upstream has")
-    renewed.add_argument(
-        "--since", default="", metavar="TAG", help="only releases with this tag or a newer one"
-    )
+    renewed.add_argument("--since", default="", metavar="TAG", help="only releases with this tag or a newer one")
     renewed.add_argument("--api", default=API, help="where GitHub's API lists the releases")
-    renewed.add_argument(
-        "--kept", type=Path, help="folder that keeps what was fetched; the user's cache by default"
-    )
+    renewed.add_argument("--kept", type=Path, help="folder that keeps what was fetched; the user's cache by default")
     options = parser.parse_args(arguments)
     try:
         return _from_tsv(options) if options.command == "from-tsv" else _refresh(options)

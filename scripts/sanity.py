@@ -44,11 +44,7 @@ _NOISE = re.compile(
 def pip_configuration(listing: str) -> str:
     """A pip.conf that says what `pip config list` printed: ansible-test hides the environment from pip."""
     sections = {"global": 0, "install": 1, ":env:": 2}
-    found = [
-        match
-        for line in listing.splitlines()
-        if (match := _SETTING.match(line)) and match["section"] in sections
-    ]
+    found = [match for line in listing.splitlines() if (match := _SETTING.match(line)) and match["section"] in sections]
     found.sort(key=lambda match: sections[match["section"]])
     settings = {match["name"]: match["value"].replace("\\n", " ") for match in found}
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
@@ -101,10 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         print("\n".join(line for line in output.splitlines() if not _NOISE.match(line)))
     ran = re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE)
     outcome = "passed" if run.returncode == 0 else "FAILED"
-    print(
-        f"ansible-test sanity {outcome} on Python {python}; run: {', '.join(ran)}; "
-        f"left out: {', '.join(LEFT_OUT)}"
-    )
+    print(f"ansible-test sanity {outcome} on Python {python}; run: {', '.join(ran)}; left out: {', '.join(LEFT_OUT)}")
     return run.returncode
 
 

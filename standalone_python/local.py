@@ -154,8 +154,7 @@ class ImageHost:
     def _unsent(self, name: str, said: str) -> TransportError:
         why = sanitized(" ".join(said.split()))
         return TransportError(
-            f"{name} can't be written into /tmp of the image {self._image} ({why}): make room there; "
-            "the image is as it was"
+            f"{name} can't be written into /tmp of the image {self._image} ({why}): make room there; the image is as it was"
         )
 
 

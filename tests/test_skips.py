@@ -46,8 +46,7 @@ def session(folder: Path, ci: str, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(
         [*command, *arguments, str(folder)],
         cwd=PROJECT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        | {"CI": ci},
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"CI": ci},
         capture_output=True,
         text=True,
         check=False,

@@ -74,9 +74,7 @@ def _declared(options: Mapping[str, Any]) -> Desired:
     :raises OperationValueError: with the core's sentence
     """
     try:
-        return declare(
-            {name: value.unmask() if isinstance(value, HiddenValue) else value for name, value in options.items()}
-        )
+        return declare({name: value.unmask() if isinstance(value, HiddenValue) else value for name, value in options.items()})
     except DeclarationError as error:
         raise OperationValueError(str(error)) from None
 

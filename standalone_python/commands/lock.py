@@ -229,9 +229,7 @@ def _with_sizes(old: Lock, new: Lock, size: Callable[[Locked], int]) -> tuple[Lo
         told = dict(zip(unsized, pool.map(ask, unsized.values()), strict=True))
     sizes = {name: answer for name, answer in told.items() if isinstance(answer, int)}
     errors = [answer for answer in told.values() if not isinstance(answer, int)]
-    builds = tuple(
-        entry if entry in before else replace(entry, size=sizes.get(entry.build.filename)) for entry in new.builds
-    )
+    builds = tuple(entry if entry in before else replace(entry, size=sizes.get(entry.build.filename)) for entry in new.builds)
     remarks = [f"the size of {len(errors)} archives is left out, as it can't be had: {errors[0]}"] if errors else []
     return replace(new, builds=builds), remarks
 

@@ -141,9 +141,7 @@ def _counts(plan: Plan, dry_run: bool) -> str:
 @TRUSTED_ROOT
 @JOBS
 @JSON
-def _verify(
-    dest: str, endpoint_url: str, attestations: str | None, trusted_root: str | None, jobs: int, as_json: bool
-) -> int:
+def _verify(dest: str, endpoint_url: str, attestations: str | None, trusted_root: str | None, jobs: int, as_json: bool) -> int:
     """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it.
 
     With --attestations those that the mirror has are verified too.

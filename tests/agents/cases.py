@@ -259,8 +259,18 @@ CHANGED: tuple[tuple[str, tuple[Step, ...], tuple[Thing, ...]], ...] = (
 )
 CHANGED_WITH_FORCE: tuple[tuple[str, tuple[Thing, ...], tuple[Step, ...], tuple[Thing, ...]], ...] = (
     ("a file came", (), (SetTo("{bin}/python3", TO_PYTHON),), (File("{bin}/python3", "mine"),)),
-    ("a file became a folder", (File("{bin}/python3"),), (SetTo("{bin}/python3", TO_PYTHON),), (Gone("{bin}/python3"), Folder("{bin}/python3"))),
-    ("a foreign build's place is ours", (File(f"{{root}}/{NEWER}/mine"),), UPGRADE, (Gone(f"{{root}}/{NEWER}"), Built("3.13.2+20250317"))),
+    (
+        "a file became a folder",
+        (File("{bin}/python3"),),
+        (SetTo("{bin}/python3", TO_PYTHON),),
+        (Gone("{bin}/python3"), Folder("{bin}/python3")),
+    ),
+    (
+        "a foreign build's place is ours",
+        (File(f"{{root}}/{NEWER}/mine"),),
+        UPGRADE,
+        (Gone(f"{{root}}/{NEWER}"), Built("3.13.2+20250317")),
+    ),
 )
 # As image-based systems have them (ostree, bootc): what they name comes with the first start, or never.
 DANGLING_LINKS: Mapping[str, tuple[Thing, ...]] = {
@@ -270,9 +280,7 @@ DANGLING_LINKS: Mapping[str, tuple[Thing, ...]] = {
         *(Link("{disk}/opt", "a/opt"), Link("{disk}/a", "{disk}/b/c/"), Link("{disk}/b", "var/b")),
         Link("{disk}/usr/local", "/{disk}/a/local"),
     ),
-    "the very last part": (
-        *(Link("{root}", "../srv/python"), Link("{disk}/usr/local/bin", "{disk}/opt/python/links")),
-    ),
+    "the very last part": (*(Link("{root}", "../srv/python"), Link("{disk}/usr/local/bin", "{disk}/opt/python/links")),),
     "an odd name": (Link("{disk}/opt", "it's -> $HOME *\\n"), Link("{disk}/usr/local", "../-p -> x")),
 }
 MADE_BEHIND_LINKS: Mapping[str, tuple[str, str]] = {
@@ -335,8 +343,10 @@ OBSERVING: tuple[Case, ...] = (
             (*things, Link("{disk}/usr", "opt")),
             {"bin_dir": "usr/bin"},
             sees={
-                "root_state": "unwritable", "root_obstacle": "{disk}/opt",
-                "bin_dir_state": "unwritable", "bin_dir_obstacle": "{disk}/usr",
+                "root_state": "unwritable",
+                "root_obstacle": "{disk}/opt",
+                "bin_dir_state": "unwritable",
+                "bin_dir_obstacle": "{disk}/usr",
             },
             posix=True,
         )
@@ -519,7 +529,10 @@ OBSERVING: tuple[Case, ...] = (
     Case("no packages, where users may install some", (Built("3.13.1", OPEN),), sees={"packages": (0,)}),
     Case(
         "packages of a build whose receipt doesn't say which came with it",
-        (Built("3.13.1", OPEN.replace("bundled", "other")), Folder(f"{{root}}/{ONE}/lib/python3.13/site-packages/mine-1.dist-info")),
+        (
+            Built("3.13.1", OPEN.replace("bundled", "other")),
+            Folder(f"{{root}}/{ONE}/lib/python3.13/site-packages/mine-1.dist-info"),
+        ),
         sees={"packages": (1,)},
     ),
     Case(
@@ -818,11 +831,25 @@ APPLYING: tuple[Case, ...] = (
         posix=True,
     ),
     *(
-        Case(f"no such {kind}{where}", before, {option: "nixda"}, steps, fails=("account", f"there is no {kind} nixda on this host: create it"), posix=True)
+        Case(
+            f"no such {kind}{where}",
+            before,
+            {option: "nixda"},
+            steps,
+            fails=("account", f"there is no {kind} nixda on this host: create it"),
+            posix=True,
+        )
         for option, kind in (("owner", "user"), ("group", "group"))
         for where, before, steps in (("", FINISHED, UPGRADE), (", and no root", (), INSTALL))
     ),
-    Case("files can't be given away", (Folder("{root}", other=True),), {"owner": "root"}, INSTALL, fails=("permission", "not permitted"), user="other"),
+    Case(
+        "files can't be given away",
+        (Folder("{root}", other=True),),
+        {"owner": "root"},
+        INSTALL,
+        fails=("permission", "not permitted"),
+        user="other",
+    ),
     Case("the root is a file", (File("{root}"),), steps=INSTALL, fails=("unwritable", "as it was")),
     *(
         Case(
@@ -963,7 +990,13 @@ APPLYING: tuple[Case, ...] = (
         ),
         steps=UPGRADE,
         sees={"leftovers": (), "lock": "", "obstacles": ()},
-        after={**UPGRADED, "{root}/.staging": None, "{root}/.staging.4711": None, "{root}/.lock-broken-1_2": None, "{root}/.lock": None},
+        after={
+            **UPGRADED,
+            "{root}/.staging": None,
+            "{root}/.staging.4711": None,
+            "{root}/.lock-broken-1_2": None,
+            "{root}/.lock": None,
+        },
         posix=True,
     ),
     Case(
@@ -1015,7 +1048,11 @@ APPLYING: tuple[Case, ...] = (
     ),
     Case(
         "an exchange that was not completed is undone",
-        (Built("3.13.1", path=f"{{root}}/.standalone-python.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.standalone-python.staging/{ONE}/python/half")),
+        (
+            Built("3.13.1", path=f"{{root}}/.standalone-python.staging/{ONE}/old"),
+            Link(STABLE, ONE),
+            File(f"{{root}}/.standalone-python.staging/{ONE}/python/half"),
+        ),
         steps=(),
         sees={"builds": {"3.13.1": ""}, "leftovers": ()},
         after={"(leftovers)": None, f"{{root}}/{ONE}": "build 3.13.1"},

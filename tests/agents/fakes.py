@@ -104,24 +104,28 @@ def files_of(build: Build, padding: int = 0, windows: bool = False) -> dict[str,
     script = on_windows.INTERPRETER if HERE else INTERPRETER
     script = script.replace("@VERSION@", str(build.version)).replace("@EXECUTABLE@", executable_of(build, windows))
     script = script.replace("@IN@", "/*" if windows else "/bin/*").replace("@INSTALLED_AT@", INSTALLED_AT)
-    files: dict[str, bytes | str] = {
-        "python.exe": on_windows.program(script) if HERE else script.encode(),
-        "Lib/os.py": f"# of {build.name}\n".encode(),
-        "Lib/json/__init__.py": b"",
-        "Lib/encodings/__init__.py": b"",
-        "Lib/site-packages/README.txt": b"packages\n",
-        "DLLs/_json.pyd": b"MZ",
-        "share/it's odd, $HOME.txt": b"odd\n",
-    } if windows else {
-        f"bin/python{minor}": script.encode(),
-        "bin/python3": f"python{minor}",
-        "bin/python": f"python{minor}",
-        f"lib/python{minor}/os.py": f"# of {build.name}\n".encode(),
-        f"lib/python{minor}/json/__init__.py": b"",
-        f"lib/python{minor}/lib-dynload/_json.so": b"\x7fELF",
-        f"lib/python{minor}/site-packages/README.txt": b"packages\n",
-        'share/it\'s "odd" $HOME.txt': b"odd\n",
-    }
+    files: dict[str, bytes | str] = (
+        {
+            "python.exe": on_windows.program(script) if HERE else script.encode(),
+            "Lib/os.py": f"# of {build.name}\n".encode(),
+            "Lib/json/__init__.py": b"",
+            "Lib/encodings/__init__.py": b"",
+            "Lib/site-packages/README.txt": b"packages\n",
+            "DLLs/_json.pyd": b"MZ",
+            "share/it's odd, $HOME.txt": b"odd\n",
+        }
+        if windows
+        else {
+            f"bin/python{minor}": script.encode(),
+            "bin/python3": f"python{minor}",
+            "bin/python": f"python{minor}",
+            f"lib/python{minor}/os.py": f"# of {build.name}\n".encode(),
+            f"lib/python{minor}/json/__init__.py": b"",
+            f"lib/python{minor}/lib-dynload/_json.so": b"\x7fELF",
+            f"lib/python{minor}/site-packages/README.txt": b"packages\n",
+            'share/it\'s "odd" $HOME.txt': b"odd\n",
+        }
+    )
     if padding:
         block = b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(padding // 32))
         files["lib/libpython.so"] = block
@@ -172,9 +176,7 @@ def write(build: Build, folder: Path, receipt: str | None = "", padding: int = 0
         (folder / RECEIPT).write_text(receipt or json.dumps(receipt_of(build, windows=windows), indent=1) + "\n", newline="\n")
 
 
-def archive(
-    build: Build, to: Path, form: str = "gz", *, top: str = "python", padding: int = 0, windows: bool = False
-) -> Path:
+def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", padding: int = 0, windows: bool = False) -> Path:
     """The archive that a host unpacks, of form ``gz`` or ``zst``; the tree is at ``top`` in it."""
     buffer = io.BytesIO()
     folders: set[str] = set()

@@ -25,7 +25,25 @@ from tests.tools.windows import HERE
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX: shells")
 # Every program that the agents may start, apart from those that fetch and unpack.
 TOOLS = (
-    *("awk", "cat", "chmod", "chown", "cp", "date", "df", "env", "find", "getconf", "id", "ldd", "ln", "ls", "mkdir", "mv", "printf"),
+    *(
+        "awk",
+        "cat",
+        "chmod",
+        "chown",
+        "cp",
+        "date",
+        "df",
+        "env",
+        "find",
+        "getconf",
+        "id",
+        "ldd",
+        "ln",
+        "ls",
+        "mkdir",
+        "mv",
+        "printf",
+    ),
     *("readlink", "rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "touch", "tr", "uname"),
 )
 UNPACKING = ("dd", "gzip", "sha256sum", "shasum", "tar", "zstd")
@@ -75,7 +93,9 @@ def needed(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
             missing = "it is not installed (tests/packages.txt names the package)"
-            pytest.skip(f"needs {program}: {missing}" if sys.platform == "linux" else f"needs Linux: {program} is not on this machine")
+            pytest.skip(
+                f"needs {program}: {missing}" if sys.platform == "linux" else f"needs Linux: {program} is not on this machine"
+            )
 
 
 def boot() -> str:

@@ -258,7 +258,9 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
     assert tree(disk) == before
 
 
-IN_ORDER = frozenset(("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link"))
+IN_ORDER = frozenset(
+    ("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link")
+)
 
 
 @pytest.mark.parametrize("case", [case for case in cases.OBSERVING if case.name in IN_ORDER], ids=lambda case: case.name)

@@ -104,7 +104,11 @@ KINDS = (
     Kind("another system", {"os": "FreeBSD", "arch": "amd64", "libc": None}, uname("amd64", "FreeBSD")),
     Kind("df", {"free_kb": "78000"}, {"df": f"{HEADER}; echo /dev/vda 99000 21000 78000 21% /"}),
     Kind("df, a device with spaces", {"free_kb": "70"}, {"df": f"{HEADER}; echo '//srv/my share 2 99 21 70 24% /mnt/a b'"}),
-    Kind("df, of macOS", {"free_kb": "78000"}, {"df": f"{HEADER}; echo '/dev/disk1s1   99000 21000   78000    22%    /Volumes/a b'"}),
+    Kind(
+        "df, of macOS",
+        {"free_kb": "78000"},
+        {"df": f"{HEADER}; echo '/dev/disk1s1   99000 21000   78000    22%    /Volumes/a b'"},
+    ),
     Kind("df, that doesn't know", {"free_kb": None}, {"df": f"{HEADER}; echo proc - - - - /proc"}),
     Kind("df, that fails", {"free_kb": None}, {"df": "exit 1"}),
     Kind("no df", {"free_kb": None}, {"df": ""}),

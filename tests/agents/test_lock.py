@@ -51,7 +51,9 @@ def script_for(place: Place, folder: Path, *, timeout: int = 100) -> str:
     stable = f"{place.root}/cpython-3.13"
     steps = (Install(build, "upgrade", ""), SetLink(stable, NEWER), Remove(ONE, ""))
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": timeout}
-    mark = "".join(f" {json.dumps({key: value})[1:-1]}," for key, value in fakes.receipt_of(fakes.fake("3.13.1")).items() if key in MARKING)
+    mark = "".join(
+        f" {json.dumps({key: value})[1:-1]}," for key, value in fakes.receipt_of(fakes.fake("3.13.1")).items() if key in MARKING
+    )
     was = {ONE: Seen("build", mark)} if (Path(place.root) / ONE).exists() else {}
     return render.application(declare(options), Plan(steps, (), was), {build.name: pushed})
 
@@ -178,20 +180,30 @@ HELD = (
     Held("restarted and renamed, or a copy of this machine, on NFS", "elsewhere", boot=ANOTHER_BOOT, host="before", mounts=NFS),
     Held("another machine of that name, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, mounts=NFS),
     Held("another machine, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, host="other", mounts=NFS),
-    Held("another machine, on this one's disk, which it exports", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, host="other"),
+    Held(
+        "another machine, on this one's disk, which it exports", "elsewhere", boot=ANOTHER_BOOT, machine=ANOTHER_ID, host="other"
+    ),
     Held("restarted, and each start has another id", "dead", boot=ANOTHER_BOOT, machine=ANOTHER_ID),
     Held("of an older version, restarted since", "dead", boot=ANOTHER_BOOT, machine=""),
     Held("of an older version, that name, on NFS", "elsewhere", boot=ANOTHER_BOOT, machine="", mounts=NFS),
     Held("of an older version, another name", "elsewhere", boot=ANOTHER_BOOT, machine="", host="other"),
     Held("of an older version, a run of this machine", "alive", machine=""),
-    Held("that name, and this machine has no id, on NFS", "elsewhere", boot=ANOTHER_BOOT, own_machine="uninitialized", mounts=NFS),
+    Held(
+        "that name, and this machine has no id, on NFS", "elsewhere", boot=ANOTHER_BOOT, own_machine="uninitialized", mounts=NFS
+    ),
     Held("restarted since, and this machine has no id", "dead", boot=ANOTHER_BOOT, own_machine=""),
     Held("a run that knew no boot id", "elsewhere", boot=""),
     Held("restarted since, and none is known now", "elsewhere", own_boot=""),
     Held("none is known, then as now", "alive", boot="", own_boot=""),
     Held("none is known, another name", "elsewhere", boot="", own_boot="", host="other"),
     *(
-        Held(f"that name, below a mount of {kind}", state, boot=ANOTHER_BOOT, machine="", mounts=f"{DISK}\nx {{disk}} {kind} rw 0 0\ny /else ext4")
+        Held(
+            f"that name, below a mount of {kind}",
+            state,
+            boot=ANOTHER_BOOT,
+            machine="",
+            mounts=f"{DISK}\nx {{disk}} {kind} rw 0 0\ny /else ext4",
+        )
         for kind, state in (("btrfs", "dead"), ("9p", "elsewhere"), ("cifs", "elsewhere"), ("fuse.sshfs", "elsewhere"))
     ),
     Held("that name, where the last mount counts", "elsewhere", boot=ANOTHER_BOOT, machine="", mounts=f"{DISK}\n{NFS}"),

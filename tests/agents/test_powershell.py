@@ -76,7 +76,11 @@ def windows_place(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> Place
 def without(case: Case) -> Case:
     """A case without what only locks of POSIX hosts leave."""
     left = case.sees.get("leftovers")
-    sees = {**case.sees, "leftovers": tuple(p for p in left if ".standalone-python.lock-broken" not in p)} if isinstance(left, tuple) else case.sees
+    sees = (
+        {**case.sees, "leftovers": tuple(p for p in left if ".standalone-python.lock-broken" not in p)}
+        if isinstance(left, tuple)
+        else case.sees
+    )
     before = tuple(thing for thing in case.before if ".standalone-python.lock-broken" not in getattr(thing, "path", ""))
     return replace(case, before=before, sees=sees)
 
@@ -95,7 +99,7 @@ def test_observe(case: Case, powershell: Shell, disk: Path, tmp_path: Path) -> N
         done = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), tmp_path)
         hold(case.sees, parse(done.output), place)
     # Windows PowerShell says there, in XML, that it loads a module.
-    errors = "" if HERE and "S=\"Error\"" not in done.errors else done.errors
+    errors = "" if HERE and 'S="Error"' not in done.errors else done.errors
     assert (done.code, errors) == (0, "")
     assert tree(disk, windows=True) == before
 
@@ -210,7 +214,8 @@ def test_long_names(dialect: int, powershell: Shell, disk: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["../out", "python/../../out", "/out", "python/a:b", "python/CON", "python/nul.txt", "python/dot.", "python/a\\b", "other/x"]
+    "name",
+    ["../out", "python/../../out", "/out", "python/a:b", "python/CON", "python/nul.txt", "python/dot.", "python/a\\b", "other/x"],
 )
 def test_a_member_that_would_land_elsewhere(name: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
     """Its checksum agrees, and it is refused all the same."""
@@ -307,7 +312,9 @@ def test_no_secret_of_an_address_is_said(url: str, proxy: str, powershell: Shell
     moved = Answer(302, headers={"Location": "http://me:s3cret@[::/?key=s3cret"})
     with serve({"/moved": [moved]}) as server:
         source = pulling((url.format(at=f"127.0.0.1:{server.port}"),), path)
-        with pytest.raises(AgentError, match=r"could not download it \([a-z0-9.:\[]+/(none|moved): .*the host is as it was") as error:
+        with pytest.raises(
+            AgentError, match=r"could not download it \([a-z0-9.:\[]+/(none|moved): .*the host is as it was"
+        ) as error:
             apply(source, powershell, disk, tmp_path, **({"http_proxy": proxy} if proxy else {}))
     assert "s3cret" not in str(error.value) + error.value.output
     assert tree(disk) == {}
@@ -420,14 +427,21 @@ def test_nothing_is_written_where_others_can_change_it(where: str, powershell: S
     said = run(powershell, place, render_powershell.observation(desired, facts="no"), tmp_path).output
     script = render_powershell.application(desired, *planned(case, place, tmp_path, said))
     answer = run(powershell, place, script, tmp_path).output
-    with pytest.raises(AgentError, match=r"\(S-1-1-0\) can change .*: run as that user, let only administrators .*; the host is as it was"):
+    with pytest.raises(
+        AgentError, match=r"\(S-1-1-0\) can change .*: run as that user, let only administrators .*; the host is as it was"
+    ):
         parse(answer)
     assert "\nfailure=untrusted\n" in answer
     assert tree(disk, windows=True) == before
 
 
 def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
-    place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"})
+    place = Place(
+        disk,
+        f"{disk.as_posix()}/opt",
+        f"{disk.as_posix()}/bin",
+        {"PROCESSOR_ARCHITECTURE": "x86", "PROCESSOR_ARCHITEW6432": "AMD64"},
+    )
     desired = declare({"builds": [], "root": place.root}, windows=HERE)
     for facts in ("yes", "empty"):
         found = parse(run(powershell, place, render_powershell.observation(desired, facts=facts), system).output).facts
@@ -458,7 +472,7 @@ def test_as_another_user(powershell: Shell, tmp_path: Path) -> None:
     large = f"$long = '{secrets.token_hex(200_000)}'\n'ö' * 300000\n"
     code, output, errors = as_another_user(powershell, f"{given}$given; 'it''s \"蛇\"', '', 'c:\\'; {large}", tmp_path)
     assert (code, errors) == (0, "")
-    assert output == f"cw==\nit's \"蛇\"\n\nc:\\\n{'ö' * 300000}"
+    assert output == f'cw==\nit\'s "蛇"\n\nc:\\\n{"ö" * 300000}'
     assert as_another_user(powershell, "'lost'; throw ('ü' * 300000)", tmp_path) == (1, "", "ü" * 300000)
 
 
@@ -481,14 +495,16 @@ def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell)
 @linted
 def test_windows_powershell_5_has_what_commands_use(powershell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "commands.ps1"
-    path.write_text("\n".join((render_powershell.RUN, render_powershell.new_folder("it's"), render_powershell.without_folder("C:\\it's"))))
+    path.write_text(
+        "\n".join((render_powershell.RUN, render_powershell.new_folder("it's"), render_powershell.without_folder("C:\\it's")))
+    )
     done = subprocess.run([powershell.command[0], "--lint", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, tmp_path: Path) -> None:
     """With letters and lines that no command line would bring there whole."""
-    value = "it's \u2018a\u2019 $HOME `n\nsecond line; \"\u20ac\""
+    value = 'it\'s \u2018a\u2019 $HOME `n\nsecond line; "\u20ac"'
     fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
     hook = tmp_path / "hook"
     said = tmp_path / "said"
@@ -496,6 +512,8 @@ def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, 
     hook.write_text(in_python if HERE else f"printf '%s' \"$SAID\" >{said}\n")
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", windows=True)
     environment = {"SAID": value, "FAKE_HOOK": str(hook)}
-    script = render_powershell.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment)
+    script = render_powershell.observation(
+        declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment
+    )
     assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
     assert said.read_text("utf-8") == value

@@ -44,9 +44,7 @@ def with_program(name: str, text: str, tmp_path: Path) -> str:
     ids=["loader", "python", "shell", "others"],
 )
 @pytest.mark.parametrize("verify", ["quick", "full"])
-def test_what_somebody_exported(
-    environment: dict[str, str], verify: str, shell: Shell, disk: Path, tmp_path: Path
-) -> None:
+def test_what_somebody_exported(environment: dict[str, str], verify: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
     on = local_host(shell, disk, tmp_path, **environment)
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     done = make(on, archives, {"builds": ["3.13"], "verify": verify})
@@ -68,7 +66,7 @@ def test_an_interpreter_gets_no_libraries_of_the_caller(outside: bool, shell: Sh
     hook = tmp_path / "hook"
     met = " ".join(f'"${{{name}-}}"' for name in FOR_OTHER_PROGRAMS)
     hook.write_text(
-        f"for met in {met}; do [ -z \"$met\" ] || {{ echo \"$*: $met\" >>{tmp_path}/met; echo libother.so: no; exit 127; }}; done\n"
+        f'for met in {met}; do [ -z "$met" ] || {{ echo "$*: $met" >>{tmp_path}/met; echo libother.so: no; exit 127; }}; done\n'
         "before_finish() { :; }\nafter_finish() { :; }\n"
     )
     # Some of these would stop the shell itself: its first command exports them.
@@ -85,7 +83,9 @@ def test_an_interpreter_gets_no_libraries_of_the_caller(outside: bool, shell: Sh
         fakes.write(OLD, disk / "opt/python" / OLD.name, json.dumps(fakes.receipt_of(OLD, started=False), indent=1) + "\n")
     assert make(on, archives, {"builds": ["3.13"]}).plan
     assert not make(on, archives, {"builds": ["3.13"]}).plan
-    assert [step.did for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == ["reinstall"]
+    assert [step.did for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == [
+        "reinstall"
+    ]
     assert not (tmp_path / "met").exists()
 
 
@@ -167,7 +167,9 @@ def test_a_removed_build_that_a_program_runs_from_on_nfs(shell: Shell, disk: Pat
     done = make(on, archives, declared)
     (left,) = done.after.held
     assert left.startswith(f"{disk}/opt/python/.standalone-python.staging.")
-    assert done.remarks == (f"{left} could not be removed, as a process on the host has files in it open; the next run tries again",)
+    assert done.remarks == (
+        f"{left} could not be removed, as a process on the host has files in it open; the next run tries again",
+    )
     assert [installed.name for installed in done.after.installed] == [NEW.name]
     again = make(on, archives, declared)
     assert (bool(again.plan), len(again.remarks)) == (False, 1)
@@ -181,7 +183,11 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
     """A run was killed while the build was exchanged, and now the disk takes no renames."""
     kept = disk / "opt/python/.standalone-python.staging" / OLD.name / "old"
     fakes.write(OLD, kept)
-    path = with_program("mv", 'case $* in */old*) [ ! -e "$0.fails" ] || { echo "mv: Input/output error" >&2; exit 1; } ;; esac\nexec {real} "$@"', tmp_path)
+    path = with_program(
+        "mv",
+        'case $* in */old*) [ ! -e "$0.fails" ] || { echo "mv: Input/output error" >&2; exit 1; } ;; esac\nexec {real} "$@"',
+        tmp_path,
+    )
     fails = Path(path) / "mv.fails"
     fails.touch()
     on = local_host(shell, disk, tmp_path, PATH=path)
@@ -198,7 +204,9 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
 def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed("sha256sum")
     fakes.write(OLD, disk / "opt/python" / OLD.name)
-    on = local_host(shell, disk, tmp_path, PATH=with_program("sha256sum", 'case $1 in -c) exit 1 ;; esac\nexec {real} "$@"', tmp_path))
+    on = local_host(
+        shell, disk, tmp_path, PATH=with_program("sha256sum", 'case $1 in -c) exit 1 ;; esac\nexec {real} "$@"', tmp_path)
+    )
     desired = declare({"builds": [], "root": on.place.root, "bin_dir": on.place.bin_dir, "verify": "full"})
     (found,) = ensure.observe(on, desired, facts="no").installed
     assert "its files differ" in found.fault
@@ -229,9 +237,13 @@ def test_what_becomes_foreign_while_a_run_is_at_work_stays(
     at = {"{root}": f"{disk}/opt/python", "{bin}": f"{disk}/bin", "{old}": OLD.name, "{new}": NEW.name}
     for name, text in at.items():
         when, does = when.replace(name, text), does.replace(name, text)
-    meddling = f'{{real}} "$@"\ncode=$?\ncase $* in {when}) [ -e "$0.done" ] || {{{{ : >"$0.done"; {does}; }}}} ;; esac\nexit $code'
+    meddling = (
+        f'{{real}} "$@"\ncode=$?\ncase $* in {when}) [ -e "$0.done" ] || {{{{ : >"$0.done"; {does}; }}}} ;; esac\nexit $code'
+    )
     (tmp_path / "second").mkdir()
-    on = local_host(shell, disk, tmp_path / "second", PATH=with_program(program, meddling.replace("{{", "{").replace("}}", "}"), tmp_path))
+    on = local_host(
+        shell, disk, tmp_path / "second", PATH=with_program(program, meddling.replace("{{", "{").replace("}}", "}"), tmp_path)
+    )
     with pytest.raises(AgentError, match=f"is not what it was when this run looked at it: .*; .*{state}"):
         make(on, Archives.of_fakes(["3.13.2+20250317"], tmp_path), options | {"links": []})
     changed = does.rpartition("'")[0].rpartition("'")[2]

@@ -399,12 +399,12 @@ def test_credentials_of_a_url_are_never_seen(downloader: str, shell: Shell, disk
 
 @pytest.mark.parametrize("downloader", ["curl", "GNU wget"])
 @pytest.mark.parametrize("answer", ["absent", "nobody", "no address", "redirect"])
-def test_a_query_is_never_seen(
-    downloader: str, answer: str, shell: Shell, disk: Path, server: Server, tmp_path: Path
-) -> None:
+def test_a_query_is_never_seen(downloader: str, answer: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
     query = "?key=s3cr3t&to=a@b/c#s3cr3t"
     delivery = pulled(server, tmp_path, f"/not{query}", f"/gone{query}", scheme="http://me:s3cr3t@")
-    server.moved = {f"/gone{query.partition('#')[0]}": f"http://you:s3cr3t@{server.address}/away{query}"} if answer == "redirect" else {}
+    server.moved = (
+        {f"/gone{query.partition('#')[0]}": f"http://you:s3cr3t@{server.address}/away{query}"} if answer == "redirect" else {}
+    )
     if answer in ("nobody", "no address"):
         server.address = "127.0.0.1:1" if answer == "nobody" else "[half"
         urls = tuple(f"http://me:s3cr3t@{server.address}{path}" for path in (f"/not{query}", f"/gone{query}"))
@@ -420,7 +420,9 @@ def test_a_query_is_never_seen(
 def test_a_url_is_one_address(downloader: str, shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
     """curl would take brackets and braces for several."""
     delivery = pulled(server, tmp_path, "/[1-3]/{a,b}")
-    server.files["/[1-3]/{a,b}"] = server.files["/%5B1-3%5D/%7Ba,b%7D"] = server.files["/[1-3]/%7Ba,b%7D"] = server.files.pop("/there")
+    server.files["/[1-3]/{a,b}"] = server.files["/%5B1-3%5D/%7Ba,b%7D"] = server.files["/[1-3]/%7Ba,b%7D"] = server.files.pop(
+        "/there"
+    )
     apply(delivery, disk, with_downloader(downloader, tmp_path), shell)
     whole(disk)
     assert len(server.asked) == 1
@@ -482,7 +484,8 @@ def test_https_never_leads_to_http(downloader: str, shell: Shell, disk: Path, se
 
 
 @pytest.mark.parametrize(
-    ("where", "token"), [(("http://", "/there"), TOKEN), (("http://me:pass@", "/there"), ""), (("http://", "/there?key=pass"), "")]
+    ("where", "token"),
+    [(("http://", "/there"), TOKEN), (("http://me:pass@", "/there"), ""), (("http://", "/there?key=pass"), "")],
 )
 def test_a_downloader_that_keeps_no_secret(
     where: tuple[str, str], token: str, disk: Path, server: Server, tmp_path: Path

@@ -161,10 +161,22 @@ CASES = (
     Case("every user can add to the root", mode("root", 0o1777), "others drwxrwxrwt {root}", ""),
     Case("every user can add to a folder above", mode("opt", 0o1777), "", "0"),
     Case("every user can write to a folder above", mode("opt", 0o777), "others drwxrwxrwx {disk}/opt", ""),
-    Case("every user can write to the interpreter", mode("bin/python3.13", 0o777), "others -rwxrwxrwx {build}/bin/python3.13", ""),
-    Case("a user's build in a folder to which every user can add", both(mode("opt", 0o1777), owned("root")), "owner 54321 {root}", "54321"),
+    Case(
+        "every user can write to the interpreter", mode("bin/python3.13", 0o777), "others -rwxrwxrwx {build}/bin/python3.13", ""
+    ),
+    Case(
+        "a user's build in a folder to which every user can add",
+        both(mode("opt", 0o1777), owned("root")),
+        "owner 54321 {root}",
+        "54321",
+    ),
     Case("a user's own group is of no use to it", both(owned("."), lambda b: b.chmod(0o775)), f"group {APP} {{build}}", ""),
-    Case("a library is another user's", both(lambda b: (b / "lib/libpython3.13.so.1.0").touch(), alone("lib/libpython3.13.so.1.0")), "owner 54321 {build}/lib/libpython3.13.so.1.0", "54321"),
+    Case(
+        "a library is another user's",
+        both(lambda b: (b / "lib/libpython3.13.so.1.0").touch(), alone("lib/libpython3.13.so.1.0")),
+        "owner 54321 {build}/lib/libpython3.13.so.1.0",
+        "54321",
+    ),
     Case("a link on the way is root's", sound_link, "", "0"),
     Case("a link on the way lies in a user's folder", through_link, "owner 54321 {disk}/mine", "54321"),
     Case("the interpreter is a link that leads out", leads_out, "link - {build}/bin/python3", ""),
@@ -183,7 +195,9 @@ def observed(on: LocalHost, **options: object) -> tuple[Observed, Installed]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_interpreter_is_started_by_nobody_who_can_be_harmed(case: Case, shell: Shell, disk: Path, ran: Path, tmp_path: Path) -> None:
+def test_an_interpreter_is_started_by_nobody_who_can_be_harmed(
+    case: Case, shell: Shell, disk: Path, ran: Path, tmp_path: Path
+) -> None:
     needed("setpriv")
     build = planted(disk, ran)
     names = {"disk": str(disk), "root": str(disk / "opt/python"), "build": str(build)}
@@ -226,7 +240,11 @@ def test_a_first_start_is_not_tried_by_root(shell: Shell, disk: Path, ran: Path,
     os.chown(build / "lib/python3.13/os.py", APP, APP)
     done = make(on, Archives({}), {"builds": ["3.13"], "links": []})
     (found,) = done.after.installed
-    assert (found.untrusted, found.started, found.unconfirmed) == (exposure(f"owner 54321 {build}/lib/python3.13/os.py"), False, False)
+    assert (found.untrusted, found.started, found.unconfirmed) == (
+        exposure(f"owner 54321 {build}/lib/python3.13/os.py"),
+        False,
+        False,
+    )
     assert ran.read_text() == ""
     assert not json.loads((build / fakes.RECEIPT).read_text())["started"]
     assert done.remarks

@@ -65,7 +65,9 @@ def test_apply(command: Command, attested: Path) -> None:
     done = command("apply", file, *REQUIRE)
     assert done.code == 1
     assert f"there is no attestation of cpython-{V13LATER}+{NEWER}-{TRIPLE}" in done.errors
-    assert f"beside it in {attested}: choose another build or source, or take it unattested with attestations: prefer" in done.errors
+    assert (
+        f"beside it in {attested}: choose another build or source, or take it unattested with attestations: prefer" in done.errors
+    )
     assert not (command.folder / "root/cpython-3.13").exists()
     done = command("apply", file, *PREFER)
     assert done.code == 0
@@ -171,10 +173,18 @@ def test_nothing_comes_into_a_mirror_with_a_wrong_one(command: Command, attested
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ("lock python.yml --target TRIPLE -o no/where.json --attestations require --trusted-root trusted_root.json", 1, "can't be written to"),
+        (
+            "lock python.yml --target TRIPLE -o no/where.json --attestations require --trusted-root trusted_root.json",
+            1,
+            "can't be written to",
+        ),
         ("apply python.yml --attestations always", 64, "'always' is not one of 'off', 'prefer', 'require'"),
         ("lock python.yml --check --attestations require", 64, "--check looks at no archive: leave --attestations out"),
-        ("apply python.yml --attestations require --trusted-root nowhere", 1, "the trusted root nowhere can't be read (No such file"),
+        (
+            "apply python.yml --attestations require --trusted-root nowhere",
+            1,
+            "the trusted root nowhere can't be read (No such file",
+        ),
     ],
 )
 def test_bad_input(command: Command, attested: Path, arguments: str, code: int, said: str) -> None:

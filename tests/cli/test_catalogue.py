@@ -117,7 +117,9 @@ class Upstream:
 
     def page(self, number: int) -> list[dict[str, Any]]:
         tag, files = self.releases[number - 1]
-        assets: list[dict[str, Any]] = [{"name": name, "digest": f"sha256:{sha256}", "size": 31_000_000} for name, sha256 in files.items()]
+        assets: list[dict[str, Any]] = [
+            {"name": name, "digest": f"sha256:{sha256}", "size": 31_000_000} for name, sha256 in files.items()
+        ]
         sums = {"name": "SHA256SUMS", "digest": None, "size": 9, "browser_download_url": f"{self.url}/{tag}/SHA256SUMS"}
         return [{"tag_name": tag, "draft": False, "assets": [*assets, sums]}]
 
@@ -157,7 +159,10 @@ def upstream() -> Iterator[Upstream]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         here.url = f"http://127.0.0.1:{server.server_address[1]}"
-        here.releases = [(SOON, {NEWS: "a" * 64}), ("20250115", {f"cpython-3.13.98+20250115-{GNU}-install_only.tar.gz": "b" * 64})]
+        here.releases = [
+            (SOON, {NEWS: "a" * 64}),
+            ("20250115", {f"cpython-3.13.98+20250115-{GNU}-install_only.tar.gz": "b" * 64}),
+        ]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield here
         server.shutdown()
@@ -214,7 +219,9 @@ def test_an_updated_catalogue_that_was_damaged(command: Command, upstream: Upstr
     for content in (whole[:-30], b"", b"\xff\n" + whole, whole.replace(b"\t", b" ", 1)):
         file.write_bytes(content)
         for call in (("catalogue", "list", "3.13", "--catalogue", "updated"), asking):
-            assert command(*call).sentence.startswith(f"{file} can't be read: remove its folder and update the catalogue anew"), content[-80:]
+            assert command(*call).sentence.startswith(f"{file} can't be read: remove its folder and update the catalogue anew"), (
+                content[-80:]
+            )
     file.unlink()
     file.mkdir()
     assert f"{file} can't be read (Is a directory)" in command("catalogue", "list", "3.13").sentence
@@ -248,7 +255,10 @@ def test_astral_s_list_of_versions(command: Command, tmp_path: Path) -> None:
         assert json.loads(done.output)["added"] == 1
         told = json.loads(command("catalogue", "show", "3.13.99", "--target", GNU, "--json").output)
         assert (told["sha256"], told["release"]) == ("a" * 64, SOON)
-        assert f"was {'a' * 64} and is {'c' * 64}" in command("catalogue", "update", "--from", web.url("plain/wrong.ndjson")).sentence
+        assert (
+            f"was {'a' * 64} and is {'c' * 64}"
+            in command("catalogue", "update", "--from", web.url("plain/wrong.ndjson")).sentence
+        )
         assert "has no list of versions, but" in command("catalogue", "update", "--from", web.url("plain/half.ndjson")).sentence
 
 
@@ -294,15 +304,24 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("<!doctype html><p>hello")
     (tmp_path / "object.json").write_text('{"message": "hello"}')
     with serve(tmp_path) as web:
-        assert "sent an HTML page where plain text was expected" in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
-        assert "answers with no list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
+        assert (
+            "sent an HTML page where plain text was expected"
+            in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
+        )
+        assert (
+            "answers with no list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
+        )
     assert "the bundled catalogue" in command("catalogue", "list", "--target", GNU).errors
 
 
 @pytest.mark.parametrize(
     ("arguments", "variables", "says"),
     [
-        ((), {"STANDALONE_PYTHON_CACHE": "~nobodyhere/x"}, "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', and there is no such home folder"),
+        (
+            (),
+            {"STANDALONE_PYTHON_CACHE": "~nobodyhere/x"},
+            "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', and there is no such home folder",
+        ),
         (("3.13", "--catalogue", "~nobodyhere/c"), {}, "the catalogue ~nobodyhere/c can't be read (No such file or directory)"),
         (("3.13", "--source", f"~nobodyhere/{NEWS}"), {}, f"the archive ~nobodyhere/{NEWS} is not there: put it there"),
     ],

@@ -28,9 +28,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("tar", ["tar", "bsdtar"])
-def test_install_verify_repair_and_remove(
-    tar: str, command: Command, source: Path, disk: Path, tmp_path: Path
-) -> None:
+def test_install_verify_repair_and_remove(tar: str, command: Command, source: Path, disk: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "tar").symlink_to(shutil.which(tar) or pytest.fail(f"{tar} is not installed (tests/packages.txt names its package)"))

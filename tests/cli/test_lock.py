@@ -265,7 +265,11 @@ def test_a_key_of_a_file_and_the_lock_file_that_it_names(place: Place) -> None:
 
 def test_standard_input(place: Place) -> None:
     command = ("sh", "-c", f"cat pythons.yml | {COMMAND} lock - $0 $1 $2 $3")
-    assert place.run("--target", GNU, command=command).errors.splitlines()[-1].startswith("Error: a declaration from standard input has")
+    assert (
+        place.run("--target", GNU, command=command)
+        .errors.splitlines()[-1]
+        .startswith("Error: a declaration from standard input has")
+    )
     assert place.run("--target", GNU, "-o", LOCKFILE, command=command).code == 0
     assert "declaration" not in json.loads(place.lockfile.read_text())
 
@@ -312,8 +316,14 @@ def test_bad_input(case: str, locked: Place) -> None:
 
 
 def test_no_file_and_no_lock_file(place: Place) -> None:
-    assert place.run(command=(COMMAND, "lock", "nowhere.yml")).sentence.startswith("the declaration nowhere.yml can't be read (No such")
-    assert place.run().errors.splitlines()[-1].startswith("Error: there is no lock file yet, so name its targets: with --target TRIPLE")
+    assert place.run(command=(COMMAND, "lock", "nowhere.yml")).sentence.startswith(
+        "the declaration nowhere.yml can't be read (No such"
+    )
+    assert (
+        place.run()
+        .errors.splitlines()[-1]
+        .startswith("Error: there is no lock file yet, so name its targets: with --target TRIPLE")
+    )
     ran = place.run("--check", "--target", GNU)
     assert ran.code == 1
     assert ran.sentence == (
@@ -357,7 +367,10 @@ def test_sizes_are_asked_of_a_server_and_nothing_is_downloaded(place: Place, mir
 
 @pytest.mark.parametrize(
     ("how", "why"),
-    [("nohead", "answered 405 Method Not Allowed; try again later, or name another source"), ("status-404", "answered 404 Not Found; ")],
+    [
+        ("nohead", "answered 405 Method Not Allowed; try again later, or name another source"),
+        ("status-404", "answered 404 Not Found; "),
+    ],
 )
 def test_a_size_that_is_refused_is_left_out_and_said(how: str, why: str, place: Place, mirror: Web) -> None:
     place.declare(f"builds: ['3.13']\nsource: {mirror.url(how)}\ncatalogue: rows.tsv\n")
@@ -428,4 +441,6 @@ def test_without_ansible_it_is_said(place: Place, inventory: Inventory) -> None:
     program = "import sys; sys.modules['ansible'] = None; sys.argv[0] = 'x'; from standalone_python.cli import main; main()"
     ran = place.run("--inventory", "hosts.ini", command=(sys.executable, "-c", program, "lock", "pythons.yml"))
     assert ran.code == 1
-    assert ran.sentence.startswith("reading an inventory needs ansible-core, which is not installed beside this command: install ")
+    assert ran.sentence.startswith(
+        "reading an inventory needs ansible-core, which is not installed beside this command: install "
+    )

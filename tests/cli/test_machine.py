@@ -42,9 +42,7 @@ def in_use(command: Command, root: str = "root") -> str:
     return os.readlink(command.folder / root / "cpython-3.13").split("-")[1]
 
 
-def test_plan_then_apply_then_nothing_to_do(
-    command: Command, source: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_plan_then_apply_then_nothing_to_do(command: Command, source: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     temporary = tmp_path_factory.mktemp("temporary")
     command = replace(command, variables={"TMPDIR": str(temporary)})
     file = command.file(f"builds: ['3.13', {{version: '3.12', default: true}}]\nsource: {source}\n")
@@ -118,7 +116,10 @@ BAD_FILES = {
     "a text": ("3.13\n", "is 3.13: write a mapping of options"),
     "no YAML": ("builds: [\n", "can't be read as YAML, line 2 is wrong"),
     "binary": ("\x00\x01", "can't be read as YAML"),
-    "Ansible's own": ("builds: !vault secret\n", "has builds with the tag !vault, which only Ansible reads: have it in another file"),
+    "Ansible's own": (
+        "builds: !vault secret\n",
+        "has builds with the tag !vault, which only Ansible reads: have it in another file",
+    ),
     "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "build_dir is no option: the options are builds,"),
     "a number": ("builds: [3.1]\n", "write '3.10' in quotes"),
     "no builds": ("state: latest\n", "builds is missing: give it"),
@@ -128,7 +129,10 @@ BAD_FILES = {
     "many digits": (f"builds: []\nkeep: {'9' * 5000}\n", "can't be read as YAML (Exceeds the limit"),
     "a huge number": (f"builds: []\nkeep: {'9' * 4000}\n", f"keep is {'9' * 100}"),
     "another digit": ("builds: ['3.²']\n", "the request '3.²' can't be read"),
-    "a root in its links": ("builds: []\nroot: /x/python3\nbin_dir: /x\n", "root is /x/python3, where a link in bin_dir /x belongs"),
+    "a root in its links": (
+        "builds: []\nroot: /x/python3\nbin_dir: /x\n",
+        "root is /x/python3, where a link in bin_dir /x belongs",
+    ),
     "a wrong choice": ("builds: ['3.13']\nstate: newest\n", "state is 'newest': give one of present, latest, absent"),
     "no version": ("builds: [three]\n", "the request 'three' can't be read"),
     "a bad root": ("builds: ['3.13']\nroot: python\n", "root is 'python': give an absolute path"),
@@ -190,7 +194,9 @@ def test_a_failure_after_the_plan_leaves_nothing(command: Command, source: Path)
 def test_no_network(command: Command) -> None:
     """A proxy that isn't there, as upstream may be reached from where tests run, or not."""
     proxy = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    given = json.dumps({"builds": ["3.13.1+20250115"], "source": "http://127.0.0.1:9/builds", "root": str(command.folder / "root")})
+    given = json.dumps(
+        {"builds": ["3.13.1+20250115"], "source": "http://127.0.0.1:9/builds", "root": str(command.folder / "root")}
+    )
     ended = command("apply", "-", given=given, environment=proxy)
     assert ended.code == 1
     assert "could not be reached" in ended.errors
@@ -406,7 +412,9 @@ def test_rollback_passes_over_what_is_broken(upgraded: Command) -> None:
     assert f"could go back to in {upgraded.folder}/root is broken: {OLD13} (its executable is missing)" in sentence
 
 
-@pytest.mark.parametrize(("line", "says"), [("3.13.1", "is no line"), ("3.12", "no build of 3.12 is in use"), ("x", "can't be read")])
+@pytest.mark.parametrize(
+    ("line", "says"), [("3.13.1", "is no line"), ("3.12", "no build of 3.12 is in use"), ("x", "can't be read")]
+)
 def test_no_line_to_roll_back(upgraded: Command, line: str, says: str) -> None:
     assert says in upgraded("rollback", line, "--root", "root").sentence
     assert in_use(upgraded) == LATER13
@@ -429,7 +437,9 @@ def test_a_target_is_what_this_machine_can_run(upgraded: Command, source: Path) 
         return upgraded("plan", "-", "--root", "root", "--target", triple, given=declared(source, request)).sentence
 
     assert "is no target triple" in plan("x86")
-    assert "can't be installed here, where each is started once: a build for it is for aarch64 linux" in plan("aarch64-unknown-linux-gnu")
+    assert "can't be installed here, where each is started once: a build for it is for aarch64 linux" in plan(
+        "aarch64-unknown-linux-gnu"
+    )
     assert "needs musl, and the host has glibc" in plan("x86_64-unknown-linux-musl")
     same = upgraded("plan", "-", "--root", "root", "--target", "x86_64-unknown-linux-gnu", given=declared(source, "3.13"))
     assert same.output == f"nothing to do: 3.13: {V13LATER} is installed\n"

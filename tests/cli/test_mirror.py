@@ -113,7 +113,10 @@ def true(dest: Path, releases: Path, *paths: str) -> None:
         tag, name = path.split("/")
         builds.append(replace(parse_filename(name, tag), sha256=digest(releases / path)))
     expected = lists(builds)
-    found = {str(path.relative_to(dest)): path.read_bytes() for path in (*dest.glob("*/SHA256SUMS"), *dest.glob("tools/*"), dest / "catalogue.tsv")}
+    found = {
+        str(path.relative_to(dest)): path.read_bytes()
+        for path in (*dest.glob("*/SHA256SUMS"), *dest.glob("tools/*"), dest / "catalogue.tsv")
+    }
     assert found == expected
 
 
@@ -208,9 +211,7 @@ def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) 
     assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 there already\n"
 
 
-def test_killed_then_completed(
-    mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path
-) -> None:
+def test_killed_then_completed(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     rows = ("--catalogue", str(releases / "catalogue.tsv"))
     mirror("sync", dest, "--request", "3.12", "--target", TRIPLE, "--source", web.url(), *rows)
@@ -363,7 +364,9 @@ def test_what_is_damaged_and_cannot_be_had_is_listed_no_more(mirror: Mirror, web
     dest = tmp_path / "dest"
     mirror("sync", dest, *BOTH, "--source", web.url())
     flip(dest / NEW)
-    assert "answered 404" in sentence(mirror("sync", dest, *BOTH, "--source", web.url("plain/no"), "--catalogue", releases, code=1))
+    assert "answered 404" in sentence(
+        mirror("sync", dest, *BOTH, "--source", web.url("plain/no"), "--catalogue", releases, code=1)
+    )
     assert (dest / "catalogue.tsv").read_text().count("\n") == 2
     assert not (dest / "20250317/SHA256SUMS").exists()
 

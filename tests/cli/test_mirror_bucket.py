@@ -115,17 +115,19 @@ def test_first_time_then_nothing_to_do(mirror: Mirror, store: Store, web: Web, r
 
 
 def test_a_bucket_of_its_own_and_an_endpoint_on_the_command_line(mirror: Mirror, store: Store, releases: Path) -> None:
-    mirror("sync", f"s3://{BUCKET}", *ONE, "--source", releases, "--endpoint-url", store.url, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    mirror(
+        "sync", f"s3://{BUCKET}", *ONE, "--source", releases, "--endpoint-url", store.url, AWS_ENDPOINT_URL="http://127.0.0.1:1"
+    )
     assert {NEW, "catalogue.tsv", "20250317/SHA256SUMS"} < store.names()
-    exported = mirror("export", f"s3://{BUCKET}/", "--for", "mise", "--url", "https://mirror.example/pbs", "--endpoint-url", store.url)
+    exported = mirror(
+        "export", f"s3://{BUCKET}/", "--for", "mise", "--url", "https://mirror.example/pbs", "--endpoint-url", store.url
+    )
     assert "mirror.example" in exported.output
     told = json.loads(mirror("verify", f"s3://{BUCKET}", "--json").output)
     assert told == {"dest": f"s3://{BUCKET}", "archives": 1, "bytes": SIZE + 2, "problems": []}
 
 
-def test_a_host_is_provisioned_from_a_bucket(
-    mirror: Mirror, store: Store, source: Path, command: Command
-) -> None:
+def test_a_host_is_provisioned_from_a_bucket(mirror: Mirror, store: Store, source: Path, command: Command) -> None:
     mirror("sync", DEST, "--request", "3.13", "--target", os.uname().machine + "-unknown-linux-gnu", "--source", source)
     url = f"{store.url}/{BUCKET}/some/pbs"
     declared = command.file(f"builds: ['3.13']\nsource: {url}\nroot: {command.folder}/root\nbin_dir: {command.folder}/bin\n")
@@ -169,7 +171,9 @@ def test_prune(mirror: Mirror, store: Store, releases: Path) -> None:
     store.asked.clear()
     assert mirror("sync", DEST, *only).output == f"prune {OLD}\n{DEST}: 0 fetched, 1 there already, 1 pruned\n"
     changes = [(method, path.rpartition("/")[2]) for method, path in store.asked if method in ("PUT", "DELETE")]
-    assert changes.index(("PUT", "catalogue.tsv")) < changes.index(("DELETE", OLD.partition("/")[2])), "first it is listed no more"
+    assert changes.index(("PUT", "catalogue.tsv")) < changes.index(("DELETE", OLD.partition("/")[2])), (
+        "first it is listed no more"
+    )
     for key in foreign:
         assert store.content(key) == b"not ours\n"
         store.client.delete_object(Bucket=BUCKET, Key=key)
@@ -239,7 +243,9 @@ def test_two_at_once(
     mirror("verify", DEST)
 
 
-def test_the_lock_of_a_killed_sync(store: Store, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_sync(
+    store: Store, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """It is kept while it is renewed, and taken over soon after its time is over."""
     for name, value in {**environment, "STANDALONE_PYTHON_CACHE": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
@@ -248,7 +254,9 @@ def test_the_lock_of_a_killed_sync(store: Store, environment: Mapping[str, str],
     with mine.alone(5.0) as locked:
         assert locked
         began = time.monotonic()
-        with pytest.raises(TransportError, match=f"another sync is at work in the mirror {DEST}: wait for it; if there is none, remove s3://"):
+        with pytest.raises(
+            TransportError, match=f"another sync is at work in the mirror {DEST}: wait for it; if there is none, remove s3://"
+        ):
             other.alone(6.0, lambda: waited.append("waits")).__enter__()
         assert time.monotonic() - began > 5.0, "longer than it would be kept without being renewed"
     assert store.names() == set()
@@ -329,8 +337,16 @@ def test_a_lying_server_gets_nothing_into_the_bucket(mirror: Mirror, store: Stor
         ("s3://", {}, "the mirror's bucket can't be read: write s3://BUCKET or s3://BUCKET/PREFIX, and nothing else"),
         (f"s3://me:{SECRET}@builds/x", {}, "the mirror's bucket can't be read"),
         ("s3://nowhere/x", {}, "the mirror s3://nowhere/x can't be {done} (there is no such bucket): make it, or choose another"),
-        (DEST, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, f"the mirror {DEST} can't be {{done}} (http://127.0.0.1:1 could not be reached)"),
-        (DEST, {"AWS_ENDPOINT_URL": f"http://me:{SECRET}@127.0.0.1:1"}, "(http://127.0.0.1:1 could not be reached): check the network"),
+        (
+            DEST,
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            f"the mirror {DEST} can't be {{done}} (http://127.0.0.1:1 could not be reached)",
+        ),
+        (
+            DEST,
+            {"AWS_ENDPOINT_URL": f"http://me:{SECRET}@127.0.0.1:1"},
+            "(http://127.0.0.1:1 could not be reached): check the network",
+        ),
         (DEST, {"AWS_ENDPOINT_URL": "nonsense"}, "the endpoint can't be used as a URL: give http://HOST or https://HOST"),
         (DEST, {"AWS_ACCESS_KEY_ID": ""}, "(no credentials were found): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         (DEST, {"AWS_PROFILE": "nobody"}, "(ProfileNotFound of boto3): check its settings, such as AWS_PROFILE"),
@@ -360,7 +376,9 @@ def test_without_the_extra(mirror: Mirror, releases: Path, tmp_path: Path) -> No
     (tmp_path / "without/boto3.py").write_text("raise ImportError('no boto3')\n")
     path = os.pathsep.join((str(tmp_path / "without"), os.environ.get("PYTHONPATH", "")))
     said = mirror("sync", DEST, *ONE, "--source", releases, code=1, PYTHONPATH=path).sentence
-    assert said == f"the mirror {DEST} needs the Python package boto3, which is not installed: pip install 'standalone-python[s3]'"
+    assert (
+        said == f"the mirror {DEST} needs the Python package boto3, which is not installed: pip install 'standalone-python[s3]'"
+    )
 
 
 def test_no_secret_is_anywhere(mirror: Mirror, store: Store, releases: Path, tmp_path: Path) -> None:

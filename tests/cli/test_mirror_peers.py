@@ -105,10 +105,15 @@ def uv(home: Path, settings: Mapping[str, str], *arguments: str, code: int = 0) 
 
 
 def test_uv_with_its_list_from_the_mirror(dest: Path, url: str, served: Web, tmp_path: Path) -> None:
-    (dest / "uv.json").write_text(run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "uv", "--url", url))
+    (dest / "uv.json").write_text(
+        run(tmp_path, program("standalone-python"), "mirror", "export", str(dest), "--for", "uv", "--url", url)
+    )
     uv(tmp_path, {"UV_PYTHON_DOWNLOADS_JSON_URL": f"{url}/uv.json"}, "python", "install", "3.13")
     starts(next((tmp_path / "uv").glob("cpython-3.13*-linux-*")) / "bin/python3.13", PBS_VERSION)
-    assert [asked.path.rpartition("/")[2] for asked in served.asked] == ["uv.json", f"cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"]
+    assert [asked.path.rpartition("/")[2] for asked in served.asked] == [
+        "uv.json",
+        f"cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz",
+    ]
 
 
 def test_uv_checks_what_the_list_says(dest: Path, url: str, tmp_path: Path) -> None:
@@ -137,7 +142,9 @@ def test_uv_with_the_list_that_it_brings(url: str, served: Web, tmp_path: Path) 
     """It asks the mirror for the right file, and refuses a stand-in for upstream's checksum."""
     said = uv(tmp_path, {"UV_PYTHON_INSTALL_MIRROR": url}, "python", "install", PBS_VERSION, code=1)
     (asked,) = served.asked
-    assert asked.path == f"/plain/{UPSTREAMS_PATH}/{PBS_TAG}/cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
+    assert (
+        asked.path == f"/plain/{UPSTREAMS_PATH}/{PBS_TAG}/cpython-{PBS_VERSION}+{PBS_TAG}-{TRIPLE}-install_only_stripped.tar.gz"
+    )
     assert "hash mismatch" in said.lower()
 
 
@@ -207,12 +214,16 @@ def test_ansible_and_pyinfra_with_the_source_and_no_other_setting(
     cache = {"STANDALONE_PYTHON_CACHE": str(tmp_path / "cache")}
     play = run_play([{"standalone.python.interpreters": told}], LOCALHOST, environment=cache)
     assert play.code == 0, play.output
-    deployed = run_deploy(operation(declared, root=str(roots["pyinfra"]), bin_dir=str(tmp_path / "bin")), LOCAL, environment=cache)
+    deployed = run_deploy(
+        operation(declared, root=str(roots["pyinfra"]), bin_dir=str(tmp_path / "bin")), LOCAL, environment=cache
+    )
     assert deployed.code == 0, deployed.output
     for root in roots.values():
         starts(root / "cpython-3.13/bin/python3", PBS_VERSION)
     asked = [asked.path.rpartition("/")[2] for asked in served.asked]
     assert asked.count("catalogue.tsv") == (how == "url")
     served.asked.clear()
-    again = run_play([{"standalone.python.interpreters": told}], LOCALHOST, environment={"STANDALONE_PYTHON_CACHE": str(tmp_path / "new")})
+    again = run_play(
+        [{"standalone.python.interpreters": told}], LOCALHOST, environment={"STANDALONE_PYTHON_CACHE": str(tmp_path / "new")}
+    )
     assert (again.code, again.of().result["changed"], served.asked) == (0, False, [])

@@ -212,9 +212,7 @@ def test_a_link_to_itself_is_not_the_one_of_this_machine(command: Command, root_
     (root_dir / "opt").symlink_to("/opt")
     before = sorted(os.listdir("/opt"))
     sentence = command("apply", declare(command, foreign), "--root-dir", root_dir, "--target", ARM).sentence
-    assert sentence == (
-        f"/opt/python in the image {root_dir} is a link that leads in a circle, {root_dir}/opt: mend it first"
-    )
+    assert sentence == (f"/opt/python in the image {root_dir} is a link that leads in a circle, {root_dir}/opt: mend it first")
     assert sorted(os.listdir("/opt")) == before
 
 
@@ -303,9 +301,7 @@ def test_ansible_completes_it(booted: Path, verify: str) -> None:
     was, first, now, second = (result.result for result in run.results)
     assert (was["interpreters"][0]["started"], now["interpreters"][0]["started"]) == (False, True), run.output
     assert (first["changed"], second["changed"]) == (True, False)
-    assert first["plan"] == [
-        f"confirm {name(V13LATER, NEWER, HERE)}: it was not started where it was installed, and starts here"
-    ]
+    assert first["plan"] == [f"confirm {name(V13LATER, NEWER, HERE)}: it was not started where it was installed, and starts here"]
 
 
 def test_pyinfra_completes_it(booted: Path) -> None:

@@ -89,7 +89,9 @@ def test_a_root_at_another_place(how: str, command: Command, file: Path) -> None
     assert (command.folder / "bin/python3.13").readlink() == new / "cpython-3.13/bin/python3.13"
     said = subprocess.run(
         [command.folder / "bin/python3.13", "-I", "-c", "import sysconfig; print(*sysconfig.get_config_vars().values())"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert f"{folder_of(command, 'srv/new')}/lib" in said
     assert f"{command.folder}/root" not in said

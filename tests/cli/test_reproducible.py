@@ -29,7 +29,9 @@ ARM = "aarch64-unknown-linux-gnu"
 
 def digest(folder: Path) -> str:
     packed = subprocess.run(
-        ["tar", "--sort=name", "--numeric-owner", "--exclude=./proc/*", "-cf", "-", "-C", folder, "."], capture_output=True, check=True
+        ["tar", "--sort=name", "--numeric-owner", "--exclude=./proc/*", "-cf", "-", "-C", folder, "."],
+        capture_output=True,
+        check=True,
     )
     return hashlib.sha256(packed.stdout).hexdigest()
 

@@ -29,7 +29,13 @@ class Used:
         self.command, self.source = command, source
 
     def declare(self, *builds: str, **more: Any) -> Path:
-        options = {"builds": list(builds), "root": str(self.root), "source": str(self.source), "externally_managed": False, **more}
+        options = {
+            "builds": list(builds),
+            "root": str(self.root),
+            "source": str(self.source),
+            "externally_managed": False,
+            **more,
+        }
         return self.command.file(json.dumps(options))
 
     def apply(self, *builds: str, **more: Any) -> dict[str, Any]:

@@ -242,7 +242,12 @@ CASES = (
             Step({"builds": [OLD13, "3.12"]}, (f"install {OLD13}", f"install {OLD12}")),
             Step({"builds": ["3.13"], "state": "absent"}, (f"remove {OLD13}",), (OLD12,), _lines(v3_12=OLD12)),
             Step({"builds": ["3.14"], "state": "absent"}, (), (OLD12,)),
-            Step({"builds": [LATER13], "exclusive": True}, (f"install {LATER13}", f"remove {OLD12}"), (LATER13,), _lines(v3_13=LATER13)),
+            Step(
+                {"builds": [LATER13], "exclusive": True},
+                (f"install {LATER13}", f"remove {OLD12}"),
+                (LATER13,),
+                _lines(v3_13=LATER13),
+            ),
             Step({"builds": [], "exclusive": True}, (f"remove {LATER13}",), (), {}),
         ),
     ),

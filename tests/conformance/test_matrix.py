@@ -49,7 +49,11 @@ def test_there_and_back(front_end: FrontEnd, source: Path, tmp_path: Path) -> No
 def test_role_info_and_lookup(source: Path, tmp_path: Path) -> None:
     """The rest of the collection; the interpreter that the role lets Ansible use gathers facts."""
     root = str(tmp_path / "root")
-    variables: dict[str, object] = {"interpreters_builds": [LATER13], "interpreters_root": root, "interpreters_source": str(source)}
+    variables: dict[str, object] = {
+        "interpreters_builds": [LATER13],
+        "interpreters_root": root,
+        "interpreters_source": str(source),
+    }
     variables |= {"interpreters_use": "3.13", "interpreters_gather_facts": True}
     build = "lookup('standalone.python.build', '3.13.1+20250115', target='x86_64-unknown-linux-gnu')"
     run = run_play(

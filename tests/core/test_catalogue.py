@@ -173,9 +173,7 @@ def found(text: str, target: Target, catalogue: Catalogue = BUNDLED) -> str:
 def test_names_of_every_age(filename: str, tag: str, expected: Build, name: str, variant: str) -> None:
     build = parse_filename(filename, tag)
     assert build.filename == filename
-    assert [
-        getattr(build, field) for field in ("version", "release", "triple", "options", "flavor", "sha256")
-    ] == [
+    assert [getattr(build, field) for field in ("version", "release", "triple", "options", "flavor", "sha256")] == [
         getattr(expected, field) for field in ("version", "release", "triple", "options", "flavor", "sha256")
     ]
     assert (build.name, build.variant) == (name, variant)
@@ -218,9 +216,7 @@ modern = st.builds(
     st.none() | st.tuples(st.sampled_from(["a", "b", "rc"]), numbers),
     st.integers(min_value=20220227, max_value=20991231),
     st.sampled_from(TRIPLES),
-    st.lists(words, unique=True, max_size=3).flatmap(
-        lambda some: st.sampled_from(["+", "-"]).map(lambda s: s.join(some))
-    ),
+    st.lists(words, unique=True, max_size=3).flatmap(lambda some: st.sampled_from(["+", "-"]).map(lambda s: s.join(some))),
     st.sampled_from(FLAVORS),
 )
 
@@ -375,9 +371,7 @@ def test_preferences_come_in_order() -> None:
     ]
     while rests:
         text = "".join(row("3.13.1", "20250115", rest) for rest in reversed(rests))
-        assert (
-            found("3.13+auto", GNU_V3, from_rows("a test", text)) == f"cpython-3.13.1+20250115-{rests.pop(0)}"
-        )
+        assert found("3.13+auto", GNU_V3, from_rows("a test", text)) == f"cpython-3.13.1+20250115-{rests.pop(0)}"
 
 
 def test_static_builds_are_not_plain() -> None:
@@ -385,10 +379,7 @@ def test_static_builds_are_not_plain() -> None:
         "3.13.1", "20250115", "x86_64-unknown-linux-musl-install_only"
     )
     catalogue = from_rows("a test", text)
-    assert (
-        found("3.13+static", MUSL, catalogue)
-        == "cpython-3.13.2+20250317-x86_64-unknown-linux-musl-lto+static-full"
-    )
+    assert found("3.13+static", MUSL, catalogue) == "cpython-3.13.2+20250317-x86_64-unknown-linux-musl-lto+static-full"
     with pytest.raises(NoBuildError) as caught:
         found("3.13", MUSL, catalogue)
     assert str(caught.value) == (
@@ -414,9 +405,7 @@ asked = st.sampled_from(
 )
 
 
-@given(
-    asked, st.sampled_from(["", "+debug", "+freethreaded", "+auto", "+full", "+install_only", "+v3"]), targets
-)
+@given(asked, st.sampled_from(["", "+debug", "+freethreaded", "+auto", "+full", "+install_only", "+v3"]), targets)
 def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Target) -> None:
     request = parse_request(text + more)
     try:
@@ -633,10 +622,7 @@ def test_what_is_advised_gets_a_build_of_the_same_release(text: str) -> None:
 def test_an_empty_catalogue_says_so() -> None:
     with pytest.raises(NoBuildError) as caught:
         found("3.13", MACOS, from_rows("the folder mirror", ""))
-    assert (
-        str(caught.value)
-        == "no build of 3.13 for aarch64 macOS in the folder mirror: it has no builds at all"
-    )
+    assert str(caught.value) == "no build of 3.13 for aarch64 macOS in the folder mirror: it has no builds at all"
 
 
 # --- what is read, and how fast ---
@@ -776,7 +762,9 @@ def test_two_checksums_for_a_build_are_an_error() -> None:
     assert parse_sums(f"{HEX}  {LISTED}\n{HEX.lower()} *{LISTED}\n{HEX}  a/notes\n{'b' * 64}  b/notes").unread == ()
 
 
-@pytest.mark.parametrize("line", [f"{LISTED}: {HEX}", f"{HEX[:-1]}  {LISTED}", f"{HEX}{LISTED}", HEX, f"{HEX}  folder/", "\x1b[31m", "<html>"])
+@pytest.mark.parametrize(
+    "line", [f"{LISTED}: {HEX}", f"{HEX[:-1]}  {LISTED}", f"{HEX}{LISTED}", HEX, f"{HEX}  folder/", "\x1b[31m", "<html>"]
+)
 def test_lines_that_are_no_checksums_are_quoted(line: str) -> None:
     sums = parse_sums(f"{line}\n{'b' * 64}  {LISTED}\n{'x' * 5000}")
     assert sums.known == {LISTED: "b" * 64}

@@ -141,9 +141,7 @@ def content(data: Path) -> dict[str, str]:
 
 def test_a_refresh_adds_rows_and_fills_in_checksums(upstream: Upstream, data: Path) -> None:
     upstream.release("20250205", {C: f"sha256:{'c' * 64}", f"{C}.sha256": f"sha256:{'0' * 64}"})
-    upstream.release(
-        "20250115", {A: "", B: f"sha256:{'b' * 64}"}, {A: "a" * 64, B: "b" * 64, "PYTHON.json": "0" * 64}
-    )
+    upstream.release("20250115", {A: "", B: f"sha256:{'b' * 64}"}, {A: "a" * 64, B: "b" * 64, "PYTHON.json": "0" * 64})
     upstream.release("20250301", {C: f"sha256:{'d' * 64}"}, draft=True)
     upstream.release("latest", {C: f"sha256:{'d' * 64}"})
     assert refresh(upstream, data) == 0
@@ -171,9 +169,7 @@ def test_a_second_refresh_asks_on_condition_and_changes_nothing(
         ("/releases?per_page=10&page=2", 304),
         ("/download/20250115/SHA256SUMS", 304),
     ]
-    assert capsys.readouterr().out == (
-        "2 releases read: 0 builds added, 0 checksums filled in; 0 files changed: none\n"
-    )
+    assert capsys.readouterr().out == ("2 releases read: 0 builds added, 0 checksums filled in; 0 files changed: none\n")
 
 
 def test_since_passes_over_older_releases_wherever_they_are(upstream: Upstream, data: Path) -> None:
@@ -208,9 +204,7 @@ def test_a_checksum_that_changes_is_an_error_that_names_both(
     )
 
 
-def test_digest_and_checksum_must_agree(
-    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_digest_and_checksum_must_agree(upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     upstream.release("20250115", {A: f"sha256:{'a' * 64}"}, {A: "e" * 64})
     before = content(data)
     assert refresh(upstream, data) == 1
@@ -225,9 +219,7 @@ def test_digest_and_checksum_must_agree(
         (404, "answered 404 Not Found; check the source, which needs upstream's layout TAG/FILE, and the release"),
     ],
 )
-def test_refusals(
-    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str], status: int, words: str
-) -> None:
+def test_refusals(upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str], status: int, words: str) -> None:
     upstream.status = status
     before = content(data)
     assert refresh(upstream, data) == 1
@@ -235,9 +227,7 @@ def test_refusals(
     assert content(data) == before
 
 
-def test_an_answer_that_is_no_list_of_releases(
-    upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_answer_that_is_no_list_of_releases(upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     upstream.releases.append({"message": "hello"})
     assert refresh(upstream, data) == 1
     assert 'answers with no list of releases, but b\'[{"message": "hello"}]\'' in capsys.readouterr().err
@@ -275,9 +265,7 @@ def test_making_it_anew_drops_what_the_rows_do_not_have(data: Path, tmp_path: Pa
     assert content(data) == {"3.12.tsv": f"20250205\t{C}\t-\n"}
 
 
-def test_rows_that_contradict_each_other(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_that_contradict_each_other(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = tmp_path / "other.tsv"
     rows.write_text(f"20250205\t{C}\t{'a' * 64}\n20250205\t{C}\t{'b' * 64}\n")
     before = content(data)
@@ -289,9 +277,7 @@ def test_rows_that_contradict_each_other(
 def test_the_bundled_data_is_what_the_script_would_write(tmp_path: Path) -> None:
     bundled = Path(catalogue.DATA)
     rows = tmp_path / "releases.tsv"
-    rows.write_text(
-        "".join(sorted(line for text in content(bundled).values() for line in text.splitlines(True)))
-    )
+    rows.write_text("".join(sorted(line for text in content(bundled).values() for line in text.splitlines(True))))
     assert script.main(["--data", str(tmp_path / "data"), "from-tsv", str(rows)]) == 0
     assert content(tmp_path / "data") == content(bundled)
 

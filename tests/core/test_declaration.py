@@ -170,9 +170,7 @@ def test_numbers_that_are_no_trap(number: float) -> None:
 
 @pytest.mark.parametrize("element", [True, None, ["3.13"], b"3.13", object])
 def test_no_request_at_all(element: Any) -> None:
-    assert refused_build(element) == (
-        f"{element!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'"
-    )
+    assert refused_build(element) == (f"{element!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
 
 
 @pytest.mark.parametrize(
@@ -233,9 +231,7 @@ def test_a_default_where_everything_is_absent() -> None:
 
 def test_two_defaults() -> None:
     elements = [{"version": "3.12", "default": True}, {"version": "3.13", "default": True}]
-    assert refused({"builds": elements}) == (
-        "3.12 and 3.13 are all marked default: only one build can have python3 and python"
-    )
+    assert refused({"builds": elements}) == ("3.12 and 3.13 are all marked default: only one build can have python3 and python")
 
 
 def test_said_twice_is_said_once() -> None:

@@ -57,7 +57,9 @@ def untouched() -> MemorySupply:
 
 
 def test_the_memory_host_tells_what_the_parser_reads() -> None:
-    state = observed_of(IN_ORDER | {"occupied": [f"{BIN}/python"], "leftovers": [f"{ROOT}/.standalone-python.staging"]}, desired())
+    state = observed_of(
+        IN_ORDER | {"occupied": [f"{BIN}/python"], "leftovers": [f"{ROOT}/.standalone-python.staging"]}, desired()
+    )
     assert parse(answer(state, facts=True)) == state
 
 
@@ -171,9 +173,7 @@ def test_what_needs_no_build_needs_no_facts(options: dict[str, Any], said: dict[
     assert (there.asked, supply.asked) == (["observe", "apply"], [])
 
 
-@pytest.mark.parametrize(
-    ("said", "looks"), [({}, ["empty"]), (IN_ORDER, ["empty"]), ({"installed": [OTHER]}, ["empty", "yes"])]
-)
+@pytest.mark.parametrize(("said", "looks"), [({}, ["empty"]), (IN_ORDER, ["empty"]), ({"installed": [OTHER]}, ["empty", "yes"])])
 def test_who_looks_for_itself_is_told_when_an_empty_host_may_say_its_kind(said: dict[str, Any], looks: list[str]) -> None:
     there, seen = host(said), []
 
@@ -285,8 +285,7 @@ def test_a_disk_that_is_too_small_is_found_before_anything_is_sent() -> None:
     with pytest.raises(AgentError) as caught:
         ensure(there, desired(), MemorySupply(CATALOGUE))
     assert str(caught.value) == (
-        f"{NEW} needs 107422 kB below {ROOT}, where 90000 kB are free: make room, or choose another root; "
-        "the host is as it was"
+        f"{NEW} needs 107422 kB below {ROOT}, where 90000 kB are free: make room, or choose another root; the host is as it was"
     )
     assert (there.uploads, there.asked) == ({}, ["observe", "observe with facts"])
 
@@ -322,7 +321,11 @@ def test_pull_sends_nothing() -> None:
     [
         ({"tools": "tar curl"}, "", "<full> is compressed with zstd, which the host doesn't have, and delivery is pull: "),
         ({"tools": "tar zstd"}, "", "delivery: pull needs curl or wget on the host, which has neither: "),
-        ({"tools": "tar zstd wget"}, "s3cret", "the host has only a wget that takes a token, password or query on its command line, "),
+        (
+            {"tools": "tar zstd wget"},
+            "s3cret",
+            "the host has only a wget that takes a token, password or query on its command line, ",
+        ),
     ],
 )
 def test_pull_by_a_host_that_lacks_a_program(facts: dict[str, str], token: str, said: str, check: bool) -> None:
@@ -531,8 +534,12 @@ def test_a_foreign_file_that_came_meanwhile_is_named() -> None:
 def test_a_host_that_never_stays_as_it_is() -> None:
     there = host({"installed": [OLD]})
     numbers = iter(range(9))
-    there.before = lambda state: replace(state, links={f"{ROOT}/cpython-3.13": f"cpython-3.13.{next(numbers)}+20250115-x86_64-unknown-linux-gnu-install_only"})
-    with pytest.raises(AgentError, match="cannot change /opt/python, as something else changed it 3 times .*; this run changed nothing"):
+    there.before = lambda state: replace(
+        state, links={f"{ROOT}/cpython-3.13": f"cpython-3.13.{next(numbers)}+20250115-x86_64-unknown-linux-gnu-install_only"}
+    )
+    with pytest.raises(
+        AgentError, match="cannot change /opt/python, as something else changed it 3 times .*; this run changed nothing"
+    ):
         ensure(there, desired(links=[]), MemorySupply(CATALOGUE))
     assert there.asked.count("apply") == 3
 

@@ -31,14 +31,30 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"bucket", "info", "lock", "renew", "rollback", "store", "updated", "plan"}),
     frozenset({"registry"}),
     frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
-    frozenset({"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "failure", "credentials", "cache", "place"}),
+    frozenset(
+        {"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "failure", "credentials", "cache", "place"}
+    ),
     frozenset({"digits", "errors"}),
 )
 
 # Who touches files or processes at all.
 WORLDLY = frozenset(
     {
-        *("archive", "bucket", "cache", "cli", "fetch", "lock", "mirror", "place", "renew", "store", "sync", "tarstream", "unzstd"),
+        *(
+            "archive",
+            "bucket",
+            "cache",
+            "cli",
+            "fetch",
+            "lock",
+            "mirror",
+            "place",
+            "renew",
+            "store",
+            "sync",
+            "tarstream",
+            "unzstd",
+        ),
         *("updated",),
     }
 )
@@ -53,7 +69,19 @@ EXCEPTIONS = {
     "supply": {"os"},
     "source": {"os"},
 }
-NETWORK = {"socket", "ssl", "http", "requests", "urllib3", "ftplib", "asyncio", "socketserver", "urllib.request", "boto3", "botocore"}
+NETWORK = {
+    "socket",
+    "ssl",
+    "http",
+    "requests",
+    "urllib3",
+    "ftplib",
+    "asyncio",
+    "socketserver",
+    "urllib.request",
+    "boto3",
+    "botocore",
+}
 WORLD = NETWORK | {
     *("os", "pathlib", "io", "shutil", "tempfile", "glob", "fcntl", "mmap", "tarfile", "zipfile", "gzip", "lzma", "bz2"),
     *("subprocess", "multiprocessing", "threading", "concurrent", "signal", "ctypes", "pwd", "grp", "platform", "importlib"),
@@ -159,7 +187,9 @@ def child_pythons(tree: ast.AST) -> Iterator[list[str]]:
             yield words
 
 
-@pytest.mark.parametrize("folder", ["ansible_collections", "benchmarks", "demo", "docs", "pyinfra_ops", "scripts", "standalone_python"])
+@pytest.mark.parametrize(
+    "folder", ["ansible_collections", "benchmarks", "demo", "docs", "pyinfra_ops", "scripts", "standalone_python"]
+)
 def test_no_child_python_looks_for_modules_in_the_working_directory(folder: str) -> None:
     unsafe = [
         f"{path.relative_to(REPOSITORY)}: {' '.join(words)}"

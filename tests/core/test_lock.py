@@ -49,7 +49,18 @@ from tests.tools.planning import FACTS
 GNU, MUSL, ARM = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"
 V3_HOST = from_facts(FACTS)
 CATALOGUE = bundled()
-REQUESTS = ("3.9", "3.13", "3.13t", "3.13+debug", ">=3.11,<3.13", "3.12+v3", "3.13+auto", "3.12+install_only_stripped", "3.15-dev", "3.13.17+20261021")
+REQUESTS = (
+    "3.9",
+    "3.13",
+    "3.13t",
+    "3.13+debug",
+    ">=3.11,<3.13",
+    "3.12+v3",
+    "3.13+auto",
+    "3.12+install_only_stripped",
+    "3.15-dev",
+    "3.13.17+20261021",
+)
 
 
 @cache
@@ -124,7 +135,9 @@ def test_one_text_for_all_that_mean_the_same(texts: tuple[str, ...], one: str) -
 
 
 @given(
-    st.sampled_from(("3", "3.13", "3.13.1", "3.16-dev", "3.16.0a2", ">=3.12,<3.14", "~=3.13.0", "!=3.13.1,>=3.14.0rc1", "cpython")),
+    st.sampled_from(
+        ("3", "3.13", "3.13.1", "3.16-dev", "3.16.0a2", ">=3.12,<3.14", "~=3.13.0", "!=3.13.1,>=3.14.0rc1", "cpython")
+    ),
     st.lists(st.sampled_from(("debug", "freethreaded", "static", "v3", "20250115", "full")), unique=True),
 )
 def test_the_canonical_text_means_the_same_request(version: str, parts: list[str]) -> None:
@@ -203,7 +216,10 @@ def test_an_older_lock_without_a_request_is_stale_and_a_newer_build_makes_none_s
 
 def test_auto_is_locked_for_every_level_where_levels_are() -> None:
     auto = parse_request("3.13+auto")
-    assert [slot.target for slot in slots([auto], (GNU,))] == [GNU, *(f"x86_64_v{level}-unknown-linux-gnu" for level in (2, 3, 4))]
+    assert [slot.target for slot in slots([auto], (GNU,))] == [
+        GNU,
+        *(f"x86_64_v{level}-unknown-linux-gnu" for level in (2, 3, 4)),
+    ]
     for triple in (ARM, "x86_64-apple-darwin", "x86_64-pc-windows-msvc"):
         assert [slot.target for slot in slots([auto], (triple,))] == [triple]
 
@@ -222,7 +238,9 @@ def test_a_host_gets_what_is_locked_for_its_level(level: int, gets: str) -> None
 
 def test_what_the_host_cannot_run_is_not_given_to_it() -> None:
     lock = locked("3.12+v3", "3.13")
-    with pytest.raises(NoBuildError, match=r"3\.12\+v3 is locked to .* in l, which can't run on the host: the host's CPU has level v2"):
+    with pytest.raises(
+        NoBuildError, match=r"3\.12\+v3 is locked to .* in l, which can't run on the host: the host's CPU has level v2"
+    ):
         locked_build(lock, parse_request("3.12+v3"), replace(V3_HOST, level=2), "l")
     with pytest.raises(NoBuildError, match=r"it needs glibc 2\.17 or later, and the host has 2\.12"):
         locked_build(lock, parse_request("3.13"), replace(V3_HOST, libc_version=(2, 12)), "l")
@@ -248,7 +266,12 @@ OF_ARM = f"3.13 for {ARM} is not in the lock file {LOCKFILE}"
 @pytest.mark.parametrize(
     ("lock", "wanted", "host", "sentence"),
     [
-        (locked("3.13", "3.9"), "3.12", V3_HOST, f"3.12 is not in the lock file {LOCKFILE}, which has 3.13, 3.9 for {GNU}: {DECLARE} {UPDATE}"),
+        (
+            locked("3.13", "3.9"),
+            "3.12",
+            V3_HOST,
+            f"3.12 is not in the lock file {LOCKFILE}, which has 3.13, 3.9 for {GNU}: {DECLARE} {UPDATE}",
+        ),
         (locked("3.13"), "3.13", ARM_HOST, f"{OF_ARM}, which is for {GNU}: {UPDATE} --target {ARM} --target {GNU}"),
         (Lock(), "3.13", ARM_HOST, f"{OF_ARM}, which is empty: run: standalone-python lock FILE -o {LOCKFILE} --target {ARM}"),
     ],
@@ -263,7 +286,9 @@ def test_what_is_missing_is_an_error_with_the_command(lock: Lock, wanted: str, h
 def test_the_command_can_be_pasted() -> None:
     command = add_command(Lock(declaration="../my pythons.yml"), "/srv/fleet/locks/a.json")
     assert command == "standalone-python lock '/srv/fleet/my pythons.yml' -o /srv/fleet/locks/a.json"
-    assert add_command(Lock(declaration="a.yml", key="pythons"), "a.json") == "standalone-python lock a.yml --key pythons -o a.json"
+    assert (
+        add_command(Lock(declaration="a.yml", key="pythons"), "a.json") == "standalone-python lock a.yml --key pythons -o a.json"
+    )
 
 
 # What a lock file may not be.
@@ -350,7 +375,9 @@ def test_a_lock_file_is_written_whole_and_through_a_link(tmp_path: Path) -> None
 
 def test_a_lock_file_that_cannot_be_had(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.json")
-    with pytest.raises(TransportError, match=f"the lock file {re.escape(missing)} is not there: make it with: standalone-python lock FILE -o"):
+    with pytest.raises(
+        TransportError, match=f"the lock file {re.escape(missing)} is not there: make it with: standalone-python lock FILE -o"
+    ):
         read_lock(missing)
     with pytest.raises(TransportError, match="can't be read"):
         read_lock(str(tmp_path))

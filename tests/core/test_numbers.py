@@ -125,9 +125,7 @@ def test_versions(text: str) -> None:
 @pytest.mark.parametrize(
     "option", ["keep", "lock_timeout", "mode", "owner", "group", "root", "bin_dir", "force", "state", "links"]
 )
-@pytest.mark.parametrize(
-    "value", [*ODD, 10**5000, -(10**5000), [10**5000], {"a": 10**5000}, 10**10, 1e300], ids=named
-)
+@pytest.mark.parametrize("value", [*ODD, 10**5000, -(10**5000), [10**5000], {"a": 10**5000}, 10**10, 1e300], ids=named)
 def test_options(option: str, value: Any) -> None:
     with pytest.raises(DeclarationError) as caught:
         declare({"builds": [], option: value})

@@ -158,7 +158,11 @@ def test_broken_builds_and_what_a_killed_run_left() -> None:
     host = parse(RECORDED["broken"])
     assert [(build.name, bool(build.fault)) for build in host.installed] == [(B312, True), (B313, True)]
     assert host.installed[1].fault == "its executable is missing"
-    assert (host.lock, host.lock_state, host.leftovers) == ("4711:1:b:h", "elsewhere", ("/opt/python/.standalone-python.staging",))
+    assert (host.lock, host.lock_state, host.leftovers) == (
+        "4711:1:b:h",
+        "elsewhere",
+        ("/opt/python/.standalone-python.staging",),
+    )
     # A folder with a receipt's folder in it, but with a name that no build of ours has.
     assert host.occupied == {"/opt/python/cpython-custom/", "/opt/python/cpython-3.9/", "/usr/local/bin/python3-config"}
     assert host.links["/usr/local/bin/python3.11"] == "/nowhere/größe -> x"
@@ -199,7 +203,7 @@ def test_keys_of_agents_to_come_do_not_matter() -> None:
     [
         ("", "nothing at all"),
         (" \n\t\r\n", "nothing at all"),
-        ("Please login as the user \"admin\" rather than root.\n", 'Please login as the user "admin" rather than root.'),
+        ('Please login as the user "admin" rather than root.\n', 'Please login as the user "admin" rather than root.'),
         ("sh: not found", "sh: not found"),
         (f"{BEGIN}\n", BEGIN),
         (f"{END}\n{BEGIN}\n", f"{END} {BEGIN}"),

@@ -48,9 +48,7 @@ def made(situation: Situation) -> Plan | None:
 
 
 def admits(request: Request, build: Build) -> bool:
-    return request.admits(build.version, build.variant, build.release, build.flavor) and (
-        request.level in ("auto", build.level)
-    )
+    return request.admits(build.version, build.variant, build.release, build.flavor) and (request.level in ("auto", build.level))
 
 
 @settings(max_examples=300 * TIMES)

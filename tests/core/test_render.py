@@ -64,7 +64,7 @@ variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
 
 # Instead of the agents' own functions: how many words they were called with, and the words, each ended by what no word has in it.
 SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
-    f"{name}() {{ told {name} \"$@\"; }}\n"
+    f'{name}() {{ told {name} "$@"; }}\n'
     for name in ("is_as_seen", "may_link", "begin", "pushed", "pulled", "finish", "still", "settle", "link", "unlink", "remove")
 )
 
@@ -104,7 +104,11 @@ def calls(found: Plan) -> list[list[str]]:
         if isinstance(step, SetLink)
     ]
     for step in found.installs:
-        told += [["begin", step.build.name], ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"], ["finish"]]
+        told += [
+            ["begin", step.build.name],
+            ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"],
+            ["finish"],
+        ]
     for any_step in found.steps:
         if at := touched(any_step):
             told.append(["still", at, seen[at].kind, seen[at].text])
@@ -159,9 +163,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
     script = render.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
-    links, builds = (
-        [["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"])
-    )
+    links, builds = ([["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"]))
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
@@ -289,9 +291,7 @@ def test_the_finisher_arrives_whole(
     script = render.application(desired, Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        name: (AGENTS / name).read_bytes() for name in files
-    }
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
 
 
 def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
@@ -332,9 +332,7 @@ def test_a_token_is_on_no_command_line(program: str, tmp_path: Path) -> None:
     body = application(Desired(builds=(), token="s3cret", delivery="pull"))
     body = body[: body.rindex("apply </dev/null\n")]
     script = f"{body}here={tmp_path}\ndownload https://mirror.example/x {tmp_path}/archive\n"
-    subprocess.run(
-        ["/bin/sh", "-s"], input=script.encode(), env={"PATH": str(tmp_path)}, check=True, capture_output=True
-    )
+    subprocess.run(["/bin/sh", "-s"], input=script.encode(), env={"PATH": str(tmp_path)}, check=True, capture_output=True)
     arguments = (tmp_path / "arguments").read_text()
     assert "mirror.example" in arguments + (tmp_path / "input").read_text()
     assert "s3cret" not in arguments

@@ -57,4 +57,6 @@ def test_a_name_that_no_environment_has(name: str) -> None:
 def test_quotes() -> None:
     """Typographic ones too, which PowerShell takes for its own."""
     desired = declare({"builds": [], "root": "C:\\it's \u2018a\u2019 \u201ab\u201b"}, windows=True)
-    assert "$root = 'C:/it''s \u2018\u2018a\u2019\u2019 \u201a\u201ab\u201b\u201b'\n" in render_powershell.observation(desired, facts="no")
+    assert "$root = 'C:/it''s \u2018\u2018a\u2019\u2019 \u201a\u201ab\u201b\u201b'\n" in render_powershell.observation(
+        desired, facts="no"
+    )

@@ -28,9 +28,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.request imp
 )
 
 numbers = st.integers(min_value=0, max_value=30)
-versions = st.builds(
-    Version, numbers, numbers, numbers, st.none() | st.tuples(st.sampled_from(["a", "b", "rc"]), numbers)
-)
+versions = st.builds(Version, numbers, numbers, numbers, st.none() | st.tuples(st.sampled_from(["a", "b", "rc"]), numbers))
 variants = st.sampled_from(VARIANTS)
 releases = st.sampled_from(["", "20250115", "20261021"])
 lines = st.sampled_from(["3", "3.13", "3.9", "3.13.1", "3.16-dev"])
@@ -104,20 +102,17 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
         (" \t", f"the request is empty: write a version such as {FORMS}"),
         (
             "pypy3.10",
-            (
-                "the request 'pypy3.10' asks for pypy, but there are builds of CPython only: "
-                f"write a version such as {FORMS}"
-            ),
+            (f"the request 'pypy3.10' asks for pypy, but there are builds of CPython only: write a version such as {FORMS}"),
         ),
         (
             "GraalPy-24",
-            (
-                "the request 'GraalPy-24' asks for GraalPy, but there are builds of CPython only: "
-                f"write a version such as {FORMS}"
-            ),
+            (f"the request 'GraalPy-24' asks for GraalPy, but there are builds of CPython only: write a version such as {FORMS}"),
         ),
         ("latest", f"the request 'latest' can't be read, 'latest' is no version: write one like {FORMS}"),
-        ("3.9,3.13", f"the request '3.9,3.13' can't be read, '3.9,3.13' is no version, and several are a list: ['3.9', '3.13']: write one like {FORMS}"),
+        (
+            "3.9,3.13",
+            f"the request '3.9,3.13' can't be read, '3.9,3.13' is no version, and several are a list: ['3.9', '3.13']: write one like {FORMS}",
+        ),
         ("3.13x", f"the request '3.13x' can't be read, '3.13x' is no version: write one like {FORMS}"),
         ("3.013", f"the request '3.013' can't be read, '3.013' is no version: write one like {FORMS}"),
         ("^3.13", f"the request '^3.13' can't be read, '^3.13' is no version: write one like {FORMS}"),
@@ -130,17 +125,11 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
         ),
         (
             ">=3.1 2",
-            (
-                "the request '>=3.1 2' can't be read, '>=3.1 2' is no set of version specifiers (PEP 440): "
-                f"write one like {FORMS}"
-            ),
+            (f"the request '>=3.1 2' can't be read, '>=3.1 2' is no set of version specifiers (PEP 440): write one like {FORMS}"),
         ),
         (
             "===3.13.1",
-            (
-                "the request '===3.13.1' can't be read, === compares text and no versions: "
-                f"write one like {FORMS}"
-            ),
+            (f"the request '===3.13.1' can't be read, === compares text and no versions: write one like {FORMS}"),
         ),
         (
             "3.13+nogil",
@@ -244,18 +233,12 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
         (
             "3.13t",
             {"variant": "debug"},
-            (
-                "the request '3.13t' says variant 'freethreaded', but beside it stands variant: 'debug': "
-                "say it in one place"
-            ),
+            ("the request '3.13t' says variant 'freethreaded', but beside it stands variant: 'debug': say it in one place"),
         ),
         (
             "3.13+v3",
             {"variant": "auto"},
-            (
-                "the request '3.13+v3' says level 'v3', but beside it stands variant: 'auto': "
-                "say it in one place"
-            ),
+            ("the request '3.13+v3' says level 'v3', but beside it stands variant: 'auto': say it in one place"),
         ),
         (
             "3.13+20250115",
@@ -268,10 +251,7 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
         (
             "3.13+full",
             {"flavor": "install_only"},
-            (
-                "the request '3.13+full' says flavor 'full', but beside it stands flavor: 'install_only': "
-                "say it in one place"
-            ),
+            ("the request '3.13+full' says flavor 'full', but beside it stands flavor: 'install_only': say it in one place"),
         ),
         (
             "3.13",
@@ -334,9 +314,7 @@ def test_prereleases_come_before_the_final_version() -> None:
     assert sorted(ordered, key=lambda version: version) == ordered
 
 
-@pytest.mark.parametrize(
-    "text", ["", "3", "3.13", "3.13.01", "3.13.1.dev0", "3.13.1c1", "v3.13.1", "3.13.1\n"]
-)
+@pytest.mark.parametrize("text", ["", "3", "3.13", "3.13.01", "3.13.1.dev0", "3.13.1c1", "v3.13.1", "3.13.1\n"])
 def test_no_version(text: str) -> None:
     with pytest.raises(DeclarationError, match="is no version of CPython"):
         Version.parse(text)
@@ -373,15 +351,11 @@ def test_specifiers_admit_what_packaging_does(text: str, version: Version) -> No
     except DeclarationError:
         assume(False)
     expected = SpecifierSet(text).contains(str(version), prereleases=True)
-    assert request.admits_version(version) is (
-        expected and (request.prereleases or not version.is_prerelease)
-    )
+    assert request.admits_version(version) is (expected and (request.prereleases or not version.is_prerelease))
 
 
 @given(specifier_sets | lines | versions.map(str) | st.just("cpython"), versions)
-def test_a_minor_version_that_has_an_admitted_version_is_never_passed_over(
-    text: str, version: Version
-) -> None:
+def test_a_minor_version_that_has_an_admitted_version_is_never_passed_over(text: str, version: Version) -> None:
     try:
         request = parse_request(text)
     except DeclarationError:
@@ -425,9 +399,7 @@ def test_variant_release_and_flavor_must_agree() -> None:
 
 
 def test_nothing_said_is_the_plain_build_and_not_any() -> None:
-    assert [
-        variant for variant in VARIANTS if parse_request("3.13").admits("3.13.1", variant, "20250115")
-    ] == [""]
+    assert [variant for variant in VARIANTS if parse_request("3.13").admits("3.13.1", variant, "20250115")] == [""]
 
 
 def test_packaging_is_imported_only_for_operators() -> None:

@@ -46,20 +46,29 @@ OTHER_LINE = installed("3.13.0+20260303", 1, options="freethreaded-")
         (host(A, installed("3.13.1+20250317", 2, fault="broken"), C, use=2), A),
         (host(A, B, OTHER_LINE, use=1), A),
     ],
-    ids=["the last", "one further", "the same second", "a downgrade", "broken ones are passed over", "another variant is another line"],
+    ids=[
+        "the last",
+        "one further",
+        "the same second",
+        "a downgrade",
+        "broken ones are passed over",
+        "another variant is another line",
+    ],
 )
 def test_what_was_before(observed: Observed, to: Installed) -> None:
     assert way_back(observed, "3.13").to == to
 
 
 @pytest.mark.parametrize(
-    "bin_links", [(), ("python3.13",), ("python3.13", "python3", "python"), ("python3", "python")], ids=lambda names: str(len(names))
+    "bin_links",
+    [(), ("python3.13",), ("python3.13", "python3", "python"), ("python3", "python")],
+    ids=lambda names: str(len(names)),
 )
 def test_all_that_changes_is_the_stable_link(bin_links: tuple[str, ...]) -> None:
     observed = host(A, B, C, use=2, bin_links=bin_links)
-    links = {
-        f"/p/bin/{name}": f"/p/cpython-3.13/bin/{'python3' if name == 'python' else name}" for name in bin_links
-    } | {"/p/cpython-3.13": C.name}
+    links = {f"/p/bin/{name}": f"/p/cpython-3.13/bin/{'python3' if name == 'python' else name}" for name in bin_links} | {
+        "/p/cpython-3.13": C.name
+    }
     observed = Observed("/p", "/p/bin", "writable", "writable", observed.installed, links)
 
     def resolve(request: object) -> object:

@@ -138,7 +138,10 @@ def hostile_host(text: str, **said: Any) -> Observed:
         {
             "installed": [{"name": B313, "finish": {"owner": text, "mode": text}}],
             "links": {"/usr/local/bin/python3.13": f"/usr/bin/{text}", f"/opt/python/{text}": text},
-            "leftovers": [f"/opt/python/.standalone-python.staging/{text}", *(f"/opt/python/{number}{text}" for number in range(500))],
+            "leftovers": [
+                f"/opt/python/.standalone-python.staging/{text}",
+                *(f"/opt/python/{number}{text}" for number in range(500)),
+            ],
             "lock": text,
             "lock_state": "dead",
             "occupied": [f"/opt/python/{text}/"],
@@ -215,4 +218,3 @@ def test_the_reason_of_a_status_stays_readable() -> None:
 @pytest.mark.parametrize("target", ["/" + "x" * 4000, "../" * 500 + "x"])
 def test_a_long_target_of_a_link_is_refused_in_a_short_sentence(target: str) -> None:
     check(check_target("bin/python3", target), LONGEST_TEXT + 100)
-

@@ -31,9 +31,7 @@ V2 = "fpu sse sse2 cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"
 V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
 V4 = f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni"
 # macOS' sysctl, as observe.sh prints it.
-MACOS = (
-    "fpu sse3 cx16 ssse3 sse4.1 sse4.2 popcnt osxsave avx1.0 f16c fma movbe bmi1 avx2 bmi2 lahf lzcnt syscall"
-)
+MACOS = "fpu sse3 cx16 ssse3 sse4.1 sse4.2 popcnt osxsave avx1.0 f16c fma movbe bmi1 avx2 bmi2 lahf lzcnt syscall"
 
 GLIBC = {"os": "Linux", "libc": "glibc", "libc_version": "2.36"}
 
@@ -184,9 +182,7 @@ def test_any_facts_are_a_target_or_an_observation_error(facts: dict[str, str]) -
     assert len(message.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("flags", "level"), [("", 1), ("fpu sse2", 1), (V2, 2), (V3, 3), (V4, 4), (MACOS, 3)]
-)
+@pytest.mark.parametrize(("flags", "level"), [("", 1), ("fpu sse2", 1), (V2, 2), (V3, 3), (V4, 4), (MACOS, 3)])
 def test_cpu_level(flags: str, level: int) -> None:
     assert cpu_level(flags) == level
     assert cpu_level(flags.upper()) == level

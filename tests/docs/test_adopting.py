@@ -29,7 +29,10 @@ from tests.tools.web import serve
 PAGE = "docs/adopting.md"
 TEXT = (REPOSITORY / PAGE).read_text()
 FILES = dict(re.findall(r"```(?:yaml|toml)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL))
-COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.MULTILINE)]
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for line in re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.MULTILINE)
+]
 # For tests/docs/test_coverage.py.
 TRIED = {PAGE: [*FILES.values(), *COMMANDS]}
 
@@ -58,9 +61,15 @@ class Machine:
         """What one of the programs from PyPI prints, or a program of the machine, with nothing of this environment."""
         program = Path(sys.executable).parent / command[0]
         words = [str(program) if program.exists() else command[0], *command[1:]]
-        clean = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "HOME": str(self.folder), "UV_CACHE_DIR": str(self.folder / "uv-cache")}
+        clean = {
+            "PATH": f"{self.folder}/bin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "UV_CACHE_DIR": str(self.folder / "uv-cache"),
+        }
         pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        done = subprocess.run(words, capture_output=True, text=True, env={**clean, **pip, **settings}, cwd=cwd, timeout=300, check=False)
+        done = subprocess.run(
+            words, capture_output=True, text=True, env={**clean, **pip, **settings}, cwd=cwd, timeout=300, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
@@ -139,7 +148,11 @@ def test_uv_in_a_project_takes_ours_instead_of_downloading(machine: Machine, tmp
     machine.run("uv", "venv", "--python", "3.13", "other", cwd=tmp_path, settings=NO_NETWORK)
     assert base(tmp_path / "other", machine) == machine.stable
     # That it is ours which is taken, and nothing else that the machine has:
-    found = json.loads(machine.run("uv", "python", "list", "--only-installed", "--output-format", "json", "3.13", cwd=tmp_path, settings=NO_NETWORK))
+    found = json.loads(
+        machine.run(
+            "uv", "python", "list", "--only-installed", "--output-format", "json", "3.13", cwd=tmp_path, settings=NO_NETWORK
+        )
+    )
     assert [entry["path"] for entry in found] == [f"{machine.folder}/bin/python3.13"]
 
 
@@ -181,14 +194,20 @@ def test_from_mises_own_interpreters(machine: Machine, source: Path, tmp_path: P
     which = [program, "exec", "--", "python", "-c", "import sys; print(sys.prefix)"]
     assert machine.run(*which, cwd=tmp_path, settings=settings).startswith(str(tmp_path / "data"))
     for words in (*commands("mise use"), *commands("mise uninstall")):
-        machine.run(program, *words.replace("/opt/", f"{machine.folder}/").split()[1:], cwd=tmp_path, settings={**settings, **NO_NETWORK})
+        machine.run(
+            program, *words.replace("/opt/", f"{machine.folder}/").split()[1:], cwd=tmp_path, settings={**settings, **NO_NETWORK}
+        )
     assert machine.run(*which, cwd=tmp_path, settings={**settings, **NO_NETWORK}).strip() == machine.stable
     assert not list((tmp_path / "data/installs/python").glob("3.13.*/bin"))
 
 
 def test_each_command_is_one_that_is_tried() -> None:
     text = Path(__file__).read_text()
-    untried = [command for command in COMMANDS if "/srv/app/" not in command and not any(f'commands("{command[:n]}")' in text for n in range(3, len(command) + 1))]
+    untried = [
+        command
+        for command in COMMANDS
+        if "/srv/app/" not in command and not any(f'commands("{command[:n]}")' in text for n in range(3, len(command) + 1))
+    ]
     assert untried == ["ansible-playbook -i inventory.ini adopt.yml"]  # run_play does just that
 
 
@@ -252,8 +271,10 @@ def test_from_a_build_that_was_unpacked_by_hand(fresh_host: FreshHost, source: P
     assert host.exec(["sh", "-ec", by_hand]).returncode == 0
     message, changed = play(host, source)
     assert (message, changed) == (
-        ("a link to /opt/python/cpython-3.13/bin/python3.13 belongs at /usr/local/bin/python3.13, which leads to "
-        "/opt/python/python/bin/python3.13 and is not ours: move it away, choose another bin_dir or links, or use force: true"),
+        (
+            "a link to /opt/python/cpython-3.13/bin/python3.13 belongs at /usr/local/bin/python3.13, which leads to "
+            "/opt/python/python/bin/python3.13 and is not ours: move it away, choose another bin_dir or links, or use force: true"
+        ),
         False,
     )
     assert host.exec(["ls", "-A", "/opt/python"]).stdout.split() == ["python"]
@@ -297,7 +318,9 @@ def test_from_a_distributions_package(fresh_host: FreshHost, builds: Callable[..
     for path in (packed, packed.parent / "SHA256SUMS"):
         shutil.copy(path, tmp_path / packed.parent.name)
     assert play(host, tmp_path, builds=[minor]) == ("", True)
-    said = host.ssh(f"PATH=/usr/local/bin:/usr/bin:/bin; python{minor} -c '{BASE}'; /usr/bin/python{minor} -c '{BASE}'; python3 -c '{BASE}'").stdout.split()
+    said = host.ssh(
+        f"PATH=/usr/local/bin:/usr/bin:/bin; python{minor} -c '{BASE}'; /usr/bin/python{minor} -c '{BASE}'; python3 -c '{BASE}'"
+    ).stdout.split()
     assert said == [f"/opt/python/cpython-{minor}", "/usr", "/usr"]
     assert host.exec(["dpkg", "--verify", f"python{minor}-minimal", f"libpython{minor}-stdlib"]).stdout == ""
     remove = commands("apt-get remove ")[0].replace("python3.13", f"python{minor}")

@@ -49,7 +49,9 @@ def run(section: str, source: Path, folder: Path, image: Path | None = None) -> 
         (folder / name).write_text(f"{text}source: {source}\n{where}")
     commands = [command.replace("/srv/image", str(image)) for command in lines(section)]
     if not image:
-        commands = [re.sub(r"^standalone-python (status|verify|rollback|remove)", rf"\g<0> --root {folder}/root", one) for one in commands]
+        commands = [
+            re.sub(r"^standalone-python (status|verify|rollback|remove)", rf"\g<0> --root {folder}/root", one) for one in commands
+        ]
     done = subprocess.run(
         [*([program("unshare"), "--mount"] if image else []), "bash", "-exc", "\n".join(commands)],
         cwd=folder,

@@ -59,7 +59,9 @@ def test_sessions_of_the_matrix_exist() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    for folder in re.findall(r"^\| `([\w/]+)`", PAGE.partition("## What each folder is for")[2].partition("## ")[0], re.MULTILINE):
+    for folder in re.findall(
+        r"^\| `([\w/]+)`", PAGE.partition("## What each folder is for")[2].partition("## ")[0], re.MULTILINE
+    ):
         assert (REPOSITORY / folder).exists(), folder
     core = REPOSITORY / COLLECTION / "plugins/plugin_utils/core"
     text = "".join(path.read_text() for path in [*core.rglob("*.py"), *core.rglob("*.sh"), *REPOSITORY.glob("tests/**/*.py")])

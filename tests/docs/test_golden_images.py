@@ -100,7 +100,9 @@ def test_the_page(heading: str, both: Path, tmp_path: Path) -> None:
 
 
 def test_every_example_is_told_of() -> None:
-    assert {f"{path.name}/" for path in EXAMPLES.iterdir()} == set(re.findall(r"^- \*\*`(\w+/)", SECTIONS["Examples"], re.MULTILINE))
+    assert {f"{path.name}/" for path in EXAMPLES.iterdir()} == set(
+        re.findall(r"^- \*\*`(\w+/)", SECTIONS["Examples"], re.MULTILINE)
+    )
 
 
 def test_mkosi(example: Callable[[str], Path], image: Path) -> None:
@@ -121,7 +123,15 @@ def test_debootstrap(example: Callable[[str], Path], tmp_path: Path) -> None:
         pytest.skip(reason)
     suite = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     assert suite, "a Debian says its name"
-    listed = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {suite[1]}", "Component: main"]
+    listed = [
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI)",
+        "Created-By: Packages",
+        f"Codename: {suite[1]}",
+        "Component: main",
+    ]
     mirror = next(line for line in subprocess.check_output(listed, text=True).splitlines() if re.match("(https?|file):", line))
     folder = example("debootstrap")
     ran(program("unshare"), "--mount", folder / "image.sh", "image.tar", suite[1], mirror, folder=folder)
@@ -189,11 +199,13 @@ def test_docker(
         ),
     }
     (tool / "python/bin/standalone-python").write_text(
-        "#!/bin/sh\nPYTHONPATH=/project:/packages exec /tool/bin/python3 -B -m standalone_python \"$@\"\n"
+        '#!/bin/sh\nPYTHONPATH=/project:/packages exec /tool/bin/python3 -B -m standalone_python "$@"\n'
     )
     (tool / "python/bin/standalone-python").chmod(0o755)
     builder = tmp_path / "builder"
-    shutil.copytree(bases() / "debian", builder, symlinks=True, ignore=lambda at, names: names if at.endswith("debian/dev") else [])
+    shutil.copytree(
+        bases() / "debian", builder, symlinks=True, ignore=lambda at, names: names if at.endswith("debian/dev") else []
+    )
     os.mknod(builder / "dev/null", 0o20666, os.makedev(1, 3))
     arguments = {"TARGETARCH": platform}
     left_out = 0

@@ -21,9 +21,7 @@ COMPARED = ("type", "elements", "choices", "default", "required")
 )
 def test_documentation_and_table_agree(documentation: str, table: Mapping[str, Mapping[str, Any]]) -> None:
     documented = yaml.safe_load(documentation)["options"]
-    assert {name: _compared(spec) for name, spec in documented.items()} == {
-        name: _compared(spec) for name, spec in table.items()
-    }
+    assert {name: _compared(spec) for name, spec in documented.items()} == {name: _compared(spec) for name, spec in table.items()}
 
 
 def _compared(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,11 @@ def test_upgrades(reader: Reader, fresh_host: FreshHost, source: Path, tmp_path:
     (tmp_path / "before.yml").write_text(yaml.safe_dump(before))
     (tmp_path / "first.ini").write_text(f"{NAME}\n")
     subprocess.run(
-        ["ansible-playbook", "-i", "first.ini", "before.yml"], cwd=tmp_path, env=ansible(tmp_path, host), check=True, capture_output=True
+        ["ansible-playbook", "-i", "first.ini", "before.yml"],
+        cwd=tmp_path,
+        env=ansible(tmp_path, host),
+        check=True,
+        capture_output=True,
     )
     assert host.exec([f"{STABLE}/bin/python3", "-m", "venv", "--without-pip", "/srv/app"]).returncode == 0
     printed = reader("docs/upgrades.md", host)
@@ -147,5 +151,6 @@ def test_execution_environment(tmp_path: Path) -> None:
 
 
 TRIED = {
-    page: [*files(page).values(), *commands(page)] for page in ("docs/ansible.md", "docs/upgrades.md", "docs/air-gap.md", "docs/awx.md")
+    page: [*files(page).values(), *commands(page)]
+    for page in ("docs/ansible.md", "docs/upgrades.md", "docs/air-gap.md", "docs/awx.md")
 }

@@ -113,9 +113,7 @@ def reader(tmp_path: Path) -> Callable[..., str]:
 
 def results(printed: str) -> list[tuple[str, ...]]:
     """Of each run, in how many operations hosts were: in all, changed, failed, as they were."""
-    return [
-        tuple(line.split()) for line in re.findall(r"^ *Grand total +(.*?) *$", printed, re.MULTILINE)
-    ]
+    return [tuple(line.split()) for line in re.findall(r"^ *Grand total +(.*?) *$", printed, re.MULTILINE)]
 
 
 def runs(host: Host, python: str, prefix: str) -> None:
@@ -199,9 +197,7 @@ def test_readme(fresh_host: FreshHost, source: Path, reader: Callable[..., str])
     runs(host, f"{STABLE}/bin/python3", STABLE)
 
 
-def test_hosts_without_file_transfer_are_like_all_others(
-    fresh_host: FreshHost, source: Path, reader: Callable[..., str]
-) -> None:
+def test_hosts_without_file_transfer_are_like_all_others(fresh_host: FreshHost, source: Path, reader: Callable[..., str]) -> None:
     host = fresh_host("busybox", file_transfer=False)
     first(host, reader(SECTIONS["A first deploy"], source, host))
 

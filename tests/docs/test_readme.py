@@ -59,7 +59,10 @@ def test_the_extra_that_pip_is_told_of_exists(extra: str) -> None:
 def test_each_playbook_does_what_it_says(play: Mapping[str, Any], fleet: Mapping[str, Host], source: Path) -> None:
     """As written, but for the source: upstream is not reached from where tests run."""
     host = fleet["debian"]
-    task = {"ansible.builtin.raw": "/opt/python/cpython-3.13/bin/python3 -c 'import sys; print(sys.prefix)'", "changed_when": False}
+    task = {
+        "ansible.builtin.raw": "/opt/python/cpython-3.13/bin/python3 -c 'import sys; print(sys.prefix)'",
+        "changed_when": False,
+    }
     changed = {
         "module_defaults": {"standalone.python.interpreters": {"source": str(source)}},
         "post_tasks": [task],

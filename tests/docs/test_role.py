@@ -15,9 +15,9 @@ from ansible_collections.standalone.python.plugins.modules import interpreters
 COLLECTION = Path(__file__).resolve().parents[2] / "ansible_collections/standalone/python"
 ROLE = COLLECTION / "roles/interpreters"
 OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load(interpreters.DOCUMENTATION)["options"]
-SPECIFIED: dict[str, dict[str, Any]] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())[
-    "argument_specs"
-]["main"]["options"]
+SPECIFIED: dict[str, dict[str, Any]] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+    "options"
+]
 MODULE = "standalone.python.interpreters"
 OWN = {"interpreters_use", "interpreters_gather_facts"}
 FORM = ("type", "elements", "choices", "required")
@@ -40,6 +40,5 @@ def test_each_option_is_passed_on() -> None:
     (passed,) = (task[MODULE] for task in tasks if MODULE in task)
     required = {name for name, option in OPTIONS.items() if option.get("required")}
     assert passed == {
-        name: "{{ interpreters_" + name + ("" if name in required else " | default(omit)") + " }}"
-        for name in OPTIONS
+        name: "{{ interpreters_" + name + ("" if name in required else " | default(omit)") + " }}" for name in OPTIONS
     }

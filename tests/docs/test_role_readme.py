@@ -93,6 +93,9 @@ def test_tags(fresh_host: FreshHost, source: Path) -> None:
     alone = [result.task for result in run(other, host, source, "--tags", "interpreters").results]
     assert any(task.endswith("Gather facts") for task in alone)
     assert "other" not in alone
-    assert not any(task.endswith("Gather facts") for task in (r.task for r in run(other, host, source, "--skip-tags", "interpreters_facts").results))
+    assert not any(
+        task.endswith("Gather facts")
+        for task in (r.task for r in run(other, host, source, "--skip-tags", "interpreters_facts").results)
+    )
     always = {**other, "roles": [{**other["roles"][0], "tags": "always"}]}
     assert run(always, host, source, "--tags", "other").of().task == "other"

@@ -130,7 +130,9 @@ class Soak:
     def _faults(self) -> list[str]:
         """Return what is wrong on the disk, looked at without the agents."""
         root, disk = Path(self.place.root), self.place.disk
-        faults = [f"{path} changed" for path, text in FOREIGN.items() if not (disk / path).exists() or (disk / path).read_text() != text]
+        faults = [
+            f"{path} changed" for path, text in FOREIGN.items() if not (disk / path).exists() or (disk / path).read_text() != text
+        ]
         faults += [f"{path.name} is left" for path in root.glob(".*")]
         for link in (path for folder in (root, disk / "bin") for path in folder.iterdir() if path.is_symlink()):
             if not link.exists():

@@ -112,7 +112,9 @@ def test_packages_and_scripts_come_along(each: Line, tmp_path: Path) -> None:
         assert each.says("bin/greet") == each.says("bin/greet-too") == each.says("bin/greet-link") == wheels.SAYS
         assert each.says("bin/mine") == "mine"
         assert stat.S_IMODE((each.tree / "bin/mine").stat().st_mode) == 0o750
-        assert each.says("bin/python3", "-c", "import greeting, mine, pip; print(greeting.__file__)").startswith(str(each.packages))
+        assert each.says("bin/python3", "-c", "import greeting, mine, pip; print(greeting.__file__)").startswith(
+            str(each.packages)
+        )
         assert (each.packages / "mine.pth").read_text() == "/somewhere/else\n"
         assert (each.tree / "share/greeting/words.txt").read_text() == "hello\n"
         assert (each.tree / "etc/greeting.conf").is_file()
@@ -268,7 +270,11 @@ def test_only_files_of_the_owner_and_of_root_come_along(owner: int, line: Line, 
     os.chown(line.packages / "folder_of_another", 4712, -1)
     behind = line.replace("20250317")["not_carried"]
     assert isinstance(behind, list)
-    stay = {text.rpartition("site-packages/")[2].partition(":")[0] for text in behind if not text.startswith("lib/python3.13/site-packages/folder")}
+    stay = {
+        text.rpartition("site-packages/")[2].partition(":")[0]
+        for text in behind
+        if not text.startswith("lib/python3.13/site-packages/folder")
+    }
     assert {"of_another.py"} | ({"of_private.py"} if owner else set()) == stay
     assert any("folder_of_another" in text for text in behind)
     found = {path.name: path.stat().st_uid for path in line.packages.glob("*of_*.py")}
@@ -379,7 +385,12 @@ def test_paths_of_records(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("Foo_Bar-1.0.dist-info", "foo-bar"), ("foo.bar__baz-1.dist-info", "foo-bar-baz"), ("pip-25.0.1.dist-info", "pip"), ("old.egg-info", "old")],
+    [
+        ("Foo_Bar-1.0.dist-info", "foo-bar"),
+        ("foo.bar__baz-1.dist-info", "foo-bar-baz"),
+        ("pip-25.0.1.dist-info", "pip"),
+        ("old.egg-info", "old"),
+    ],
 )
 def test_names_of_packages(folder: str, name: str) -> None:
     assert carry.package_name(folder) == name

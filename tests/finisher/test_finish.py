@@ -105,9 +105,7 @@ def snapshot(tree: Path) -> dict[str, tuple[int, str]]:
 
 
 def ask(python: Path, code: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [python, "-I", "-B", "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([python, "-I", "-B", "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -134,9 +132,7 @@ def test_finishes_and_moves(staged: Staged) -> None:
     assert not (staged.library / "__pycache__").exists()
     tree = staged.move()
     python = tree / said["executable"]
-    places = json.loads(
-        ask(python, "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix]))")
-    )
+    places = json.loads(ask(python, "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix]))"))
     assert places == [str(tree)] * 3
 
     listing = (tree / finish.LIST).read_text()
@@ -158,9 +154,7 @@ def test_finishes_and_moves(staged: Staged) -> None:
 def test_sysconfig_is_true(staged: Staged) -> None:
     staged.run()
     python = staged.move() / "bin" / "python3"
-    variables = json.loads(
-        ask(python, "import json, sysconfig; print(json.dumps(sysconfig.get_config_vars()))")
-    )
+    variables = json.loads(ask(python, "import json, sysconfig; print(json.dumps(sysconfig.get_config_vars()))"))
     assert variables["prefix"] == str(staged.final)
     assert variables["LIBDIR"] == f"{staged.final}/lib"
     assert variables["AR"] == "ar"
@@ -169,9 +163,7 @@ def test_sysconfig_is_true(staged: Staged) -> None:
     foreign = {
         name: value
         for name, value in variables.items()
-        if isinstance(value, str)
-        and name not in paths.RECORDS
-        and re.search(r"/tools/deps|(^|\s)/install", value)
+        if isinstance(value, str) and name not in paths.RECORDS and re.search(r"/tools/deps|(^|\s)/install", value)
     }
     assert not foreign
     pc = (staged.final / "lib" / "pkgconfig" / f"python-{staged.minor}.pc").read_text()
@@ -286,7 +278,7 @@ def test_reproducible(minor: str, builds: Builds, tmp_path: Path) -> None:
 def test_a_tree_that_was_moved_becomes_what_it_would_be_there(minor: str, bytecode: str, builds: Builds, tmp_path: Path) -> None:
     """Whatever was recorded of the place before, in whichever form: texts of Python, JSON, Makefile and pkg-config."""
     env = {"SOURCE_DATE_EPOCH": "1736899200", "PATH": os.environ["PATH"]}
-    former, final = "/build/it's \"ö\"/cpython-3", "/install/new/cpython-3"
+    former, final = '/build/it\'s "ö"/cpython-3', "/install/new/cpython-3"
     seen = []
     for number, places in enumerate(([final], [former, final])):
         staged = Staged(builds(minor), tmp_path / str(number))
@@ -309,7 +301,9 @@ def test_scripts_of_a_user_start_the_interpreter_of_the_new_place(newest: Staged
     assert newest.run(former=str(newest.final), final=new)["finished"] == "ok"
     assert script.read_text() == f"#!{new}/bin/python3\nprint('{newest.final} stays')\n"
     # What is no file of the build comes into no list.
-    assert {line[66:] for line in (newest.tree / finish.LIST).read_text().splitlines()} == {line[66:] for line in listed.splitlines()}
+    assert {line[66:] for line in (newest.tree / finish.LIST).read_text().splitlines()} == {
+        line[66:] for line in listed.splitlines()
+    }
 
 
 # By another Python, where nothing of the tree can be started
@@ -373,9 +367,7 @@ def test_modes_and_owner(newest: Staged, tmp_path: Path) -> None:
     assert stat.S_IMODE(newest.tree.stat().st_mode) == 0o750
     assert stat.S_IMODE(outside.stat().st_mode) == 0o600
     if owner:
-        assert {(p.lstat().st_uid, p.lstat().st_gid) for p in [newest.tree, *newest.tree.rglob("*")]} == {
-            (1, 1)
-        }
+        assert {(p.lstat().st_uid, p.lstat().st_gid) for p in [newest.tree, *newest.tree.rglob("*")]} == {(1, 1)}
         assert outside.stat().st_uid == 0
 
 
@@ -386,9 +378,7 @@ def test_counts_as_a_shell_does(newest: Staged) -> None:
         "set -- lib/python3.*/* lib/python3.*/lib-dynload/*; count=$#\n"
         'for path; do case $path in */__pycache__) count=$((count - 1)) ;; esac; done; echo "$count"'
     )
-    counted = subprocess.run(
-        ["sh", "-c", script], cwd=newest.tree, capture_output=True, text=True, check=True
-    )
+    counted = subprocess.run(["sh", "-c", script], cwd=newest.tree, capture_output=True, text=True, check=True)
     assert said["modules"] == counted.stdout.strip()
 
 

@@ -258,9 +258,7 @@ def told(tool: str, *words: str | Path) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: LLVM's tools")
-def test_real_libraries_as_llvm_reads_them(
-    dylibs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_libraries_as_llvm_reads_them(dylibs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(dylibs) > 8
     grown = 0
     for library, source in sorted(dylibs.items()):

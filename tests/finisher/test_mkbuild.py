@@ -102,9 +102,7 @@ def test_says_another_version_and_keeps_no_path_of_this_machine(builds: Builds, 
     origin = str(mkbuild.probe(mkbuild.available()["3.13"]).prefix).encode()
     holding = [p for p in tmp_path.rglob("*") if p.is_file() and origin + b"/" in p.read_bytes()]
     assert not (origin != b"/usr" and holding)
-    assert os.readlink(tmp_path / "python" / "share" / "terminfo" / "N" / "NCR260VT300WPP").startswith(
-        "../n/"
-    )
+    assert os.readlink(tmp_path / "python" / "share" / "terminfo" / "N" / "NCR260VT300WPP").startswith("../n/")
 
 
 def test_full(builds: Builds) -> None:

@@ -78,7 +78,9 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("former", ["/opt/python/cpython-3", "/it's", '/a "b"', "/both ' and \"", "/back\\slash", "/ö/蛇", "/build/x", "/install/x"])
+@pytest.mark.parametrize(
+    "former", ["/opt/python/cpython-3", "/it's", '/a "b"', "/both ' and \"", "/back\\slash", "/ö/蛇", "/build/x", "/install/x"]
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_text_that_was_made_true_is_as_it_came_again(former: str, form: str) -> None:
     came = FORMS[form]("-I/install/include /install/lib /x/install")
@@ -88,7 +90,7 @@ def test_a_text_that_was_made_true_is_as_it_came_again(former: str, form: str) -
     assert undone == came or ast.literal_eval(undone) == ast.literal_eval(came)
 
 
-LONG = "#!/bin/sh\n'''exec' \"{}/cpython-3.13/bin/python3\" \"$0\" \"$@\"\n' {}/cpython-3.13\n"
+LONG = '#!/bin/sh\n\'\'\'exec\' "{}/cpython-3.13/bin/python3" "$0" "$@"\n\' {}/cpython-3.13\n'
 
 
 @pytest.mark.parametrize(
@@ -140,9 +142,7 @@ def test_patch_json_text() -> None:
 
 
 def test_patch_lines_text() -> None:
-    text = (
-        "prefix=/install\nLibs.private: -L/tools/deps/lib -ldl\nCC=\t\tclang\n\tcp x /install/bin\n# clang\n"
-    )
+    text = "prefix=/install\nLibs.private: -L/tools/deps/lib -ldl\nCC=\t\tclang\n\tcp x /install/bin\n# clang\n"
     wanted = f"prefix={PREFIX}\nLibs.private: -ldl\nCC=\t\tcc\n\tcp x {PREFIX}/bin\n# clang\n"
     assert paths.patch_lines_text(text, PREFIX) == wanted
 

@@ -72,9 +72,7 @@ class Staged:
         }
         words = [f"{key}={value}" for key, value in given.items()]
         python = self.tree / "python.exe"
-        done = self.windows.run(
-            python, "-I", "-B", self.windows.text(self.finisher), *words, env={"SOURCE_DATE_EPOCH": EPOCH}
-        )
+        done = self.windows.run(python, "-I", "-B", self.windows.text(self.finisher), *words, env={"SOURCE_DATE_EPOCH": EPOCH})
         said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
         assert (done.returncode, "finished" in said) in ((0, True), (3, False)), done
         return said
@@ -187,7 +185,9 @@ def test_a_virtual_environment_is_made_with_it_and_has_pip(finished: Staged) -> 
 
 
 def test_it_has_tcl(finished: Staged) -> None:
-    done = finished.ask(finished.final / "python.exe", "-I", "-B", "-c", "import tkinter; print(tkinter.Tcl().eval('info patchlevel'))")
+    done = finished.ask(
+        finished.final / "python.exe", "-I", "-B", "-c", "import tkinter; print(tkinter.Tcl().eval('info patchlevel'))"
+    )
     assert done.stdout.startswith("8.6."), done
 
 

@@ -59,11 +59,7 @@ def _without_ansible(found: Mapping[str, str]) -> dict[str, str]:
 
 def differences(before: Mapping[str, str], after: Mapping[str, str], *, exactly: bool = False) -> dict[str, tuple[str, str]]:
     """Path -> what it was and is. Unless ``exactly``, the empty folder that Ansible keeps in a home may be new."""
-    paths = [
-        path
-        for path in sorted(before.keys() | after.keys())
-        if exactly or not re.search(r"(^|/)\.ansible(/tmp)?$", path)
-    ]
+    paths = [path for path in sorted(before.keys() | after.keys()) if exactly or not re.search(r"(^|/)\.ansible(/tmp)?$", path)]
     found = {path: (before.get(path, "nothing"), after.get(path, "nothing")) for path in paths}
     return {path: (was, now) for path, (was, now) in found.items() if was != now}
 

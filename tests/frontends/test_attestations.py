@@ -54,7 +54,9 @@ def test_attestations(perform: Callable[[dict[str, Any], Path], Did], source: Pa
     assert not went
     assert f"there is no attestation of cpython-{V13LATER}+{NEWER}" in said
     assert not beside.exists()
-    (digest, name), *_others = (line.split() for line in (source / NEWER / "SHA256SUMS").read_text().splitlines() if V13LATER in line)
+    (digest, name), *_others = (
+        line.split() for line in (source / NEWER / "SHA256SUMS").read_text().splitlines() if V13LATER in line
+    )
     attestation = folder / NEWER / f"{name}.sigstore.jsonl"
     attestation.write_text(sigstore.lines("b" * 64))
     went, said = perform(declared | {"attestations": "prefer"}, tmp_path / "cache")

@@ -320,13 +320,14 @@ def test_a_lock_of_a_process_that_lives(fresh_host: FreshHost, source: Path) -> 
     checked, absent, refused = run.results
     assert (checked.kind, checked.result["changed"]) == ("ok", True)
     assert (absent.kind, absent.result["changed"]) == ("ok", False)
-    reads(told(run, refused), f"locking /opt/python failed: another run holds the lock /opt/python/.standalone-python.lock (pid:started:boot:host is {number}:…{AS_IT_WAS}")
+    reads(
+        told(run, refused),
+        f"locking /opt/python failed: another run holds the lock /opt/python/.standalone-python.lock (pid:started:boot:host is {number}:…{AS_IT_WAS}",
+    )
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
-def test_a_host_that_dies_in_the_middle(
-    delivery: str, fresh_host: FreshHost, source: Path, catalogue: Path, web: Web
-) -> None:
+def test_a_host_that_dies_in_the_middle(delivery: str, fresh_host: FreshHost, source: Path, catalogue: Path, web: Web) -> None:
     """Everything on the host gets SIGKILL while it unpacks, or downloads; the next run clears that and converges."""
     host = fresh_host("macish")
     pull = {"source": web.url("slow"), "catalogue": str(catalogue), "delivery": "pull"}
@@ -350,7 +351,9 @@ def test_a_host_that_dies_in_the_middle(
     run = play(host, task(builds=["3.13"], source=str(source)), task(builds=["3.13"]))
     again, still = run.results
     assert (again.result["changed"], still.result["changed"]) == (True, False), run.output
-    assert again.result["plan"][0].startswith("clear what an earlier run left: /opt/python/.standalone-python.staging"), run.output
+    assert again.result["plan"][0].startswith("clear what an earlier run left: /opt/python/.standalone-python.staging"), (
+        run.output
+    )
     assert sorted(path.name for path in (host.root / "opt/python").iterdir()) == ["cpython-3.13", name(LATER13)]
     assert python_says(host, "/usr/local/bin/python3.13", "import ssl, sys; print(sys.prefix)") == "/opt/python/cpython-3.13"
 
@@ -360,8 +363,8 @@ def test_a_shell_with_much_to_say(fresh_host: FreshHost, source: Path) -> None:
     host = fresh_host("busybox")
     (host.root / "bin/sh").unlink()
     (host.root / "bin/sh").write_text(
-        "#!/bin/busybox sh\n[ \"$1\" = -c ] || exec /bin/busybox sh \"$@\"\necho Welcome == root=/nowhere\necho Motto >&2\n"
-        "/bin/busybox sh \"$@\"\ncode=$?\necho Goodbye\nexit $code\n"
+        '#!/bin/busybox sh\n[ "$1" = -c ] || exec /bin/busybox sh "$@"\necho Welcome == root=/nowhere\necho Motto >&2\n'
+        '/bin/busybox sh "$@"\ncode=$?\necho Goodbye\nexit $code\n'
     )
     (host.root / "bin/sh").chmod(0o755)
     run = play(host, task(builds=["3.13"], source=str(source)), task(builds=["3.13"]))

@@ -131,9 +131,7 @@ def refused(
             "no-folder": {"builds": ["3.13"], "source": str(folder / "nothing")},
             "no-archive": {"builds": ["3.13"], "source": str(folder / "nothing" / FILE13)},
             "pull-of-a-folder": {"builds": ["3.13"], "source": str(source), "delivery": "pull"},
-            **{
-                f"hostile-{case}": {"builds": ["3.13"], "source": str(folder / "hostile" / case)} for case in HOSTILE
-            },
+            **{f"hostile-{case}": {"builds": ["3.13"], "source": str(folder / "hostile" / case)} for case in HOSTILE},
         }
         with as_it_was(fleet["busybox"]):
             declared = {case: {"root": f"/srv/{case}", **options} for case, options in declared.items()}
@@ -156,14 +154,12 @@ NOT_PROMISED = "the archive <FILE13> is not the one that was promised: its SHA-2
 FETCHED = "<FILE12> could not be fetched: "
 REFUSED: Mapping[str, str] = {
     "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is no version: write one like …",
-    "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; "
-    f"nearest is 3.12.1+20250115 {PLAIN}",
+    "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; nearest is 3.12.1+20250115 {PLAIN}",
     "no-release": f"no build of 3.12.1+20200101 for {GLIBC}: release 20200101 doesn't have it; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
     "no-flavor": f"no build of 3.12+full for {GLIBC}: it exists only as install_only_stripped; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
-    "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it knows no version 3.14; "
-    f"nearest is 3.13.4+20250409 {PLAIN}",
+    "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it knows no version 3.14; nearest is 3.13.4+20250409 {PLAIN}",
     "altered": f"{NOT_PROMISED}<sha256> and is <sha256 altered>; get it again, or correct the checksum if …",
     "short": f"{NOT_PROMISED}<sha256> and is <sha256 short>; get it again, or correct the checksum if …",
     "wrong-checksum": f"{NOT_PROMISED}{'0' * 64} and is <sha256>; get it again, or correct the checksum if …",
@@ -215,7 +211,9 @@ PULLED: Mapping[str, str] = {
 }
 
 
-def test_refused_by_the_host_that_pulls(fleet: Mapping[str, Host], source: Path, catalogue: Path, web: Web, tmp_path: Path) -> None:
+def test_refused_by_the_host_that_pulls(
+    fleet: Mapping[str, Host], source: Path, catalogue: Path, web: Web, tmp_path: Path
+) -> None:
     """As above, where the host looks at what it has downloaded itself."""
     digest = sha256(source / OLD / FILE12)
     wrong = tmp_path / "wrong.tsv"
@@ -270,7 +268,10 @@ def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
     """The bundled catalogue has it and asks nobody; the folder has not."""
     call = "lookup('standalone.python.build', '3.13.1+20250115', target='armv7-unknown-linux-gnueabihf'"
     run = run_play(
-        [{"ansible.builtin.debug": {"msg": f"{{{{ {call}) }}}}"}}, {"ansible.builtin.debug": {"msg": f"{{{{ {call}, source=source) }}}}"}}],
+        [
+            {"ansible.builtin.debug": {"msg": f"{{{{ {call}) }}}}"}},
+            {"ansible.builtin.debug": {"msg": f"{{{{ {call}, source=source) }}}}"}},
+        ],
         play={"vars": {"source": str(source)}},
     )
     found, refused = run.results
@@ -286,8 +287,7 @@ def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
     }
     assert refused.kind == "failed", run.output
     assert refused.message.endswith(
-        f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: "
-        "it knows no version 3.13.1"
+        f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: it knows no version 3.13.1"
     ), refused.message
 
 

@@ -88,9 +88,7 @@ def test_an_older_build_is_not_enough_for_present(
     host, root = fleet["busybox"], str(tmp_path / "root")
     declared = {"builds": ["3.13"], "root": root, "source": str(source)}
     assert subprocess.run([COMMAND, "lock", locked.declaration, "--upgrade", "--source", source], check=False).returncode == 0
-    run = play(
-        host, task(**declared | {"builds": [OLD13]}), task(**declared), task(**declared, lockfile=str(locked.path))
-    )
+    run = play(host, task(**declared | {"builds": [OLD13]}), task(**declared), task(**declared, lockfile=str(locked.path)))
     assert [result.result["interpreters"][0]["did"] for result in run.results] == ["install", "none", "upgrade"], run.output
     assert run.of().result["interpreters"][0]["release"] == NEWER
 
@@ -102,7 +100,10 @@ def test_a_play_without_a_locked_request_fails(locked: Locked, source: Path, fle
         reads(complaint(play(host, task(**declared))), locked.missing("3.12"))
         reads(complaint(play(host, task(**declared), check=True)), locked.missing("3.12"))
         lost = play(host, task(**declared | {"lockfile": "/nowhere.json"}))
-        reads(complaint(lost), "the lock file /nowhere.json is not there: make it with: standalone-python lock FILE -o /nowhere.json …")
+        reads(
+            complaint(lost),
+            "the lock file /nowhere.json is not there: make it with: standalone-python lock FILE -o /nowhere.json …",
+        )
 
 
 def test_a_relative_path_is_the_playbooks(locked: Locked, source: Path, fleet: Mapping[str, Host], tmp_path: Path) -> None:
@@ -110,7 +111,9 @@ def test_a_relative_path_is_the_playbooks(locked: Locked, source: Path, fleet: M
     relative = os.path.join("..", os.path.relpath(locked.path, tempfile.gettempdir()))
     declared = locked.declared(str(tmp_path / "root"), source=str(source), lockfile=relative)
     run = play(fleet["debian"], task(**declared), check=True)
-    assert [step for step in run.of().result["plan"] if step.startswith("install ")] == [f"install {name(OLD13)}: cpython@3.13 is locked to it"]
+    assert [step for step in run.of().result["plan"] if step.startswith("install ")] == [
+        f"install {name(OLD13)}: cpython@3.13 is locked to it"
+    ]
 
 
 def test_what_is_not_what_was_locked_is_not_installed(

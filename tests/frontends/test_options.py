@@ -66,9 +66,7 @@ def test_pull(kind: str, fleet: Mapping[str, Host], catalogue: Path, web: Web, t
 
 
 @pytest.fixture(scope="module")
-def secrets(
-    fleet: Mapping[str, Host], source: Path, catalogue: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Secrets:
+def secrets(fleet: Mapping[str, Host], source: Path, catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Secrets:
     """Tokens and passwords in every way that they are given, with all that Ansible can be made to print."""
     curl, wget = fleet["macish"], fleet["busybox"]
     folder = tmp_path_factory.mktemp("secrets")
@@ -163,7 +161,10 @@ def test_the_environment_is_the_hosts(fresh_host: FreshHost, source: Path, tmp_p
     host = fresh_host("busybox")
     assert host.exec(["ln", "-s", "/bin", "/tools"]).returncode == 0
     there, here = str(tmp_path / "there"), tmp_path / "here"
-    declared = {**task(builds=["3.12"], source=str(source)), "environment": {"PATH": "/tools", "HOME": there, "XDG_CACHE_HOME": there}}
+    declared = {
+        **task(builds=["3.12"], source=str(source)),
+        "environment": {"PATH": "/tools", "HOME": there, "XDG_CACHE_HOME": there},
+    }
     run = play(host, declared, environment={"STANDALONE_PYTHON_CACHE": "", "XDG_CACHE_HOME": str(here)})
     assert run.of().kind == "ok", run.output
     assert list(here.iterdir()) != []

@@ -82,7 +82,7 @@ WAYS: Mapping[str, Way] = {
         "deploy",
         "plain",
         {"_su_user": "plain", "_su_password": "it's secret"},
-        first=("echo \"plain:it's secret\" | chpasswd",),
+        first=('echo "plain:it\'s secret" | chpasswd',),
         **HOME,
     ),
     "deploy for itself": Way("macish", "deploy", "deploy", **HOME),
@@ -94,7 +94,7 @@ WAYS: Mapping[str, Way] = {
     "fish with sudo": Way("debian", "fish", arguments={"_sudo": True}),
     "root becomes fish by su": Way("debian", "root", "fish", {"_su_user": "fish"}, **HOME),
     "another shell": Way("debian", arguments={"_shell_executable": "/bin/bash"}),
-    "an environment and a folder": Way("busybox", arguments={"_env": {"LC_ALL": "C", "WORDS": "it's \"two\""}, "_chdir": "/tmp"}),
+    "an environment and a folder": Way("busybox", arguments={"_env": {"LC_ALL": "C", "WORDS": 'it\'s "two"'}, "_chdir": "/tmp"}),
     "a terminal": Way("debian", arguments={"_get_pty": True}),
     "a terminal and sudo": Way("debian", "deploy", arguments={"_get_pty": True, "_sudo": True}),
     "another folder for what is sent": Way("busybox", arguments={"_temp_dir": "/srv/it's sent"}),
@@ -156,7 +156,9 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
         assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
     # The last two fish itself makes where it is the login shell.
     ours = (f"{root}/", f"{links}/", "/srv/it's sent/", "/home/fish/.config/fish/", "/home/fish/.local/share/fish/")
-    elsewhere = [path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
+    elsewhere = [
+        path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)
+    ]
     assert elsewhere == []
     tree = host.root / root[1:] / BUILD
     for path in (tree, *tree.rglob("*")):
@@ -200,13 +202,16 @@ def test_one_command_observes_and_two_install(fleet: Mapping[str, Host], source:
 
 
 @pytest.mark.parametrize("kind", ["debian", "busybox", "macish"])
-def test_what_a_killed_run_has_sent_goes_after_a_day(
-    kind: str, fleet: Mapping[str, Host], source: Path, tmp_path: Path
-) -> None:
+def test_what_a_killed_run_has_sent_goes_after_a_day(kind: str, fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
     host = fleet[kind]
     old, new, deploys, open_to_others = (f"standalone-python-{number * 32}" for number in "0123")
     # What others call so is not what a run has sent.
-    others = ("standalone-python-notes", f"standalone-python-notes-{32 * '0'}", f"standalone-python-{31 * '0'}", f"standalone-python-{33 * '0'}")
+    others = (
+        "standalone-python-notes",
+        f"standalone-python-notes-{32 * '0'}",
+        f"standalone-python-{31 * '0'}",
+        f"standalone-python-{33 * '0'}",
+    )
     made = "(umask 077; mkdir /tmp/{0}; echo sent >/tmp/{0}/archive); touch -t 202001010000 /tmp/{0}"
     said = "; ".join(made.format(word) for word in (old, new, deploys, open_to_others, *others))
     said += f"; touch /tmp/{new}; chown 1000 /tmp/{deploys}; chmod 755 /tmp/{open_to_others}"
@@ -392,9 +397,7 @@ def test_the_fact_tells_what_ansible_tells(fleet: Mapping[str, Host], source: Pa
     }
 
 
-ENDS_EARLY = (
-    "rm /bin/sh; printf '#!/bin/busybox sh\\necho This account is currently not available.\\nexit {code}\\n' >/bin/sh; chmod 755 /bin/sh"
-)
+ENDS_EARLY = "rm /bin/sh; printf '#!/bin/busybox sh\\necho This account is currently not available.\\nexit {code}\\n' >/bin/sh; chmod 755 /bin/sh"
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -469,7 +472,11 @@ def test_bad_days(case: str, fresh_host: FreshHost, source: Path, catalogue: Pat
     day = DAYS[case]
     host = fresh_host(day.kind, disk_mb=day.disk_mb)
     assert host.exec(["sh", "-ec", day.first]).returncode == 0
-    where = {"source": str(source)} if day.declared.get("delivery") != "pull" else {"source": "http://127.0.0.1:1", "catalogue": str(catalogue)}
+    where = (
+        {"source": str(source)}
+        if day.declared.get("delivery") != "pull"
+        else {"source": "http://127.0.0.1:1", "catalogue": str(catalogue)}
+    )
     with as_it_was(host, exactly=True):
         run = run_deploy(
             operation({"builds": ["3.13"], **where, **day.declared}, **day.arguments), {host.name: login(host, day.user)}

@@ -67,7 +67,7 @@ class Way:
 
 UMASK_077 = (
     "rm /bin/sh",
-    r'''printf '#!/bin/dash\numask 077\nexec /bin/dash "$@"\n' >/bin/sh''',
+    r"""printf '#!/bin/dash\numask 077\nexec /bin/dash "$@"\n' >/bin/sh""",
     "chmod 755 /bin/sh",
 )
 BECOME = {"ansible_become": "true"}
@@ -83,9 +83,17 @@ WAYS: Mapping[str, Way] = {
     "deploy with sudo and umask 077": Way("debian", "deploy", "root", first=UMASK_077, variables=BECOME),
     "deploy without sudo": Way("macish", "deploy", "deploy", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "deploy")),
     "root becomes plain by su": Way(
-        "debian", "root", "plain", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "plain"), variables={**BECOME_PLAIN, "ansible_become_method": "su"}
+        "debian",
+        "root",
+        "plain",
+        root=HOME_ROOT,
+        bin_dir=HOME_BIN,
+        runs=("root", "plain"),
+        variables={**BECOME_PLAIN, "ansible_become_method": "su"},
     ),
-    "root becomes plain by sudo": Way("debian", "root", "plain", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "plain"), variables=BECOME_PLAIN),
+    "root becomes plain by sudo": Way(
+        "debian", "root", "plain", root=HOME_ROOT, bin_dir=HOME_BIN, runs=("root", "plain"), variables=BECOME_PLAIN
+    ),
     "deploy becomes plain by sudo": Way(
         "debian",
         "deploy",
@@ -200,7 +208,9 @@ def test_over_ssh(case: str, used: Mapping[str, Used]) -> None:
         assert python_says(host, f"{links}/python3.13", PREFIX, user) == f"{root}/cpython-3.13"
         assert python_says(host, made["stable_path"], PREFIX, user) == f"{root}/cpython-3.13"
     ours = (f"{root}/", f"{links}/")
-    elsewhere = [path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)]
+    elsewhere = [
+        path for path in used[case].new if not any(f"/{path}/".startswith(at) or at.startswith(f"/{path}/") for at in ours)
+    ]
     assert elsewhere == []
     tree = host.root / root[1:] / BUILD
     for path in (tree, *tree.rglob("*")):
@@ -214,7 +224,9 @@ def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, sourc
     host = fresh_host("debian")
     become_plain = {"become": True, "become_user": "plain"}
     with as_it_was(host):
-        run = run_play([{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), **become_plain}], line(host, "deploy", **TTY))
+        run = run_play(
+            [{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), **become_plain}], line(host, "deploy", **TTY)
+        )
     reads(
         complaint(run),
         "script.sh can't be sent into /var/tmp/ansible-tmp-… on the host, the connection's user can't let plain read it: "

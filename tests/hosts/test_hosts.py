@@ -200,9 +200,7 @@ def test_orphans_are_collected(fresh_host: FreshHost) -> None:
     host = fresh_host("debian")
     pid = said(host, "sh -c 'sleep 0.1 >/dev/null 2>&1 & echo $!'")
     time.sleep(0.5)
-    assert host.exec(["test", "-e", f"/proc/{pid}"]).returncode == 1, (
-        "a process that died still counts as alive"
-    )
+    assert host.exec(["test", "-e", f"/proc/{pid}"]).returncode == 1, "a process that died still counts as alive"
 
 
 @each_kind
@@ -317,9 +315,7 @@ def test_command_line(fresh_host: FreshHost, tmp_path: Path) -> None:
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", hosts.__name__, *words]
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
     up = run("up", "3", "busybox", "macish")
     try:

@@ -37,7 +37,9 @@ def molecule(*words: str, home: Path, more: Mapping[str, str] = {}) -> subproces
         **more,
     }
     command = [sys.executable, "-m", "molecule", *words]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 @pytest.fixture(params=SCENARIOS)

@@ -18,7 +18,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel, its sources and the collection."""
     folder = tmp_path_factory.mktemp("published")
-    command: list[str | Path] = [sys.executable, PROJECT / "scripts/release.py", folder, "--repository", "https://example.org/standalone-python"]
+    command: list[str | Path] = [
+        sys.executable,
+        PROJECT / "scripts/release.py",
+        folder,
+        "--repository",
+        "https://example.org/standalone-python",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 

@@ -71,9 +71,7 @@ class Installed:
 def environment(folder: Path, requirements: Sequence[str | Path], **settings: str) -> Installed:
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     installed = Installed(folder, settings)
-    installed.run(
-        "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *map(str, requirements)
-    )
+    installed.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *map(str, requirements))
     return installed
 
 
@@ -94,9 +92,7 @@ def from_tarball(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Ins
         ["ansible-core", "--requirement", folder / "unpacked/requirements.txt"],
         ANSIBLE_COLLECTIONS_PATH=str(collections),
     )
-    installed.run(
-        "ansible-galaxy", "collection", "install", str(tarball), "--offline", "-p", str(collections)
-    )
+    installed.run("ansible-galaxy", "collection", "install", str(tarball), "--offline", "-p", str(collections))
     return installed
 
 
@@ -177,9 +173,7 @@ ONLY_THE_COMMAND_LINE = {"click>=8.1", "pyyaml>=6.0.2", "rich>=13.0"}
 def test_both_require_the_same_libraries() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     lines = (PROJECT / COLLECTION / "requirements.txt").read_text().splitlines()
-    assert set(project["dependencies"]) - ONLY_THE_COMMAND_LINE == {
-        line for line in lines if line and not line.startswith("#")
-    }
+    assert set(project["dependencies"]) - ONLY_THE_COMMAND_LINE == {line for line in lines if line and not line.startswith("#")}
 
 
 def test_the_collection_knows_nothing_of_pyinfra(tarball: Path) -> None:
@@ -198,14 +192,18 @@ def test_metadata_asks_for_what_is_run() -> None:
     runtime = yaml.safe_load((PROJECT / COLLECTION / "meta/runtime.yml").read_text())
     role = yaml.safe_load((PROJECT / COLLECTION / "roles/interpreters/meta/main.yml").read_text())
     assert project["requires-python"] == f">={next(iter(controllers))}"
-    pythons = [name.rpartition(" ")[2] for name in project["classifiers"] if name.startswith("Programming Language :: Python :: 3.")]
+    pythons = [
+        name.rpartition(" ")[2] for name in project["classifiers"] if name.startswith("Programming Language :: Python :: 3.")
+    ]
     assert pythons == list(controllers)
     assert project["optional-dependencies"]["ansible"] == [f"ansible-core>={oldest['ansible-core'][0]}"]
     assert project["optional-dependencies"]["pyinfra"] == [f"pyinfra>={oldest['pyinfra'][0]}"]
     assert runtime["requires_ansible"] == f">={oldest['ansible-core'][0]}.0"
     assert role["galaxy_info"]["min_ansible_version"] == oldest["ansible-core"][0]
     said = f"ansible-core {oldest['ansible-core'][0]} or later"
-    assert f"Python {next(iter(controllers))} or later with {said}, or pyinfra {oldest['pyinfra'][0]} or later" in _words("README.md")
+    assert f"Python {next(iter(controllers))} or later with {said}, or pyinfra {oldest['pyinfra'][0]} or later" in _words(
+        "README.md"
+    )
     assert said in _words(f"{COLLECTION}/README.md")
 
 
@@ -219,15 +217,11 @@ def test_documentation_of_modules(installed: Installed, module: str) -> None:
 
 
 def test_documentation_of_the_lookup(installed: Installed) -> None:
-    assert "standalone.python.build" in installed.run(
-        "ansible-doc", "--type", "lookup", "standalone.python.build"
-    )
+    assert "standalone.python.build" in installed.run("ansible-doc", "--type", "lookup", "standalone.python.build")
 
 
 def test_documentation_of_the_role(installed: Installed) -> None:
-    assert "interpreters_builds" in installed.run(
-        "ansible-doc", "--type", "role", "standalone.python.interpreters"
-    )
+    assert "interpreters_builds" in installed.run("ansible-doc", "--type", "role", "standalone.python.interpreters")
 
 
 def test_module_predicts_an_installation(installed: Installed, tmp_path: Path) -> None:

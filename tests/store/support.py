@@ -283,7 +283,9 @@ def without_key_identifiers(folder: Path) -> tuple[Path, Path]:
     names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("authority", "localhost")]
     extensions = (x509.BasicConstraints(ca=True, path_length=None), x509.SubjectAlternativeName([x509.DNSName("localhost")]))
     made = [
-        x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1))
+        x509.CertificateBuilder(
+            names[0], name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1)
+        )
         .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         .sign(keys[0], hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)

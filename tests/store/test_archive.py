@@ -73,9 +73,7 @@ def listed(data: bytes) -> list[str]:
 
 
 def members(data: bytes, compression: str) -> dict[str, tarfile.TarInfo]:
-    plain = subprocess.run(
-        ["gzip" if compression == "gz" else "zstd", "-dc"], input=data, capture_output=True, check=True
-    ).stdout
+    plain = subprocess.run(["gzip" if compression == "gz" else "zstd", "-dc"], input=data, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(plain)) as opened:
         return {info.name: info for info in opened.getmembers()}
 
@@ -100,9 +98,7 @@ def test_full_archive(tmp_path: Path) -> None:
         there = members(packed(path, compression, "python/install"), compression)
         assert list(there)[:3] == ["python", "python/bin", "python/bin/python3.13"]
         assert list(there)[-1] == "python/.standalone-python/files.sha256"
-        assert not [
-            name for name in there if "install" in name or "build" in name or name.endswith("PYTHON.json")
-        ]
+        assert not [name for name in there if "install" in name or "build" in name or name.endswith("PYTHON.json")]
         assert there["python/bin/pip3.13"].linkname == "python/bin/python3.13"
 
 
@@ -151,9 +147,7 @@ def test_nothing_that_tars_read_differently_is_passed_on(tmp_path: Path, entries
 
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 @pytest.mark.parametrize("data", [small(), full()], ids=["install_only", "full"])
-def test_deterministic(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: archive.Compression, data: bytes
-) -> None:
+def test_deterministic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: archive.Compression, data: bytes) -> None:
     top = "python/install" if data == full() else "python"
     path = write(tmp_path / "a", data)
     first = packed(path, compression, top)
@@ -364,7 +358,10 @@ def raw_headers(kind: bytes, data: bytes, count: int) -> bytes:
 SMALL: Mapping[str, tuple[Callable[[], bytes], str]] = {
     "2,000 levels of folders": (lambda: tar(Entry(f"python/{f'{n}/' * 1000}x") for n in range(190)), "64 folders deep|too long"),
     "levels in few letters": (lambda: tar(Entry(below(1990, f"{n}", "a")) for n in range(200)), "64 folders deep|too long"),
-    "folders that nobody named": (lambda: tar(Entry(below(20, f"{n:x}")) for n in range(6_000)), "more than 100000 files, links and folders"),
+    "folders that nobody named": (
+        lambda: tar(Entry(below(20, f"{n:x}")) for n in range(6_000)),
+        "more than 100000 files, links and folders",
+    ),
     "long names of folders that nobody named": (
         lambda: tar(Entry(below(14, f"{n:0250}")) for n in range(500)),
         "more than 8 MiB of names",
@@ -454,14 +451,8 @@ def test_without_zstandard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found_in(write(tmp_path / "b", small())).files == 16
 
 
-PARTS = st.sampled_from(
-    ["python", "a", "b", "..", ".", "", "/", "C:", "~", "a\\b", "\0", "\n", "\u00fc", "\udc80", "..."]
-)
-NAMES = (
-    st.lists(PARTS, max_size=6).map("/".join)
-    | st.text(max_size=30)
-    | st.text(max_size=30).map("python/{}".format)
-)
+PARTS = st.sampled_from(["python", "a", "b", "..", ".", "", "/", "C:", "~", "a\\b", "\0", "\n", "\u00fc", "\udc80", "..."])
+NAMES = st.lists(PARTS, max_size=6).map("/".join) | st.text(max_size=30) | st.text(max_size=30).map("python/{}".format)
 
 
 @given(NAMES)
@@ -483,9 +474,7 @@ MEMBERS = st.one_of(
 )
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(st.lists(MEMBERS, min_size=1, max_size=5))
 def test_what_passes_unpacks_inside(entries: list[Entry]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -516,9 +505,7 @@ def test_what_passes_unpacks_inside(entries: list[Entry]) -> None:
             if path.is_file():
                 there.add(str(path.relative_to(tree)))
         # rglob may or may not walk through a linked folder; what is listed is never below one.
-        assert {
-            path for path in there if not any((tree / up).is_symlink() for up in Path(path).parents)
-        } == set(listed(made))
+        assert {path for path in there if not any((tree / up).is_symlink() for up in Path(path).parents)} == set(listed(made))
 
 
 def test_long_names_are_read_by_every_tar(tmp_path: Path) -> None:

@@ -34,13 +34,62 @@ SHARES = 4
 TARS = [name for name in ("tar", "bsdtar", "busybox") if shutil.which(name)]
 
 NAMES = (
-    *("python", "python/a", "python/a/b", "python/a/b/c", "python/bin/python3.13", "python/lib", "python/", "python//a", "python/./a"),
-    *("python/../a", "/python/a", "pythonx", "", ".", "..", "python/..", "python/a\0b", "python/a\nb", "python/a\\b", "python/\x1b[2J"),
+    *(
+        "python",
+        "python/a",
+        "python/a/b",
+        "python/a/b/c",
+        "python/bin/python3.13",
+        "python/lib",
+        "python/",
+        "python//a",
+        "python/./a",
+    ),
+    *(
+        "python/../a",
+        "/python/a",
+        "pythonx",
+        "",
+        ".",
+        "..",
+        "python/..",
+        "python/a\0b",
+        "python/a\nb",
+        "python/a\\b",
+        "python/\x1b[2J",
+    ),
     *("python/\u00fc", "python/\udcff", "python/-rf", "python/" + "n" * 101, "python/" + "n" * 255, "python/" + "n" * 256),
-    *("python/" + "d/" * 40 + "deep", "python/" + "d/" * 90 + "deep", "python/" + "long/" * 40 + "x", "python/a ", "python/ a", "python/a/"),
+    *(
+        "python/" + "d/" * 40 + "deep",
+        "python/" + "d/" * 90 + "deep",
+        "python/" + "long/" * 40 + "x",
+        "python/a ",
+        "python/ a",
+        "python/a/",
+    ),
     *("python/.standalone-python/receipt.json", "PYTHON/a", "python/A"),
 )
-TARGETS = ("a", "b", "a/b", "../a", "../../a", "..", ".", "/", "/etc", "", "./a", "a/../b", "python/a", "a//b", "bin", "c" * 101, "c" * 300, "\u00fc", "a\n")
+TARGETS = (
+    "a",
+    "b",
+    "a/b",
+    "../a",
+    "../../a",
+    "..",
+    ".",
+    "/",
+    "/etc",
+    "",
+    "./a",
+    "a/../b",
+    "python/a",
+    "a//b",
+    "bin",
+    "c" * 101,
+    "c" * 300,
+    "\u00fc",
+    "a\n",
+)
 PAX = (
     *({"path": "python/a"}, {"linkpath": "a"}, {"size": "7"}, {"mtime": "1.5"}, {"path": "../a"}, {"GNU.sparse.major": "1"}),
     *({"comment": "x" * 600}, {"uname": "\u00fc"}, {"SCHILY.xattr.user.a": "b"}, {"hdrcharset": "BINARY"}),
@@ -53,7 +102,14 @@ def entry(chance: random.Random) -> Entry:
     kind = chance.choice((tarfile.REGTYPE,) * 6 + (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, *KINDS))
     content = chance.randbytes(chance.choice((0, 1, 511, 512, 513, 3000))) if kind == tarfile.REGTYPE else b""
     link = chance.choice((*TARGETS, *NAMES)) if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
-    return Entry(name, content, kind, link, chance.choice((0o644, 0o755, 0o4755, 0o2755, 0)), dict(chance.choice(PAX)) if chance.random() < 0.1 else {})
+    return Entry(
+        name,
+        content,
+        kind,
+        link,
+        chance.choice((0o644, 0o755, 0o4755, 0o2755, 0)),
+        dict(chance.choice(PAX)) if chance.random() < 0.1 else {},
+    )
 
 
 def members(chance: random.Random) -> bytes:
@@ -63,7 +119,9 @@ def members(chance: random.Random) -> bytes:
         some.insert(chance.randrange(len(some) + 1), chance.choice((entry(chance), entry(chance), chance.choice(some))))
     if chance.random() < 0.1:
         chance.shuffle(some)
-    some += chance.choice(([], [folder("python/z"), symlink("python/z/l", "../bin"), hardlink("python/z/h", "python/bin/python3.13")]))
+    some += chance.choice(
+        ([], [folder("python/z"), symlink("python/z/l", "../bin"), hardlink("python/z/h", "python/bin/python3.13")])
+    )
     try:
         return tar(some, chance.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT)))
     except (ValueError, UnicodeEncodeError):
@@ -83,15 +141,21 @@ def one_byte(chance: random.Random, data: bytearray) -> None:
 def one_header(chance: random.Random, data: bytearray) -> None:
     """A byte of a block that may be a header, and most often with the sum that makes it believed."""
     at = 512 * chance.randrange(len(data) // 512)
-    field = chance.choice(((0, 100), (100, 108), (124, 136), (136, 148), (156, 157), (157, 257), (257, 265), (345, 500), (0, 512)))
-    data[at + chance.randrange(*field)] = chance.choice((0, 32, 47, 46, 48, 55, 128, 255, chance.randrange(256), *KINDS[chance.randrange(len(KINDS))]))
+    field = chance.choice(
+        ((0, 100), (100, 108), (124, 136), (136, 148), (156, 157), (157, 257), (257, 265), (345, 500), (0, 512))
+    )
+    data[at + chance.randrange(*field)] = chance.choice(
+        (0, 32, 47, 46, 48, 55, 128, 255, chance.randrange(256), *KINDS[chance.randrange(len(KINDS))])
+    )
     if chance.random() < 0.9:
         summed(data, at)
 
 
 def one_size(chance: random.Random, data: bytearray) -> None:
     at = 512 * chance.randrange(len(data) // 512)
-    data[at + 124 : at + 136] = chance.choice((b"%011o\0" % chance.randrange(5000), b"\x80" + chance.randbytes(11), b"\xff" * 12, b"-0000000001\0", b"77777777777\0"))
+    data[at + 124 : at + 136] = chance.choice(
+        (b"%011o\0" % chance.randrange(5000), b"\x80" + chance.randbytes(11), b"\xff" * 12, b"-0000000001\0", b"77777777777\0")
+    )
     summed(data, at)
 
 
@@ -118,7 +182,15 @@ def cut(chance: random.Random, data: bytearray) -> None:
     del data[chance.randrange(len(data)) :]
 
 
-MUTATIONS: tuple[Callable[[random.Random, bytearray], None], ...] = (one_byte, one_header, one_header, one_size, one_kind, blocks, cut)
+MUTATIONS: tuple[Callable[[random.Random, bytearray], None], ...] = (
+    one_byte,
+    one_header,
+    one_header,
+    one_size,
+    one_kind,
+    blocks,
+    cut,
+)
 
 
 def stream(chance: random.Random, packed: bytes) -> bytes:
@@ -160,7 +232,13 @@ def in_payload(payload: bytes) -> tuple[Tree, Mapping[str, str]]:
             if info.name == f"python/{archive.LISTING}":
                 listed = {line[66:]: line[:64] for line in data.decode().splitlines()}
             elif not info.name.startswith(f"python/{archive.OURS}"):
-                found[info.name] = "folder" if info.isdir() else f"link {info.linkname}" if info.issym() else f"file {hashlib.sha256(data).hexdigest()}"
+                found[info.name] = (
+                    "folder"
+                    if info.isdir()
+                    else f"link {info.linkname}"
+                    if info.issym()
+                    else f"file {hashlib.sha256(data).hexdigest()}"
+                )
     return found, listed
 
 
@@ -210,7 +288,11 @@ def test_whatever_comes_is_refused_or_unpacks_to_what_is_listed(tmp_path: Path, 
             taken += 1
             made, listed = in_payload(out.getvalue())
             assert made == unpacked(path, tmp_path / "out", TARS[seed // SHARES % len(TARS)]) | {"python": "folder"}, seed
-            files = {name.removeprefix("python/"): said.removeprefix("file ") for name, said in made.items() if said.startswith("file ")}
+            files = {
+                name.removeprefix("python/"): said.removeprefix("file ")
+                for name, said in made.items()
+                if said.startswith("file ")
+            }
             assert listed.items() >= files.items(), seed
             assert found.files == len([said for said in made.values() if said != "folder"]), seed
         slowest = max(slowest, time.process_time() - began)

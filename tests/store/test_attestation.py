@@ -61,7 +61,10 @@ def test_nothing_and_other_kinds(sigstore: Sigstore, root: str) -> None:
     ("how", "said"),
     [
         ({"repository": FORK}, "OIDCSourceRepositoryURI does not match .got https://github.com/someone/"),
-        ({"workflow": f"{FORK}/.github/workflows/release.yml@refs/heads/main"}, "it is signed by https://github.com/someone/.*, and not by"),
+        (
+            {"workflow": f"{FORK}/.github/workflows/release.yml@refs/heads/main"},
+            "it is signed by https://github.com/someone/.*, and not by",
+        ),
         (
             {"workflow": "https://github.com/astral-sh/python-build-standalone-2/.github/workflows/release.yml@refs/heads/main"},
             "it is signed by https://github.com/astral-sh/python-build-standalone-2/",
@@ -137,7 +140,9 @@ def test_the_log_entry_of_another_statement(sigstore: Sigstore, root: str) -> No
         verify(json.dumps(bundle), BUILD, DIGEST, root)
 
 
-@pytest.mark.parametrize("line", ["nonsense", "{}", "[]", '{"dsseEnvelope": {"payload": "e30="}}x', '{"dsseEnvelope": {"payload": "W10="}}'])
+@pytest.mark.parametrize(
+    "line", ["nonsense", "{}", "[]", '{"dsseEnvelope": {"payload": "e30="}}x', '{"dsseEnvelope": {"payload": "W10="}}']
+)
 def test_no_bundle(root: str, line: str) -> None:
     with pytest.raises(ContentError, match="it is no bundle with a statement"):
         verify(line, BUILD, DIGEST, root)
@@ -155,7 +160,9 @@ def test_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = (REAL / "of-another-repository.sigstore.jsonl").read_text()
     with pytest.raises(ContentError, match="OIDCSourceRepositoryURI does not match .got https://github.com/malancas/attest-demo"):
         verify(theirs, BUILD, DIGEST)
-    with pytest.raises(ContentError, match="OIDCIssuerV2 does not match .got https://token.actions.githubusercontent.com/hammer-time"):
+    with pytest.raises(
+        ContentError, match="OIDCIssuerV2 does not match .got https://token.actions.githubusercontent.com/hammer-time"
+    ):
         verify((REAL / "of-another-issuer.sigstore.jsonl").read_text(), BUILD, DIGEST)
     bundle = json.loads(theirs)
     _other_signature(bundle)
@@ -185,7 +192,9 @@ def test_real_and_of_whom_it_is_taken_for(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_trusted_roots_that_are_none(sigstore: Sigstore, tmp_path: Path) -> None:
-    with pytest.raises(TransportError, match="the trusted root .*/nowhere can't be read .No such file or directory.: check the path"):
+    with pytest.raises(
+        TransportError, match="the trusted root .*/nowhere can't be read .No such file or directory.: check the path"
+    ):
         verify(sigstore.lines(DIGEST), BUILD, DIGEST, str(tmp_path / "nowhere"))
     (tmp_path / "nonsense").write_text("nonsense")
     with pytest.raises(DeclarationError, match="/nonsense is no trusted root of Sigstore .*: give a trusted_root.json"):
@@ -226,4 +235,6 @@ def test_beside_an_archive_in_a_folder_and_on_a_server(sigstore: Sigstore, tmp_p
     with serve(folder) as web:
         assert store.attestations(BUILD, DIGEST, Source("url", web.url())) == "a line\n"
         assert store.attestations(OLD, DIGEST, Source("url", web.url())) == ""
-        assert store.attestations(BUILD, DIGEST, Source("url", web.url("status-403"))) == "", "as a bucket says of what it hasn't got"
+        assert store.attestations(BUILD, DIGEST, Source("url", web.url("status-403"))) == "", (
+            "as a bucket says of what it hasn't got"
+        )

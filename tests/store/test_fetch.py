@@ -242,7 +242,11 @@ def test_leaves_what_came_for_the_next_run(to: Path) -> None:
 
 
 def test_full_disk_of_what_is_resumed(to: Path, full_disk: Callable[[int], AbstractContextManager[None]]) -> None:
-    with serve({"/a": [GOOD]}) as server, full_disk(500_000), pytest.raises(TransportError, match="make room there, or go elsewhere"):
+    with (
+        serve({"/a": [GOOD]}) as server,
+        full_disk(500_000),
+        pytest.raises(TransportError, match="make room there, or go elsewhere"),
+    ):
         resume(to, server, "/a")
     assert ARCHIVE.startswith(to.read_bytes())
 
@@ -251,7 +255,10 @@ def test_full_disk_of_what_is_resumed(to: Path, full_disk: Callable[[int], Abstr
 def test_content_of_an_untold_length(to: Path, whole: bool) -> None:
     chunked = f"{len(ARCHIVE):x}\r\n".encode() + ARCHIVE + b"\r\n0\r\n\r\n" * whole
     answer = Answer(body=chunked, headers={"Transfer-Encoding": "chunked"}, length=False)
-    with serve({"/a": [answer]}) as server, nullcontext() if whole else pytest.raises(TransportError, match="broke off in the middle"):
+    with (
+        serve({"/a": [answer]}) as server,
+        nullcontext() if whole else pytest.raises(TransportError, match="broke off in the middle"),
+    ):
         http()[0].fetch([server.url("/a")], to, max_bytes=10**7, expect="archive")
     assert to.exists() == whole
     assert not whole or to.read_bytes() == ARCHIVE
@@ -279,9 +286,7 @@ def test_hangs_up_at_once(to: Path) -> None:
         thread = Thread(target=hang_up)
         thread.start()
         with pytest.raises(TransportError, match="tried 4 times"):
-            http()[0].fetch(
-                [f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive"
-            )
+            http()[0].fetch([f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive")
         thread.join()
 
 
@@ -292,9 +297,7 @@ def test_never_answers(to: Path) -> None:
         socket.create_server(("127.0.0.1", 0)) as listening,
         pytest.raises(TransportError, match=r"0.05 seconds"),
     ):
-        http(timeout=0.05)[0].fetch(
-            [f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive"
-        )
+        http(timeout=0.05)[0].fetch([f"http://127.0.0.1:{listening.getsockname()[1]}/a"], to, max_bytes=100, expect="archive")
 
 
 @pytest.mark.parametrize(
@@ -385,9 +388,7 @@ def test_a_packed_text_costs_no_more_than_it_may_have(to: Path, case: str, chunk
 
 def test_no_network(to: Path) -> None:
     fetch, pauses = http()
-    with pytest.raises(
-        TransportError, match=r"http://nowhere\.invalid/a could not be reached: the host name can't be"
-    ):
+    with pytest.raises(TransportError, match=r"http://nowhere\.invalid/a could not be reached: the host name can't be"):
         fetch.fetch(["http://nowhere.invalid/a"], to, max_bytes=100, expect="archive")
     assert pauses == [0.5, 1.0, 2.0]
 
@@ -408,7 +409,11 @@ def test_proxy_with_a_password(to: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("http_proxy", "socks5://127.0.0.1:9", "http_proxy names a SOCKS proxy, which needs the Python package PySocks; install it"),
+        (
+            "http_proxy",
+            "socks5://127.0.0.1:9",
+            "http_proxy names a SOCKS proxy, which needs the Python package PySocks; install it",
+        ),
         ("HTTP_PROXY", f"http://user:{SECRET}/w@127.0.0.1:80", "HTTP_PROXY is no URL of a proxy; write http://HOST:PORT"),
         ("all_proxy", "http://[bad", "all_proxy is no URL of a proxy; write"),
         ("http_proxy", f"http://{SECRET}:%E2%82%AC@127.0.0.1:9", "http_proxy is no URL of a proxy; write"),
@@ -427,7 +432,10 @@ def test_a_proxy_that_is_none(to: Path, monkeypatch: pytest.MonkeyPatch, variabl
 
 @pytest.mark.parametrize("token", [f"{SECRET}\nmore", f"{SECRET}\u20ac"])
 def test_a_token_that_no_header_can_have(to: Path, token: str) -> None:
-    with serve({"/a": [GOOD]}) as server, pytest.raises(TransportError, match="can't be asked, the token has a line break or a") as caught:
+    with (
+        serve({"/a": [GOOD]}) as server,
+        pytest.raises(TransportError, match="can't be asked, the token has a line break or a") as caught,
+    ):
         http(token, server.url("/"))[0].fetch([server.url("/a")], to, max_bytes=1 << 23, expect="archive")
     assert SECRET not in str(caught.value)
 
@@ -477,14 +485,19 @@ def test_an_authority_without_key_identifiers_is_trusted(to: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("host", ["api.github.com", "github.com"])
-@pytest.mark.parametrize(("status", "token", "named"), [(401, SECRET, True), (403, f"{SECRET}\n", True), (401, "", False), (404, SECRET, False)])
+@pytest.mark.parametrize(
+    ("status", "token", "named"), [(401, SECRET, True), (403, f"{SECRET}\n", True), (401, "", False), (404, SECRET, False)]
+)
 def test_a_github_token_of_the_environment_is_named_where_github_denies_it(
     to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, status: int, token: str, named: bool
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate(tmp_path, host)))
     monkeypatch.setenv("GITHUB_TOKEN", token)
     monkeypatch.delenv("NO_PROXY")
-    with serve({"/a": [Answer(status, b'{"message": "Bad credentials"}')]}, tls=tmp_path / "tls.pem") as server, tunnel(server.port) as (proxy, _):
+    with (
+        serve({"/a": [Answer(status, b'{"message": "Bad credentials"}')]}, tls=tmp_path / "tls.pem") as server,
+        tunnel(server.port) as (proxy, _),
+    ):
         monkeypatch.setenv("https_proxy", proxy)
         with pytest.raises(TransportError, match=f"https://{host}/a answered {status}") as caught:
             http()[0].fetch([f"https://{host}/a"], to, max_bytes=1 << 23, expect="archive")
@@ -646,9 +659,7 @@ def test_secrets_are_in_no_error(to: Path, answers: list[Answer], caplog: pytest
             fetch.fetch([server.url("/a", user=f"user:{SECRET}@")], to, max_bytes=1 << 23, expect="archive")
     assert SECRET not in everything(caught.value)
     assert server.url("/a") in str(caught.value)
-    assert SECRET not in "\n".join(
-        record.getMessage() for record in caplog.records if "key=" not in record.getMessage()
-    )
+    assert SECRET not in "\n".join(record.getMessage() for record in caplog.records if "key=" not in record.getMessage())
     assert left(to) == []
 
 

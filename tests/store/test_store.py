@@ -135,22 +135,16 @@ UNPACK: dict[str, list[Sequence[str]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "archive"), [(NAME, SMALL), (FULL_NAME, full())], ids=["install_only", "full"]
-)
+@pytest.mark.parametrize(("name", "archive"), [(NAME, SMALL), (FULL_NAME, full())], ids=["install_only", "full"])
 @pytest.mark.parametrize("zstd", [False, True])
-def test_every_tar_unpacks_a_payload(
-    tmp_path: Path, root: Path, name: str, archive: bytes, zstd: bool
-) -> None:
+def test_every_tar_unpacks_a_payload(tmp_path: Path, root: Path, name: str, archive: bytes, zstd: bool) -> None:
     payload = Store(root).payload(build(name, archive), releases(tmp_path, name, archive), zstd=zstd)
     assert payload.compression == ("zst" if zstd else "gz")
     assert (payload.size, payload.sha256) == (payload.path.stat().st_size, sha256(payload.path))
     for number, command in enumerate(UNPACK[payload.compression]):
         out = tmp_path / f"out-{number}"
         out.mkdir()
-        done = subprocess.run(
-            [*command, str(payload.path)], cwd=out, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, str(payload.path)], cwd=out, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command
         assert os.listdir(out) == ["python"]
         top = out / "python"
@@ -334,9 +328,7 @@ def test_cache_of_another_user(tmp_path: Path, root: Path, monkeypatch: pytest.M
     source = releases(tmp_path)
     Store(root).payload(BUILD, source, zstd=True)
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
-    with pytest.raises(
-        TransportError, match=r"belongs to the user .* and not to the user 54321.*STANDALONE_PYTHON_CACHE"
-    ):
+    with pytest.raises(TransportError, match=r"belongs to the user .* and not to the user 54321.*STANDALONE_PYTHON_CACHE"):
         Store(root).payload(BUILD, source, zstd=True)
 
 
@@ -472,7 +464,9 @@ def test_a_line_that_can_not_be_read_is_quoted(root: Path) -> None:
     body = f"{NAME}: {BUILD.sha256}\x1b[31m\n"
     with (
         serve({SUMS_PATH: [Answer(body=body.encode())]}) as server,
-        pytest.raises(ContentError, match=rf"does not list it \(and has 1 lines that can't be read, such as '{re.escape(NAME[:20])}") as caught,
+        pytest.raises(
+            ContentError, match=rf"does not list it \(and has 1 lines that can't be read, such as '{re.escape(NAME[:20])}"
+        ) as caught,
     ):
         quick(root).sha256(replace(BUILD, sha256=None), mirror(server))
     assert "\x1b" not in str(caught.value)
@@ -513,9 +507,7 @@ def test_single_archive(tmp_path: Path, root: Path) -> None:
 
 def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
     path = archive_beside(tmp_path)
-    with pytest.raises(
-        ContentError, match=r"none was given, and .*SHA256SUMS is not there; give the archive's checksum"
-    ):
+    with pytest.raises(ContentError, match=r"none was given, and .*SHA256SUMS is not there; give the archive's checksum"):
         Store(root).catalogue(parse_source(str(path)))
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}x\n")
     with pytest.raises(ContentError, match="does not list it"):
@@ -525,9 +517,7 @@ def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
         Store(root).payload(only(Store(root).catalogue(source)), source, zstd=True)
     with pytest.raises(ContentError, match="name that does not say which build"):
         Store(root).catalogue(parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
-    with pytest.raises(
-        ContentError, match=f"is the archive {path.name.replace('+', '.')}, and .*full.tar.zst was asked"
-    ):
+    with pytest.raises(ContentError, match=f"is the archive {path.name.replace('+', '.')}, and .*full.tar.zst was asked"):
         Store(root).payload(build(FULL_NAME, None), source, zstd=True)
     gone = parse_source(str(tmp_path / "gone" / NAME), "0" * 64)
     with pytest.raises(TransportError, match="is not there"):
@@ -616,7 +606,13 @@ def test_a_mirror_says_what_it_holds(root: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer(404), Answer(410), Answer(401), Answer(403), Answer(body=b"<html>log in</html>", headers={"Content-Type": "text/html"})],
+    [
+        Answer(404),
+        Answer(410),
+        Answer(401),
+        Answer(403),
+        Answer(body=b"<html>log in</html>", headers={"Content-Type": "text/html"}),
+    ],
     ids=["404", "410", "401", "403", "page"],
 )
 def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer) -> None:
@@ -657,8 +653,12 @@ def test_no_build_of_a_source_that_says_nothing_has_what_was_asked_and_why_that_
         sentences = [why_none(root, source), why_none(root, source)]
         tried = server.count(OWN)
     for sentence in sentences:
-        assert sentence.startswith("no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it knows no version 3.13.999; near")
-        assert f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {server.url(OWN)} {said}" in sentence
+        assert sentence.startswith(
+            "no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it knows no version 3.13.999; near"
+        )
+        assert (
+            f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {server.url(OWN)} {said}" in sentence
+        )
         assert "s3cr3t" not in sentence
     if answer.status != 503:
         assert tried <= 4
@@ -671,8 +671,9 @@ def test_no_build_of_a_source_that_is_not_reached(root: Path) -> None:
         ("http://127.0.0.1:9/m", "could not be reached: Connection refused"),
         ("http://nowhere.invalid/m", "could not be reached: the host name can't be resolved"),
     ):
-        assert f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {address}/catalogue.tsv {said}" in why_none(
-            root, Source("url", address)
+        assert (
+            f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {address}/catalogue.tsv {said}"
+            in why_none(root, Source("url", address))
         )
 
 
@@ -737,9 +738,7 @@ def widely_packed(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-@pytest.mark.parametrize(
-    ("name", "pack", "files"), [(NAME, gz, 1), (FULL_NAME, widely_packed, 8)], ids=["install_only", "full"]
-)
+@pytest.mark.parametrize(("name", "pack", "files"), [(NAME, gz, 1), (FULL_NAME, widely_packed, 8)], ids=["install_only", "full"])
 def test_memory(root: Path, name: str, pack: Callable[[bytes], bytes], files: int) -> None:
     """A payload is made in less than 100 MB above the interpreter, download included, of what can't be packed smaller."""
     noise = os.urandom(20 << 20)

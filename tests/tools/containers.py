@@ -64,9 +64,15 @@ def engine() -> Iterator[Mapping[str, str]]:
         environment = {**os.environ, **own}
         try:
             for name, base in IMAGES.items():
-                with subprocess.Popen(["tar", "-C", bases() / base, "--exclude=./dev/*", "-c", "."], stdout=subprocess.PIPE) as packed:
+                with subprocess.Popen(
+                    ["tar", "-C", bases() / base, "--exclude=./dev/*", "-c", "."], stdout=subprocess.PIPE
+                ) as packed:
                     subprocess.run(
-                        ["podman", "import", "--quiet", "-", name], stdin=packed.stdout, env=environment, capture_output=True, check=True
+                        ["podman", "import", "--quiet", "-", name],
+                        stdin=packed.stdout,
+                        env=environment,
+                        capture_output=True,
+                        check=True,
                     )
             yield own
         finally:

@@ -63,9 +63,7 @@ def _named(kind: int, name: bytes, step: int, reserved: int, order: str) -> byte
     return struct.pack(order + "IIIIII", kind, size, 24, 2, 0x030D0000, 0x030D0000) + name.ljust(size - 24, b"\0")
 
 
-def _segment(
-    wide: bool, order: str, name: bytes, begin: int, size: int, section: bytes, at: int, room: int, flags: int
-) -> bytes:
+def _segment(wide: bool, order: str, name: bytes, begin: int, size: int, section: bytes, at: int, room: int, flags: int) -> bytes:
     kind, layout, total = (0x19, "QQQQ", 72 + 80) if wide else (0x1, "IIII", 56 + 68)
     head = struct.pack(order + "II16s" + layout + "iiII", kind, total, name, begin, size, begin, size, 5, 5, 1, 0)
     place = struct.pack(order + "16s16s" + layout[:2] + "IIIIIII", section, name, at, room, at, 4, 0, 0, flags, 0, 0)

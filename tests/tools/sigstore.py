@@ -187,7 +187,9 @@ class Sigstore:
             "kindVersion": {"kind": "dsse", "version": "0.0.1"},
             "integratedTime": str(integrated),
             "inclusionPromise": {
-                "signedEntryTimestamp": _b64(_signed(self.log, json.dumps(promise, sort_keys=True, separators=(",", ":")).encode()))
+                "signedEntryTimestamp": _b64(
+                    _signed(self.log, json.dumps(promise, sort_keys=True, separators=(",", ":")).encode())
+                )
             },
             "inclusionProof": {
                 "logIndex": "0",

@@ -51,7 +51,9 @@ def pack(package: Path, folder: Path) -> Path:
     with tarfile.open(package) as tar:
         files = {member.name.removeprefix(_BELOW): _content(tar, member) for member in tar if member.name.startswith(_BELOW)}
     for link, target in LINKS.items():
-        assert files[link] == files[posixpath.join(posixpath.dirname(link), target)], f"{PACKAGE}: {link} is not a copy of {target}"
+        assert files[link] == files[posixpath.join(posixpath.dirname(link), target)], (
+            f"{PACKAGE}: {link} is not a copy of {target}"
+        )
     times = dict(_time_of_source(name, content) for name, content in files.items() if name.endswith(".pyc"))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME

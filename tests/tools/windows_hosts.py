@@ -56,9 +56,7 @@ class WindowsHosts:
             pytest.skip(f"needs Windows: the inventory has no host whose ansible_shell_type is {shell}")
         return numbers[at % len(numbers)]
 
-    def play(
-        self, *tasks: dict[str, object], on: int | str = 0, environment: Mapping[str, str] = {}, **options: object
-    ) -> Run:
+    def play(self, *tasks: dict[str, object], on: int | str = 0, environment: Mapping[str, str] = {}, **options: object) -> Run:
         """Plays on one host, by its number, or on ``all``."""
         hosts = on if isinstance(on, str) else self.names[on % len(self.names)]
         whole = {"ANSIBLE_COLLECTIONS_PATH": str(self.collections), **environment}
@@ -83,7 +81,9 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
     windows.needed()
     if (place := windows.inventory()) is not None:
         listed = _listed(place)
-        yield WindowsHosts(tuple(listed), tuple(listed.values()), place.read_text(), Path(windows.__file__).parents[2], junctions=True)
+        yield WindowsHosts(
+            tuple(listed), tuple(listed.values()), place.read_text(), Path(windows.__file__).parents[2], junctions=True
+        )
         return
     if os.geteuid() != 0:
         pytest.skip("needs root: to make Windows hosts under Wine")

@@ -13,7 +13,10 @@ from typing import Any
 def module_script(module: bytes, utilities: Iterable[bytes], arguments: Mapping[str, Any]) -> str:
     """The script that does what Ansible's does with a module: its utilities as PowerShell's modules, and then itself."""
     text = "[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{}'))"
-    loaded = [f"New-Module -ScriptBlock ([ScriptBlock]::Create({text.format(base64.b64encode(one).decode())})) | Import-Module" for one in utilities]
+    loaded = [
+        f"New-Module -ScriptBlock ([ScriptBlock]::Create({text.format(base64.b64encode(one).decode())})) | Import-Module"
+        for one in utilities
+    ]
     pairs = "; ".join(f"'{name}' = {_literal(value)}" for name, value in arguments.items())
     first = ["$ErrorActionPreference = 'Stop'", f"$complex_args = @{{ {pairs} }}", *loaded]
     return "\n".join([*first, module.decode()])

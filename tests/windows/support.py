@@ -105,7 +105,7 @@ class Host:
         """Tags of ours to what the registry says of them."""
         said = self.powershell(
             f"$c = [Microsoft.Win32.Registry]::{hive}.OpenSubKey('{COMPANY}'); if ($c) {{ foreach ($t in $c.GetSubKeyNames()) {{ "
-            "foreach ($k in $c.OpenSubKey($t), $c.OpenSubKey(\"$t\\InstallPath\")) { foreach ($v in $k.GetValueNames()) "
+            'foreach ($k in $c.OpenSubKey($t), $c.OpenSubKey("$t\\InstallPath")) { foreach ($v in $k.GetValueNames()) '
             '{ "$t|$v|$($k.GetValue($v))" } } } }'
         )
         found: dict[str, dict[str, str]] = {}

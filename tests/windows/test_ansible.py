@@ -107,9 +107,16 @@ def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
         "; foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
         '"$($r.IdentityReference.Value) $([int]$r.FileSystemRights) $([int]$r.InheritanceFlags) $([int]$r.PropagationFlags)" }'
     )
-    given = host.powershell("\n".join(one[0] for one in functions if one) + "\n$l = Get-OwnList; $l.AreAccessRulesProtected" + shown)
+    given = host.powershell(
+        "\n".join(one[0] for one in functions if one) + "\n$l = Get-OwnList; $l.AreAccessRulesProtected" + shown
+    )
     everything, reading = 0x1F01FF, 0x1200A9
-    assert given.splitlines() == ["True", f"S-1-5-18 {everything} 3 0", f"S-1-5-32-544 {everything} 3 0", f"S-1-5-32-545 {reading} 3 0"]
+    assert given.splitlines() == [
+        "True",
+        f"S-1-5-18 {everything} 3 0",
+        f"S-1-5-32-544 {everything} 3 0",
+        f"S-1-5-32-545 {reading} 3 0",
+    ]
     kept = host.powershell(f"{ME}; $l = [Security.AccessControl.DirectorySecurity]::new('{ROOT}', 'Access'){shown}")
     mine, *rules = kept.splitlines()
     writing = 0x500D0156
@@ -201,7 +208,9 @@ def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
 @over_both_shells
 def test_what_is_not_ours_stays(host: Host) -> None:
     host.make(ROOT)
-    host.powershell(rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')")
+    host.powershell(
+        rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')"
+    )
     failed = host.declare(f"3.13+{OLD}", fails=True)
     assert "which is a file and is not ours" in failed.message
     assert host.sent() == []

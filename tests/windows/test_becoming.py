@@ -85,14 +85,18 @@ def test_who_may_read_and_remove_what_is_sent(host: Host) -> None:
     assert "S-1-5-19" in may[0]
     assert "S-1-5-32-544" in may[1]
     assert may[2] == []
-    remove = (f"[IO.File]::WriteAllText('{folder}\\file', ''); {render_powershell.without_folder(folder)}" for folder in told[::2])
+    remove = (
+        f"[IO.File]::WriteAllText('{folder}\\file', ''); {render_powershell.without_folder(folder)}" for folder in told[::2]
+    )
     host.powershell("; ".join(remove))
     assert host.sent() == []
 
 
 LOGON = "Failed to logon .\\{user} ({why}, Win32ErrorCode {number})"
 WRONG = LOGON.format(user="wrong", why="The user name or password is incorrect", number=1326)
-TYPE = LOGON.format(user="batch", why="Logon failure: the user has not been granted the requested logon type at this computer", number=1385)
+TYPE = LOGON.format(
+    user="batch", why="Logon failure: the user has not been granted the requested logon type at this computer", number=1385
+)
 UNKNOWN = "Some or all identity references could not be translated."
 TOKEN = "Failed to get token for NT AUTHORITY\\SYSTEM required for become as a service account or an account without a password"
 DENIED = "failure during exec_wrapper: CreateProcessWithTokenW() failed (Access is denied, Win32ErrorCode 5)"

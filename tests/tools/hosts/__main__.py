@@ -92,9 +92,7 @@ def _down(fleet: str) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 where hosts can't be made or are up already."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {MODULE}", description="throw-away SSH hosts without Python"
-    )
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description="throw-away SSH hosts without Python")
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--fleet", default="hosts", help="a name for the hosts together")

@@ -78,9 +78,7 @@ def unavailable() -> str:
     missing = sorted({package for name, package in PROGRAMS.items() if program(name) == name})
     if missing:
         listed = HERE / "packages.txt"
-        return (
-            f"needs packages: test hosts take {', '.join(missing)}; install with apt-get what {listed} lists"
-        )
+        return f"needs packages: test hosts take {', '.join(missing)}; install with apt-get what {listed} lists"
     with tempfile.TemporaryDirectory() as folder:
         trial = subprocess.run(
             ["unshare", "--mount", "--pid", "--uts", "--fork", "sh", "-c", _TRIAL, "sh", folder],
@@ -154,7 +152,5 @@ def _build(recipe: Path, built: Path) -> None:
     )
     if done.returncode != 0:
         end = "\n".join(done.stdout.splitlines()[-20:])
-        raise RuntimeError(
-            f"{recipe} failed with exit code {done.returncode}; this is the end of what it said:\n{end}"
-        )
+        raise RuntimeError(f"{recipe} failed with exit code {done.returncode}; this is the end of what it said:\n{end}")
     unfinished.rename(built)

@@ -66,7 +66,18 @@ def stand_in(kind: str, tag: str) -> Path:
         with tempfile.TemporaryDirectory() as work:
             root = copy_of(kind, Path(work) / "root")
             (root / _MKBUILD[1:]).write_text(text)
-            words = ["--python", "/usr/bin/python3", "--tag", tag, "--out", "/packed", "--compress-level", "1", "--triple", TRIPLES[kind]]
+            words = [
+                "--python",
+                "/usr/bin/python3",
+                "--tag",
+                tag,
+                "--out",
+                "/packed",
+                "--compress-level",
+                "1",
+                "--triple",
+                TRIPLES[kind],
+            ]
             _run([*runner(kind, root), "chroot", str(root), "/usr/bin/python3", _MKBUILD, *words])
             shutil.copytree(root / "packed" / tag, folder / tag)
         (made,) = (folder / tag).glob("cpython-*")
@@ -76,7 +87,9 @@ def stand_in(kind: str, tag: str) -> Path:
 
 
 def _root(kind: str) -> Path:
-    return _kept(kind, (HERE / "foreign.sh").read_bytes(), lambda folder: _run(["sh", str(HERE / "foreign.sh"), kind, str(folder)]))
+    return _kept(
+        kind, (HERE / "foreign.sh").read_bytes(), lambda folder: _run(["sh", str(HERE / "foreign.sh"), kind, str(folder)])
+    )
 
 
 def _qemu(kind: str) -> Path:

@@ -82,9 +82,7 @@ class Host:
         login = [f"{user}@{self.address}", "-p", str(self.port), "-i", str(self.key), "-o", "BatchMode=yes"]
         login += ["-tt"] if terminal else []
         options = [word for option in self.ssh_options for word in shlex.split(option)]
-        return subprocess.run(
-            ["ssh", *options, *login, command], input=stdin, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(["ssh", *options, *login, command], input=stdin, capture_output=True, text=True, check=False)
 
     def exec(self, argv: Sequence[str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs a program as root inside the host (its root, mounts, processes), without SSH."""
@@ -118,9 +116,7 @@ def start(
     :raises ValueError: for an unknown kind or a name in use
     :raises RuntimeError: if hosts can't be made here, or this one did not come up (with what it said)
     """
-    return start_all(
-        [(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer, network=network, image=image
-    )[0]
+    return start_all([(kind, name)], disk_mb=disk_mb, file_transfer=file_transfer, network=network, image=image)[0]
 
 
 def start_all(

@@ -134,9 +134,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
                 found.entries[rest] = digest.digest()
         sha256 = archive.digest.hexdigest()
     if not found.files:
-        raise ContentError(
-            f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone"
-        )
+        raise ContentError(f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone")
     listing = found.listing()
     payload.write(_entry_of_listing(listing))
     payload.write(2 * ZEROS)
@@ -324,9 +322,7 @@ def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
             with unpacked(archive, WINDOW) as read:
                 yield TarStream(path.name, size, read, (UnzstdError,)), archive
         else:
-            raise ContentError(
-                f"the archive {path.name} is neither gzip nor zstd: take it from upstream again"
-            )
+            raise ContentError(f"the archive {path.name} is neither gzip nor zstd: take it from upstream again")
 
 
 class _Tree:
@@ -419,9 +415,7 @@ class _Tree:
         here = self.entries.get(rest)
         if here is None or (here is _IMPLIED and member.kind == "folder"):
             return unnamed
-        raise self.refuse(
-            member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice"
-        )
+        raise self.refuse(member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice")
 
     def _content(self, rest: str, member: Member) -> _Entry:
         if member.kind == "file":
@@ -442,14 +436,8 @@ class _Tree:
         return first
 
     def listing(self) -> bytes:
-        found = (
-            (path.encode(), self._leads_to(path))
-            for path, entry in self.entries.items()
-            if not isinstance(entry, bool)
-        )
-        return b"".join(
-            b"%s  %s\n" % (digest.hex().encode(), path) for path, digest in sorted(found) if digest
-        )
+        found = ((path.encode(), self._leads_to(path)) for path, entry in self.entries.items() if not isinstance(entry, bool))
+        return b"".join(b"%s  %s\n" % (digest.hex().encode(), path) for path, digest in sorted(found) if digest)
 
     def _leads_to(self, path: str) -> bytes:
         """The digest of the file at the end of a path through links; b'' where there is none."""

@@ -103,8 +103,7 @@ class Bucket:
             from botocore.config import Config
         except ImportError:
             raise TransportError(
-                f"the mirror {self} needs the Python package boto3, which is not installed: "
-                "pip install 'standalone-python[s3]'"
+                f"the mirror {self} needs the Python package boto3, which is not installed: pip install 'standalone-python[s3]'"
             ) from None
         from botocore.exceptions import BotoCoreError
 

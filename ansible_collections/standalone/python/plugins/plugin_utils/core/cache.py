@@ -68,9 +68,7 @@ def usable(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         do = "make room there, or " if error.errno in _FULL else ""
-        raise TransportError(
-            f"the cache {root} can't be used ({what_failed(error)}): {do}{_INSTEAD}"
-        ) from None
+        raise TransportError(f"the cache {root} can't be used ({what_failed(error)}): {do}{_INSTEAD}") from None
 
 
 def check(root: Path) -> None:
@@ -84,8 +82,7 @@ def check(root: Path) -> None:
     status = root.stat()
     if status.st_uid != os.geteuid():
         raise TransportError(
-            f"the cache {root} belongs to {_user(status.st_uid)} and not to {_user(os.geteuid())}, who is using "
-            f"it: {_INSTEAD}"
+            f"the cache {root} belongs to {_user(status.st_uid)} and not to {_user(os.geteuid())}, who is using it: {_INSTEAD}"
         )
     if status.st_mode & 0o022:
         raise TransportError(
@@ -166,8 +163,7 @@ def alone(folder: Path, wait: float | None = None, waits: Callable[[], None] = l
         locked = True
     except filelock.Timeout:
         raise TransportError(
-            f"another process has been working in {folder} for {wait / 60:.0f} minutes: wait for it, or "
-            "end it, and run again"
+            f"another process has been working in {folder} for {wait / 60:.0f} minutes: wait for it, or end it, and run again"
         ) from None
     except NotImplementedError:
         pass

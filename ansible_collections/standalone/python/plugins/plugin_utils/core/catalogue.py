@@ -103,9 +103,7 @@ class Build:
     @property
     def optimisation(self) -> str:
         """The options that are no variant, such as ``pgo+lto``."""
-        return "+".join(
-            word for word in _words(self.options) if word not in VARIANT_WORDS and word != "shared"
-        )
+        return "+".join(word for word in _words(self.options) if word not in VARIANT_WORDS and word != "shared")
 
     @property
     def level(self) -> str:
@@ -157,17 +155,10 @@ def format_filename(build: Build) -> str:
     dated = _DATED.fullmatch(_split_suffix(build.filename)[0])
     if dated is None:
         return build.name + SUFFIXES[build.flavor]
-    old = (
-        {triple: platform for platform, triple in PLATFORMS.items()}
-        if build.release < TRIPLE_IN_NAME_SINCE
-        else {}
-    )
+    old = {triple: platform for platform, triple in PLATFORMS.items()} if build.release < TRIPLE_IN_NAME_SINCE else {}
     flavor = "" if build.flavor == "full" else build.flavor
     parts = ("cpython", str(build.version), old.get(build.triple, build.triple), build.options, flavor)
-    return (
-        "-".join(part for part in parts if part)
-        + f"-{dated['release']}{dated['time']}{SUFFIXES[build.flavor]}"
-    )
+    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{SUFFIXES[build.flavor]}"
 
 
 def parse_name(name: str) -> Build | None:
@@ -197,9 +188,7 @@ def bundled() -> Catalogue:
     try:
         minors = [name.removesuffix(".tsv") for name in os.listdir(DATA) if name.endswith(".tsv")]
     except FileNotFoundError:
-        raise ContentError(
-            f"the bundled catalogue is missing from this installation, in {DATA}: install it anew"
-        ) from None
+        raise ContentError(f"the bundled catalogue is missing from this installation, in {DATA}: install it anew") from None
     return Catalogue("the bundled catalogue", _newest_first(minors), _read_bundled)
 
 
@@ -391,8 +380,7 @@ def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> 
     admitted = (
         build
         for build in known
-        if build.triple in triples
-        and request.admits(build.version, build.variant, build.release, build.flavor)
+        if build.triple in triples and request.admits(build.version, build.variant, build.release, build.flavor)
     )
     return max(admitted, key=rank, default=None)
 
@@ -406,9 +394,7 @@ def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
     barred = level_misfit(target, request.level)
     unfit = misfit(target, target.triple)
     wanted = (target.triple,) if barred else candidates(target, request.level)
-    related = dict.fromkeys(
-        [*wanted, target.triple, *(f"{target.arch}-{rest}" for rest in RELATED[target.os])]
-    )
+    related = dict.fromkeys([*wanted, target.triple, *(f"{target.arch}-{rest}" for rest in RELATED[target.os])])
     known = [_parse_row(line) for text in texts for line in _lines(text, related)]
     reason, near = next((step for step in _relaxed(known, request, wanted) if step[1]), ("", []))
     near += [] if near else _neighbours(known, request, wanted)
@@ -420,9 +406,7 @@ def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
     return f"{asked}: {barred or unfit or reason or _lacking(texts, request, wanted)}{nearest}"
 
 
-def _relaxed(
-    known: list[Build], request: Request, wanted: tuple[str, ...]
-) -> Iterator[tuple[str, list[Build]]]:
+def _relaxed(known: list[Build], request: Request, wanted: tuple[str, ...]) -> Iterator[tuple[str, list[Build]]]:
     """One thing at a time given up: why there is nothing if that is all, and the builds that there are."""
 
     def found(*requests: Request) -> list[Build]:

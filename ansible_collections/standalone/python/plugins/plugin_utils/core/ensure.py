@@ -247,9 +247,7 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
     return tuple(step for step in planned.steps if isinstance(step, Clear))
 
 
-def _look_again(
-    host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: render.Facts
-) -> Observed:
+def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: render.Facts) -> Observed:
     """The host as it has just been observed, unless what kind of host it is was not observed before and is needed now."""
     if facts == "yes" and not latest.facts:
         return observe(host, desired, facts=facts, environment=environment)

@@ -115,9 +115,7 @@ TOOLS: Mapping[str, Callable[[Iterable[Build], str], Exported]] = {
 }
 
 
-def _chosen(
-    builds: Iterable[Build], key_of: Callable[[Build], Key | None]
-) -> tuple[dict[Key, Build], tuple[Build, ...]]:
+def _chosen(builds: Iterable[Build], key_of: Callable[[Build], Key | None]) -> tuple[dict[Key, Build], tuple[Build, ...]]:
     """The preferred build of each key, in the order of the keys' versions; and those that have no key."""
     found: dict[Key, Build] = {}
     left_out = []

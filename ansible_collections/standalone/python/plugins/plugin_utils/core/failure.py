@@ -82,9 +82,7 @@ def refused(response: requests.Response, url: str, expect: Expect) -> Failure | 
             return page(expect)
         return None
     advice = (
-        ADVICE_GITHUB
-        if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS
-        else ADVICE.get(status, ADVICE_SERVER)
+        ADVICE_GITHUB if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS else ADVICE.get(status, ADVICE_SERVER)
     )
     # GitHub's limit of calls an hour: to ask again at once is no use.
     if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
@@ -179,10 +177,7 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
     waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
     for cause in waited:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names "
-                "further authorities)"
-            )
+            return f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names further authorities)"
         if isinstance(cause, socket.gaierror):
             return f"{missed}: the host name can't be resolved"
         if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):

@@ -223,9 +223,7 @@ class Http:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
-    def _attempts(
-        self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect
-    ) -> tuple[dict[str, Failure], int]:
+    def _attempts(self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect) -> tuple[dict[str, Failure], int]:
         """The failures, none where one address gave the file, and how many rounds were made."""
         pending = list(urls)
         failures: dict[str, Failure] = {}
@@ -246,9 +244,7 @@ class Http:
                 self.sleep(pause)
         return failures, rounds
 
-    def _attempt(
-        self, session: requests.Session, url: str, part: _Partial, max_bytes: int, expect: Expect
-    ) -> Failure | None:
+    def _attempt(self, session: requests.Session, url: str, part: _Partial, max_bytes: int, expect: Expect) -> Failure | None:
         # A caught exception holds the request and its headers: only its reason may leave this method.
         import requests
         import urllib3
@@ -453,14 +449,10 @@ def _receive(
     if encoding not in ("", "identity", *PACKED):
         return Failure(f"sends the text as {sanitized(encoding)}, which is not supported", ADVICE_CONTENT, content=True)
     unpacked = _Unpacked() if encoding in PACKED else None
-    if response.status_code == 206 and (
-        unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-    ):
+    if response.status_code == 206 and (unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")):
         part.validator = ""
         part.path.unlink(missing_ok=True)
-        return Failure(
-            "sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True
-        )
+        return Failure("sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True)
     start = offset if response.status_code == 206 else 0
     # What is unpacked here is no part of what the server counts.
     part.url, part.validator = url, "" if unpacked else _validator(response.headers)
@@ -468,9 +460,7 @@ def _receive(
         part.etag = response.headers.get("ETag", "")
         part.following = response.links.get("next", {}).get("url", "")
     length = whole_number(response.headers.get("Content-Length", ""))
-    too_large = Failure(
-        f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True
-    )
+    too_large = Failure(f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True)
     if length is not None and start + length > max_bytes:
         return too_large
     received = written = start
@@ -496,9 +486,7 @@ def _receive(
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length is not None and received - start < length:
-        return Failure(
-            f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, again=True
-        )
+        return Failure(f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, again=True)
     if unpacked and not unpacked.complete:
         return Failure("broke off in the middle", ADVICE_NETWORK, again=True)
     return None

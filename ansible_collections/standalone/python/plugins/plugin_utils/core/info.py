@@ -70,9 +70,7 @@ def returned(plan: Plan, after: Observed) -> dict[str, Any]:
             _outcome(outcome) | _additions(found.get(outcome.build.name), installs.get(outcome.build.name))
             for outcome in plan.outcomes
         ],
-        "removed": [
-            {"name": step.name, "path": native(f"{after.root}/{step.name}"), "why": step.why} for step in plan.removals
-        ],
+        "removed": [{"name": step.name, "path": native(f"{after.root}/{step.name}"), "why": step.why} for step in plan.removals],
         "plan": [str(step) for step in plan.steps],
     }
 

@@ -139,9 +139,7 @@ def lists(present: Iterable[Build]) -> dict[str, bytes]:
     for build in ordered(present):
         releases.setdefault(build.release, []).append(build)
     rows = "".join(f"{build.release}\t{build.filename}\t{build.sha256}\n" for some in releases.values() for build in some)
-    sums = {
-        f"{tag}/{SUMS}": "".join(f"{build.sha256}  {build.filename}\n" for build in some) for tag, some in releases.items()
-    }
+    sums = {f"{tag}/{SUMS}": "".join(f"{build.sha256}  {build.filename}\n" for build in some) for tag, some in releases.items()}
     texts = {**sums, CATALOGUE: HEADER + rows}
     return {**{path: text.encode() for path, text in texts.items()}, **_precompiled(present)}
 

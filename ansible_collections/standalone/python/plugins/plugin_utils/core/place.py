@@ -94,9 +94,7 @@ class Folder:
             yield locked
 
     @contextlib.contextmanager
-    def usable(
-        self, what: str = "be written to", do: str = "make room there, or choose another folder"
-    ) -> Iterator[None]:
+    def usable(self, what: str = "be written to", do: str = "make room there, or choose another folder") -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -118,9 +118,8 @@ def _absent(desired: Desired, observed: Observed) -> dict[str, str]:
 
 
 def _satisfies(build: Build, request: Request) -> bool:
-    return (
-        request.admits(build.version, build.variant, build.release, build.flavor)
-        and (request.level == "auto" or request.level == build.level)
+    return request.admits(build.version, build.variant, build.release, build.flavor) and (
+        request.level == "auto" or request.level == build.level
     )
 
 
@@ -137,9 +136,7 @@ def _current(observed: Observed, line: str) -> str:
 
 def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> list[_Choice]:
     """What each declared request that is not absent comes to, in the order of the declaration."""
-    choices = [
-        _choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"
-    ]
+    choices = [_choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"]
     # What one request brings may serve another as well, and would on the next run: choose again until nothing changes.
     for _unused in choices if _moves(choices, observed) else ():
         view = _with_choices(choices, desired, observed)
@@ -158,9 +155,7 @@ def _moves(choices: list[_Choice], observed: Observed) -> bool:
     )
 
 
-def _choose(
-    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]
-) -> _Choice:
+def _choose(wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> _Choice:
     serving = _serving(wanted, desired, observed, resolve, gone)
     if serving:
         return _kept(wanted, serving, desired, resolve)
@@ -194,9 +189,7 @@ def _choose_again(
     return _kept(choice.wanted, there, desired, resolve)
 
 
-def _serving(
-    wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]
-) -> Installed | None:
+def _serving(wanted: Wanted, desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> Installed | None:
     """The installed build that is enough for a request, sound or not; None where another one is needed."""
 
     def current(installed: Installed) -> bool:
@@ -209,9 +202,7 @@ def _serving(
         return max(able, key=lambda i: (current(i), not i.fault, *_age(i.build), i.name), default=None)
     best = resolve(wanted.request)
     new = [i for i in able if _recency(i.build) >= _recency(best)]
-    return max(
-        new, key=lambda i: (*_recency(i.build), not i.fault, current(i), i.name == best.name, i.name), default=None
-    )
+    return max(new, key=lambda i: (*_recency(i.build), not i.fault, current(i), i.name == best.name, i.name), default=None)
 
 
 def _recency(build: Build) -> tuple[Version, str, str]:
@@ -327,9 +318,7 @@ def _winners(choices: list[_Choice]) -> dict[str, _Choice]:
     return winners
 
 
-def _replaced(
-    desired: Desired, observed: Observed, choices: list[_Choice], gone: Mapping[str, str]
-) -> dict[str, str]:
+def _replaced(desired: Desired, observed: Observed, choices: list[_Choice], gone: Mapping[str, str]) -> dict[str, str]:
     """Builds that go because newer ones came (all but ``keep`` of a line), or because nothing declared asks for them."""
     chosen = {choice.build.name for choice in choices}
     lines: dict[str, list[Installed]] = {line_of(choice.build): [] for choice in choices}
@@ -344,9 +333,7 @@ def _replaced(
             removed[installed.name] = "nothing declared asks for it"
     for line, builds in lines.items():
         current = _current(observed, line)
-        builds.sort(
-            key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build), i.name), reverse=True
-        )
+        builds.sort(key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build), i.name), reverse=True)
         for installed in builds[desired.keep :]:
             removed[installed.name] = f"it was replaced, and keep is {desired.keep}"
     return removed

@@ -49,9 +49,7 @@ _PLAIN = re.compile(
 _NUMBERS = re.compile("[0-9.]+")
 _TOO_MANY_DIGITS = re.compile("[0-9]{10}")
 _RELEASE = re.compile(r"[0-9]{8}")
-_OTHERS = re.compile(
-    r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE
-)
+_OTHERS = re.compile(r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE)
 # What the words after plus signs may be, in words.
 _PARTS = {
     "variant": ", ".join(VARIANT_WORDS),
@@ -180,17 +178,12 @@ def parse_request(text: str) -> Request:
     other = _OTHERS.match(stripped)
     if other is not None:
         raise DeclarationError(
-            f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: "
-            f"write a version such as {FORMS}"
+            f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: write a version such as {FORMS}"
         )
     head, *parts = (part.strip() for part in stripped.split("+"))
     prefix = _PREFIX.match(head)
     head = head[prefix.end() :] if prefix else head
-    base = (
-        _with_operators(stripped, head)
-        if _has_operator(head)
-        else _without_operators(stripped, head, bool(prefix))
-    )
+    base = _with_operators(stripped, head) if _has_operator(head) else _without_operators(stripped, head, bool(prefix))
     said = _read_parts(stripped, [*base.variant.split("+"), *parts])
     return _filled(base, stripped, said)
 
@@ -291,8 +284,7 @@ def _with_operators(text: str, head: str) -> Request:
     if any(specifier.operator == "===" for specifier in specifiers):
         raise _unreadable(text, "=== compares text and no versions")
     prereleases = any(
-        specifier.operator != "!=" and AnyVersion(specifier.version.removesuffix(".*")).is_prerelease
-        for specifier in specifiers
+        specifier.operator != "!=" and AnyVersion(specifier.version.removesuffix(".*")).is_prerelease for specifier in specifiers
     )
     compact = ",".join(f"{specifier.operator}{specifier.version}" for specifier in specifiers)
     return Request(text, compact, prereleases=prereleases)
@@ -324,15 +316,11 @@ def _read_parts(
         if field not in fields:
             subject = f"the option {option}: {text!r}" if option else f"the request {text!r}"
             forms = "; ".join(_PARTS[name] for name in fields)
-            raise DeclarationError(
-                f"{subject} can't be read, {word!r} is unknown: what it may say is {forms}"
-            )
+            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: what it may say is {forms}")
         if field == "variant":
             variants.add(value)
         elif said.setdefault(field, value) != value:
-            raise DeclarationError(
-                f"the request {text!r} says two {field}s, {said[field]} and {value}: leave one out"
-            )
+            raise DeclarationError(f"the request {text!r} says two {field}s, {said[field]} and {value}: leave one out")
     if variants:
         said["variant"] = "+".join(word for word in VARIANT_WORDS if word in variants)
     return said

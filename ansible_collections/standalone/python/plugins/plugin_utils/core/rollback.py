@@ -85,9 +85,7 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
     return name, lines[name]
 
 
-def _why_none(
-    name: str, was: Installed, mine: list[Installed], earlier: list[Installed], observed: Observed
-) -> str:
+def _why_none(name: str, was: Installed, mine: list[Installed], earlier: list[Installed], observed: Observed) -> str:
     line = name.removeprefix("cpython-")
     if earlier:
         broken = ", ".join(f"{exact(one.build)} ({one.fault})" for one in earlier)

@@ -110,12 +110,7 @@ def parse_url(text: str, option: str) -> str:
     :raises DeclarationError: it is none; the message names the option
     """
     parts = _split(text)
-    if (
-        parts is None
-        or parts.scheme.lower() not in ("http", "https")
-        or not parts.hostname
-        or re.search(r"[\s\x00-\x1f]", text)
-    ):
+    if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", text):
         raise DeclarationError(
             f"the {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
             "https://HOST/PATH, or the path of a folder on the controller"
@@ -134,8 +129,7 @@ def parse_checksum(text: str) -> str:
     found = _CHECKSUM.fullmatch(text)
     if found is None:
         raise DeclarationError(
-            f"the checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' "
-            "before them"
+            f"the checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' before them"
         )
     return found[1].lower()
 

@@ -302,15 +302,11 @@ def _note(installed: Installed) -> str:
 def describe(observed: Observed) -> str:
     """A host's interpreters in lines that a person reads, for a diff."""
     lines = [
-        installed.name
-        + _note(installed)
-        + (f" ({packages_in_words(installed.packages)})" if installed.packages else "")
+        installed.name + _note(installed) + (f" ({packages_in_words(installed.packages)})" if installed.packages else "")
         for installed in observed.installed
     ]
     lines += [
-        f"{native(path)} -> {printed(target)}"
-        for path, target in sorted(observed.links.items())
-        if ours(path, target, observed)
+        f"{native(path)} -> {printed(target)}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)
     ]
     lines += [f"registered as {sanitized(tag)}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
     if observed.search_path == "ours":

@@ -205,9 +205,7 @@ class Store:
                 "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
             ) from None
         _there(local_path(source.location))
-        return from_rows(
-            f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n"
-        )
+        return from_rows(f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n")
 
     def _beside(self, source: Source) -> str:
         from .catalogue import parse_sums
@@ -232,9 +230,7 @@ class Store:
         with usable(self.root):
             return self._text(addresses, source, age)[0]
 
-    def _text(
-        self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False
-    ) -> tuple[str, str]:
+    def _text(self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False) -> tuple[str, str]:
         """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
         although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
         fleet's workers don't all ask; the remark says then why, and since when that is known."""
@@ -275,9 +271,7 @@ class Store:
             return replace(self._fetcher, location=source.location)
         return self._fetcher
 
-    def _make(
-        self, folder: Path, build: Build, source: Source, digest: str, compression: Compression
-    ) -> Payload:
+    def _make(self, folder: Path, build: Build, source: Source, digest: str, compression: Compression) -> Payload:
         from . import archive
 
         for other in (self.root / "builds").iterdir():
@@ -309,9 +303,7 @@ class Store:
         if source.kind in ("folder", "archive"):
             path = local_path(urls(source, build)[0])
             if path.name != build.filename:
-                raise ContentError(
-                    f"the source is the archive {path.name}, and {build.filename} was asked for: name it"
-                )
+                raise ContentError(f"the source is the archive {path.name}, and {build.filename} was asked for: name it")
             _there(path)
             _verify(path, digest)
             return path
@@ -370,9 +362,7 @@ def _catalogue_of_folder(location: str) -> Catalogue:
             lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
             rows += [line for line in lines if line.split("\t")[1] in present]
     except OSError as error:
-        raise TransportError(
-            f"the folder {location} can't be read ({what_failed(error)}): check its permissions"
-        ) from None
+        raise TransportError(f"the folder {location} can't be read ({what_failed(error)}): check its permissions") from None
     if not releases:
         raise ContentError(
             f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
@@ -390,9 +380,7 @@ def local_path(path: str) -> Path:
 def _read_text(path: Path, what: str) -> str:
     try:
         if path.stat().st_size > LARGEST_TEXT:
-            raise ContentError(
-                f"the {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file"
-            )
+            raise ContentError(f"the {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TransportError(
@@ -462,9 +450,7 @@ def _record(payload: Payload, original: str) -> None:
         out.write(json.dumps(about).encode())
 
 
-def _recorded(
-    folder: Path, compression: Compression, original: str, *, rehash: bool = False
-) -> Payload | None:
+def _recorded(folder: Path, compression: Compression, original: str, *, rehash: bool = False) -> Payload | None:
     """The payload that is there, if it is what was recorded; ``rehash`` lets its hash speak where its times
     don't agree."""
     path = folder / f"payload.tar.{compression}"

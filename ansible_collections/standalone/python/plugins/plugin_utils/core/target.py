@@ -118,11 +118,7 @@ class Target:
         if self.os == "linux":
             version = ".".join(str(number) for number in self.libc_version or ())
             words.append(f"{_libc_family(self.libc)} {version}".strip())
-            words += (
-                [{"gnueabihf": "hard float", "gnueabi": "soft float"}[self.libc]]
-                if "eabi" in self.libc
-                else []
-            )
+            words += [{"gnueabihf": "hard float", "gnueabi": "soft float"}[self.libc]] if "eabi" in self.libc else []
         return ", ".join(words)
 
 
@@ -141,24 +137,19 @@ def from_facts(facts: Mapping[str, str]) -> Target:
                 "Ansible and PowerShell (ansible_shell_type: powershell)"
             )
         raise ObservationError(
-            f"the host says that its system is {facts.get('os', '')!r}: "
-            "there are builds for Linux, macOS and Windows only"
+            f"the host says that its system is {facts.get('os', '')!r}: there are builds for Linux, macOS and Windows only"
         )
     machine = facts.get("arch", "")
     arch = MACHINES.get(machine.lower())
     if arch is None:
-        raise ObservationError(
-            f"the host says that its architecture is {machine!r}, which is not known here: report it, please"
-        )
+        raise ObservationError(f"the host says that its architecture is {machine!r}, which is not known here: report it, please")
     level = cpu_level(facts.get("cpu_flags", "")) if arch == "x86_64" else 1
     if system != "linux":
         return Target(system, arch, level=level)
     version = facts.get("libc_version", "")
     match = _LIBC_VERSION.fullmatch(version)
     if version and match is None:
-        raise ObservationError(
-            f"the host says that the version of its C library is {version!r}, which is none"
-        )
+        raise ObservationError(f"the host says that the version of its C library is {version!r}, which is none")
     return Target(
         system,
         arch,
@@ -196,9 +187,7 @@ def parse_triple(text: str) -> Target:
         )
     system = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
     libc = match["libc"] or ""
-    return Target(
-        system, match["arch"], "musl" if libc.startswith("musl") else libc, None, int(match["level"] or 1)
-    )
+    return Target(system, match["arch"], "musl" if libc.startswith("musl") else libc, None, int(match["level"] or 1))
 
 
 def cpu_level(flags: str) -> int:
@@ -261,16 +250,12 @@ def _libc(arch: str, family: str, float_abi: str) -> str:
     if family in ("", "musl"):
         return family
     if family != "glibc":
-        raise ObservationError(
-            f"the host says that its C library is {family!r}; only glibc and musl are known"
-        )
+        raise ObservationError(f"the host says that its C library is {family!r}; only glibc and musl are known")
     if arch != "armv7":
         return "gnu"
     libc = LIBCS.get((family, arch, float_abi))
     if libc is None:
-        raise ObservationError(
-            f"the host is armv7 with glibc, and its float ABI is {float_abi!r} instead of hard or soft"
-        )
+        raise ObservationError(f"the host is armv7 with glibc, and its float ABI is {float_abi!r} instead of hard or soft")
     return libc
 
 

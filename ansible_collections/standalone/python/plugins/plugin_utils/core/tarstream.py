@@ -81,9 +81,7 @@ class TarStream:
     :param broken: what ``read`` raises when the packed bytes make no sense
     """
 
-    def __init__(
-        self, name: str, size: int, read: Callable[[int], bytes], broken: tuple[type[Exception], ...]
-    ) -> None:
+    def __init__(self, name: str, size: int, read: Callable[[int], bytes], broken: tuple[type[Exception], ...]) -> None:
         self.name = name
         self.size = size
         self.read = read
@@ -94,9 +92,7 @@ class TarStream:
         self.headers = 0
 
     def refuse(self, why: str) -> ContentError:
-        return ContentError(
-            f"the archive {self.name} is refused: it {why}; take the archive from upstream again"
-        )
+        return ContentError(f"the archive {self.name} is refused: it {why}; take the archive from upstream again")
 
     def __iter__(self) -> Iterator[Member]:
         count = 0
@@ -170,9 +166,7 @@ class TarStream:
             why = _REFUSED_KINDS.get(info.type, f"has the type {info.type!a}, which no build needs")
             raise self.refuse(f"has the member {sanitized(ascii(name))}, which {why}")
         # frombuf drops the slash that some readers take for the mark of a folder.
-        slash = (
-            said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")
-        ).endswith("/")
+        slash = (said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")).endswith("/")
         if (kind != "folder" and (slash or info.isdir())) or (kind != "file" and info.size):
             raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} and as something else")
         self.left, self.padding = info.size, -info.size % BLOCK

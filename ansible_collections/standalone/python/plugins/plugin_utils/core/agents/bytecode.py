@@ -59,8 +59,7 @@ def compiler(version: str) -> str:
             return path
         found.append(said)
     raise Unable(
-        "bytecode of %s is made by a Python %s only, and here is %s"
-        % (version, ".".join(minor), ", ".join(dict.fromkeys(found)))
+        "bytecode of %s is made by a Python %s only, and here is %s" % (version, ".".join(minor), ", ".join(dict.fromkeys(found)))
     )
 
 
@@ -73,9 +72,7 @@ def compile_tree(python: str, finisher: str, tree: str, final: str, library: str
     environment = {key: os.environ[key] for key in PASSED if key in os.environ}
     environment["PYTHONHASHSEED"] = "0"
     command = [python, "-s", "-S", "-B", "-W", "ignore", "-c", BOOT, finisher, "compile", tree, final, library]
-    running = [
-        Popen([*command, str(share)], env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE) for share in range(SHARES)
-    ]
+    running = [Popen([*command, str(share)], env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE) for share in range(SHARES)]
     for process in running:
         _pipe(process.stdout).readline()
     for process in running:

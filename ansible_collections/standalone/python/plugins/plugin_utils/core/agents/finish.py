@@ -451,10 +451,7 @@ def identity(text: str, module: str, function: str, field: str) -> int:
 
 def leading_to(links: Mapping[str, str], changed: set[str]) -> set[str]:
     """The links that lead to one of `changed`, through other links too."""
-    aims = {
-        link: os.path.normpath(os.path.join(os.path.dirname(link), aim)).replace(os.sep, "/")
-        for link, aim in links.items()
-    }
+    aims = {link: os.path.normpath(os.path.join(os.path.dirname(link), aim)).replace(os.sep, "/") for link, aim in links.items()}
     found = set(changed)
     while True:
         more = {link for link, aim in aims.items() if aim in found and link not in found}
@@ -577,9 +574,7 @@ def json_text(value: object) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').encode("utf-16-be", "surrogatepass")
         units = [escaped[at] << 8 | escaped[at + 1] for at in range(0, len(escaped), 2)]
         short = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
-        return '"%s"' % "".join(
-            chr(unit) if 32 <= unit < 127 else short.get(unit, "\\u%04x" % unit) for unit in units
-        )
+        return '"%s"' % "".join(chr(unit) if 32 <= unit < 127 else short.get(unit, "\\u%04x" % unit) for unit in units)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -816,9 +811,7 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         return report(failure.code, str(failure))
     except OSError as error:
-        return report(
-            ERRORS.get(error.errno or 0, "io"), "%s: %s" % (error.strerror or error, error.filename or "")
-        )
+        return report(ERRORS.get(error.errno or 0, "io"), "%s: %s" % (error.strerror or error, error.filename or ""))
     except Exception as error:
         import traceback
 

@@ -205,10 +205,7 @@ def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
 
 
 def patched(variables: Mapping[str, object], prefix: str) -> dict[str, object]:
-    return {
-        name: patch_value(name, value, prefix) if isinstance(value, str) else value
-        for name, value in variables.items()
-    }
+    return {name: patch_value(name, value, prefix) if isinstance(value, str) else value for name, value in variables.items()}
 
 
 def patch_sysconfig_text(text: str, prefix: str) -> str:
