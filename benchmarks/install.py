@@ -20,9 +20,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, ensure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from benchmarks.builds import StandIn, described, served, stand_in, uv, uv_downloads, uv_environment, work_folder
 from benchmarks.measure import Cost, alternate, forked, load, middle, milliseconds, must, print_table, ratio, spend, times
 from benchmarks.plays import Controller, changed

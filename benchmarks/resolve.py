@@ -29,9 +29,9 @@ COLD = """
 import sys
 from time import perf_counter, process_time
 began = perf_counter()
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import bundled, resolve
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import parse_triple
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import bundled, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
 try:
     import packaging.specifiers
 except ImportError:

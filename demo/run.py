@@ -69,10 +69,10 @@ def upstream_trouble() -> str:
     """Why upstream can't be reached, host by host; empty where one of its hosts has a build for us."""
     import requests
 
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import bundled, resolve
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import parse_request
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_source, urls
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import parse_triple
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source, urls
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import bundled, resolve
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import parse_request
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
 
     build = resolve(parse_request(UPSTREAM_REQUESTS[0]), parse_triple(TRIAL_TARGET), bundled())
     troubles: list[str] = []

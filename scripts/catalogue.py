@@ -20,11 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
-from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Kept, load, write
-from ansible_collections.standalone.python.plugins.plugin_utils.core.upstream import API, read_rows, refresh, render
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.github import API, read_rows, refresh, render
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import Kept, load, write
 
 
 def main(arguments: list[str] | None = None) -> int:

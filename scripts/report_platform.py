@@ -32,7 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish, macho
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish, macho
 
 WINDOWS = os.name == "nt"
 DARWIN = sys.platform == "darwin"

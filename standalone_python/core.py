@@ -21,18 +21,27 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.bucket import place_of
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.cache import default_root
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, Catalogue, resolve
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
-        DEFAULT_ROOT,
-        OPTIONS,
-        UNSHOWN,
-        Desired,
-        Outside,
-        declare,
-        is_local,
-        observing,
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, Catalogue, resolve
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, for_level, listed, overview
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import (
+        Request,
+        canonical,
+        parse_request,
+        with_parts,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
+        MACHINES,
+        SYSTEMS,
+        Target,
+        cpu_level,
+        from_facts,
+        misfit,
+        parse_triple,
+        to_facts,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.digits import whole_number
     from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
@@ -44,11 +53,32 @@ if TYPE_CHECKING:
         observe,
         read,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.export import TOOLS
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.listing import Row, for_level, listed, overview
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import (
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
+        Plan,
+        asked,
+        contents,
+        path_of,
+        unattested,
+        verify,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import place_of
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, survey, sync
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
+        DEFAULT_ROOT,
+        OPTIONS,
+        UNSHOWN,
+        Desired,
+        Outside,
+        declare,
+        is_local,
+        observing,
+    )
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import Way, exact, way_back
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
         Changes,
         Lock,
         Locked,
@@ -63,39 +93,9 @@ if TYPE_CHECKING:
         stale,
         write_lock,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
-        Plan,
-        asked,
-        contents,
-        path_of,
-        unattested,
-        verify,
-    )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.renew import Update, add, update
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
-        Request,
-        canonical,
-        parse_request,
-        with_parts,
-    )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import Way, exact, way_back
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.source import parse_url
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.sync import Progress, survey, sync
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
-        MACHINES,
-        SYSTEMS,
-        Target,
-        cpu_level,
-        from_facts,
-        misfit,
-        parse_triple,
-        to_facts,
-    )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.updated import About, about
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import Update, add, update
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import About, about
 
 _ROOMS = {
     "bucket": ("place_of",),

@@ -5,13 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
-    DEFAULT_ROOT,
-    OPTIONS,
-    Desired,
-    declare,
-    observing,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts, observation
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
     Completed,
     Decision,
@@ -28,9 +22,15 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render import Facts, observation
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
+    DEFAULT_ROOT,
+    OPTIONS,
+    Desired,
+    declare,
+    observing,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 __all__ = [
     "DEFAULT_ROOT",

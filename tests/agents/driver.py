@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Payload
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from tests.agents import fakes
 from tests.agents.place import Place, Shell, finished
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.powershell import RUN
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import RUN
 from tests.agents.place import Place, Shell
 from tests.tools import standin, windows
 from tests.tools.packed import own_folder

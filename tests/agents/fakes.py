@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename, parse_name
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename, parse_name
 from tests.agents import on_windows
 from tests.tools.windows import HERE
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.powershell import packed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import packed
 from tests.agents import fakes, on_windows
 from tests.tools.windows import HERE
 

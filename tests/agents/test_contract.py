@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, UNFINISHED, Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import FAILURES, UNFINISHED, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Install,
     Plan,
     Remove,
@@ -128,7 +128,7 @@ def lock_text(kind: str, stack: ExitStack) -> str:
     return f"{process.pid}:{begun}:{since}:{host}"
 
 
-def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> render.Pushed:
+def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> sh.Pushed:
     """The archive as it was sent, spoiled where the case wants that."""
     if step.spoiled in ("empty", "start", "reports"):
         path = spoiled_archive(step.spoiled, folder, "python.exe" if windows else "bin/python3")
@@ -141,7 +141,7 @@ def delivery(step: cases.Get, build: Build, folder: Path, windows: bool) -> rend
         path.write_bytes(path.read_bytes()[:700])
         sha256 = fakes.sha256(path)
     path.chmod(0o644)
-    return render.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64, inodes=step.inodes)
+    return sh.Pushed(str(path), sha256, "gz", step.need_kb, "https://example.org/a.tar.gz", "f" * 64, inodes=step.inodes)
 
 
 SPOILED: Mapping[str, tuple[str, str, int]] = {
@@ -162,9 +162,9 @@ def spoiled_archive(how: str, folder: Path, executable: str) -> Path:
     return path
 
 
-def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, dict[str, render.Delivery]]:
+def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, dict[str, sh.Delivery]]:
     steps: list[Install | SetLink | Unlink | Remove] = []
-    deliveries: dict[str, render.Delivery] = {}
+    deliveries: dict[str, sh.Delivery] = {}
     for step in case.steps or ():
         match step:
             case cases.Get(what):
@@ -248,9 +248,9 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         for thing in case.before:
             put(thing, place, stack)
         before = tree(disk)
-        done = place.run(shell, render.observation(desired, facts="no"), as_user=as_user(case, tmp_path))
+        done = place.run(shell, sh.observation(desired, facts="no"), as_user=as_user(case, tmp_path))
         hold(case.sees, parse(done.output), place)
-        quick = place.run(shell, render.observation(desired, facts="no", quick=True), as_user=as_user(case, tmp_path)).output
+        quick = place.run(shell, sh.observation(desired, facts="no", quick=True), as_user=as_user(case, tmp_path)).output
         if not quick.endswith(f"\n{UNFINISHED}\n"):
             hold(case.sees, parse(quick), place)
     assert done.code == 0
@@ -269,7 +269,7 @@ def test_a_quick_look_is_enough_where_nothing_is_unusual(case: Case, shell: Shel
     with ExitStack() as stack:
         for thing in case.before:
             put(thing, place, stack)
-        said = place.run(shell, render.observation(declared(case, place), facts="no", quick=True)).output
+        said = place.run(shell, sh.observation(declared(case, place), facts="no", quick=True)).output
     hold(case.sees, parse(said), place)
 
 
@@ -283,11 +283,11 @@ def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         sent = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sent-")))
         sent.chmod(0o755)
         user = as_user(case, tmp_path)
-        said = place.run(shell, render.observation(desired, facts="no"), as_user=user).output
+        said = place.run(shell, sh.observation(desired, facts="no"), as_user=user).output
         for thing in case.between:
             put(thing, place, stack)
         before = tree(disk)
-        script = render.application(desired, *planned(case, place, sent, said))
+        script = sh.application(desired, *planned(case, place, sent, said))
         done = place.run(shell, script, as_user=user, umask=case.umask)
         if case.fails[0]:
             with pytest.raises(AgentError) as error:

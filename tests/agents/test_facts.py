@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
 from tests.agents.place import POSIX, SHELLS, TOOLS, UNPACKING, Place, Shell, link_tools, needed
 
 pytestmark = POSIX
@@ -149,7 +149,7 @@ def observed_facts(kind: Kind, shell: Shell, tmp_path: Path) -> Mapping[str, str
     loaders = "".join(f"{loader} " for loader in kind.loaders)
     linked = kind.linked.replace("{programs}", str(programs))
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"), {"PATH": str(programs)})
-    script = render.observation(declare({"builds": [], "root": place.root}), facts="yes")
+    script = sh.observation(declare({"builds": [], "root": place.root}), facts="yes")
     replaced = f"loaders() {{ printf '%s' '{loaders}'; }}\nlinked_libc() {{ printf '%s' '{linked}'; }}\n"
     start = script.rindex("observe </dev/null")
     done = place.run(shell, script[:start] + replaced + script[start:])
@@ -166,7 +166,7 @@ def test_facts(kind: Kind, shell: Shell, tmp_path: Path) -> None:
 def test_facts_of_this_machine(shell: Shell, tmp_path: Path) -> None:
     """Nothing is replaced: what the shell says of itself agrees with what Python says."""
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
-    done = place.run(shell, render.observation(declare({"builds": [], "root": place.root}), facts="yes"))
+    done = place.run(shell, sh.observation(declare({"builds": [], "root": place.root}), facts="yes"))
     facts = parse(done.output).facts
     assert facts["os"] == platform.system()
     assert facts["arch"] == platform.machine()
@@ -187,7 +187,7 @@ def test_facts_only_where_nothing_is_installed(shell: Shell, tmp_path: Path) -> 
     from tests.agents.cases import ONE
 
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
-    script = render.observation(declare({"builds": [], "root": place.root}), facts="empty")
+    script = sh.observation(declare({"builds": [], "root": place.root}), facts="empty")
     (Path(place.root) / "cpython-of-somebody").mkdir(parents=True)
     assert parse(place.run(shell, script).output).facts["os"] == platform.system()
     fakes.write(fakes.fake("3.13.1"), Path(place.root) / ONE)
@@ -201,7 +201,7 @@ def test_a_build_of_a_cpu_level_makes_the_cpu_known(shell: Shell, tmp_path: Path
     if platform.machine() != "x86_64" or platform.system() != "Linux":
         pytest.skip("needs Linux: the flags of an x86-64 CPU")
     place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
-    script = render.observation(declare({"builds": [], "root": place.root}), facts="no")
+    script = sh.observation(declare({"builds": [], "root": place.root}), facts="no")
     plain = fakes.fake("3.13.1")
     fakes.write(plain, Path(place.root) / plain.name)
     assert parse(place.run(shell, script).output).cpu == ""
@@ -236,6 +236,6 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
     hook = tmp_path / "hook"
     hook.write_text(f"echo python3 $1 $2 >>{tmp_path}/log\n")
     place.environment.update(PATH=str(shims), FAKE_HOOK=str(hook))
-    done = place.run(SHELLS[0], render.observation(declare({"builds": [], "root": place.root}), facts="empty"))
+    done = place.run(SHELLS[0], sh.observation(declare({"builds": [], "root": place.root}), facts="empty"))
     assert not any(build.fault for build in parse(done.output).installed)
     assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -I -V", "python3 -I -V"]

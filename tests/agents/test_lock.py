@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan, Remove, Seen, SetLink
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan, Remove, Seen, SetLink
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE, OTHER
 from tests.agents.place import POSIX, SHELLS, Place, Shell, boot, finished, needed, started
@@ -47,7 +47,7 @@ def script_for(place: Place, folder: Path, *, timeout: int = 100) -> str:
     folder.mkdir()
     build = fakes.fake("3.13.2+20250317")
     path = fakes.archive(build, folder)
-    pushed = render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
+    pushed = sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
     stable = f"{place.root}/cpython-3.13"
     steps = (Install(build, "upgrade", ""), SetLink(stable, NEWER), Remove(ONE, ""))
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "lock_timeout": timeout}
@@ -55,7 +55,7 @@ def script_for(place: Place, folder: Path, *, timeout: int = 100) -> str:
         f" {json.dumps({key: value})[1:-1]}," for key, value in fakes.receipt_of(fakes.fake("3.13.1")).items() if key in MARKING
     )
     was = {ONE: Seen("build", mark)} if (Path(place.root) / ONE).exists() else {}
-    return render.application(declare(options), Plan(steps, (), was), {build.name: pushed})
+    return sh.application(declare(options), Plan(steps, (), was), {build.name: pushed})
 
 
 MARKING = ("files_sha256", "installed_at")
@@ -215,7 +215,7 @@ HELD = (
 def judged(shell: Shell, place: Place, text: str, replaced: dict[str, str]) -> str:
     """What a shell says of a lock with that text, with other files in the place of the system's."""
     (Path(place.root) / ".standalone-python.lock").symlink_to(text)
-    script = render.observation(declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}), facts="no")
+    script = sh.observation(declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}), facts="no")
     for path, instead in replaced.items():
         assert path in script
         script = script.replace(path, instead)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Confirm
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Confirm
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
 from tests.agents.place import POSIX, Shell, needed

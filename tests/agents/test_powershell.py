@@ -26,11 +26,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, render, render_powershell
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell as renderer
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import FAILURES, Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import FAILURES, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import cases, engines, fakes
 from tests.agents.cases import Case
 from tests.agents.engines import run
@@ -40,9 +42,9 @@ from tests.store.support import Answer, certificate, serve
 from tests.tools.windows import HERE, WINE
 from tests.tools.wrapped import module_script
 
-AGENTS = Path(str(render_powershell.__file__)).with_name("agents")
-MODULE = AGENTS.parents[2] / "modules/windows_agent.ps1"
-UTILITY = AGENTS.parents[2] / "module_utils/windows_agent.psm1"
+AGENTS = Path(str(renderer.__file__)).with_name("on_host")
+MODULE = AGENTS.parents[3] / "modules/windows_agent.ps1"
+UTILITY = AGENTS.parents[3] / "module_utils/windows_agent.psm1"
 
 linted = pytest.mark.skipif(
     HERE, reason="needs Linux: its linter stands for Windows PowerShell 5.1, which runs all the others on Windows"
@@ -96,7 +98,7 @@ def test_observe(case: Case, powershell: Shell, disk: Path, tmp_path: Path) -> N
         for thing in case.before:
             put(thing, place, stack)
         before = tree(disk, windows=True)
-        done = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), tmp_path)
+        done = run(powershell, place, renderer.observation(declared(case, place), facts="no"), tmp_path)
         hold(case.sees, parse(done.output), place)
     # Windows PowerShell says there, in XML, that it loads a module.
     errors = "" if HERE and 'S="Error"' not in done.errors else done.errors
@@ -111,12 +113,12 @@ def test_apply(case: Case, powershell: Shell, system: Path, disk: Path, tmp_path
     with ExitStack() as stack:
         for thing in case.before:
             put(thing, place, stack)
-        said = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), system).output
+        said = run(powershell, place, renderer.observation(declared(case, place), facts="no"), system).output
         for thing in case.between:
             put(thing, place, stack)
         before = tree(disk, windows=True)
         plan, deliveries = planned(case, place, tmp_path / "sent", said)
-        done = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), system)
+        done = run(powershell, place, renderer.application(declared(case, place), plan, deliveries), system)
         if case.fails[0]:
             with pytest.raises(AgentError) as error:
                 parse(done.output)
@@ -137,9 +139,9 @@ def test_a_launcher_has_only_ascii_letters(bin_dir: str, powershell: Shell, disk
     place = windows_place(case, powershell, disk, tmp_path)
     # The home's name alone would do no harm.
     place.environment["HOME"] = "/elsewhere"
-    said = run(powershell, place, render_powershell.observation(declared(case, place), facts="no"), tmp_path).output
+    said = run(powershell, place, renderer.observation(declared(case, place), facts="no"), tmp_path).output
     plan, deliveries = planned(case, place, tmp_path, said)
-    answer = run(powershell, place, render_powershell.application(declared(case, place), plan, deliveries), tmp_path).output
+    answer = run(powershell, place, renderer.application(declared(case, place), plan, deliveries), tmp_path).output
     if bin_dir == "bin":
         with pytest.raises(AgentError, match="the launcher's text can't name .*; the host is as it was"):
             parse(answer)
@@ -149,12 +151,12 @@ def test_a_launcher_has_only_ascii_letters(bin_dir: str, powershell: Shell, disk
         assert place.path(cases.PYTHON).read_bytes().isascii()
 
 
-def apply(delivery: render.Delivery, shell: Shell, disk: Path, system: Path, **environment: str) -> Observed:
+def apply(delivery: sh.Delivery, shell: Shell, disk: Path, system: Path, **environment: str) -> Observed:
     """One build comes to an empty disk."""
     place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", environment, windows=True)
     build = fakes.fake("3.13.1")
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}, windows=HERE)
-    script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    script = renderer.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     return parse(run(shell, place, script, system).output)
 
 
@@ -166,7 +168,7 @@ def test_a_junction_to_nothing_on_the_way(powershell: Shell, disk: Path, tmp_pat
         # A junction can only be made to a folder.
         shutil.rmtree(disk / "var", ignore_errors=True)
         desired = declare({"builds": ["3.13"], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
-        observed = parse(run(powershell, place, render_powershell.observation(desired, facts="no"), tmp_path).output)
+        observed = parse(run(powershell, place, renderer.observation(desired, facts="no"), tmp_path).output)
     assert (observed.root_state, observed.root_obstacle) == ("unwritable", f"{disk.as_posix()}/opt")
 
 
@@ -185,7 +187,7 @@ def test_a_payload_of_two_halves(powershell: Shell, system: Path, disk: Path, tm
         payload.divide()
         payload.write(raw[2048:])
         payload.end()
-    apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "", payload.half), powershell, disk, system)
+    apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "", payload.half), powershell, disk, system)
     assert tree(disk, windows=True) == WHOLE
     assert not path.exists()
 
@@ -206,8 +208,8 @@ def test_long_names(dialect: int, powershell: Shell, disk: Path, tmp_path: Path)
     place = Place(disk, f"{disk.as_posix()}/p", f"{disk.as_posix()}/bin", windows=True)
     build = fakes.fake("3.13.1")
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
-    delivery = render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
-    script = render_powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    delivery = sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
+    script = renderer.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     parse(run(powershell, place, script, tmp_path).output)
     for name in names:
         assert (disk / "p" / build.name / name).read_bytes() == name.encode() * 3000
@@ -223,7 +225,7 @@ def test_a_member_that_would_land_elsewhere(name: str, powershell: Shell, disk: 
     with tarfile.open(path, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo(name))
     with pytest.raises(AgentError, match="not a whole build .*it has the member"):
-        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
+        apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
     assert tree(disk) == {}
 
 
@@ -234,7 +236,7 @@ def test_a_link_as_a_member(powershell: Shell, disk: Path, tmp_path: Path) -> No
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(member)
     with pytest.raises(AgentError, match="neither a file nor a folder"):
-        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
+        apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, tmp_path)
 
 
 @pytest.mark.parametrize("share", [0, 1, 50, 99])
@@ -244,7 +246,7 @@ def test_truncated(share: int, powershell: Shell, system: Path, disk: Path, tmp_
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * share // 100])
     with pytest.raises(AgentError, match=r"unpacking .* failed|not a whole build"):
-        apply(render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, system)
+        apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", ""), powershell, disk, system)
     assert tree(disk) == {}
 
 
@@ -271,8 +273,8 @@ def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
         at = f"127.0.0.1:{server.server_port}"
         good = f"http://me:p%40ss@{at}/{path.name}"
 
-        def pulled(*urls: str, token: str = "") -> render.Pulled:
-            return render.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
+        def pulled(*urls: str, token: str = "") -> sh.Pulled:
+            return sh.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
 
         with pytest.raises(AgentError, match=r"could not download it \(127.0.0.1:\d+/none: .*404") as error:
             apply(pulled(f"http://me:secret@{at}/none"), powershell, disk, tmp_path)
@@ -291,8 +293,8 @@ def test_pull(powershell: Shell, disk: Path, tmp_path: Path) -> None:
     assert tree(disk, windows=True) == WHOLE
 
 
-def pulling(urls: tuple[str, ...], path: Path, token: str = "") -> render.Pulled:
-    return render.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
+def pulling(urls: tuple[str, ...], path: Path, token: str = "") -> sh.Pulled:
+    return sh.Pulled(urls, "gz", "python", "https://shown", fakes.sha256(path), token)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +389,7 @@ def test_an_interpreter_that_others_can_change_is_not_started(where: str, powers
     started = tmp_path / "started"
     hook = tmp_path / "hook"
     hook.write_text(f"open({str(started)!r}, 'w').close()" if HERE else f": >{started}\n")
-    script = render_powershell.observation(
+    script = renderer.observation(
         declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment={"FAKE_HOOK": str(hook)}
     )
     assert parse(run(powershell, place, script, tmp_path).output).remarks == ()
@@ -407,7 +409,7 @@ def test_new_things_beside_the_root_are_no_danger(powershell: Shell, disk: Path,
     place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", windows=True)
     fakes.write(fakes.fake("3.13.1"), disk / "opt/python" / cases.ONE, windows=True)
     expose(disk / "opt", 0o1777)
-    script = render_powershell.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no")
+    script = renderer.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no")
     observed = parse(run(powershell, place, script, tmp_path).output)
     assert [(build.untrusted, build.fault) for build in observed.installed] == [("", "")]
     assert observed.root_exposed == ""
@@ -424,8 +426,8 @@ def test_nothing_is_written_where_others_can_change_it(where: str, powershell: S
     expose(disk / where)
     before = tree(disk, windows=True)
     desired = declared(case, place)
-    said = run(powershell, place, render_powershell.observation(desired, facts="no"), tmp_path).output
-    script = render_powershell.application(desired, *planned(case, place, tmp_path, said))
+    said = run(powershell, place, renderer.observation(desired, facts="no"), tmp_path).output
+    script = renderer.application(desired, *planned(case, place, tmp_path, said))
     answer = run(powershell, place, script, tmp_path).output
     with pytest.raises(
         AgentError, match=r"\(S-1-1-0\) can change .*: run as that user, let only administrators .*; the host is as it was"
@@ -444,18 +446,18 @@ def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
     )
     desired = declare({"builds": [], "root": place.root}, windows=HERE)
     for facts in ("yes", "empty"):
-        found = parse(run(powershell, place, render_powershell.observation(desired, facts=facts), system).output).facts
+        found = parse(run(powershell, place, renderer.observation(desired, facts=facts), system).output).facts
         assert (found["os"], found["arch"]) == ("Windows_NT", platform.machine() if HERE else "AMD64")
         assert re.fullmatch(r"\d+\.\d+\.\d+", found["os_version"])
         assert found["tools"] == ("tar" if (system / "System32/tar.exe").exists() else "")
         assert int(found["free_kb"]) > 0
     fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
-    assert parse(run(powershell, place, render_powershell.observation(desired, facts="empty"), system).output).facts == {}
+    assert parse(run(powershell, place, renderer.observation(desired, facts="empty"), system).output).facts == {}
 
 
 def as_another_user(shell: Shell, script: str, tmp_path: Path) -> tuple[int, str, str]:
     """The module through which a task that becomes another user runs a script, with its arguments as Ansible's wrapper gives them."""
-    given = {"command": render_powershell.RUN, "input": render_powershell.packed(script).decode(), "_ansible_check_mode": True}
+    given = {"command": powershell.RUN, "input": powershell.packed(script).decode(), "_ansible_check_mode": True}
     path = tmp_path / "module.ps1"
     path.write_text(module_script(MODULE.read_bytes(), [UTILITY.read_bytes()], given))
     command = [shell.command[0], "-NoProfile", "-File", str(path)]
@@ -479,7 +481,7 @@ def test_as_another_user(powershell: Shell, tmp_path: Path) -> None:
 def test_an_agent_as_another_user(powershell: Shell, disk: Path, tmp_path: Path) -> None:
     desired = declare({"builds": [], "root": f"{disk.as_posix()}/opt", "bin_dir": f"{disk.as_posix()}/bin"}, windows=HERE)
     fakes.write(fakes.fake("3.13.1"), disk / "opt" / cases.ONE, windows=True)
-    body, call = render_powershell.observation(desired, facts="no").rstrip("\n").rsplit("\n", 1)
+    body, call = renderer.observation(desired, facts="no").rstrip("\n").rsplit("\n", 1)
     code, output, errors = as_another_user(powershell, f"{body}\n{engines.STAND_INS}{call}\n", tmp_path)
     assert (code, errors) == (0, "")
     assert [build.name for build in parse(output).installed] == [cases.ONE]
@@ -495,9 +497,7 @@ def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell)
 @linted
 def test_windows_powershell_5_has_what_commands_use(powershell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "commands.ps1"
-    path.write_text(
-        "\n".join((render_powershell.RUN, render_powershell.new_folder("it's"), render_powershell.without_folder("C:\\it's")))
-    )
+    path.write_text("\n".join((powershell.RUN, powershell.new_folder("it's"), powershell.without_folder("C:\\it's"))))
     done = subprocess.run([powershell.command[0], "--lint", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -512,8 +512,6 @@ def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, 
     hook.write_text(in_python if HERE else f"printf '%s' \"$SAID\" >{said}\n")
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", windows=True)
     environment = {"SAID": value, "FAKE_HOOK": str(hook)}
-    script = render_powershell.observation(
-        declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment
-    )
+    script = renderer.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment)
     assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
     assert said.read_text("utf-8") == value

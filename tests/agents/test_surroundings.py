@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
 from tests.agents.place import POSIX, TOOLS, UNPACKING, Place, Shell, link_tools, needed, tree

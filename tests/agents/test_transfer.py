@@ -20,11 +20,12 @@ from typing import Literal
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import fakes
 from tests.agents.place import POSIX, SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
 from tests.store.support import certificate
@@ -32,7 +33,7 @@ from tests.store.support import certificate
 pytestmark = POSIX
 
 Form = Literal["gz", "zst"]
-Send = Callable[[Path, Form], render.Pushed]
+Send = Callable[[Path, Form], sh.Pushed]
 TOKEN = 'to"k\\en$HOME-1'
 DASH = SHELLS[0]
 TARS = {"GNU tar": "tar", "bsdtar": "bsdtar", "busybox tar": "busybox"}
@@ -41,25 +42,25 @@ DOWNLOADERS = {"curl": ("curl", "curl"), "GNU wget": ("wget", "wget"), "busybox 
 
 
 def apply(
-    delivery: render.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = "", **env: str
+    delivery: sh.Delivery, disk: Path, tools: Path, shell: Shell = DASH, *, what: str = "3.13.1", token: str = "", **env: str
 ) -> Observed:
     """What the host says after one build was installed with only these tools."""
     needed(shell.command[0])
     build = fakes.fake(what)
     place = Place(disk, f"{disk}/opt/python", f"{disk}/bin", {"PATH": str(tools), **env})
     options = {"builds": [], "root": place.root, "bin_dir": place.bin_dir, "delivery": "pull"}
-    if isinstance(delivery, render.Pulled):
+    if isinstance(delivery, sh.Pulled):
         delivery = replace(delivery, token=token)
-    script = render.application(declare(options), Plan((Install(build, "install", ""),), ()), {build.name: delivery})
+    script = sh.application(declare(options), Plan((Install(build, "install", ""),), ()), {build.name: delivery})
     return parse(place.run(shell, script).output)
 
 
-def pushed(folder: Path, form: str = "gz") -> render.Pushed:
+def pushed(folder: Path, form: str = "gz") -> sh.Pushed:
     path = fakes.archive(fakes.fake("3.13.1"), folder, form)
-    return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
+    return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
 
 
-def halves(folder: Path, form: Form) -> render.Pushed:
+def halves(folder: Path, form: Form) -> sh.Pushed:
     """Packed as the controller does it, so that the host unpacks two halves at the same time."""
     raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), folder).read_bytes())
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
@@ -75,7 +76,7 @@ def halves(folder: Path, form: Form) -> render.Pushed:
             payload.write(again.tobuf())
         payload.write(raw[cut:])
         payload.end()
-    return render.Pushed(str(path), fakes.sha256(path), form, 1, "", "", payload.half)
+    return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "", payload.half)
 
 
 def whole(disk: Path, what: str = "3.13.1") -> None:
@@ -165,7 +166,7 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
     whole(disk)
     shutil.rmtree(disk / "opt")
     right = pushed(tmp_path)
-    wrong = render.Pushed(right.path, "0" * 64, right.form, 1, "", "")
+    wrong = sh.Pushed(right.path, "0" * 64, right.form, 1, "", "")
     with pytest.raises(AgentError, match=f"sha256 {right.sha256}, where {'0' * 64} was expected"):
         apply(wrong, disk, tools)
     assert tree(disk) == {}
@@ -228,7 +229,7 @@ def test_truncated(share: int, tar: str, form: Form, send: Send, disk: Path, tmp
 def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) -> None:
     tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
     with pytest.raises(AgentError, match="unreadable"):
-        apply(render.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
+        apply(sh.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
     assert tree(disk) == {}
 
 
@@ -300,7 +301,7 @@ def with_downloader(name: str, folder: Path) -> Path:
     return tools
 
 
-def pulled(server: Server, folder: Path, *paths: str, scheme: str = "http://", what: str = "3.13.1") -> render.Pulled:
+def pulled(server: Server, folder: Path, *paths: str, scheme: str = "http://", what: str = "3.13.1") -> sh.Pulled:
     """From these paths in turn; the archive is at ``/there``."""
     build = fakes.fake(what)
     full = build.flavor == "full"
@@ -308,7 +309,7 @@ def pulled(server: Server, folder: Path, *paths: str, scheme: str = "http://", w
     path = fakes.archive(build, folder, "zst" if full else "gz", top=member)
     server.files["/there"] = path.read_bytes()
     urls = tuple(f"{scheme}{server.address}{path}" for path in paths)
-    return render.Pulled(urls, "zst" if full else "gz", member, "https://shown", fakes.sha256(path))
+    return sh.Pulled(urls, "zst" if full else "gz", member, "https://shown", fakes.sha256(path))
 
 
 @pytest.mark.parametrize("downloader", DOWNLOADERS)

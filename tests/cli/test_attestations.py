@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.attestation import ENDING
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.attestation import ENDING
 from tests.cli.conftest import Command
 from tests.tools.sigstore import Sigstore
 from tests.tools.sources import NEWER, OLD, V12, V13LATER

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import renew
-from ansible_collections.standalone.python.plugins.plugin_utils.core import upstream as lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import github as lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import update
 from tests.cli.conftest import Command, below
 from tests.tools.hosts.bases import program
 from tests.tools.sources import NEW, NEWER, OLD, V13, V13LATER
@@ -269,10 +269,10 @@ def test_github_s_limit_is_used_up(upstream: Upstream, tmp_path: Path, monkeypat
     monkeypatch.setattr(lists, "API", f"{upstream.url}/releases")
     with serve(tmp_path) as web:
         monkeypatch.setattr(lists, "VERSIONS", (web.url("plain/nowhere"), web.url("plain/versions.ndjson")))
-        done = renew.update(tmp_path / "cache", Http())
+        done = update.update(tmp_path / "cache", Http())
         assert (done.added, done.about.source) == (1, web.url("plain/versions.ndjson"))
     with pytest.raises(TransportError, match="answered 403, its limit of calls an hour is used up"):
-        renew.update(tmp_path / "other", Http(backoff=()))
+        update.update(tmp_path / "other", Http(backoff=()))
 
 
 def test_no_network(command: Command) -> None:

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
-from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import Lock, Locked, write_lock
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock, Locked, write_lock
 from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import releases_of_noise
 from tests.tools.web import PASSWORD, Web, serve

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.bucket import Bucket
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import lists
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import Bucket
 from tests.cli.conftest import PROGRAM, Command, Ended
 from tests.tools.s3 import BUCKET, ENVIRONMENT, SECRET, Store, serve_s3
 from tests.tools.sources import releases_of_noise

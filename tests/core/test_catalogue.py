@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue as module
-from ansible_collections.standalone.python.plugins.plugin_utils.core import request as requests
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import request as requests
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
     OPTIMISATIONS,
     Build,
     Catalogue,
@@ -34,19 +34,19 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
     resolve,
     rows_from_sums,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError, NoBuildError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import (
     FLAVORS,
     VARIANTS,
     Version,
     parse_request,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     Target,
     candidates,
     misfit,
     parse_triple,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError, NoBuildError
 
 BUNDLED = bundled()
 EVERYTHING = tuple(builds(BUNDLED))

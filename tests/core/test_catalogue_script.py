@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "catalogue.py"

@@ -14,7 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FORMS, parse_request, with_parts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     INFO_OPTIONS,
     OPTIONS,
     Desired,
@@ -23,9 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration
     observing,
     parse_wanted,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import FORMS, parse_request, with_parts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish
 
 FOLDER = "give an absolute path below /, or one that begins with ~/"
 MODE = "give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"

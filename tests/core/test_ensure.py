@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, decide, ensure, observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     AgentError,
@@ -23,7 +22,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     BEGIN,
     FAILURE_BEGIN,
     FAILURE_END,
@@ -31,7 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Observed,
     parse,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, describe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations
@@ -177,7 +177,7 @@ def test_what_needs_no_build_needs_no_facts(options: dict[str, Any], said: dict[
 def test_who_looks_for_itself_is_told_when_an_empty_host_may_say_its_kind(said: dict[str, Any], looks: list[str]) -> None:
     there, seen = host(said), []
 
-    def look(facts: render.Facts) -> Observed:
+    def look(facts: sh.Facts) -> Observed:
         seen.append(facts)
         return observe(there, desired(), facts=facts)
 

@@ -21,53 +21,44 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core import erro
 CORE = Path(str(errors.__file__)).parent
 PACKAGE = "ansible_collections.standalone.python.plugins.plugin_utils.core"
 REPOSITORY = CORE.parents[len(PACKAGE.split(".")) - 1]
-MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(CORE.glob("*.py"))}
+# Dotted names below the core, without the scripts that run on hosts: "errors", "builds.request".
+MODULES = {
+    ".".join(path.relative_to(CORE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(CORE.rglob("*.py"))
+    if "on_host" not in path.parts
+}
 
-# Top to bottom. A room leans on those of its own floor and below, never in a circle.
-FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"cli"}),
-    frozenset({"ensure"}),
-    frozenset({"export", "mirror", "render", "render_powershell", "supply", "sync"}),
-    frozenset({"bucket", "info", "lock", "renew", "rollback", "store", "updated", "plan"}),
-    frozenset({"registry"}),
-    frozenset({"attestation", "step", "catalogue", "listing", "observed", "declaration", "upstream"}),
-    frozenset(
-        {"target", "request", "source", "archive", "tarstream", "unzstd", "fetch", "failure", "credentials", "cache", "place"}
-    ),
-    frozenset({"digits", "errors"}),
-)
+# What a package may import besides itself and BELOW. Each names only packages above it in this table, so that there is no circle.
+PACKAGES: dict[str, frozenset[str]] = {
+    "builds": frozenset(),
+    "state": frozenset({"builds"}),
+    "agents": frozenset({"builds", "state"}),
+    "archives": frozenset({"builds"}),
+    "supply": frozenset({"builds", "state", "archives"}),
+    "mirrors": frozenset({"builds", "archives", "supply"}),
+}
+# Modules of no package: what every package may import, and what may import every package.
+BELOW = {"errors", "digits"}
+ABOVE = {"ensure", "info"}
+# To go with the catalogues of the store.
+UPWARD = {("archives.store", "supply.user_catalogue")}
 
 # Who touches files or processes at all.
-WORLDLY = frozenset(
-    {
-        *(
-            "archive",
-            "bucket",
-            "cache",
-            "cli",
-            "fetch",
-            "lock",
-            "mirror",
-            "place",
-            "renew",
-            "store",
-            "sync",
-            "tarstream",
-            "unzstd",
-        ),
-        *("updated",),
-    }
-)
+WORLDLY = {
+    *("archives.archive", "archives.cache", "archives.fetch", "archives.store", "archives.tarstream", "archives.unzstd"),
+    *("supply.lock", "supply.update", "supply.user_catalogue"),
+    *("mirrors.mirror", "mirrors.s3", "mirrors.storage", "mirrors.sync"),
+}
 # Who else may import what: reading data that lies beside the module, and names of types, of exceptions and of a parameter's default.
 EXCEPTIONS = {
-    "attestation": {"logging"},
-    "catalogue": {"os", "open"},
-    "failure": {"socket", "ssl", "http", "requests", "urllib3", "time"},
-    "render": {"pathlib"},
-    "render_powershell": {"pathlib"},
+    "archives.attestation": {"logging"},
+    "builds.catalogue": {"os", "open"},
+    "archives.failure": {"socket", "ssl", "http", "requests", "urllib3", "time"},
+    "agents.sh": {"pathlib"},
+    "agents.powershell": {"pathlib"},
     "ensure": {"pathlib"},
-    "supply": {"os"},
-    "source": {"os"},
+    "supply.supply": {"os"},
+    "archives.source": {"os"},
 }
 NETWORK = {
     "socket",
@@ -91,9 +82,21 @@ CALLS = {"open", "exec", "eval", "compile", "__import__", "input", "print"}
 
 # What the path that finds everything in order loads, action plugin included.
 HOT = (
-    *("digits", "errors", "request", "declaration", "target", "catalogue", "observed", "step", "plan", "render", "ensure"),
-    *("registry", "render_powershell"),
-    *("lock", "info", "supply"),
+    *(
+        "digits",
+        "errors",
+        "builds.request",
+        "state.declaration",
+        "builds.target",
+        "builds.catalogue",
+        "state.observed",
+        "state.step",
+        "state.plan",
+        "agents.sh",
+        "ensure",
+    ),
+    *("state.registry", "agents.powershell"),
+    *("supply.lock", "info", "supply.supply"),
 )
 HEAVY = {
     *("boto3", "cryptography", "requests", "sigstore", "urllib3", "zstandard", "packaging", "filelock", "platformdirs"),
@@ -110,12 +113,14 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def rooms(tree: ast.AST) -> Iterator[str]:
-    """Rooms of the core that a module imports, also late or for types only."""
-    for node in ast.walk(tree):
+def rooms(name: str) -> Iterator[str]:
+    """The modules of the core that a module imports, also late or for types only, by their dotted names."""
+    for node in ast.walk(MODULES[name]):
         if isinstance(node, ast.ImportFrom) and node.level:
-            assert node.level == 1, "a room of the core leans on nothing outside it"
-            yield from [node.module] if node.module else [alias.name for alias in node.names]
+            above = name.split(".")[: -node.level]
+            assert len(name.split(".")) >= node.level, f"{name} imports from outside the core"
+            found = ".".join([*above, *([node.module] if node.module else [])])
+            yield from [found] if found in MODULES else [f"{found}.{alias.name}".lstrip(".") for alias in node.names]
 
 
 def reaches(tree: ast.AST) -> set[str]:
@@ -129,22 +134,31 @@ def reaches(tree: ast.AST) -> set[str]:
     return found
 
 
-def floor(name: str) -> int:
-    return next(number for number, names in enumerate(FLOORS) if name in names)
+def package(name: str) -> str:
+    """The package of a module; empty where it is in none."""
+    return name.rpartition(".")[0]
 
 
-def test_every_room_has_a_floor() -> None:
-    assert set(MODULES) - set().union(*FLOORS) == set()
+def test_every_module_is_in_a_package() -> None:
+    assert {name for name in MODULES if not package(name)} == BELOW | ABOVE
+    assert {package(name) for name in MODULES} - {""} == set(PACKAGES)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_arrow_goes_upward(name: str) -> None:
-    above = [other for other in rooms(MODULES[name]) if floor(other) < floor(name)]
-    assert above == []
+def test_packages_are_listed_from_the_bottom() -> None:
+    for number, (name, others) in enumerate(PACKAGES.items()):
+        assert others <= set(list(PACKAGES)[:number]), name
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - ABOVE))
+def test_no_import_goes_upward(name: str) -> None:
+    permitted = BELOW | {
+        other for other in MODULES if package(name) and package(other) in PACKAGES[package(name)] | {package(name)}
+    }
+    assert set(rooms(name)) - permitted - {to for at, to in UPWARD if at == name} == set()
 
 
 def test_no_rooms_lean_on_each_other_in_a_circle() -> None:
-    leans = {name: set(rooms(tree)) for name, tree in MODULES.items()}
+    leans = {name: set(rooms(name)) - {to for at, to in UPWARD if at == name} for name in MODULES}
     while free := [name for name, others in leans.items() if not others & set(leans)]:
         for name in free:
             del leans[name]
@@ -156,8 +170,8 @@ def test_who_may_touch_files_and_processes(name: str) -> None:
     assert reaches(MODULES[name]) - EXCEPTIONS.get(name, set()) == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - {"fetch", "bucket", "failure"}))
-def test_only_fetch_and_bucket_touch_the_network(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"archives.fetch", "mirrors.s3", "archives.failure"}))
+def test_only_fetch_and_s3_touch_the_network(name: str) -> None:
     assert reaches(MODULES[name]) & NETWORK == set()
 
 
@@ -200,7 +214,7 @@ def test_no_child_python_looks_for_modules_in_the_working_directory(folder: str)
     assert unsafe == []
 
 
-@pytest.mark.parametrize("path", sorted(CORE.glob("agents/*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CORE.glob("agents/on_host/*.sh")), ids=lambda path: path.name)
 def test_an_agent_starts_python_isolated(path: Path) -> None:
     assert re.findall(r'"[^"\n]*python[^"\n]*" -(?!I ).*', path.read_text(encoding="utf-8")) == []
 
@@ -223,21 +237,22 @@ def test_numbers_are_read_by_one_function(name: str) -> None:
     for node in ast.walk(MODULES[name]):
         assert not (isinstance(node, ast.Attribute) and node.attr in ("isdecimal", "isnumeric"))
         # Those of bytes are ASCII.
-        assert not (isinstance(node, ast.Attribute) and node.attr == "isdigit") or name == "tarstream"
+        assert not (isinstance(node, ast.Attribute) and node.attr == "isdigit") or name == "archives.tarstream"
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, str) and "\\d" in node.value)
 
 
 def test_importing_the_hot_path_is_light() -> None:
     loaded = run("".join(f"import {PACKAGE}.{name}\n" for name in HOT))
     assert heavy(loaded - run("")) == set()
-    assert {name.removeprefix(f"{PACKAGE}.") for name in loaded if name.startswith(f"{PACKAGE}.")} == set(HOT)
+    ours = {name.removeprefix(f"{PACKAGE}.") for name in loaded if name.startswith(f"{PACKAGE}.")}
+    assert ours - set(PACKAGES) == set(HOT)
 
 
 def test_walking_the_hot_path_is_light() -> None:
     """A host in order, from options to result, with the action plugin's supply."""
     answer = Path(__file__).with_name("observations") / "sound.txt"
     loaded = run(
-        f"from {PACKAGE} import declaration, ensure, supply\n"
+        f"from {PACKAGE} import ensure\nfrom {PACKAGE}.state import declaration\nfrom {PACKAGE}.supply import supply\n"
         f"text = open({str(answer)!r}, encoding='utf-8').read()\n"
         "class Host:\n"
         "    def run(self, script):\n"
@@ -247,15 +262,15 @@ def test_walking_the_hot_path_is_light() -> None:
         "assert not result.changed and len(result.plan.outcomes) == 4\n"
     )
     assert heavy(loaded) == set()
-    assert f"{PACKAGE}.store" not in loaded
-    assert f"{PACKAGE}.source" not in loaded
+    assert f"{PACKAGE}.archives.store" not in loaded
+    assert f"{PACKAGE}.archives.source" not in loaded
 
 
 def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None:
     """It is read, and nothing else is opened or loaded."""
     answer = Path(__file__).with_name("observations") / "sound.txt"
     loaded = run(
-        f"from {PACKAGE} import declaration, ensure, lock, supply\n"
+        f"from {PACKAGE} import ensure\nfrom {PACKAGE}.state import declaration\nfrom {PACKAGE}.supply import lock, supply\n"
         f"text = open({str(answer)!r}, encoding='utf-8').read()\n"
         "class Host:\n"
         "    def run(self, script):\n"
@@ -269,4 +284,4 @@ def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None
         "assert not result.changed and [outcome.why for outcome in result.plan.outcomes][0].endswith(' is locked')\n"
     )
     assert heavy(loaded) == set()
-    assert {f"{PACKAGE}.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()
+    assert {f"{PACKAGE}.archives.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()

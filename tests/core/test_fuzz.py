@@ -15,20 +15,20 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, canonical, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, read
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     FAILURE_BEGIN,
     FAILURE_END,
     FAILURES,
     Observed,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import FLAVORS, canonical, parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import way_back
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe, predict
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import way_back
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
 from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of, resolver
 from tests.tools.sentences import HOSTILE, check

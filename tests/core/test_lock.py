@@ -18,15 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import bundled, parse_filename, resolve
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import bundled, parse_filename, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import canonical, parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import Target, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     DeclarationError,
     NoBuildError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
     Lock,
     Locked,
     Slot,
@@ -41,9 +43,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import
     stale,
     write_lock,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import canonical, parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import Supply
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import Target, from_facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from tests.tools.planning import FACTS
 
 GNU, MUSL, ARM = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"

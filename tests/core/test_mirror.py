@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import CATALOGUE, GITHUB
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
     Build,
     builds,
     from_rows,
@@ -22,8 +23,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
     rows_from_sums,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.export import MISE_VERSIONS, TOOLS
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import MISE_VERSIONS, TOOLS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
     Archive,
     is_precompiled,
     lists,
@@ -31,7 +32,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirror impo
     path_of,
     plan,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import CATALOGUE, GITHUB
 
 URL = "https://mirror.example/pbs"
 NAMES = (

@@ -11,20 +11,21 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import failure, upstream
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import from_rows, is_build, parse_name
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import failure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import from_rows, is_build, parse_name
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Version, parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.digits import whole_number
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     DeclarationError,
     ObservationError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.lock import parse_lock
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed, parse, parse_receipt
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version, parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import ours
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import from_facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse, parse_receipt
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import ours
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import github
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import parse_lock
 from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of
 from tests.tools.sentences import check
@@ -196,17 +197,17 @@ def test_a_size_that_upstream_does_not_have_is_not_known(size: Any) -> None:
     name = f"{name_of('3.13.0+20250115')}.tar.gz"
     asset = {"name": name, "size": size, "digest": None}
     page = json.dumps([{"tag_name": "20250115", "draft": False, "assets": [asset]}]).encode()
-    ((release,),) = upstream.releases(lambda _url: (page, ""), "https://example.org")
+    ((release,),) = github.releases(lambda _url: (page, ""), "https://example.org")
     assert release.rows["20250115", name].size is None
 
 
 @pytest.mark.parametrize("text", [f"[{LONG}]", "[" * 100_000, '{"a":' * 100_000], ids=named)
 def test_json_that_has_no_end_or_numbers_without_one(text: str) -> None:
     with pytest.raises(ContentError) as caught:
-        list(upstream.releases(lambda _url: (text.encode(), ""), "https://example.org"))
+        list(github.releases(lambda _url: (text.encode(), ""), "https://example.org"))
     check(str(caught.value))
     with pytest.raises(ContentError) as caught:
-        upstream.versions_rows("the list", text.encode())
+        github.versions_rows("the list", text.encode())
     check(str(caught.value))
     assert parse_receipt(text) is None
 

@@ -18,13 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import observed as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     AgentError,
     ObservationError,
     StandalonePythonError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state import observed as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     BEGIN,
     END,
     FAILURE_BEGIN,
@@ -41,12 +42,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     parse_receipt,
     relocated,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import LEVEL_FLAGS, from_facts
 from tests.tools.memory_host import receipt_text
 from tests.tools.planning import build_of
 
 RECORDED = {path.stem: path.read_text(encoding="utf-8") for path in Path(__file__).with_name("observations").glob("*.txt")}
-AGENTS = Path(str(module.__file__)).with_name("agents")
+AGENTS = Path(str(module.__file__)).parents[1] / "agents/on_host"
 B312 = "cpython-3.12.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
 B313 = "cpython-3.13.0+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
 WHOLE = RECORDED["sound"]

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import Resolve, plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Outcome, Plan, describe, predict
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import Resolve, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Outcome, Plan, describe, predict
 from tests.tools.planning import observed_of, resolver
 
 CASES = sorted(Path(__file__).with_name("plans").glob("*.yaml"))

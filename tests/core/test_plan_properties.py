@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from hypothesis import event, given, settings
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import line_of, plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import line_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Clear,
     Install,
     Plan,

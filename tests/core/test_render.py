@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, Outside
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Version
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, Outside
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     ABSENT,
     Clear,
     Install,
@@ -39,7 +39,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.step import
 from tests.tools.planning import build_of, name_of, resolver
 from tests.tools.random_hosts import ROOT, Situation, situations
 
-AGENTS = Path(str(render.__file__)).with_name("agents")
+AGENTS = Path(str(sh.__file__)).with_name("on_host")
 SHELLS = {
     name: command
     for name, command in {
@@ -90,8 +90,8 @@ def spied(script: str, *calls: str) -> str:
     return body + SPY + "".join(f"{call}\n" for call in calls)
 
 
-def pushed(build: Build) -> render.Pushed:
-    return render.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56, 78)
+def pushed(build: Build) -> sh.Pushed:
+    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56, 78)
 
 
 def calls(found: Plan) -> list[list[str]]:
@@ -132,7 +132,7 @@ def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
     except StandalonePythonError:
         return
     deliveries = {step.build.name: pushed(step.build) for step in found.installs}
-    script = render.application(situation.desired, found, deliveries)
+    script = sh.application(situation.desired, found, deliveries)
     told = run(spied(script, "premises", "prepare", "commit"))
     assert [words[:1] if words[0] == "finish" else words for words in told] == calls(found)
 
@@ -160,9 +160,9 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         Unlink(texts["path"], texts["to"]),
         Remove(texts["name"], "why"),
     )
-    delivery = render.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
+    delivery = sh.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
-    script = render.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
+    script = sh.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
     links, builds = ([["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"]))
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
@@ -188,7 +188,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
 @settings(max_examples=25)
 @given(st.dictionaries(variables, anything, min_size=1, max_size=4))
 def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str, str]) -> None:
-    script = render.observation(Desired(builds=()), facts="no", environment=environment)
+    script = sh.observation(Desired(builds=()), facts="no", environment=environment)
     script = script[: script.rindex("observe </dev/null")] + "env -0\n"
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
     assert {f"{name}={value}" for name, value in environment.items()} <= set(done.stdout.decode().split("\0"))
@@ -197,13 +197,13 @@ def test_the_environment_reaches_what_the_script_starts(environment: Mapping[str
 @pytest.mark.parametrize("name", ["", "a b", "1A", "A-B", "A=B", "x;id", "É", "A\n"])
 def test_names_that_no_shell_takes(name: str) -> None:
     with pytest.raises(DeclarationError) as caught:
-        render.observation(Desired(builds=()), facts="no", environment={name: "x"})
+        sh.observation(Desired(builds=()), facts="no", environment={name: "x"})
     assert str(caught.value) == f"the environment has the name {name!r}, which no shell takes: use letters, digits and _"
 
 
 def test_the_environment_can_not_set_what_the_agents_are_told() -> None:
     environment = {"root": "/elsewhere", "facts": "yes", "verify": "full", "bin_dir": "/x"}
-    script = render.observation(Desired(builds=()), facts="no", environment=environment)
+    script = sh.observation(Desired(builds=()), facts="no", environment=environment)
     script = script[: script.rindex("observe </dev/null")] + SPY + 'told "$root" "$facts" "$verify" "$bin_dir"\n'
     assert run(script) == [["/opt/python", "no", "quick", "/usr/local/bin"]]
 
@@ -214,7 +214,7 @@ def test_the_environment_can_not_set_what_the_agents_are_told() -> None:
 def test_the_finishers_arguments() -> None:
     finish = Finish(externally_managed=False, compile_bytecode=True, owner="app", group="staff", mode="0750")
     steps = Plan((Install(BUILD, "install", "why"),), ())
-    script = render.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
+    script = sh.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
     assert run(spied(script, "prepare"))[-1] == [
         "finish",
         "version=3.13.1",
@@ -231,7 +231,7 @@ def test_the_finishers_arguments() -> None:
         "owner=app",
         "group=staff",
         "mode=0750",
-        f"tool={render.TOOL}",
+        f"tool={sh.TOOL}",
     ]
 
 
@@ -245,7 +245,7 @@ OUTSIDE = Outside(
 
 def test_the_finisher_of_an_image_is_told_that_nothing_is_started() -> None:
     desired = Desired(builds=(), finish=Finish(owner="app", group="staff"), outside=OUTSIDE)
-    script = render.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)})
+    script = sh.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)})
     told = run(spied(script, "prepare"))[-1]
     assert {"owner=app", "group=staff", "started=0", "uid=4321", "gid=4322"} <= set(told)
 
@@ -254,7 +254,7 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     to = "/opt/python/cpython-3.13/bin/python3.13"
     steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "why"))
     seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
-    script = render.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
+    script = sh.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
     assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
     premises = [
         ["/mnt/image/usr/local/bin/python3.13", "absent", ""],
@@ -288,7 +288,7 @@ def test_the_finisher_arrives_whole(
     """Install names of libraries are of no concern elsewhere than on macOS, nor there in later builds."""
     build = replace(BUILD, triple=triple, release=release)
     desired = Desired(builds=(), finish=Finish(compile_bytecode=bytecode))
-    script = render.application(desired, Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
+    script = sh.application(desired, Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
@@ -296,25 +296,25 @@ def test_the_finisher_arrives_whole(
 
 def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
     finisher = (AGENTS / "finish.py").read_text(encoding="utf-8").splitlines()[-1]
-    assert finisher not in render.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
+    assert finisher not in sh.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
 
 
 # Tokens.
 
 
 def application(desired: Desired) -> str:
-    delivery: render.Delivery = pushed(BUILD)
+    delivery: sh.Delivery = pushed(BUILD)
     if desired.delivery == "pull":
         url = "https://mirror.example/x"
-        delivery = render.Pulled((url,), "gz", "python", url, "ab", desired.token)
-    return render.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: delivery})
+        delivery = sh.Pulled((url,), "gz", "python", url, "ab", desired.token)
+    return sh.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: delivery})
 
 
 def test_a_token_is_for_pull_only() -> None:
     pull, push = Desired(builds=(), token="s3cret", delivery="pull"), Desired(builds=(), token="s3cret")
     assert "s3cret" not in application(push)
     for desired in (pull, push):
-        assert "s3cret" not in render.observation(desired, facts="yes")
+        assert "s3cret" not in sh.observation(desired, facts="yes")
     # Once, as an assignment in the text of the script. Exported it would stand in the environment of every program.
     assert re.findall(".*s3cret.*", application(pull)) == ["token=s3cret"]
 
@@ -345,8 +345,8 @@ WRITING = r"rm|rmdir|mv|ln|cp|mkdir|touch|tee|chmod|chown|chgrp|dd|install|mktem
 
 
 @pytest.mark.parametrize("facts", ["no", "empty", "yes"])
-def test_an_observation_has_no_writing_command(facts: render.Facts) -> None:
-    script = render.observation(Desired(builds=()), facts=facts)
+def test_an_observation_has_no_writing_command(facts: sh.Facts) -> None:
+    script = sh.observation(Desired(builds=()), facts=facts)
     found = re.findall(rf"(?:^|[;&|(`{{]|\bthen|\bdo|\belse|\btry \w+)\s*((?:{WRITING})\s.*)", script, flags=re.MULTILINE)
     assert found == []
     # A comment at a line's end, and "->" in a pattern, are no redirection.
@@ -355,8 +355,8 @@ def test_an_observation_has_no_writing_command(facts: render.Facts) -> None:
 
 
 def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
-    short = render.observation(Desired(builds=()), facts="no")
-    long = render.observation(Desired(builds=()), facts="yes")
+    short = sh.observation(Desired(builds=()), facts="no")
+    long = sh.observation(Desired(builds=()), facts="yes")
     assert len(short) < len(long)
     for program in ("uname -s", "sysctl", "getconf", "free_kb"):
         assert program in long
@@ -365,12 +365,12 @@ def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
 
 @shell
 @pytest.mark.parametrize("facts", ["no", "empty", "yes"])
-def test_every_shell_reads_it(command: Sequence[str], facts: render.Facts) -> None:
+def test_every_shell_reads_it(command: Sequence[str], facts: sh.Facts) -> None:
     steps = Plan((Install(BUILD, "install", "why"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
     for script in (
-        render.observation(Desired(builds=()), facts=facts),
-        render.application(Desired(builds=()), steps, {BUILD.name: pushed(BUILD)}),
-        render.application(Desired(builds=()), Plan((Clear(("/x",)),), ()), {}),
+        sh.observation(Desired(builds=()), facts=facts),
+        sh.application(Desired(builds=()), steps, {BUILD.name: pushed(BUILD)}),
+        sh.application(Desired(builds=()), Plan((Clear(("/x",)),), ()), {}),
     ):
         done = subprocess.run([*command, "-n"], input=script.encode(), capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
@@ -387,7 +387,7 @@ def test_taking_the_comments_out_changes_nothing(command: Sequence[str], tmp_pat
     settings = f"root={root}\nbin_dir={tmp_path}/bin\nverify=quick\nfacts=yes\n"
     whole = settings + (AGENTS / "observe.sh").read_text(encoding="utf-8") + "observe </dev/null\n"
     answers = []
-    for script in (whole, render.observation(desired, facts="yes")):
+    for script in (whole, sh.observation(desired, facts="yes")):
         done = subprocess.run([*command, "-s"], input=script, text=True, capture_output=True, check=True)
         answers.append(re.sub("free_.*=.*", "", done.stdout))
     assert answers[0] == answers[1]

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version as AnyVersion
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import request as module
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import request as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import (
     FLAVORS,
     FORMS,
     LEVELS,
@@ -26,6 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.request imp
     parse_request,
     with_parts,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 
 numbers = st.integers(min_value=0, max_value=30)
 versions = st.builds(Version, numbers, numbers, numbers, st.none() | st.tuples(st.sampled_from(["a", "b", "rc"]), numbers))

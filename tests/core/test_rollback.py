@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Finish, Installed, Observed, Receipt
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import line_of, plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.rollback import exact, way_back
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish, Installed, Observed, Receipt
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import line_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, way_back
 
 TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"
 

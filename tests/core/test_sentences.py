@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import errors, failure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archive import check_target
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core import errors
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import failure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.archive import check_target
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, read
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     LONGEST_TEXT,
@@ -25,7 +25,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, returned
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     BEGIN,
     END,
     FAILURE_BEGIN,
@@ -34,8 +35,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Observed,
     parse,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.plan import plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import describe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe
 from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of, observed_of, resolver
 from tests.tools.sentences import HOSTILE, check, unsafe

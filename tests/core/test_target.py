@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import catalogue
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
-    DeclarationError,
-    NoBuildError,
-    ObservationError,
-)
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     LEVEL_FLAGS,
     Target,
     candidates,
@@ -24,6 +19,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.target impo
     misfit,
     parse_triple,
     to_facts,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    DeclarationError,
+    NoBuildError,
+    ObservationError,
 )
 
 # /proc/cpuinfo of a machine of each level, shortened to what is of interest and something that isn't.

@@ -66,8 +66,8 @@ def test_what_is_named_is_there() -> None:
     core = REPOSITORY / COLLECTION / "plugins/plugin_utils/core"
     text = "".join(path.read_text() for path in [*core.rglob("*.py"), *core.rglob("*.sh"), *REPOSITORY.glob("tests/**/*.py")])
     how = PAGE.partition("## To add a form")[2].partition("## To add a page")[0]
-    for name in re.findall(r"`((?:test_|agents/)?\w+(?:\.py|\.sh)?)`", how):
-        assert (core / name).exists() or re.search(rf"\b{re.escape(name)}\b", text), name
+    for name in re.findall(r"`((?:\w+/)*\w+(?:\.py|\.sh)?)`", how):
+        assert (core / name).exists() or (REPOSITORY / name).exists() or re.search(rf"\b{re.escape(name)}\b", text), name
 
 
 def test_each_folder_is_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.standalone.python.plugins.modules import interpreters, interpreters_info
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import INFO_OPTIONS, OPTIONS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import INFO_OPTIONS, OPTIONS
 
 COMPARED = ("type", "elements", "choices", "default", "required")
 

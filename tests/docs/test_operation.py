@@ -14,15 +14,15 @@ from typing import Any, Literal, Required, get_args, get_origin, get_type_hints
 import pytest
 from pyinfra.api.metadata import Plugin, parse_plugins
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     _BUILD_KEYS,
     INFO_OPTIONS,
     OPTIONS,
     declare,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import FLAVORS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
 from pyinfra_ops import standalone_python
 from pyinfra_ops.standalone_python import operations
 from tests.tools.playbook import REPOSITORY

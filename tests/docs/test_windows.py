@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from tests.tools.playbook import REPOSITORY
 from tests.tools.runas import NOWHERE, standing_in
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ObservationError
 from tests.agents.driver import Archives, LocalHost, make

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.step import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import fakes
 from tests.agents.place import SHELLS, Place, Shell, finished, needed, tree
 
@@ -37,9 +37,9 @@ def test_told_to_end(sign: signal.Signals, whom: str, shell: Shell, tmp_path: Pa
     before = tree(place.disk)
     build = fakes.fake("3.13.1")
     path = fakes.archive(build, tmp_path)
-    pushed = render.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
+    pushed = sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "")
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir})
-    script = render.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: pushed})
+    script = sh.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: pushed})
     process = place.start(shell, script)
     until = time.monotonic() + 20
     while not hook.with_name("hook.reached").exists():
@@ -60,9 +60,9 @@ def test_nobody_listens(tmp_path: Path) -> None:
     place.disk.mkdir()
     build = fakes.fake("3.13.1")
     path = fakes.archive(build, tmp_path)
-    pushed = render.Pushed(str(path), "0" * 64, "gz", 1, "", "")
+    pushed = sh.Pushed(str(path), "0" * 64, "gz", 1, "", "")
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir})
-    script = render.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: pushed})
+    script = sh.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: pushed})
     process = place.start(SHELLS[0], script)
     for stream in (process.stdout, process.stderr):
         assert stream

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import carry, finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import carry, finish
 from tests.finisher.test_finish import MINORS, Staged
 from tests.tools import wheels
 

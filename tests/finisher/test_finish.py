@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish, paths
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish, paths
 from tests.tools import machos, mkbuild
 from tests.tools.finisher import ARGUMENTS
 from tests.tools.playbook import REPOSITORY

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import macho
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import macho
 from tests.tools import machos
 from tests.tools.packed import own_folder
 

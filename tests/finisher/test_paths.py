@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import paths
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import paths
 
 PREFIX = "/opt/python/cpython-3.13"
 

@@ -19,7 +19,7 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish
 from tests.tools.finisher import ARGUMENTS
 from tests.tools.windows import Windows
 

@@ -26,7 +26,7 @@ from threading import Thread
 
 import zstandard
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
 
 TAG = "20250115"
 NAME = f"cpython-3.13.1+{TAG}-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"

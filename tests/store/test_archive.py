@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import archive, tarstream
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, tarstream
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     TransportError,

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import archive
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import LONGEST_SENTENCE, ContentError
 from tests.store.support import Entry, folder, gz, hardlink, symlink, tar, tree, zst
 

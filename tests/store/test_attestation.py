@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import attestation
-from ansible_collections.standalone.python.plugins.plugin_utils.core.attestation import verify
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import attestation
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.attestation import verify
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import UPSTREAM, Source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     DeclarationError,
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import UPSTREAM, Source
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
 from tests.tools.sigstore import Sigstore
 from tests.tools.web import serve
 

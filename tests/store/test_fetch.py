@@ -25,14 +25,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.credentials import authorization
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.credentials import authorization
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.failure import DeniedError, NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.failure import DeniedError, NotThereError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
 from tests.store.support import Answer, Server, certificate, gz, serve, tunnel, without_key_identifiers
 from tests.tools.mkbuild import available
 from tests.tools.sentences import check

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import (
     UPSTREAM,
     Source,
     parse_source,
@@ -18,6 +17,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.source impo
     urls,
     without_credentials,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 from tests.store.support import NAME, TAG, build
 
 BUILD = build(NAME, None)

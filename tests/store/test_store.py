@@ -20,23 +20,23 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import cache, store
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build, builds, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import cache, store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import (
+    UPSTREAM,
+    Source,
+    parse_source,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, builds, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
     NoBuildError,
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.fetch import Http
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import (
-    UPSTREAM,
-    Source,
-    parse_source,
-)
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import parse_triple
 from tests.store.support import (
     FULL_NAME,
     LISTED,
@@ -69,9 +69,9 @@ WORKER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import Source
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import Source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Store
 root, url, name, sha256 = sys.argv[1:]
 build = replace(parse_filename(name), sha256=sha256)
 payload = Store(Path(root)).payload(build, Source("url", url), zstd=True)
@@ -83,9 +83,9 @@ READER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import parse_filename
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import Source
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import Source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Store
 build = replace(parse_filename(sys.argv[2]), sha256=sys.argv[3])
 print(Store(Path(sys.argv[1])).payload(build, Source("upstream"), zstd=True).sha256)
 heavy = {"requests", "zstandard", "filelock", "platformdirs", "tarfile", "ssl"}

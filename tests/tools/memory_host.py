@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     BEGIN,
     END,
     Finish,
@@ -26,8 +28,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.observed im
     Observed,
     Receipt,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request, Version
-from ansible_collections.standalone.python.plugins.plugin_utils.core.store import Payload
 from tests.tools.planning import resolver
 
 NO_START = "it does not start: "

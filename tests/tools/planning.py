@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
     Build,
     Catalogue,
     from_rows,
@@ -18,15 +18,15 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.catalogue i
     parse_name,
     resolve,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     Finish,
     Installed,
     Observed,
     Receipt,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.request import Request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.target import LEVEL_FLAGS, from_facts
 
 # A host with glibc and a CPU of level 3.
 FACTS = {

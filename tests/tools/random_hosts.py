@@ -11,9 +11,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.source import ARCHIVE_ENDINGS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import ARCHIVE_ENDINGS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from tests.tools.planning import name_of, observed_of
 from tests.tools.sentences import HOSTILE
 

@@ -25,7 +25,7 @@ def collection_without_junctions(to: Path) -> Path:
     """A folder for ANSIBLE_COLLECTIONS_PATH."""
     name = "ansible_collections/standalone/python"
     shutil.copytree(REPOSITORY / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    observe = to / name / "plugins/plugin_utils/core/agents/observe.ps1"
+    observe = to / name / "plugins/plugin_utils/core/agents/on_host/observe.ps1"
     text, replaced = _FUNCTION.subn(lambda _unused: junctions(), observe.read_text())
     assert replaced == 1
     observe.write_text(text)

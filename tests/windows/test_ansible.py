@@ -98,7 +98,7 @@ def test_info(host: Host) -> None:
 
 def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
     """All read and start what is in it; administrators and the system write. Of that list Wine keeps a part only."""
-    agents = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents"
+    agents = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host"
     text = (agents / "observe.ps1").read_text() + (agents / "apply.ps1").read_text()
     needed = ("Get-Me", "Test-Administrator", "Get-OwnList")
     functions = [re.search(rf"^function {name}\b[^\n]*(?:}}|{{[^\n]*\n.*?^}})$", text, re.M | re.S) for name in needed]
@@ -232,7 +232,7 @@ def test_the_junction_itself(host: Host) -> None:
     """The one function of the agents that hosts without junctions have another one for."""
     if not host.hosts.junctions:
         pytest.skip("needs junctions: Wine has none")
-    agent = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/observe.ps1"
+    agent = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host/observe.ps1"
     text = agent.read_text()
     functions = [re.search(rf"^function {name}\b.*?^}}$", text, re.M | re.S) for name in FOR_JUNCTIONS]
     said = host.powershell(

@@ -97,7 +97,7 @@ def test_a_full_disk(free: str, host: Host) -> None:
     if host.hosts.small is None:
         pytest.skip("needs Wine: a disk that is small enough to be filled")
     root = r"S:\python"
-    agent = host.hosts.collections / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/observe.ps1"
+    agent = host.hosts.collections / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host/observe.ps1"
     text = agent.read_text()
     if free != "known to be too little":
         # As if something else took the room while it unpacks.

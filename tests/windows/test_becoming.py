@@ -15,8 +15,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core import render_powershell
-from ansible_collections.standalone.python.plugins.plugin_utils.core.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from tests.tools.playbook import run_play
 from tests.tools.runas import NOWHERE, standing_in
 from tests.tools.sources import OLD
@@ -53,8 +53,8 @@ def test_from_nothing_to_nothing_with_a_stand_in_for_runas(host: Host, tmp_path:
 def test_secrets_are_not_shown(host: Host, tmp_path: Path) -> None:
     """However much Ansible is asked to tell, but for its debug mode, which shows all and says so."""
     secret = {"SAID": "w0rd-of-honour"}
-    script = render_powershell.observation(declare({"builds": []}, windows=True), facts="no", environment=secret)
-    beside, _unused = render_powershell.packed(script).decode().split("\n", 1)
+    script = powershell.observation(declare({"builds": []}, windows=True), facts="no", environment=secret)
+    beside, _unused = powershell.packed(script).decode().split("\n", 1)
     run = host.hosts.play(
         {INFO: {}, **SYSTEM, "environment": secret},
         on=host.number,
@@ -79,15 +79,13 @@ def test_who_may_read_and_remove_what_is_sent(host: Host) -> None:
         f"if ($r.InheritanceFlags -eq 3 -and ($r.FileSystemRights -band {modify}) -eq {modify}) "
         "{ $r.IdentityReference.Value } } })"
     )
-    asked = "; ".join(f'$l = $null; {render_powershell.new_folder(user)}; "may: {rules}"' for user in users)
+    asked = "; ".join(f'$l = $null; {powershell.new_folder(user)}; "may: {rules}"' for user in users)
     told = host.powershell(asked).splitlines()
     may = [line.removeprefix("may:").split() for line in told[1::2]]
     assert "S-1-5-19" in may[0]
     assert "S-1-5-32-544" in may[1]
     assert may[2] == []
-    remove = (
-        f"[IO.File]::WriteAllText('{folder}\\file', ''); {render_powershell.without_folder(folder)}" for folder in told[::2]
-    )
+    remove = (f"[IO.File]::WriteAllText('{folder}\\file', ''); {powershell.without_folder(folder)}" for folder in told[::2])
     host.powershell("; ".join(remove))
     assert host.sent() == []
 

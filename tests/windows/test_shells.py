@@ -13,7 +13,7 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.standalone.python.plugins.plugin_utils import host as module
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import RUN, packed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.powershell import RUN, packed
 
 
 @pytest.mark.parametrize(

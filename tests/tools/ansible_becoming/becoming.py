@@ -18,7 +18,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.render_powershell import RUN, packed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.powershell import RUN, packed
 from ansible_collections.standalone.python.plugins.plugin_utils.host import ConnectionHost
 from tests.tools.wrapped import module_script
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.core.declaration import Desired, declare, is_local
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.info import returned
-from ..plugin_utils.core.step import describe
-from ..plugin_utils.core.supply import Supply
+from ..plugin_utils.core.state.declaration import Desired, declare, is_local
+from ..plugin_utils.core.state.step import describe
+from ..plugin_utils.core.supply.supply import Supply
 from ..plugin_utils.host import ConnectionHost, controller_environment
 
 

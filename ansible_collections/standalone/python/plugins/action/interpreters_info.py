@@ -9,10 +9,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.core.declaration import observing
 from ..plugin_utils.core.ensure import observe
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.info import info
+from ..plugin_utils.core.state.declaration import observing
 from ..plugin_utils.host import ConnectionHost
 
 

@@ -89,9 +89,9 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ..plugin_utils.core.declaration import is_local
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.supply import Supply, lookup_build
+from ..plugin_utils.core.state.declaration import is_local
+from ..plugin_utils.core.supply.supply import Supply, lookup_build
 
 
 class LookupModule(LookupBase):

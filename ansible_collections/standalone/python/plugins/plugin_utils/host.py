@@ -19,9 +19,9 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
+from .core.agents.powershell import RUN, for_cmd, new_folder, packed, without_folder
 from .core.ensure import Completed
 from .core.errors import LONGEST_TEXT, StandalonePythonError, TransportError, sanitized
-from .core.render_powershell import RUN, for_cmd, new_folder, packed, without_folder
 
 AGENT = "standalone.python.windows_agent"
 

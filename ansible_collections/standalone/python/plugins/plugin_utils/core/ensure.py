@@ -18,17 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import render
-from .catalogue import Build
-from .declaration import Desired
+from .agents import sh
+from .builds.catalogue import Build
+from .builds.request import Request
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
-from .observed import FAILURES, UNFINISHED, Observed, judged, native, parse, relocated
-from .plan import Resolve, confirmations, plan
-from .request import Request
-from .step import Clear, Install, Plan, Remove, Step, predict, seen
+from .state.declaration import Desired
+from .state.observed import FAILURES, UNFINISHED, Observed, judged, native, parse, relocated
+from .state.plan import Resolve, confirmations, plan
+from .state.step import Clear, Install, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:
-    from .store import Payload
+    from .archives.store import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Decision:
     observed: Observed
 
 
-Look = Callable[[render.Facts], Observed]
+Look = Callable[[sh.Facts], Observed]
 """Observes the host in question."""
 
 
@@ -113,20 +113,20 @@ class _FactsNeeded(Exception):
 def _renderer(desired: Desired) -> Any:
     """The room with a host's shell. PowerShell's is loaded for hosts that have it: the command line and pyinfra have none."""
     if not desired.windows:
-        return render
-    from . import render_powershell
+        return sh
+    from .agents import powershell
 
-    return render_powershell
+    return powershell
 
 
-def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: Mapping[str, str] = render.NOTHING) -> Observed:
+def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mapping[str, str] = sh.NOTHING) -> Observed:
     """
     :raises ObservationError: the host's answer can't be read
     """
     if facts == "no" and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
         # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
         # Builds of another owner are never usual, so they are looked at with the whole at once.
-        completed = host.run(render.observation(desired, facts=facts, environment=environment, quick=True))
+        completed = host.run(sh.observation(desired, facts=facts, environment=environment, quick=True))
         if UNFINISHED not in completed.output.splitlines():
             return _as_on_host(desired, read(completed))
         # As a rule something has to change then, for which the kind of host has to be known.
@@ -136,14 +136,14 @@ def observe(host: Host, desired: Desired, *, facts: render.Facts, environment: M
 
 
 def ensure(
-    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = render.NOTHING
+    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Make ``host`` as ``desired``, or with ``check`` say what that would change.
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
 
-    def look(facts: render.Facts) -> Observed:
+    def look(facts: sh.Facts) -> Observed:
         return observe(host, desired, facts="no" if facts == "empty" else facts, environment=environment)
 
     decision = decide(desired, supply, look, check=check)
@@ -179,7 +179,7 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
 
 
 def carry_out(
-    host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = render.NOTHING
+    host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Do what was decided, and look whether it is so.
 
@@ -187,7 +187,7 @@ def carry_out(
     """
     planned, observed, cleared = decision.plan, decision.observed, False
     first, clearing = observed, _clearing(planned)
-    deliveries: dict[str, render.Delivery] = {}
+    deliveries: dict[str, sh.Delivery] = {}
     own_files = True
     for _unused in range(_TRIES):
         for step in planned.installs:
@@ -200,7 +200,7 @@ def carry_out(
         try:
             after = judged(_as_on_host(desired, read(completed)), observed.facts)
         except AgentError as error:
-            own = {name for name, delivery in deliveries.items() if isinstance(delivery, render.Own)}
+            own = {name for name, delivery in deliveries.items() if isinstance(delivery, sh.Own)}
             if not error.step.startswith(tuple(f"{doing} {name}" for name in own for doing in ("copying", "finishing"))):
                 raise
             # What was moved is not whole any more. Nothing has changed yet; a download repairs it.
@@ -247,7 +247,7 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
     return tuple(step for step in planned.steps if isinstance(step, Clear))
 
 
-def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: render.Facts) -> Observed:
+def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: sh.Facts) -> Observed:
     """The host as it has just been observed, unless what kind of host it is was not observed before and is needed now."""
     if facts == "yes" and not latest.facts:
         return observe(host, desired, facts=facts, environment=environment)
@@ -274,7 +274,7 @@ def _as_on_host(desired: Desired, observed: Observed) -> Observed:
 
 
 def confirm(
-    host: Host, desired: Desired, observed: Observed, *, environment: Mapping[str, str] = render.NOTHING
+    host: Host, desired: Desired, observed: Observed, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> tuple[tuple[str, ...], Observed]:
     """Complete the receipts of builds that were installed from outside and that ``observed`` saw start, and change nothing else;
     returns their names, and the host after it.
@@ -284,7 +284,7 @@ def confirm(
     steps = tuple(confirmations(observed, frozenset()))
     if not steps:
         return (), observed
-    after = read(host.run(render.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
+    after = read(host.run(sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
     # Another run may have done it, or changed what was to be confirmed.
     names = () if after.outdated else tuple(step.name for step in steps)
     return names, judged(replace(after, facts=observed.facts), observed.facts)
@@ -334,21 +334,19 @@ def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, 
         raise AgentError(f"{FAILURES['tokenwget']}; the host is as it was", step="plan")
 
 
-def _own(observed: Observed, step: Install) -> render.Delivery:
+def _own(observed: Observed, step: Install) -> sh.Delivery:
     receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
     if receipt is None:
         raise AssertionError(step)
-    return render.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
+    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
 
 
-def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> render.Delivery:
+def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
         form = "zst" if build.filename.endswith(".zst") else "gz"
         member = "python/install" if build.flavor == "full" else "python"
-        return render.Pulled(
-            supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build), supply.token_for_hosts
-        )
+        return sh.Pulled(supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build), supply.token_for_hosts)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     # Unpacked, and once more a tenth of it for the file system's own needs.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1
@@ -368,4 +366,4 @@ def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, s
         )
     path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
     shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return render.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half, inodes)
+    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half, inodes)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from .declaration import Desired
-from .observed import Installed, Observed, native
-from .plan import plan as plan_of
-from .step import Confirm, Install, Outcome, Plan
-from .target import from_facts
+from .builds.target import from_facts
+from .state.declaration import Desired
+from .state.observed import Installed, Observed, native
+from .state.plan import plan as plan_of
+from .state.step import Confirm, Install, Outcome, Plan
 
 
 def info(observed: Observed) -> dict[str, Any]:

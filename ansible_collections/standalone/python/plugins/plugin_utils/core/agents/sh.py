@@ -1,0 +1,282 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as the text of a script for a host's own shell. All quoting is here. No I/O but reading the agents beside this file.
+
+What a script needs beyond the agents' functions are assignments and calls of those functions; a token and the environment are
+assignments in that text, which goes to the shell by standard input and never stands on a command line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from types import MappingProxyType
+from typing import Literal
+
+from ..errors import DeclarationError
+from ..state.declaration import Desired
+from ..state.observed import Finish, moved
+from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
+
+_AGENTS = Path(__file__).with_name("on_host")
+_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
+_FUNCTION = re.compile(r"\w+\(\) [{(]")
+_TRUE_INSTALL_NAMES = "20251209"
+TOOL = "standalone-python 0.1.0"
+Facts = Literal["no", "empty", "yes"]
+"""Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes and inodes that unpacking it
+    needs, and where its second half begins (in blocks of 64 KiB; 0: it has none)."""
+
+    path: str
+    sha256: str
+    form: str
+    need_kb: int
+    url: str
+    archive_sha256: str
+    half: int = 0
+    inodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An archive that the host fetches itself from the first of ``urls`` that answers; ``member`` is the tree in it."""
+
+    urls: tuple[str, ...]
+    form: str
+    member: str
+    url: str
+    archive_sha256: str
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """No archive: the installed build's own files, finished before for the prefix ``former``; ``files_sha256`` is of the list."""
+
+    former: str
+    files_sha256: str
+    url: str
+    archive_sha256: str
+
+
+Delivery = Pushed | Pulled | Own
+
+
+def _agent(text: str) -> str:
+    """An agent's text without the lines that are comments only: they are for who reads the file."""
+    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+
+
+def _observer(text: str) -> str:
+    """Also without indentation and what functions say of themselves: it is sent most often, and some shells read a script from a
+    pipe one letter at a time. None of observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
+    lines = map(str.lstrip, _agent(text).splitlines())
+    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in lines)
+
+
+# Read when this module is: Ansible imports it once, before it forks a worker for each host.
+_OBSERVE, _UNUSUAL, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
+
+
+@cache
+def _apply() -> str:
+    return _agent((_AGENTS / "apply.sh").read_text(encoding="utf-8"))
+
+
+@cache
+def module(name: str) -> str:
+    """A file of the finisher, whole."""
+    return (_AGENTS / name).read_text(encoding="utf-8")
+
+
+def _finisher(desired: Desired, plan: Plan) -> list[str]:
+    """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
+    names = ["finish.py"] if plan.installs or plan.confirmations else []
+    names += ["paths.py"] if plan.installs else []
+    names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
+    names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
+    names += ["carry.py"] if any(install.carry for install in plan.installs) else []
+    return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
+
+
+def _has_false_install_name(install: Install) -> bool:
+    """Whether libpython has that of the machine it was built on. Source: upstream's change 914, which made it ``@rpath/...``."""
+    return install.build.triple.endswith("-apple-darwin") and install.build.release < _TRUE_INSTALL_NAMES
+
+
+def _assignments(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    for name in environment:
+        if not _NAME.fullmatch(name):
+            raise DeclarationError(f"the environment has the name {name!r}, which no shell takes: use letters, digits and _")
+    return "".join(f"export {name}={quote(value)}\n" for name, value in environment.items())
+
+
+def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
+    outside = desired.outside
+    return {
+        "root": outside.root if outside else desired.root,
+        "bin_dir": outside.bin_dir if outside else desired.bin_dir,
+        "verify": desired.verify,
+        "facts": facts,
+        "python": outside.python if outside else "",
+    }
+
+
+def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, quick: bool = False) -> str:
+    """Return the script that observes a host.
+
+    :param quick: send what serves where all is in order, and no facts; elsewhere the answer is that the look is `unfinished`
+    """
+    head = _exports(environment) + _assignments(_settings(desired, facts=facts))
+    kind = facts != "no"
+    more = _MORE if kind or desired.verify == "full" else ""
+    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
+
+
+def application(
+    desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
+) -> str:
+    """The script that carries out ``plan`` and observes again.
+
+    :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
+    """
+    finish, outside = desired.finish, desired.outside
+    settings = _settings(desired, facts="no") | {
+        "lock_timeout": str(desired.lock_timeout),
+        "force": "yes" if desired.force else "no",
+        "inside": desired.root if outside else "",
+        "owner": outside.uid if outside else finish.owner,
+        "group": outside.gid if outside else finish.group,
+        "mode": _mode_of_root(finish),
+        "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
+    }
+    return (
+        _exports(environment)
+        + _assignments(settings)
+        + _OBSERVE
+        + _UNUSUAL
+        + _MORE
+        + _apply()
+        + _function("finisher", _finisher(desired, plan))
+        + _function("premises", _premises(desired, plan))
+        + _function("prepare", _prepare(desired, plan, deliveries))
+        + _function("commit", _commit(desired, plan))
+        + "apply </dev/null\n"
+    )
+
+
+def _mode_of_root(finish: Finish) -> str:
+    """The mode of a root that is made here. Only its owner, the runner, may write to it; and a declared owner, whose the builds
+    are, must get through it."""
+    if not finish.mode:
+        return ""
+    return f"{int(finish.mode, 8) & ~0o022 | (0o111 if finish.owner else 0):04o}"
+
+
+def _function(name: str, lines: Iterator[str] | list[str]) -> str:
+    return f"{name}() {{\n:\n" + "".join(f"{line}\n" for line in lines) + "}\n"
+
+
+def _call(*words: str) -> str:
+    return " ".join(map(quote, words))
+
+
+def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Everything that can fail, before anything that can be seen."""
+    if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
+        yield 'secure "$bin_dir"'
+    for step in plan.steps:
+        if isinstance(step, SetLink):
+            # The plan knows more links of ours than the agent: those of a root that was moved.
+            known = not step.was or step.was.startswith((f"{desired.root}/", "cpython-"))
+            yield _call("may_link", moved(step.path, desired.places), *([] if known else [step.was]))
+    for install in plan.installs:
+        delivery = deliveries[install.build.name]
+        yield _call("begin", install.build.name)
+        if isinstance(delivery, Pushed):
+            numbers = (str(number) for number in (delivery.need_kb, delivery.half, delivery.inodes))
+            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
+        elif isinstance(delivery, Own):
+            yield _call("copied", delivery.files_sha256)
+        else:
+            yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
+        yield _call("finish", *finish_arguments(desired, install, delivery))
+    for confirmation in plan.confirmations:
+        yield _call("begin", confirmation.name)
+        yield _call("try_first", confirmation.name)
+
+
+def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
+    """What the finisher is told beyond its places: ``key=value`` each."""
+    build, finish = install.build, desired.finish
+    values: dict[str, str | bool] = {
+        "version": str(build.version),
+        "release": build.release,
+        "triple": build.triple,
+        "options": build.options,
+        "flavor": build.flavor,
+        "filename": build.filename,
+        "sha256": delivery.archive_sha256,
+        "url": delivery.url,
+        "externally_managed": finish.externally_managed,
+        "compile_bytecode": finish.compile_bytecode,
+        "patch_sysconfig": finish.patch_sysconfig,
+        "owner": finish.owner,
+        "group": finish.group,
+        "mode": finish.mode,
+        "tool": TOOL,
+    }
+    if install.carry and not isinstance(delivery, Own):
+        values["carry"] = install.carry
+    if isinstance(delivery, Own):
+        values["former"] = delivery.former
+    if desired.outside:
+        values |= {"started": False, "uid": desired.outside.uid, "gid": desired.outside.gid}
+    for key, value in values.items():
+        yield f"{key}={int(value) if isinstance(value, bool) else value}"
+
+
+def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
+    """What the plan was made for, each as a call that says whether it is still so."""
+    for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
+        if at:
+            yield f"{_call('is_as_seen', *_seen(desired, plan, at))} || return"
+
+
+def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
+    """The path of a link or the name of a build, and what was there."""
+    seen = plan.seen.get(at, ABSENT)
+    return (moved(at, desired.places), seen.kind, seen.text)
+
+
+def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
+    for step in plan.steps:
+        if at := touched(step):
+            yield _call("still", *_seen(desired, plan, at))
+        match step:
+            case Install(build):
+                yield _call("settle", build.name)
+            case Confirm(name):
+                yield _call("confirm", name)
+            case SetLink(path, to):
+                yield _call("link", moved(path, desired.places), to)
+            case Unlink(path):
+                yield _call("unlink", moved(path, desired.places))
+            case Remove(name):
+                yield _call("remove", name)

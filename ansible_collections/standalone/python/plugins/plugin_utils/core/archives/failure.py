@@ -1,0 +1,192 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why an address didn't give its file, in words that say what to do; and whether to ask it again.
+
+No token, no password and no query gets into a word of it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from ..digits import whole_number
+from ..errors import ContentError, StandalonePythonError, TransportError, sanitized
+from .credentials import GITHUB_HOSTS
+from .source import without_credentials
+
+if TYPE_CHECKING:
+    import requests
+
+Expect = Literal["archive", "text"]
+
+# Seconds; the longest that a server's Retry-After is heeded.
+LONGEST_PAUSE = 60.0
+
+# 403 is here because GitHub answers so when it has had enough of an address.
+RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
+ABSENT = frozenset({404, 410})
+DENIED = frozenset({401, 403})
+
+_DENIED = "check that the token or the password may read it"
+ADVICE: Mapping[int, str] = {
+    401: _DENIED,
+    403: f"{_DENIED}, or try again later",
+    404: "check the source, which needs upstream's layout TAG/FILE, and the release",
+    407: "put the proxy's user and password into the proxy's URL in the environment",
+    410: "check the source, which needs upstream's layout TAG/FILE, and the release",
+    429: "try again later",
+}
+ADVICE_GITHUB = "set GITHUB_TOKEN, or try again later"
+ADVICE_RENEW = "the environment's GITHUB_TOKEN was sent, which has expired or may not read it: renew or unset GITHUB_TOKEN"
+ADVICE_SERVER = "try again later, or name another source"
+ADVICE_NETWORK = "check the network and the proxy, or name a mirror or a local folder as the source"
+ADVICE_CONTENT = "check what the server, or a proxy before it, sends"
+
+
+class NotThereError(TransportError):
+    """Every address answered, and none has the file."""
+
+
+class DeniedError(TransportError):
+    """Every address answered, and none lets us have the file. Object stores answer so too where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt at one address failed; ``pause`` is what the server asked for, in seconds."""
+
+    said: str
+    advice: str
+    again: bool = False
+    content: bool = False
+    absent: bool = False
+    denied: bool = False
+    pause: float = 0.0
+
+
+def refused(response: requests.Response, url: str, expect: Expect) -> Failure | None:
+    """What is wrong with the head of an answer."""
+    status = response.status_code
+    if status in (200, 206):
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in (
+            "text/html",
+            "application/xhtml+xml",
+        ):
+            return page(expect)
+        return None
+    advice = (
+        ADVICE_GITHUB if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS else ADVICE.get(status, ADVICE_SERVER)
+    )
+    # GitHub's limit of calls an hour: to ask again at once is no use.
+    if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
+        return Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
+    return Failure(
+        f"answered {status} {sanitized(response.reason or '')}".rstrip(),
+        advice,
+        again=status in RETRIED or status == 416,
+        absent=status in ABSENT,
+        denied=status in DENIED,
+        pause=_retry_after(response.headers.get("Retry-After", "")),
+    )
+
+
+def page(expect: Expect) -> Failure:
+    """Somebody's log-in page, most often."""
+    wanted = "an archive" if expect == "archive" else "plain text"
+    return Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
+
+
+def unaskable(why: str, advice: str) -> Failure:
+    """Of what stands in the way on this machine, so that asking again is no use."""
+    return Failure(f"can't be asked, {why}", advice)
+
+
+def _retry_after(text: str) -> float:
+    """Seconds, of a header that holds seconds or a date (RFC 9110, 10.2.3); 0 where it holds neither."""
+    from email.utils import parsedate_to_datetime
+
+    seconds = whole_number(text.strip())
+    if seconds is not None:
+        return float(seconds)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def failed(name: str, failures: Mapping[str, Failure], rounds: int) -> StandalonePythonError:
+    """The error for a file that no address gave, from URL -> why, after some rounds of attempts."""
+
+    def sentence(url: str, failure: Failure) -> str:
+        asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
+        tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""
+        return f"{sanitized(without_credentials(url))} {failure.said}{asks}{tried}"
+
+    said = "; ".join(sentence(url, failure) for url, failure in failures.items())
+    # An address that has nothing is advice only where no other one had trouble.
+    last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
+    if any(failure.content for failure in failures.values()):
+        kind: type[StandalonePythonError] = ContentError
+    elif all(failure.absent for failure in failures.values()):
+        kind = NotThereError
+    else:
+        kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
+    return kind(f"{name} could not be fetched: {said}; {last.advice}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it was made from, as requests and urllib3 nest them."""
+    seen: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        at = todo.pop(0)
+        if isinstance(at, BaseException) and at not in seen:
+            seen.append(at)
+            yield at
+            todo += [*at.args, getattr(at, "reason", None), at.__cause__, at.__context__]
+
+
+def unreached(error: BaseException, *, connecting: float, reading: float) -> Failure:
+    """Of an exception on the way to an address; the time limits are in seconds."""
+    return Failure(_reason(error, connecting, reading), ADVICE_NETWORK, again=not _final(error))
+
+
+def _final(error: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _reason(error: BaseException, connecting: float, reading: float) -> str:
+    """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a
+    query."""
+    from http.client import IncompleteRead
+
+    import requests
+    import urllib3
+
+    causes = list(_causes(error))
+    proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
+    missed = "could not be reached through the proxy" if proxy else "could not be reached"
+    # A subclass of the time-out, but what it says is that there is no connection.
+    waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
+    for cause in waited:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names further authorities)"
+        if isinstance(cause, socket.gaierror):
+            return f"{missed}: the host name can't be resolved"
+        if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):
+            return f"{missed}: no connection within {connecting:g} seconds"
+        if isinstance(cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+            return f"did not answer within {reading:g} seconds"
+        if isinstance(cause, (IncompleteRead, urllib3.exceptions.InvalidChunkLength)):
+            return "broke off in the middle"
+    for cause in waited:
+        if isinstance(cause, OSError) and cause.strerror and cause.errno:
+            return f"{missed}: {cause.strerror}"
+    return "closed the connection without an answer"

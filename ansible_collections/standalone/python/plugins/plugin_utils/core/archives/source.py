@@ -1,0 +1,195 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where builds come from: the option ``source`` as a value, and the addresses that follow from it.
+
+Pure text. Nothing here opens an address or looks into a folder; the one question to the file system, whether
+a path is a folder, is asked through a parameter.
+
+Upstream's layout is every source's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``. A mirror
+has ``LOCATION/catalogue.tsv`` besides: the rows of what it holds.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from ..errors import DeclarationError
+
+Kind = Literal["upstream", "url", "folder", "archive"]
+
+GITHUB = "https://github.com/astral-sh/python-build-standalone/releases/download"
+MIRROR = "https://releases.astral.sh/github/python-build-standalone/releases/download"
+# The mirror holds nothing older than this tag.
+MIRROR_SINCE = "20260303"
+
+SUMS = "SHA256SUMS"
+CATALOGUE = "catalogue.tsv"
+ARCHIVE_ENDINGS = (".tar.gz", ".tar.zst")
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
+
+
+class Named(Protocol):
+    """What an address needs of a build: its release and its file name."""
+
+    @property
+    def release(self) -> str: ...
+
+    @property
+    def filename(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Source:
+    """Where builds come from.
+
+    :param location: '' for upstream; a URL without a slash at its end, credentials included; a path as it was
+        written
+    :param checksum: of a single archive: 64 lower-case hexadecimal digits, or '' where a SHA256SUMS file
+        beside it has to know
+    """
+
+    kind: Kind
+    location: str = ""
+    checksum: str = ""
+
+    def __str__(self) -> str:
+        return without_credentials(self.location) or self.kind
+
+    def __repr__(self) -> str:
+        return f"Source({self.kind!r}, {without_credentials(self.location)!r}, {self.checksum!r})"
+
+
+UPSTREAM = Source("upstream")
+
+
+def parse_source(text: str, checksum: str = "", is_dir: Callable[[str], bool] = os.path.isdir) -> Source:
+    """Read the option ``source``; the checksum belongs to a single archive and to nothing else.
+
+    :raises DeclarationError: neither upstream, nor a URL, a folder or an archive; or a checksum that is none
+        or has no archive
+    """
+    text = text.strip()
+    digest = parse_checksum(checksum)
+    kind, location = _kind(text, is_dir)
+    if digest and kind != "archive":
+        raise DeclarationError(
+            f"a checksum was given for the source {without_credentials(text) or 'upstream'}, but only a "
+            "single local archive has one: leave it out, or name the archive itself as the source"
+        )
+    return Source(kind, location, digest)
+
+
+def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
+    if text in ("", "upstream"):
+        return "upstream", ""
+    if _SCHEME.match(text):
+        return "url", parse_url(text, "source")
+    if is_dir(os.path.expanduser(text)):
+        return "folder", text
+    if text.endswith(ARCHIVE_ENDINGS):
+        return "archive", text
+    # A URL whose scheme was forgotten can have a password too.
+    shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)
+    raise DeclarationError(
+        f"the source {shown!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
+        "controller, nor a .tar.gz or .tar.zst archive: check the path"
+    )
+
+
+def parse_url(text: str, option: str) -> str:
+    """An http(s) URL, without a slash at its end and without a fragment.
+
+    :raises DeclarationError: it is none; the message names the option
+    """
+    parts = _split(text)
+    if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", text):
+        raise DeclarationError(
+            f"the {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
+            "https://HOST/PATH, or the path of a folder on the controller"
+        )
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/"), fragment=""))
+
+
+def parse_checksum(text: str) -> str:
+    """``sha256:HEX`` or ``HEX`` as 64 lower-case digits; '' stays ''.
+
+    :raises DeclarationError: it is something else
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    found = _CHECKSUM.fullmatch(text)
+    if found is None:
+        raise DeclarationError(
+            f"the checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' before them"
+        )
+    return found[1].lower()
+
+
+def urls(source: Source, build: Named) -> tuple[str, ...]:
+    """Where the archive of a build is, in order of trial: URLs, or the one path for a folder or an
+    archive."""
+    return _addresses(source, build.release, build.filename)
+
+
+def sums_urls(source: Source, tag: str) -> tuple[str, ...]:
+    """Where the SHA256SUMS of a release is, in order of trial; for a single archive the path beside it,
+    whatever the release."""
+    if source.kind == "archive":
+        return (os.path.join(os.path.dirname(source.location), SUMS),)
+    return _addresses(source, tag, SUMS)
+
+
+def catalogue_url(source: Source) -> str:
+    """Where a source that is a URL says what it holds, if it does."""
+    return _below(source.location, CATALOGUE)
+
+
+def url_below(base: str, build: Named, ending: str = "") -> str:
+    """Where a build is on a server that has upstream's layout below ``base``; with an ending, what is beside it."""
+    return _below(base, build.release, f"{build.filename}{ending}")
+
+
+def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
+    if source.kind == "archive":
+        return (source.location,)
+    if source.kind == "folder":
+        return (os.path.join(source.location, tag, name),)
+    if source.kind == "url":
+        return (_below(source.location, tag, name),)
+    bases = (MIRROR, GITHUB) if tag >= MIRROR_SINCE else (GITHUB,)
+    return tuple(_below(base, tag, name) for base in bases)
+
+
+def _below(base: str, *names: str) -> str:
+    # A query, such as a mirror's access key, stays behind the path.
+    parts = urlsplit(base)
+    path = "/".join([parts.path.rstrip("/"), *(quote(name, safe="") for name in names)])
+    return urlunsplit(parts._replace(path=path))
+
+
+def without_credentials(url: str) -> str:
+    """A URL as people may see it: without user, password, query and fragment, each of which can hold a
+    secret. A path stays as it is."""
+    if not _SCHEME.match(url):
+        return url
+    parts = _split(url)
+    if parts is None:
+        return re.sub(r"//[^/]*@", "//", url.partition("?")[0].partition("#")[0])
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None

@@ -1,0 +1,463 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The known builds, and the one that answers a request on a target.
+
+A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``, with the file's
+size in bytes as a fourth column where the source of the row said it. Never downloads
+anything and never looks at the host; all that it reads is the data in ``catalogue_data`` beside it, and of
+that only what is asked for: lines are filtered as raw text, and only those of one version are parsed.
+
+The data can't lie in a folder named like this module: Ansible's loader would take the folder for the module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..digits import NUMBER
+from ..errors import ContentError, NoBuildError, sanitized
+from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version, canonical
+from .target import Target, candidates, level_misfit, misfit
+
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue_data")
+
+# Among builds that differ in nothing else, best first; what is not listed comes last.
+OPTIMISATIONS = ("pgo+lto", "pgo", "lto", "noopt")
+# Platforms in the file names of 2018 and 2019 -> target triple.
+PLATFORMS = {
+    "linux64": "x86_64-unknown-linux-gnu",
+    "linux64-musl": "x86_64-unknown-linux-musl",
+    "macos": "x86_64-apple-darwin",
+    "windows-amd64": "x86_64-pc-windows-msvc",
+    "windows-x86": "i686-pc-windows-msvc",
+}
+# The first release whose file names have the release in them and no time; the first whose names have triples.
+RELEASE_IN_NAME_SINCE = "20220227"
+TRIPLE_IN_NAME_SINCE = "20200418"
+# What else there may be for a system and an architecture, to name as near.
+RELATED = {
+    "linux": ("unknown-linux-gnu", "unknown-linux-gnueabihf", "unknown-linux-gnueabi", "unknown-linux-musl"),
+    "darwin": ("apple-darwin",),
+    "windows": ("pc-windows-msvc",),
+}
+# musl builds before this release are static, and their names don't say so (release notes of 20250311).
+MUSL_DYNAMIC_SINCE = "20250311"
+SUFFIXES = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
+
+NEAREST = 5
+
+_VERSION = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:(?:a|b|rc){NUMBER})?"
+_TRIPLE = r"[a-z0-9_]+-(?:unknown-linux-[a-z]+|apple-darwin|pc-windows-msvc)"
+_OPTIONS = r"[a-z0-9]+(?:[+-][a-z0-9]+)*"
+# Since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, on Windows `shared-pgo`.
+_NAME = re.compile(
+    rf"cpython-(?P<version>{_VERSION})\+(?P<release>[0-9]{{8}})-(?P<platform>{_TRIPLE})(?:-(?P<options>{_OPTIONS}))?"
+    r"-(?P<flavor>install_only_stripped|install_only|full)"
+)
+# Before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, which is full; and in 2018 and 2019
+# cpython-3.7.1-linux64-20181218T1905.tar.zst.
+_DATED = re.compile(
+    rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
+    rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
+)
+_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?")
+_VERSION_OF_ROW = re.compile(_VERSION)
+_VERSION_STARTS = len("20250115\tcpython-")
+# A line of SHA256SUMS as sha256sum, shasum, BSD's sha256 and people write it.
+_SUM = re.compile(r"\\?(?:sha(?:2?-)?256[:=][ \t]*)?(?P<digest>[0-9a-f]{64})[ \t]+\*?(?P<path>\S.*)", re.IGNORECASE)
+_SUM_TAGGED = re.compile(r"\\?sha(?:2?-)?256[ \t]*\((?P<path>.+)\)[ \t]*=[ \t]*(?P<digest>[0-9a-f]{64})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One artifact of python-build-standalone.
+
+    :ivar release: the tag of its release, 8 digits
+    :ivar options: as written in its name: ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo``, nothing, ...
+    :ivar filename: upstream's, verbatim; empty where :func:`parse_name` can't tell it
+    :ivar sha256: of the file, None where nobody has said it
+    :ivar size: of the file in bytes, None where nobody has said it
+    """
+
+    version: Version
+    release: str
+    triple: str
+    options: str
+    flavor: str
+    filename: str
+    sha256: str | None = None
+    size: int | None = field(default=None, compare=False)
+
+    @property
+    def variant(self) -> str:
+        """One of :data:`request.VARIANTS`."""
+        words = set(_words(self.options))
+        if "-musl" in self.triple and self.release < MUSL_DYNAMIC_SINCE:
+            words.add("static")
+        return "+".join(word for word in VARIANT_WORDS if word in words)
+
+    @property
+    def optimisation(self) -> str:
+        """The options that are no variant, such as ``pgo+lto``."""
+        return "+".join(word for word in _words(self.options) if word not in VARIANT_WORDS and word != "shared")
+
+    @property
+    def level(self) -> str:
+        """The CPU level that it needs: empty, ``v2``, ``v3`` or ``v4``."""
+        arch = self.triple.partition("-")[0]
+        return arch[-2:] if arch[-3:-1] == "_v" else ""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder on a host, of one form for every age."""
+        options = f"{self.options}-" if self.options else ""
+        return f"cpython-{self.version}+{self.release}-{self.triple}-{options}{self.flavor}"
+
+    def __str__(self) -> str:
+        """As a request that gets it, with what else tells it from others."""
+        variant = f"+{self.variant}" if self.variant else ""
+        return f"{self.version}+{self.release}{variant} ({self.triple}, {self.flavor})"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Known builds.
+
+    :ivar name: for messages, such as ``the bundled catalogue``
+    :ivar minors: the minor versions that it has, newest first
+    :ivar read: minor version -> its rows, as text
+    :ivar remark: why it may lack what the source has; added to the sentence for a request that nothing answers
+    """
+
+    name: str
+    minors: tuple[str, ...]
+    read: Callable[[str], str]
+    remark: str = ""
+
+
+def parse_filename(filename: str, tag: str = "") -> Build:
+    """Read the name of an archive, of any age; ``sha256`` is None. Without a tag its date is the release.
+
+    :raises ContentError: it is no name of a build
+    """
+    return _parse(filename, tag, None)
+
+
+def format_filename(build: Build) -> str:
+    """The name of a build's archive, made from its properties; the inverse of :func:`parse_filename`.
+
+    Names before 2022 end with a time that no property has: it is taken from ``build.filename``.
+    """
+    dated = _DATED.fullmatch(_split_suffix(build.filename)[0])
+    if dated is None:
+        return build.name + SUFFIXES[build.flavor]
+    old = {triple: platform for platform, triple in PLATFORMS.items()} if build.release < TRIPLE_IN_NAME_SINCE else {}
+    flavor = "" if build.flavor == "full" else build.flavor
+    parts = ("cpython", str(build.version), old.get(build.triple, build.triple), build.options, flavor)
+    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{SUFFIXES[build.flavor]}"
+
+
+def parse_name(name: str) -> Build | None:
+    """Read the name of a folder, as :attr:`Build.name` makes it; None where it is none.
+
+    ``sha256`` is None, and ``filename`` is empty for releases before 2022: their files are named with a time.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    filename = name + SUFFIXES[match["flavor"]] if match["release"] >= RELEASE_IN_NAME_SINCE else ""
+    return Build(
+        Version.parse(match["version"]),
+        match["release"],
+        match["platform"],
+        match["options"] or "",
+        match["flavor"],
+        filename,
+    )
+
+
+def bundled() -> Catalogue:
+    """The catalogue that this project brings.
+
+    :raises ContentError: its data is not there
+    """
+    try:
+        minors = [name.removesuffix(".tsv") for name in os.listdir(DATA) if name.endswith(".tsv")]
+    except FileNotFoundError:
+        raise ContentError(f"the bundled catalogue is missing from this installation, in {DATA}: install it anew") from None
+    return Catalogue("the bundled catalogue", _newest_first(minors), _read_bundled)
+
+
+def from_rows(name: str, text: str) -> Catalogue:
+    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -[<TAB>size]`` in any order; they may have a header line.
+
+    :raises ContentError: a line is no row; its number and text are named
+    """
+    minors: dict[str, list[str]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line or (number == 1 and line.startswith("tag\t")):
+            continue
+        match = _ROW.fullmatch(line)
+        if match is None:
+            raise ContentError(
+                f"{name} can't be read as a catalogue, line {number} is {line[:120]!r}: "
+                "rows are a tag, a file name, a sha256 (or -) and perhaps a size, with tabs between them"
+            )
+        parse_filename(match[2], match[1])
+        minors.setdefault(match[3], []).append(line)
+    texts = {minor: "\n".join(lines) for minor, lines in minors.items()}
+    return Catalogue(name, _newest_first(texts), texts.__getitem__)
+
+
+def rows_from_sums(tag: str, text: str) -> str:
+    """A release's SHA256SUMS -> rows for :func:`from_rows`; files that are no builds are left out.
+
+    :raises ContentError: ``tag`` is no tag, or the text is no SHA256SUMS, such as an HTML page
+    """
+    if not re.fullmatch(r"[0-9]{8}", tag):
+        raise ContentError(f"{tag!r} is no release: they are named by their date, such as 20250115")
+    sums = parse_sums(text, tag)
+    if sums.unread:
+        raise ContentError(f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {sums.unread[0]!r}")
+    return "".join(f"{tag}\t{name}\t{digest}\n" for name, digest in sums.known.items() if is_build(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A SHA256SUMS file.
+
+    :ivar known: file name -> sha256, as 64 lower-case digits
+    :ivar unread: the lines that can't be read, as messages show them
+    """
+
+    known: Mapping[str, str]
+    unread: tuple[str, ...]
+
+
+def parse_sums(text: str, tag: str = "") -> Sums:
+    """Read SHA256SUMS as programs and people write it: ``HEX  name``, ``HEX *./name``, ``sha256:HEX TAG/name``,
+    ``SHA256 (name) = HEX``, with ``%2B`` for ``+``, empty lines, and comments after ``#``.
+
+    :param tag: the release that it is of: files in the folder of another one are left out
+    :raises ContentError: two checksums for a build
+    """
+    from urllib.parse import unquote
+
+    known: dict[str, str] = {}
+    unread: list[str] = []
+    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        match = _SUM.fullmatch(line) or _SUM_TAGGED.fullmatch(line)
+        *folders, name = unquote(match["path"]).replace("\\", "/").split("/") if match else [""]
+        if match is None or not name:
+            unread.append(sanitized(line, 120))
+            continue
+        if folders and tag and re.fullmatch("[0-9]{8}", folders[-1]) and folders[-1] != tag:
+            continue
+        digest = match["digest"].lower()
+        if known.setdefault(name, digest) != digest and is_build(name):
+            raise ContentError(f"SHA256SUMS has two checksums for {sanitized(name)}, {known[name]} and {digest}: correct it")
+    return Sums(known, tuple(unread))
+
+
+def is_build(filename: str) -> bool:
+    """Whether a file is named like a build's archive."""
+    try:
+        parse_filename(filename)
+    except ContentError:
+        return False
+    return True
+
+
+def builds(catalogue: Catalogue, minor: str = "", triples: Iterable[str] = ()) -> Iterator[Build]:
+    """All builds of a catalogue, or those of one minor version or for some triples, in the order of the data."""
+    for one in catalogue.minors:
+        if minor in ("", one):
+            text = catalogue.read(one)
+            yield from map(_parse_row, _lines(text, triples) if triples else filter(None, text.splitlines()))
+
+
+def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
+    """The build that answers a request on a target.
+
+    Of those that the request admits and that can run there it is the newest version, then the newest release
+    (by tag), then the flavor, the optimisation and the CPU level that are preferred.
+
+    :raises NoBuildError: there is none; the message says why and names the nearest ones
+    """
+    triples: tuple[str, ...] = ()
+    if not level_misfit(target, request.level):
+        triples = tuple(triple for triple in candidates(target, request.level) if not misfit(target, triple))
+    for minor in catalogue.minors:
+        if triples and request.admits_minor(minor):
+            found = _newest(catalogue.read(minor), request, triples)
+            if found is not None:
+                return found
+    raise NoBuildError("; ".join(filter(None, (_why_none(request, target, catalogue), catalogue.remark))))
+
+
+def _words(options: str) -> list[str]:
+    return options.replace("-", "+").split("+")
+
+
+def _split_suffix(filename: str) -> tuple[str, str]:
+    stem, dot, suffix = filename.rpartition(".tar.")
+    return stem, dot + suffix
+
+
+def _newest_first(minors: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(minors, key=lambda minor: [int(number) for number in minor.split(".")], reverse=True))
+
+
+def _read_bundled(minor: str) -> str:
+    with open(os.path.join(DATA, f"{minor}.tsv"), "rb") as file:
+        return file.read().decode("ascii")
+
+
+def _parse(filename: str, tag: str, sha256: str | None, size: int | None = None) -> Build:
+    stem, suffix = _split_suffix(filename)
+    match = _NAME.fullmatch(stem) or _DATED.fullmatch(stem)
+    flavor = (match["flavor"] or "full") if match else ""
+    if match is None or SUFFIXES[flavor] != suffix:
+        raise ContentError(
+            f"{filename!r} is not the name of a build: they look like "
+            "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only.tar.gz"
+        )
+    return Build(
+        Version.parse(match["version"]),
+        tag or match["release"],
+        PLATFORMS.get(match["platform"], match["platform"]),
+        match["options"] or "",
+        flavor,
+        filename,
+        sha256,
+        size,
+    )
+
+
+def _parse_row(line: str) -> Build:
+    tag, filename, sha256, *size = line.split("\t")
+    return _parse(filename, tag, None if sha256 == "-" else sha256, int(size[0]) if size else None)
+
+
+def _lines(text: str, triples: Iterable[str]) -> list[str]:
+    """The rows for some triples, found by their names in the raw text."""
+    wanted = set(triples)
+    spellings = [*wanted, *(platform for platform, triple in PLATFORMS.items() if triple in wanted)]
+    needles = [needle for needle in (f"-{spelling}-" for spelling in spellings) if needle in text]
+    lines = text.splitlines() if needles else []
+    return [line for needle in needles for line in lines if needle in line]
+
+
+def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | None:
+    """The preferred build of the newest version that has one."""
+    rows: dict[str, list[str]] = {}
+    for line in _lines(text, triples):
+        match = _VERSION_OF_ROW.match(line, _VERSION_STARTS)
+        if match is not None and line.startswith(request.release):
+            rows.setdefault(match[0], []).append(line)
+    for version in sorted(filter(request.admits_version, map(Version.parse, rows)), reverse=True):
+        found = best(map(_parse_row, rows[str(version)]), request, triples)
+        if found is not None:
+            return found
+    return None
+
+
+def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
+    """Of some builds the preferred one that a request admits and that is for one of the triples; None: there is none."""
+
+    def rank(build: Build) -> tuple[Version, str, int, int, int, str]:
+        optimisation = build.optimisation
+        place = OPTIMISATIONS.index(optimisation) if optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
+        flavor = FLAVORS.index(build.flavor)
+        return (build.version, build.release, -flavor, -place, -triples.index(build.triple), build.filename)
+
+    admitted = (
+        build
+        for build in known
+        if build.triple in triples and request.admits(build.version, build.variant, build.release, build.flavor)
+    )
+    return max(admitted, key=rank, default=None)
+
+
+def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
+    """The sentence for a request that nothing answers: what stands in the way, then what is near."""
+    asked = f"no build of {request.text} for {target} in {catalogue.name}"
+    texts = [catalogue.read(minor) for minor in catalogue.minors]
+    if not any(texts):
+        return f"{asked}: it has no builds at all"
+    barred = level_misfit(target, request.level)
+    unfit = misfit(target, target.triple)
+    wanted = (target.triple,) if barred else candidates(target, request.level)
+    related = dict.fromkeys([*wanted, target.triple, *(f"{target.arch}-{rest}" for rest in RELATED[target.os])])
+    known = [_parse_row(line) for text in texts for line in _lines(text, related)]
+    reason, near = next((step for step in _relaxed(known, request, wanted) if step[1]), ("", []))
+    near += [] if near else _neighbours(known, request, wanted)
+    near += [build for triple in related if (build := best(known, request, (triple,))) is not None]
+    names = [str(build) for build in dict.fromkeys(near)][:NEAREST]
+    nearest = f"; nearest {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else ""
+    if unfit:
+        unfit = f"a build for {target.triple} {unfit}"
+    return f"{asked}: {barred or unfit or reason or _lacking(texts, request, wanted)}{nearest}"
+
+
+def _relaxed(known: list[Build], request: Request, wanted: tuple[str, ...]) -> Iterator[tuple[str, list[Build]]]:
+    """One thing at a time given up: why there is nothing if that is all, and the builds that there are."""
+
+    def found(*requests: Request) -> list[Build]:
+        return [build for one in requests if (build := best(known, one, wanted)) is not None]
+
+    yield "", found(request)
+    early = found(replace(request, prereleases=True))
+    # What else the request says stays: its release has other versions than the newest one.
+    versions = [request.version] if _numbers(request.version) else [str(build.version) for build in early]
+    working = (canonical(replace(request, version=version, prereleases=True)) for version in versions)
+    yield f"only pre-releases of it exist, ask for {_or(working)}", early
+    flavors = found(*(replace(request, flavor=flavor) for flavor in FLAVORS)) if request.flavor else []
+    yield f"it exists only as {_or(build.flavor for build in flavors)}", flavors
+    yield f"release {request.release} doesn't have it", found(replace(request, release=""))
+    variants = found(*(replace(request, variant=variant) for variant in VARIANTS))
+    yield f"it exists only as {_or(build.variant or 'plain' for build in variants)}", variants
+
+
+def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -> list[Build]:
+    """The nearest versions below and above for the triples; plain or pre-releases if there is no other."""
+    loose = replace(request, version="", release="", flavor="")
+    mine = [build for build in known if best([build], loose, wanted)]
+    if not mine and (request.variant or not request.prereleases):
+        return _neighbours(known, replace(request, variant="", prereleases=not request.variant), wanted)
+    numbers = _numbers(request.version)
+
+    def place(build: Build) -> tuple[int, ...]:
+        return (build.version.major, build.version.minor, build.version.micro)[: len(numbers)]
+
+    above = min((place(build) for build in mine if place(build) > numbers), default=())
+    sides = (
+        [build for build in mine if place(build) <= numbers],
+        [build for build in mine if place(build) == above],
+    )
+    return [build for side in sides if (build := best(side, loose, wanted)) is not None]
+
+
+def _lacking(texts: list[str], request: Request, wanted: tuple[str, ...]) -> str:
+    """Why there is none, where no one thing given up would have helped."""
+    starts = re.compile(rf"\tcpython-({_VERSION})")
+    if any(request.admits_version(version) for text in texts for version in set(starts.findall(text))):
+        return f"there is none for {_or(wanted)}"
+    return f"it knows no version {request.version}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers in the version of a request; none where it has operators."""
+    match = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return tuple(int(number) for number in match[0].split(".")) if match else ()
+
+
+def _or(words: Iterable[str]) -> str:
+    *some, last = dict.fromkeys(words) or [""]
+    return f"{', '.join(some)} or {last}" if some else last

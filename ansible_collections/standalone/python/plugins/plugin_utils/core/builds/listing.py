@@ -1,0 +1,72 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a catalogue has for a request on a target, in the order in which people read it: newest first. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..errors import NoBuildError
+from .catalogue import Build, Catalogue, best, builds, resolve
+from .request import FLAVORS, Request, parse_request
+from .target import Target, candidates, misfit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``newest``: this is the build that the request means."""
+
+    build: Build
+    newest: bool = False
+
+
+def for_level(request: Request, target: Target) -> Request:
+    """A request that says nothing of CPU levels asks for the one that stands in a target's triple."""
+    return replace(request, level=f"v{target.level}") if target.level > 1 and not request.level else request
+
+
+def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row, ...]:
+    """Every build that a request admits on a target, newest first.
+
+    :raises NoBuildError: there is none; the message names the nearest ones
+    """
+    newest = resolve(request, target, catalogue)
+    triples = candidates(target, request.level)
+    found = {
+        (build.release, build.filename): build
+        for minor in catalogue.minors
+        if request.admits_minor(minor)
+        for build in builds(catalogue, minor, triples)
+        if request.admits(build.version, build.variant, build.release, build.flavor)
+    }
+    return tuple(Row(build, build.filename == newest.filename) for build in _sorted(found.values(), triples))
+
+
+def overview(target: Target, catalogue: Catalogue, level: str = "") -> tuple[Row, ...]:
+    """The newest build of every line (minor version and variant) that can run on a target; a line without a final version by its
+    newest pre-release.
+
+    :raises NoBuildError: there is none at all
+    """
+    triples = tuple(triple for triple in candidates(target, level) if not misfit(target, triple))
+    anything = replace(parse_request("3"), level=level)
+    chosen: list[Build] = []
+    for minor in catalogue.minors if triples else ():
+        known = tuple(builds(catalogue, minor, triples))
+        for variant in sorted({build.variant for build in known}):
+            wanted = replace(anything, version=minor, variant=variant)
+            build = best(known, wanted, triples) or best(known, replace(wanted, prereleases=True), triples)
+            chosen += [build] if build else []
+    if not chosen:
+        resolve(anything, target, catalogue)  # has the sentence for it
+        raise NoBuildError(f"there are no builds for {target} in {catalogue.name}")
+    newest = best(chosen, anything, triples)
+    return tuple(Row(build, newest is not None and build.filename == newest.filename) for build in chosen)
+
+
+def _sorted(found: Iterable[Build], triples: tuple[str, ...]) -> list[Build]:
+    """Newest first, and what is preferred first among those of one version and release."""
+    preferred = sorted(found, key=lambda build: (triples.index(build.triple), FLAVORS.index(build.flavor), build.filename))
+    return sorted(preferred, key=lambda build: (build.version, build.release), reverse=True)

@@ -1,0 +1,358 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user asks for: text such as ``3.13t`` or ``>=3.12,<3.14``, read into a :class:`Request`.
+
+Knows versions, variants, CPU levels and flavors by name, never which of them exist: that is the catalogue's.
+No I/O. ``packaging`` is imported only where a request has operators.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ..digits import NUMBER
+from ..errors import DeclarationError
+
+if TYPE_CHECKING:
+    from packaging.specifiers import Specifier, SpecifierSet
+
+VARIANT_WORDS = ("freethreaded", "debug", "static")
+VARIANTS = (
+    "",
+    "freethreaded",
+    "debug",
+    "freethreaded+debug",
+    "static",
+    "freethreaded+static",
+    "debug+static",
+    "freethreaded+debug+static",
+)
+LEVELS = ("", "v2", "v3", "v4", "auto")
+FLAVORS = ("install_only_stripped", "install_only", "full")  # in order of preference
+
+FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+debug, 3.13+v3, 3.13.1+20250115 or 3.16-dev"
+
+# The letters that CPython itself puts after a version: `python3.13t`, `python3.13d`, `python3.13td`.
+_SUFFIXES = {"": "", "t": "freethreaded", "d": "debug", "td": "freethreaded+debug"}
+_OPERATORS = (">=", ">", "~=", "==", "!=", "<", "<=")
+_FINAL = ("~", 0)  # sorts after 'a', 'b' and 'rc'
+_VERSION = re.compile(rf"({NUMBER})\.({NUMBER})\.({NUMBER})(?:(a|b|rc)({NUMBER}))?")
+_PREFIX = re.compile(r"c?python(?:[-@]\s*(?=\S)|\s*)", re.IGNORECASE)
+_PLAIN = re.compile(
+    rf"(?P<line>(?:{NUMBER}(?:\.{NUMBER}){{0,2}})?)(?P<pre>(?:(?<=[0-9])(?:a|b|rc){NUMBER})?)"
+    r"(?P<suffix>td|t|d|)(?P<dev>-dev|)"
+)
+_NUMBERS = re.compile("[0-9.]+")
+_TOO_MANY_DIGITS = re.compile("[0-9]{10}")
+_RELEASE = re.compile(r"[0-9]{8}")
+_OTHERS = re.compile(r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE)
+# What the words after plus signs may be, in words.
+_PARTS = {
+    "variant": ", ".join(VARIANT_WORDS),
+    "level": ", ".join(LEVELS[1:]),
+    "release": "a release of 8 digits such as 20250115",
+    "flavor": ", ".join(FLAVORS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of CPython, ordered as PEP 440 does: ``3.14.0a1 < 3.14.0b1 < 3.14.0rc1 < 3.14.0``.
+
+    ``pre`` is ``('a' | 'b' | 'rc', number)``, or None for a final version.
+    """
+
+    major: int
+    minor: int
+    micro: int
+    pre: tuple[str, int] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Read ``3.13.1`` or ``3.14.0rc2``; all three numbers must be there.
+
+        :raises DeclarationError: anything else
+        """
+        return _version(text)
+
+    @property
+    def minor_line(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @property
+    def is_prerelease(self) -> bool:
+        return self.pre is not None
+
+    def _key(self) -> tuple[int, int, int, tuple[str, int]]:
+        return (self.major, self.minor, self.micro, self.pre or _FINAL)
+
+    def __str__(self) -> str:
+        pre = f"{self.pre[0]}{self.pre[1]}" if self.pre else ""
+        return f"{self.major}.{self.minor}.{self.micro}{pre}"
+
+    def __lt__(self, other: Version) -> bool:
+        return self._key() < other._key()
+
+    def __le__(self, other: Version) -> bool:
+        return self._key() <= other._key()
+
+    def __gt__(self, other: Version) -> bool:
+        return self._key() > other._key()
+
+    def __ge__(self, other: Version) -> bool:
+        return self._key() >= other._key()
+
+
+@lru_cache(maxsize=1024)
+def _version(text: str) -> Version:
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise DeclarationError(f"{text!r} is no version of CPython: write one like 3.13.1 or 3.14.0rc2")
+    major, minor, micro, phase, number = match.groups()
+    return Version(int(major), int(minor), int(micro), (phase, int(number)) if phase else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. Empty text means that nothing was said.
+
+    :ivar text: as the user wrote it, on one line; :func:`parse_request` of it gives the same request
+    :ivar version: ``''``, ``3``, ``3.13``, ``3.13.1``, ``3.16.0a2``, or PEP 440 specifiers without spaces
+    :ivar variant: one of :data:`VARIANTS`; nothing said means the plain build, not any
+    :ivar level: one of :data:`LEVELS`, of the CPU; it is the target's business
+    :ivar release: the tag of a release, 8 digits
+    :ivar flavor: one of :data:`FLAVORS`, or empty for any
+    :ivar prereleases: whether pre-releases are wanted too
+    """
+
+    text: str
+    version: str
+    variant: str = ""
+    level: str = ""
+    release: str = ""
+    flavor: str = ""
+    prereleases: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    def admits(self, version: Version | str, variant: str, release: str, flavor: str = "") -> bool:
+        """Whether a build with these properties satisfies the request. An empty ``flavor`` is any.
+
+        :raises DeclarationError: ``version`` is text and no version
+        """
+        return (
+            variant == self.variant
+            and (not self.release or release == self.release)
+            and (not self.flavor or not flavor or flavor == self.flavor)
+            and self.admits_version(version)
+        )
+
+    def admits_version(self, version: Version | str) -> bool:
+        """The part of :meth:`admits` that is about the version alone, pre-releases included."""
+        found = _version(version) if isinstance(version, str) else version
+        return _matches(self.version, found) and (self.prereleases or not found.is_prerelease)
+
+    def admits_minor(self, minor: str) -> bool:
+        """False where no version of the minor line (``3.13``) can satisfy the request, True where one may."""
+        if _has_operator(self.version):
+            return all(_reaches(specifier, minor) for specifier in _specifiers(self.version))
+        wanted = self.version.split(".")[:2] if self.version else []
+        return minor.split(".")[: len(wanted)] == wanted
+
+
+def parse_request(text: str) -> Request:
+    """Read a request; :data:`FORMS` has examples.
+
+    Pre-releases are wanted by ``-dev``, an exact pre-release, or a specifier (but ``!=``) that names one.
+
+    :raises DeclarationError: it can't be read; the message says what was read and which forms exist
+    """
+    stripped = " ".join(text.split())
+    if not stripped:
+        raise DeclarationError(f"the request is empty: write a version such as {FORMS}")
+    other = _OTHERS.match(stripped)
+    if other is not None:
+        raise DeclarationError(
+            f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: write a version such as {FORMS}"
+        )
+    head, *parts = (part.strip() for part in stripped.split("+"))
+    prefix = _PREFIX.match(head)
+    head = head[prefix.end() :] if prefix else head
+    base = _with_operators(stripped, head) if _has_operator(head) else _without_operators(stripped, head, bool(prefix))
+    said = _read_parts(stripped, [*base.variant.split("+"), *parts])
+    return _filled(base, stripped, said)
+
+
+def with_parts(request: Request, *, variant: str = "", flavor: str = "", release: str = "") -> Request:
+    """Add what stands beside a request in a mapping; empty text means that nothing was said.
+
+    ``variant`` may name a CPU level too (``v3``, ``debug+auto``). The new request's ``text`` says it all.
+
+    :raises DeclarationError: unreadable, or it contradicts what the request itself says; both are named
+    """
+    said = _read_parts(variant, variant.split("+"), "variant", ("variant", "level"))
+    said |= _read_parts(release, [release], "release", ("release",))
+    said |= _read_parts(flavor, [flavor], "flavor", ("flavor",))
+    options = {"variant": variant, "level": variant, "release": release, "flavor": flavor}
+    news = []
+    for name, value in said.items():
+        present = getattr(request, name)
+        if present not in ("", value):
+            option = "variant" if name == "level" else name
+            raise DeclarationError(
+                f"the request {request.text!r} says {name} {present!r}, but beside it stands "
+                f"{option}: {options[name]!r}: say it in one place"
+            )
+        if not present:
+            news.append(value)
+    return _filled(request, "+".join([request.text, *news]), said)
+
+
+def canonical(request: Request) -> str:
+    """The one text for all requests that mean the same: ``3.13+freethreaded`` for ``cpython-3.13t``.
+
+    :func:`parse_request` of it gives the same request, but for its text.
+    """
+    version = request.version or "cpython"
+    if _has_operator(version):
+        version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_place))
+    elif request.prereleases and _NUMBERS.fullmatch(version):
+        version += "-dev"
+    parts = (version, request.variant, request.level, request.release, request.flavor)
+    return "+".join(part for part in parts if part)
+
+
+def _place(specifier: str) -> tuple[int, str]:
+    """Of specifiers, the lower bounds first."""
+    operator = re.match("[<>=!~]+", specifier)
+    return (_OPERATORS.index(operator[0]) if operator else 0, specifier)
+
+
+def _filled(request: Request, text: str, said: dict[str, str]) -> Request:
+    if not said and text == request.text:
+        return request
+    return replace(
+        request,
+        text=text,
+        variant=said.get("variant", request.variant),
+        level=said.get("level", request.level),
+        release=said.get("release", request.release),
+        flavor=said.get("flavor", request.flavor),
+    )
+
+
+def _has_operator(text: str) -> bool:
+    return any(character in text for character in "<>=!~")
+
+
+def _unreadable(text: str, why: str) -> DeclarationError:
+    return DeclarationError(f"the request {text!r} can't be read, {why}: write one like {FORMS}")
+
+
+def _without_operators(text: str, head: str, named: bool) -> Request:
+    match = _PLAIN.fullmatch(head)
+    if match is None or (not match["line"] and (match["suffix"] or match["dev"] or not named)):
+        several = f", and several are a list: {[part.strip() for part in text.split(',')]}" if "," in text else ""
+        raise _unreadable(text, f"{head!r} is no version{several}")
+    line, pre = match["line"], match["pre"]
+    if pre:
+        line = line if line.count(".") == 2 else f"{line}.0"
+        if line.count(".") != 2:
+            raise _unreadable(text, f"{head!r} is no version")
+    if match["dev"] and line.count(".") == 2:
+        raise _unreadable(text, f"-dev goes with a minor version and {line + pre!r} is an exact one")
+    prereleases = bool(pre or match["dev"])
+    return Request(text, line + pre, variant=_SUFFIXES[match["suffix"]], prereleases=prereleases)
+
+
+def _with_operators(text: str, head: str) -> Request:
+    from packaging.specifiers import InvalidSpecifier
+    from packaging.specifiers import Specifier as OneSpecifier
+    from packaging.version import Version as AnyVersion
+
+    try:
+        if _TOO_MANY_DIGITS.search(head):
+            raise InvalidSpecifier(head)
+        specifiers = [OneSpecifier(part) for part in head.split(",")]
+    except InvalidSpecifier:
+        raise _unreadable(text, f"{head!r} is no set of version specifiers (PEP 440)") from None
+    if any(specifier.operator == "===" for specifier in specifiers):
+        raise _unreadable(text, "=== compares text and no versions")
+    prereleases = any(
+        specifier.operator != "!=" and AnyVersion(specifier.version.removesuffix(".*")).is_prerelease for specifier in specifiers
+    )
+    compact = ",".join(f"{specifier.operator}{specifier.version}" for specifier in specifiers)
+    return Request(text, compact, prereleases=prereleases)
+
+
+def _part(word: str) -> tuple[str, str]:
+    """A word after a plus sign -> (which field, the word); the field is empty where the word is unknown."""
+    if _RELEASE.fullmatch(word):
+        return "release", word
+    for field, words in (("variant", VARIANT_WORDS), ("level", LEVELS[1:]), ("flavor", FLAVORS)):
+        if word in words:
+            return field, word
+    return "", word
+
+
+def _read_parts(
+    text: str,
+    words: list[str],
+    option: str = "",
+    fields: tuple[str, ...] = ("variant", "level", "release", "flavor"),
+) -> dict[str, str]:
+    """Words -> fields of a request; of them all only variants combine. One empty word is nothing said."""
+    said: dict[str, str] = {}
+    variants: set[str] = set()
+    for position, word in enumerate(words):
+        if not word and position == 0:
+            continue
+        field, value = _part(word)
+        if field not in fields:
+            subject = f"the option {option}: {text!r}" if option else f"the request {text!r}"
+            forms = "; ".join(_PARTS[name] for name in fields)
+            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: what it may say is {forms}")
+        if field == "variant":
+            variants.add(value)
+        elif said.setdefault(field, value) != value:
+            raise DeclarationError(f"the request {text!r} says two {field}s, {said[field]} and {value}: leave one out")
+    if variants:
+        said["variant"] = "+".join(word for word in VARIANT_WORDS if word in variants)
+    return said
+
+
+@lru_cache(maxsize=256)
+def _specifiers(text: str) -> SpecifierSet:
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(text)
+
+
+@lru_cache(maxsize=4096)
+def _matches(wanted: str, version: Version) -> bool:
+    if _has_operator(wanted):
+        return _specifiers(wanted).contains(str(version), prereleases=True)
+    return wanted in ("", str(version.major), version.minor_line, str(version))
+
+
+def _reaches(specifier: Specifier, minor: str) -> bool:
+    """Whether a version of the minor line can satisfy one specifier, judged by the line's ends."""
+    from packaging.version import Version as AnyVersion
+
+    operator, text = specifier.operator, specifier.version
+    line = tuple(int(number) for number in minor.split("."))
+    release = AnyVersion(text.removesuffix(".*")).release
+    if operator == "!=":
+        return True
+    if operator == "==":
+        wanted = release[:2] if text.endswith(".*") else (*release, 0)[:2]
+        return line[: len(wanted)] == wanted
+    if operator == "~=" and len(release) > 2:
+        return line == release[:2]
+    end = f"{minor}.0a0" if operator.startswith("<") else f"{minor}.99999"
+    return specifier.contains(end, prereleases=True)

@@ -1,0 +1,281 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host is, and which target triples can run there, best first.
+
+Turns what an agent observed (:func:`from_facts`) or a triple (:func:`parse_triple`) into a :class:`Target`.
+Never looks at the machine it runs on. No I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import DeclarationError, NoBuildError, ObservationError
+
+# uname -s, and what PowerShell's agent says -> os. In words: OS_NAMES.
+SYSTEMS = {
+    "linux": "linux",
+    "darwin": "darwin",
+    "macos": "darwin",
+    "windows": "windows",
+    "windows_nt": "windows",
+}
+OS_NAMES = {"linux": "linux", "darwin": "macOS", "windows": "Windows"}
+
+# uname -m (UTS_MACHINE in the Linux kernel's arch/*/Makefile, hw.machine on macOS), PROCESSOR_ARCHITECTURE of
+# Windows -> arch as in target triples. Some have no builds: they are here to get that for an answer.
+MACHINES = {
+    "x86_64": "x86_64",
+    "amd64": "x86_64",
+    "x64": "x86_64",
+    "aarch64": "aarch64",
+    "arm64": "aarch64",
+    "i386": "i686",
+    "i486": "i686",
+    "i586": "i686",
+    "i686": "i686",
+    "x86": "i686",
+    "armv7": "armv7",
+    "armv7l": "armv7",
+    "armv7hl": "armv7",
+    "armv8l": "armv7",
+    "armv6l": "armv6",
+    "armv5tel": "armv5te",
+    "ppc64le": "ppc64le",
+    "ppc64": "ppc64",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loongarch64",
+    "mips": "mips",
+    "mips64": "mips64",
+    "sparc64": "sparc64",
+}
+
+# The C library that an agent saw, with the float ABI where the architecture has two -> libc.
+LIBCS = {
+    ("glibc", "armv7", "hard"): "gnueabihf",
+    ("glibc", "armv7", "soft"): "gnueabi",
+}
+
+# The oldest glibc that runs Linux builds (python-build-standalone's documentation, "Running Distributions").
+MINIMUM_GLIBC = {"riscv64": (2, 28)}
+MINIMUM_GLIBC_ELSEWHERE = (2, 17)
+
+# What each x86-64 level adds: the table "Micro-Architecture Levels" of the psABI (low-level-sys-info.tex in
+# gitlab.com/x86-psABIs/x86-64-ABI). Names as in Linux' /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h),
+# where SSE3 is pni and LZCNT is abm; OSXSAVE is not shown there, but the kernel hides avx without it.
+LEVEL_FLAGS: tuple[tuple[int, frozenset[str]], ...] = (
+    (2, frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"})),
+    (3, frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})),
+    (4, frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})),
+)
+# The same features as macOS' sysctl (machdep.cpu.*) calls them, in lower case.
+FLAG_ALIASES = {
+    "sse3": "pni",
+    "sse4.1": "sse4_1",
+    "sse4.2": "sse4_2",
+    "lahf": "lahf_lm",
+    "avx1.0": "avx",
+    "lzcnt": "abm",
+    "osxsave": "xsave",
+}
+
+_TRIPLE = re.compile(
+    r"(?P<arch>[a-z0-9]+(?:_64)?)(?:_v(?P<level>[234]))?-(?:"
+    r"unknown-linux-(?P<libc>gnueabihf|gnueabi|gnu|musleabihf|musleabi|musl)|(?P<darwin>apple-darwin)|(?P<windows>pc-windows-msvc))"
+)
+_LIBC_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:[^0-9].*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind of host.
+
+    :ivar os: ``linux``, ``darwin`` or ``windows``
+    :ivar arch: as in target triples: ``x86_64``, ``aarch64``, ``i686``, ``armv7``, ``ppc64le``, ...
+    :ivar libc: on Linux ``gnu``, ``gnueabihf``, ``gnueabi``, ``musl``, or empty for any other; else empty
+    :ivar libc_version: (major, minor), None where unknown
+    :ivar level: the x86-64 level of its CPU, 1 to 4; 1 on other architectures
+    """
+
+    os: str
+    arch: str
+    libc: str = ""
+    libc_version: tuple[int, int] | None = None
+    level: int = 1
+
+    @property
+    def triple(self) -> str:
+        """The baseline triple, without a CPU level."""
+        return _triple(self, 1)
+
+    def __str__(self) -> str:
+        """In words: ``x86_64 linux, glibc 2.36``."""
+        words = [f"{self.arch} {OS_NAMES.get(self.os, self.os)}"]
+        if self.os == "linux":
+            version = ".".join(str(number) for number in self.libc_version or ())
+            words.append(f"{_libc_family(self.libc)} {version}".strip())
+            words += [{"gnueabihf": "hard float", "gnueabi": "soft float"}[self.libc]] if "eabi" in self.libc else []
+        return ", ".join(words)
+
+
+def from_facts(facts: Mapping[str, str]) -> Target:
+    """Read the facts that an agent printed.
+
+    They are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``.
+
+    :raises ObservationError: a name that is missing or unknown
+    """
+    system = SYSTEMS.get(facts.get("os", "").lower())
+    if system is None:
+        if facts.get("os", "").lower().startswith(("mingw", "msys", "cygwin")):
+            raise ObservationError(
+                f"the host says that its system is {facts['os']!r}, a POSIX shell on Windows: Windows hosts are managed with "
+                "Ansible and PowerShell (ansible_shell_type: powershell)"
+            )
+        raise ObservationError(
+            f"the host says that its system is {facts.get('os', '')!r}: there are builds for Linux, macOS and Windows only"
+        )
+    machine = facts.get("arch", "")
+    arch = MACHINES.get(machine.lower())
+    if arch is None:
+        raise ObservationError(f"the host says that its architecture is {machine!r}, which is not known here: report it, please")
+    level = cpu_level(facts.get("cpu_flags", "")) if arch == "x86_64" else 1
+    if system != "linux":
+        return Target(system, arch, level=level)
+    version = facts.get("libc_version", "")
+    match = _LIBC_VERSION.fullmatch(version)
+    if version and match is None:
+        raise ObservationError(f"the host says that the version of its C library is {version!r}, which is none")
+    return Target(
+        system,
+        arch,
+        _libc(arch, facts.get("libc", ""), facts.get("float_abi", "")),
+        (int(match[1]), int(match[2])) if match else None,
+        level,
+    )
+
+
+def to_facts(target: Target) -> Mapping[str, str]:
+    """What an agent would print on a host of this kind, so that :func:`from_facts` reads it."""
+    facts = {"os": next(name for name, system in SYSTEMS.items() if system == target.os), "arch": target.arch}
+    if target.libc:
+        facts["libc"] = _libc_family(target.libc)
+    if target.libc_version:
+        facts["libc_version"] = _dotted(target.libc_version)
+    abis = {libc: abi for (_family, _arch, abi), libc in LIBCS.items()}
+    if target.libc in abis:
+        facts["float_abi"] = abis[target.libc]
+    if target.level > 1:
+        facts["cpu_flags"] = " ".join(sorted(flag for level, flags in LEVEL_FLAGS if level <= target.level for flag in flags))
+    return facts
+
+
+def parse_triple(text: str) -> Target:
+    """Read a target triple; ``x86_64_v3-unknown-linux-gnu`` is a target whose CPU has level 3.
+
+    :raises DeclarationError: it is none
+    """
+    match = _TRIPLE.fullmatch(text)
+    if match is None or (match["level"] and match["arch"] != "x86_64"):
+        raise DeclarationError(
+            f"{text!r} is no target triple: write one like x86_64-unknown-linux-gnu, "
+            "aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
+        )
+    system = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
+    libc = match["libc"] or ""
+    return Target(system, match["arch"], "musl" if libc.startswith("musl") else libc, None, int(match["level"] or 1))
+
+
+def cpu_level(flags: str) -> int:
+    """The x86-64 level, 1 to 4, that a CPU with these space-separated flags has."""
+    present = {FLAG_ALIASES.get(flag, flag) for flag in flags.lower().split()}
+    level = 1
+    for reached, needed in LEVEL_FLAGS:
+        if not needed <= present:
+            break
+        level = reached
+    return level
+
+
+def candidates(target: Target, level: str = "") -> tuple[str, ...]:
+    """The triples to look for, best first. ``level`` is one of :data:`request.LEVELS`.
+
+    :raises NoBuildError: the level is not one of this target's
+    """
+    reason = level_misfit(target, level)
+    if reason:
+        raise NoBuildError(f"no build at level {level} for {target}: {reason}")
+    if level == "auto":
+        return tuple(_triple(target, number) for number in range(target.level, 0, -1))
+    return (_triple(target, int(level[1:])) if level else target.triple,)
+
+
+def level_misfit(target: Target, level: str) -> str:
+    """Why a request may not ask for this CPU level here, and what to do; empty where it may."""
+    if level in ("", "auto"):
+        return ""
+    if target.arch != "x86_64":
+        return f"CPU levels exist for x86_64 only, leave {level} out"
+    if int(level[1:]) > target.level:
+        highest = f"the host's CPU has level v{target.level}"
+        return f"{highest}, ask for auto (the highest that it has) or leave {level} out"
+    return ""
+
+
+def misfit(target: Target, triple: str) -> str:
+    """Why builds for a triple can't run on a target, with the builds as subject; empty where they can.
+
+    :raises DeclarationError: ``triple`` is none
+    """
+    if target.os == "linux" and not target.libc:
+        return "needs glibc or musl, and the C library of the host is neither"
+    needed = parse_triple(triple)
+    if (needed.os, needed.arch) != (target.os, target.arch):
+        return f"is for {needed.arch} {OS_NAMES[needed.os]}, and the host is {target}"
+    if needed.libc != target.libc:
+        return f"needs {_libc_name(needed.libc)}, and the host has {_libc_name(target.libc)}"
+    if needed.level > target.level:
+        return f"needs a CPU of level v{needed.level}, and the host's has v{target.level}"
+    oldest = MINIMUM_GLIBC.get(target.arch, MINIMUM_GLIBC_ELSEWHERE)
+    if target.libc.startswith("gnu") and target.libc_version is not None and target.libc_version < oldest:
+        return f"needs glibc {_dotted(oldest)} or later, and the host has {_dotted(target.libc_version)}"
+    return ""
+
+
+def _libc(arch: str, family: str, float_abi: str) -> str:
+    if family in ("", "musl"):
+        return family
+    if family != "glibc":
+        raise ObservationError(f"the host says that its C library is {family!r}; only glibc and musl are known")
+    if arch != "armv7":
+        return "gnu"
+    libc = LIBCS.get((family, arch, float_abi))
+    if libc is None:
+        raise ObservationError(f"the host is armv7 with glibc, and its float ABI is {float_abi!r} instead of hard or soft")
+    return libc
+
+
+def _libc_family(libc: str) -> str:
+    return "glibc" if libc.startswith("gnu") else libc or "unknown C library"
+
+
+def _libc_name(libc: str) -> str:
+    abi = {"gnueabihf": " with hard float", "gnueabi": " with soft float"}.get(libc, "")
+    return _libc_family(libc) + abi
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _triple(target: Target, level: int) -> str:
+    arch = target.arch if level == 1 else f"{target.arch}_v{level}"
+    if target.os == "linux":
+        # Of 32-bit ARM, musl has two ABIs as well; distributions with musl (Alpine's armv7) use hard float.
+        libc = "musleabihf" if (target.libc, target.arch) == ("musl", "armv7") else target.libc
+        return f"{arch}-unknown-linux-{libc}" if libc else f"{arch}-unknown-linux"
+    return f"{arch}-apple-darwin" if target.os == "darwin" else f"{arch}-pc-windows-msvc"

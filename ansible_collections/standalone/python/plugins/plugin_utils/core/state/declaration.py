@@ -1,0 +1,428 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of any front end, read into :class:`Desired`: their names, defaults, meanings and errors stand here once.
+
+``OPTIONS`` has the form of Ansible's argument specification, which is plain data; other front ends read the same table. No I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..builds.request import FLAVORS, Request, parse_request, with_parts
+from ..digits import whole_number
+from ..errors import DeclarationError, sanitized
+from .observed import Finish
+
+STATES = ("present", "latest", "absent")
+DEFAULT_ROOT = "/opt/python"
+WINDOWS_ROOT = "%ProgramData%/standalone-python"
+
+# Where the meaning of each is told: the module's documentation, which a test holds against this table.
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "builds": {"type": "list", "elements": "raw", "required": True},
+    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "exclusive": {"type": "bool", "default": False},
+    "keep": {"type": "int", "default": 1},
+    "root": {"type": "str", "default": DEFAULT_ROOT},
+    "bin_dir": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw"},
+    "links": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["versioned", "default"],
+        "default": ["versioned", "default"],
+    },
+    "force": {"type": "bool", "default": False},
+    "delivery": {"type": "str", "choices": ["push", "pull"], "default": "push"},
+    "source": {"type": "str", "default": "upstream"},
+    "checksum": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "catalogue": {"type": "str", "default": "bundled"},
+    "lockfile": {"type": "str"},
+    "attestations": {"type": "str", "choices": ["off", "prefer", "require"], "default": "off"},
+    "trusted_root": {"type": "str"},
+    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "externally_managed": {"type": "bool", "default": True},
+    "user_packages": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
+    "compile_bytecode": {"type": "bool", "default": False},
+    "patch_sysconfig": {"type": "bool", "default": True},
+    "register": {"type": "bool", "default": True},
+    "add_to_path": {"type": "bool"},
+    "lock_timeout": {"type": "int", "default": 60},
+}
+# Never repeated in a message: a secret, and what can be a URL with a password.
+UNSHOWN = frozenset({"token", "source", "catalogue"})
+INFO_OPTIONS: Mapping[str, Mapping[str, Any]] = {name: OPTIONS[name] for name in ("root", "bin_dir", "verify")}
+_REQUIRED = tuple(name for name, spec in OPTIONS.items() if spec.get("required"))
+_DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items() if name not in _REQUIRED}
+
+_KINDS = {"str": "text", "bool": "truth value, true or false", "int": "whole number", "list": "list"}
+# Texts that mean a truth value, as YAML 1.1 and Ansible take them.
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
+}
+_BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
+# Linux has 32 bits for the number of an account.
+_LARGEST_ACCOUNT = 2**32 - 2
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,255}")
+# What has its place in a root, and in a folder of links. Some file systems take large letters for small ones.
+_IN_ROOT = re.compile(r"cpython-.*|\.(staging|lock|standalone-python.*)", re.IGNORECASE)
+_IN_BIN_DIR = re.compile(r"python(3(\.[0-9]+[td]*)?)?(\.cmd)?", re.IGNORECASE)
+_DIGITS = re.compile("[0-9]+")
+_MODE = re.compile("(0o)?[0-7]{1,6}")
+_INT = re.compile("-?[0-9]{1,9}")
+_TOO_LONG = "something with a number of too many digits"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One declared request. ``default``: it gets the links ``python3`` and ``python``."""
+
+    request: Request
+    state: str = "present"
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An image of another machine, in a folder of this one, that is worked on from outside: nothing of it is started.
+
+    :ivar root: where the declared root lies on this machine, with no link on the way
+    :ivar bin_dir: where the declared folder of links lies
+    :ivar python: this machine's interpreter, which does what a build's own does elsewhere
+    :ivar facts: what the host will be (see :func:`target.from_facts`); empty where that isn't known
+    :ivar uid: the number that the declared owner has in the image; empty where none is declared
+    :ivar gid: the same of the group
+    """
+
+    root: str
+    bin_dir: str
+    python: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    gid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said.
+
+    ``windows``: it is for a Windows host. Then paths may begin with ``%NAME%/``, and have slashes as all others.
+    ``add_to_path``: None where nothing was said, which leaves the PATH as it is.
+    """
+
+    builds: tuple[Wanted, ...]
+    exclusive: bool = False
+    keep: int = 1
+    root: str = DEFAULT_ROOT
+    bin_dir: str = "/usr/local/bin"
+    links: frozenset[str] = frozenset({"versioned", "default"})
+    force: bool = False
+    delivery: str = "push"
+    source: str = "upstream"
+    checksum: str = ""
+    token: str = field(default="", repr=False)
+    catalogue: str = "bundled"
+    lockfile: str = ""
+    attestations: str = "off"
+    trusted_root: str = ""
+    verify: str = "quick"
+    finish: Finish = field(default_factory=Finish)
+    user_packages: str = "keep"
+    register: bool = True
+    add_to_path: bool | None = None
+    lock_timeout: int = 60
+    windows: bool = False
+    outside: Outside | None = None
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What root and bin_dir are called on the host -> where they are; empty where that is the same."""
+        return {self.root: self.outside.root, self.bin_dir: self.outside.bin_dir} if self.outside else {}
+
+
+def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
+    """A declaration from the options that a user gave; None and what is missing mean the default.
+
+    :param windows: it is for a Windows host
+
+    :raises DeclarationError: an option or a request that can't be read, or that contradicts another
+    """
+    values = _checked(options, OPTIONS)
+    root, bin_dir = folders(values, windows=windows)
+    if windows and (unknown := [name for name in ("owner", "group", "mode") if values[name]]):
+        raise DeclarationError(
+            f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can "
+            "read and administrators write, and a root that is there passes on what it has"
+        )
+    if values["keep"] < 0:
+        raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
+    if values["lock_timeout"] < 0:
+        raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more")
+    if values["delivery"] == "pull" and is_local(values["source"]):
+        raise DeclarationError(
+            f"delivery is pull and the source {values['source']} is on the controller, where no host can fetch it: "
+            "use delivery: push, or a source that is an http(s) URL"
+        )
+    if values["checksum"] and values["lockfile"]:
+        raise DeclarationError("checksum and lockfile both say which archive the source has to be: leave checksum out")
+    return Desired(
+        builds=_wanted(values["builds"], values["state"]),
+        exclusive=values["exclusive"],
+        keep=values["keep"],
+        root=root,
+        bin_dir=bin_dir,
+        links=frozenset(values["links"]),
+        force=values["force"],
+        delivery=values["delivery"],
+        source=values["source"],
+        checksum=values["checksum"] or "",
+        token=values["token"] or "",
+        catalogue=values["catalogue"],
+        lockfile=values["lockfile"] or "",
+        attestations=values["attestations"],
+        trusted_root=values["trusted_root"] or "",
+        verify=values["verify"],
+        finish=Finish(
+            externally_managed=values["externally_managed"],
+            compile_bytecode=values["compile_bytecode"],
+            patch_sysconfig=values["patch_sysconfig"],
+            owner=_account("owner", values["owner"]),
+            group=_account("group", values["group"]),
+            mode=_mode(values["mode"]),
+        ),
+        user_packages=values["user_packages"],
+        register=values["register"],
+        add_to_path=values["add_to_path"],
+        lock_timeout=values["lock_timeout"],
+        windows=windows,
+    )
+
+
+def observing(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
+    """A declaration that asks for nothing, from the options of a front end that only observes."""
+    values = _checked(options, INFO_OPTIONS)
+    root, bin_dir = folders(values, windows=windows)
+    return Desired(builds=(), root=root, bin_dir=bin_dir, verify=values["verify"], windows=windows)
+
+
+def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, str]:
+    """``root`` and ``bin_dir``; the latter is /usr/local/bin for the root that is for all users, else ``bin`` in the root, as it
+    always is on Windows."""
+    folder = _windows_folder if windows else _folder
+    root = folder("root", WINDOWS_ROOT if windows and values["root"] == DEFAULT_ROOT else values["root"])
+    _check_letters("root", root)
+    if not values["bin_dir"]:
+        return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
+    bin_dir = folder("bin_dir", values["bin_dir"])
+    _check_letters("bin_dir", bin_dir)
+    _check_apart(root, bin_dir)
+    return root, bin_dir
+
+
+def is_local(text: str) -> bool:
+    """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
+    return text.strip() not in ("", "upstream", "bundled", "updated") and "://" not in text
+
+
+def parse_wanted(element: Any, state: str = "present") -> Wanted:
+    """One element of ``builds``: a request, or a mapping with the keys version, variant, flavor, release, default and state."""
+    if not isinstance(element, Mapping):
+        return Wanted(parse_request(_text(element)), state)
+    unknown = [_in_words(key) for key in element if key not in _BUILD_KEYS]
+    if unknown:
+        raise DeclarationError(
+            f"the build {_quoted(dict(element))} has the key {', '.join(unknown)}, which means nothing: "
+            f"the keys are {', '.join(_BUILD_KEYS)}"
+        )
+    if element.get("version") in (None, ""):
+        raise DeclarationError(f"the build {_quoted(dict(element))} has no version: give one, such as version: '3.13'")
+    flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
+    if flavor and flavor not in FLAVORS:
+        raise DeclarationError(f"the flavor {flavor!r} of {version} is none of {', '.join(FLAVORS)}")
+    state = _in_words(element.get("state") or state)
+    if state not in STATES:
+        raise DeclarationError(f"the state {state!r} of {version} is none of {', '.join(STATES)}")
+    default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
+    if default and state == "absent":
+        raise DeclarationError(f"{version} is declared both default and absent: choose one")
+    request = with_parts(
+        parse_request(_text(element["version"])),
+        variant=_in_words(element.get("variant") or ""),
+        flavor=flavor,
+        release=_in_words(element.get("release") or ""),
+    )
+    return Wanted(request, state, default)
+
+
+def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Every option of ``table`` with its value or default.
+
+    Texts are taken for numbers, truth values and lists as Ansible takes them: what a template gives is often text.
+    """
+    unknown = sorted(map(_in_words, set(options) - set(table)))
+    if unknown:
+        raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
+    # Only what was given is looked at: defaults need no check.
+    values = _DEFAULTS | {name: _value(name, table[name], value) for name, value in options.items() if value is not None}
+    if missing := [name for name in _REQUIRED if name in table and name not in values]:
+        raise DeclarationError(f"{missing[0]} is missing: give it")
+    return values
+
+
+def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
+    if value is False and "off" in spec.get("choices", ()):
+        value = "off"  # as YAML 1.1 reads it without quotes
+    # A request may have commas in it.
+    single = spec.get("elements") == "raw" and isinstance(value, (str, int, float, Mapping))
+    value = [value] if single else _converted(name, spec["type"], value)
+    choices = spec.get("choices")
+    for item in value if isinstance(value, list) else (value,):
+        if choices and item not in choices:
+            raise DeclarationError(f"{name} is {_quoted(item)}: give one of {', '.join(choices)}")
+    return value
+
+
+def _converted(name: str, kind: str, value: Any) -> Any:
+    text = value.strip() if isinstance(value, str) else value
+    truth = isinstance(value, bool)
+    match kind:
+        case "raw":
+            return value
+        case "bool" if truth or (isinstance(text, (str, int)) and _in_words(text).lower() in _TRUTHS):
+            return value if truth else _TRUTHS[_in_words(text).lower()]
+        case "int" if not truth and isinstance(text, (str, int, float)) and _INT.fullmatch(_in_words(text)):
+            return int(text)
+        case "str" if not truth and isinstance(value, (str, int, float)):
+            return _in_words(value)
+        case "list" if isinstance(value, (list, tuple)):
+            return list(value)
+        case "list" if isinstance(value, str):
+            return [item for part in value.split(",") if (item := part.strip())]
+    kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
+    shown = kinds.get(type(value), "no text") if name in UNSHOWN else _quoted(value)
+    raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
+
+
+def _in_words(value: Any) -> str:
+    """Return ``str(value)``, which Python refuses for a whole number of more than 4,300 digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return _TOO_LONG
+
+
+def _quoted(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else _in_words(value)
+
+
+def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:
+    builds = tuple(dict.fromkeys(parse_wanted(element, state) for element in elements))
+    defaults = [wanted.request.text for wanted in builds if wanted.default]
+    if len(defaults) > 1:
+        raise DeclarationError(f"{' and '.join(defaults)} are all marked default: only one build can have python3 and python")
+    states: dict[Request, str] = {}
+    for wanted in builds:
+        if states.setdefault(wanted.request, wanted.state) != wanted.state:
+            raise DeclarationError(
+                f"{wanted.request.text} is declared both {states[wanted.request]} and {wanted.state}: choose one"
+            )
+    return builds
+
+
+def _text(version: Any) -> str:
+    """A version as YAML gives it, as text. YAML reads 3.10 as the number 3.1, and nothing can tell it from 3.1 any more."""
+    if isinstance(version, float):
+        text = repr(version)
+        major, _unused, minor = text.partition(".")
+        if len(minor) == 1 and 0 < int(minor) < 7:
+            raise DeclarationError(
+                f"the version is the number {text}, as YAML and Python read {major}.{minor}0 without quotes: "
+                f"write '{major}.{minor}0' in quotes"
+            )
+        return text
+    if isinstance(version, bool) or not isinstance(version, (str, int)):
+        raise DeclarationError(f"{_quoted(version)} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
+    return _in_words(version)
+
+
+def _check_letters(option: str, path: str) -> None:
+    if sanitized(path, None) != path:
+        raise DeclarationError(
+            f"{option} is {path!r}: give a path in UTF-8, without control characters and without letters that nobody sees"
+        )
+
+
+def _check_apart(root: str, bin_dir: str) -> None:
+    """
+    :raises DeclarationError: a link, or something else of ours, belongs where the other folder is
+    """
+    if _IN_ROOT.fullmatch(_first_below(root, bin_dir)):
+        raise DeclarationError(
+            f"bin_dir is {bin_dir}, where the root {root} has a build or what belongs to one: choose another bin_dir"
+        )
+    if _IN_BIN_DIR.fullmatch(_first_below(bin_dir, root)):
+        raise DeclarationError(f"root is {root}, where a link in bin_dir {bin_dir} belongs: choose another root or bin_dir")
+
+
+def _first_below(folder: str, path: str) -> str:
+    """Return the first name of a path below a folder; nothing where it is not below it."""
+    start = f"{folder}/".casefold()
+    return path[len(start) :].partition("/")[0] if path.casefold().startswith(start) else ""
+
+
+def _folder(option: str, value: str) -> str:
+    head, *rest = value.split("/")
+    names = [name for name in rest if name not in ("", ".")]
+    unclear = ".." in names or " -> " in value or any(ord(character) < 32 for character in value)
+    if head not in ("", "~") or not names or unclear:
+        raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
+    return "/".join((head, *names))
+
+
+_WINDOWS_HEAD = re.compile(r"[A-Za-z]:|~|%[A-Za-z_][A-Za-z0-9_()]*%")
+_WINDOWS_NAME = re.compile(r'[^\x00-\x1f<>:"|?*]*[^\x00-\x1f<>:"|?* .]')
+
+
+def _windows_folder(option: str, value: str) -> str:
+    head, *rest = value.replace("\\", "/").split("/")
+    names = [name for name in rest if name not in ("", ".")]
+    unclear = " -> " in value or not all(map(_WINDOWS_NAME.fullmatch, names))
+    if not _WINDOWS_HEAD.fullmatch(head) or not names or unclear:
+        raise DeclarationError(
+            f"{option} is {value!r}: for a Windows host, give an absolute path below a drive such as C:\\Python, "
+            "or one that begins with ~\\ or a variable such as %ProgramData%\\"
+        )
+    return "/".join((head, *names))
+
+
+def _account(option: str, value: str | None) -> str:
+    number = whole_number(value) if value and _DIGITS.fullmatch(value) else 0
+    if value and (not _ACCOUNT.fullmatch(value) or number is None or number > _LARGEST_ACCOUNT):
+        raise DeclarationError(f"{option} is {value!r}: give the name or the number of an account")
+    return value or ""
+
+
+def _mode(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    try:
+        text = _in_words(value).strip()
+        number = isinstance(value, int) and not isinstance(value, bool)
+        bits = value if number else int(text, 8) if _MODE.fullmatch(text) else -1
+    except ValueError:
+        bits = -1
+    if bits & 0o700 != 0o700 or not 0 <= bits <= 0o777:
+        raise DeclarationError(
+            f"mode is {_quoted(value)}: give octal digits in quotes such as '0755', for folders and executables, "
+            "with rwx for the owner"
+        )
+    return f"{bits:04o}"

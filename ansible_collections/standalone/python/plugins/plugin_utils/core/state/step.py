@@ -1,0 +1,315 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done to a host, one unit at a time, and what each unit makes of the host. No I/O.
+
+Which links are ours is told here, in one place: by their name, their folder and the exact form of what they lead to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ..builds.catalogue import Build, parse_name
+from ..digits import NUMBER
+from ..errors import sanitized
+from .declaration import Desired, Wanted
+from .observed import Installed, Observed, Receipt, joined, native, printed
+
+_LINE = re.compile(rf"cpython-{NUMBER}\.{NUMBER}(\+(freethreaded|debug|static))*")
+_LINK_NAME = re.compile(rf"python(3(\.{NUMBER}[td]*)?)?(\.cmd)?")
+_EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*|python\.exe")
+_NOW = "~"  # later than any time in a receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What a killed run left goes."""
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"clear what an earlier run left: {joined(self.paths)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall.
+
+    ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
+    many user packages that build has, whether they are copied or not.
+    ``moved`` is the prefix that the installed build was finished for, where only that has to be mended: its own files do.
+    """
+
+    build: Build
+    did: str
+    why: str
+    carry: str = ""
+    packages: int = 0
+    moved: str = ""
+
+    def __str__(self) -> str:
+        does = "keeps" if self.carry else "discards"
+        of = f"; {does} {packages_in_words(self.packages)}" if self.packages else ""
+        return f"{self.did} {self.build.name}: {self.why}{of}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLink:
+    """The link at ``path`` leads to the text ``to``; ``was`` is where it led, empty where there was none."""
+
+    path: str
+    to: str
+    was: str = ""
+
+    def __str__(self) -> str:
+        return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {printed(self.was)}" if self.was else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    path: str
+    was: str
+
+    def __str__(self) -> str:
+        return f"remove the link {native(self.path)} to {printed(self.was)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"remove {self.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Windows' registry says of ``tag`` what ``entry`` says (see :class:`Observed`); ``was`` is what it said before."""
+
+    tag: str
+    entry: str
+    was: str = ""
+
+    def __str__(self) -> str:
+        instead = f" instead of {native_entry(self.was)}" if self.was else ""
+        return f"register {self.tag} as {native_entry(self.entry)}{instead}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    tag: str
+    was: str
+
+    def __str__(self) -> str:
+        return f"unregister {sanitized(self.tag)}, {native_entry(self.was)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetSearchPath:
+    """The PATH of Windows' users gets the folder of the links, or loses it."""
+
+    folder: str
+    there: bool
+
+    def __str__(self) -> str:
+        return f"add {native(self.folder)} to the PATH" if self.there else f"take {native(self.folder)} off the PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The receipt of a build that was installed from outside says from now on that it was started."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"confirm {self.name}: it was not started where it was installed, and starts here"
+
+
+Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregister | SetSearchPath
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was at a path when a plan was made. ``text`` is where a link led, or a build's mark; ``*`` is any of them, for a text
+    whose letters may not come back to the host as they are."""
+
+    kind: Literal["absent", "link", "build", "file", "folder"] = "absent"
+    text: str = ""
+
+
+ABSENT = Seen()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a declared request comes to.
+
+    ``did``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
+    the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
+    """
+
+    wanted: Wanted
+    build: Build
+    path: str
+    stable_path: str
+    prefix: str
+    did: str
+    why: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``seen`` is what :func:`seen` found. Where steps change something that it doesn't name, there was nothing."""
+
+    steps: tuple[Step, ...]
+    outcomes: tuple[Outcome, ...]
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def installs(self) -> tuple[Install, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Install))
+
+    @property
+    def confirmations(self) -> tuple[Confirm, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Confirm))
+
+    @property
+    def removals(self) -> tuple[Remove, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Remove))
+
+
+def packages_in_words(count: int) -> str:
+    return f"{count} user package{'' if count == 1 else 's'}"
+
+
+def touched(step: Step) -> str:
+    """The path of the link or the name of the build that ``step`` changes; empty if it changes neither."""
+    match step:
+        case SetLink(path) | Unlink(path):
+            return path
+        case Install(build):
+            return build.name
+        case Confirm(name) | Remove(name):
+            return name
+        case _:
+            return ""
+
+
+def seen(steps: Iterable[Step], observed: Observed) -> dict[str, Seen]:
+    """What ``steps`` are for: all builds, as links lead to them, and what is where something changes.
+
+    An agent changes nothing if the host has something else there by then.
+    """
+    found = {path: Seen("link", to if to.isprintable() and "\ufffd" not in to else "*") for path, to in observed.links.items()}
+    found |= {f"{observed.root}/{i.name}": Seen("build", i.mark) for i in observed.installed}
+    found |= {path.rstrip("/"): Seen("folder" if path.endswith("/") else "file") for path in observed.occupied}
+    changing = [at for at in map(touched, steps) if at]
+    paths = {at: at if "/" in at else f"{observed.root}/{at}" for at in (*(i.name for i in observed.installed), *changing)}
+    return {at: found[path] for at, path in paths.items() if changing and path in found}
+
+
+def native_entry(entry: str) -> str:
+    """What the registry says of a tag, for people."""
+    version, _unused, rest = entry.partition(" ")
+    return f"{sanitized(version)} at {printed(rest.partition(' ')[2])}"
+
+
+def ours(path: str, target: str, observed: Observed) -> str:
+    """The line or build that a link of ours leads to; empty where the link isn't ours."""
+    folder, _unused, name = path.rpartition("/")
+    inside = target.removeprefix(f"{observed.root}/")
+    for former in observed.former_roots:
+        inside = inside.removeprefix(f"{former}/")
+    if folder == observed.root and _LINE.fullmatch(name):
+        return inside if parse_name(inside) else ""
+    head, _unused, rest = inside.partition("/")
+    whole = (
+        inside != target
+        and folder == observed.bin_dir
+        and _LINK_NAME.fullmatch(name)
+        and _EXECUTABLE.fullmatch(rest)
+        and (_LINE.fullmatch(head) or parse_name(head))
+    )
+    return head if whole else ""
+
+
+def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
+    """The host as it will be once ``plan`` is carried out; receipts of new builds are as their finisher would write them,
+    apart from what only the host can count."""
+    installed = {i.name: i for i in observed.installed}
+    links = dict(observed.links)
+    occupied = set(observed.occupied)
+    leftovers, lock, lock_state = observed.leftovers, observed.lock, observed.lock_state
+    registered, search_path = dict(observed.registered), observed.search_path
+    for step in plan.steps:
+        match step:
+            case Clear():
+                leftovers, lock, lock_state = (), "", ""
+            case Install(build):
+                brought = step.packages if step.carry else 0
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None, carried=brought)
+                installed[build.name] = Installed(build.name, build, receipt, packages=brought)
+                occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
+                links.pop(f"{observed.root}/{build.name}", None)
+            case Confirm(name):
+                was = installed[name]
+                known = replace(was.receipt, started=True) if was.receipt else None
+                installed[name] = replace(was, receipt=known, unconfirmed=False)
+            case SetLink(path, to):
+                links[path] = to
+                occupied.discard(path)
+            case Unlink(path):
+                del links[path]
+            case Remove(name):
+                del installed[name]
+            case Register(tag, entry):
+                registered[tag] = entry
+            case Unregister(tag):
+                del registered[tag]
+            case SetSearchPath(_unused, there):
+                search_path = "ours" if there else ""
+    return replace(
+        observed,
+        root_state="writable" if observed.root_state == "absent" and plan else observed.root_state,
+        installed=tuple(installed[name] for name in sorted(installed)),
+        links=links,
+        occupied=frozenset(occupied),
+        leftovers=leftovers,
+        lock=lock,
+        lock_state=lock_state,
+        registered=registered,
+        search_path=search_path,
+    )
+
+
+def _note(installed: Installed) -> str:
+    if installed.fault:
+        return f" (broken: {installed.fault})"
+    if installed.foreign:
+        return f" (for another host: {installed.foreign})"
+    return "" if installed.started else " (not started here)"
+
+
+def describe(observed: Observed) -> str:
+    """A host's interpreters in lines that a person reads, for a diff."""
+    lines = [
+        installed.name + _note(installed) + (f" ({packages_in_words(installed.packages)})" if installed.packages else "")
+        for installed in observed.installed
+    ]
+    lines += [
+        f"{native(path)} -> {printed(target)}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)
+    ]
+    lines += [f"registered as {sanitized(tag)}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
+    if observed.search_path == "ours":
+        lines.append(f"in the PATH: {native(observed.bin_dir)}")
+    lines += [f"left by an earlier run: {printed(path)}" for path in observed.leftovers]
+    return "".join(f"{line}\n" for line in lines)

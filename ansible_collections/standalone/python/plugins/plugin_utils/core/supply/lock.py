@@ -1,0 +1,455 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lock file: for each request and target the very build, found once, to be reviewed in a diff and then used by every run.
+
+It is JSON: Python reads and writes it by itself, and fast enough for every run on every host; TOML it can only read, and slowly.
+Each entry is an object of its own with one fact a line, in a stable order, so that a diff of a changed build shows its request
+and target too.
+
+What it promises is content, by its sha256. Where the archive is fetched from is the option ``source``, so that a mirror may take
+upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody says it.
+
+Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
+
+All is pure but :func:`read_lock`, :func:`write_lock`, :func:`keep_attestations` and :func:`size_of`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..builds.catalogue import RELEASE_IN_NAME_SINCE, Build, parse_filename
+from ..builds.request import Request, canonical, parse_request
+from ..builds.target import Target, candidates, level_misfit, misfit, parse_triple
+from ..digits import LARGEST as LARGEST_NUMBER
+from ..digits import whole_number
+from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
+
+if TYPE_CHECKING:
+    from ..archives.source import Source
+
+FORM = 1
+ABOUT = "Made by 'standalone-python lock', and changed by nothing else. Review it, and keep it with the declaration."
+LARGEST = 16 << 20
+
+_KEYS: Mapping[str, type] = {
+    "request": str,
+    "target": str,
+    "release": str,
+    "file": str,
+    "url": str,
+    "sha256": str,
+    "size": int,
+}
+_ANEW = "restore it, or remove it and make it anew with standalone-python lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One entry.
+
+    :ivar request: canonical text
+    :ivar target: the triple of the hosts that it is for; with a level only where the request says ``auto``
+    :ivar build: with its sha256, always
+    :ivar url: where it was found, without credentials; a path where the source was on the controller
+    :ivar size: of the archive, in bytes; None where it was not to be had
+    """
+
+    request: str
+    target: str
+    build: Build
+    url: str
+    size: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.request, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """
+    :ivar builds: each (request, target) once
+    :ivar declaration: the path of the file that declares the requests, from the lock file's folder; empty where not known
+    :ivar key: the key in that file that holds the declaration; empty where it is all of the file
+    """
+
+    builds: tuple[Locked, ...] = ()
+    declaration: str = ""
+    key: str = ""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The triples of hosts, without levels, sorted."""
+        return tuple(sorted({parse_triple(entry.target).triple for entry in self.builds}))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What has to have an entry: a request, and the triple as :attr:`Locked.target` has it."""
+
+    request: Request
+    target: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (canonical(self.request), self.target)
+
+    @property
+    def host(self) -> Target:
+        """The kind of host that the entry is for. A level that the request names is the host's business."""
+        target = parse_triple(self.target)
+        return target if self.request.level in ("", "auto") else _with_level(target, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between two locks; ``changed`` holds pairs of before and after."""
+
+    added: tuple[Locked, ...]
+    changed: tuple[tuple[Locked, Locked], ...]
+    removed: tuple[Locked, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ...]:
+    """Every entry that these requests need for these targets, each once, in the order of a lock file.
+
+    :param triples: without levels
+    :raises DeclarationError: a triple that can't be read
+    """
+    targets = [parse_triple(triple) for triple in triples]
+    needed = (
+        Slot(request, _target(request, _with_level(target, level)))
+        for request in requests
+        for target in targets
+        for level in range(1, 5)
+    )
+    first: dict[tuple[str, str], Slot] = {}
+    for slot in needed:
+        first.setdefault(slot.key, slot)
+    return tuple(sorted(first.values(), key=lambda slot: _order(slot.key)))
+
+
+def renew(
+    old: Lock, wanted: Sequence[Slot], find: Callable[[Slot], Locked], upgrade: Callable[[Request], bool] = lambda request: False
+) -> Lock:
+    """The lock that has what is wanted and nothing else. An entry that is there stays as it is, unless its request is to be
+    upgraded; and that never takes an older build than is locked, for a mirror may be behind.
+
+    :param find: asked only for what is missing or to be upgraded
+    """
+    known = {entry.key: entry for entry in old.builds}
+    entries = []
+    for slot in wanted:
+        entry = known.get(slot.key)
+        if entry is None or upgrade(slot.request):
+            found = find(slot)
+            if entry is None or _age(found.build) >= _age(entry.build):
+                entry = found
+        entries.append(entry)
+    return replace(old, builds=tuple(entries))
+
+
+def changes(old: Lock, new: Lock) -> Changes:
+    before, after = ({entry.key: entry for entry in lock.builds} for lock in (old, new))
+    return Changes(
+        tuple(entry for key, entry in after.items() if key not in before),
+        tuple((before[key], entry) for key, entry in after.items() if key in before and before[key] != entry),
+        tuple(entry for key, entry in before.items() if key not in after),
+    )
+
+
+def stale(lock: Lock, wanted: Sequence[Slot]) -> tuple[tuple[Slot, ...], tuple[Locked, ...]]:
+    """What is wanted and not locked, and what is locked and not wanted. That something newer exists makes no lock stale."""
+    locked, needed = {entry.key for entry in lock.builds}, {slot.key for slot in wanted}
+    return (
+        tuple(slot for slot in wanted if slot.key not in locked),
+        tuple(entry for entry in lock.builds if entry.key not in needed),
+    )
+
+
+def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Build:
+    """The build that is locked for a request on a host.
+
+    :param name: of the lock file, for messages: its path
+    :raises NoBuildError: it is not in the lock, and the message has the command that adds it; or it can't run on this host
+    """
+    key = (canonical(request), _target(request, target))
+    build = next((entry.build for entry in lock.builds if entry.key == key), None)
+    if build is None:
+        raise NoBuildError(_missing(lock, request, target, name))
+    unfit = misfit(target, build.triple)
+    if reason := level_misfit(target, request.level) or (unfit and f"it {unfit}"):
+        raise NoBuildError(f"{key[0]} is locked to {build.name} in {name}, which can't run on the host: {reason}")
+    return build
+
+
+def add_command(lock: Lock, name: str, triple: str = "") -> str:
+    """The command that brings a lock file up to its declaration, and to one more target."""
+    there = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration))
+    # Windows takes slashes too, and they need no quotes.
+    declaration = there.replace(os.sep, "/") if lock.declaration else "FILE"
+    targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
+    key = ["--key", lock.key] if lock.key else []
+    more = [word for target in targets for word in ("--target", target)]
+    return shlex.join(["standalone-python", "lock", declaration, *key, "-o", name, *more])
+
+
+def _missing(lock: Lock, request: Request, target: Target, name: str) -> str:
+    text, triple = canonical(request), _target(request, target)
+    command = add_command(lock, name, target.triple)
+    others = sorted({entry.request for entry in lock.builds if entry.target == triple})
+    if others:
+        return (
+            f"{text} is not in the lock file {name}, which has {', '.join(others)} for {triple}: declare it where the "
+            f"others are, and run: {command}"
+        )
+    there = f"which is for {', '.join(lock.targets)}" if lock.builds else "which is empty"
+    return f"{text} for {triple} is not in the lock file {name}, {there}: run: {command}"
+
+
+def format_lock(lock: Lock) -> str:
+    """The text of a lock file; :func:`parse_lock` of it gives the same lock with its entries in order.
+
+    :raises ContentError: a build without a sha256
+    """
+    entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
+    from_ = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
+    return json.dumps({"about": ABOUT, "lock": FORM, **from_, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _entry(entry: Locked) -> dict[str, str | int]:
+    build = entry.build
+    if not build.sha256:
+        raise ContentError(f"the sha256 of {build.filename} is not known, and without it nothing is locked: name another source")
+    said: dict[str, str | int] = {
+        "request": entry.request,
+        "target": entry.target,
+        "release": build.release,
+        "file": build.filename,
+        "url": entry.url,
+        "sha256": build.sha256,
+    }
+    return said if entry.size is None else said | {"size": entry.size}
+
+
+def parse_lock(text: str, name: str) -> Lock:
+    """Read a lock file. Whatever is not as :func:`format_lock` writes it is an error, but for the order of entries.
+
+    :param name: for messages: its path
+    :raises ContentError: it can't be read; the message says what is wrong, where, and what to do
+    """
+    if re.search(r"^(<<<<<<<|>>>>>>>)( |$)", text, re.MULTILINE):
+        raise ContentError(
+            f"the lock file {name} has a conflict of a merge in it: take either side, and run standalone-python lock, "
+            "which adds and removes what the declaration says"
+        )
+    try:
+        said = json.loads(text, object_pairs_hook=partial(_once_each, name))
+    except json.JSONDecodeError as error:
+        raise ContentError(f"the lock file {name} can't be read, line {error.lineno} is no JSON ({error.msg}): {_ANEW}") from None
+    except RecursionError:
+        raise ContentError(f"the lock file {name} can't be read, it is nested too deeply: {_ANEW}") from None
+    except ValueError:
+        raise ContentError(f"the lock file {name} can't be read, a number in it has too many digits: {_ANEW}") from None
+    if not isinstance(said, dict) or not isinstance(said.get("builds"), list) or "lock" not in said:
+        raise ContentError(f"{name} is no lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
+    # A truth value and 1.0 are equal to 1.
+    if json.dumps(said["lock"]) != str(FORM):
+        raise ContentError(
+            f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
+            "use the version that made it"
+        )
+    declaration, key = said.get("declaration", ""), said.get("key", "")
+    unknown = sorted(set(said) - {"about", "lock", "declaration", "key", "builds"})
+    unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
+    if unknown:
+        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which means nothing there: {_ANEW}")
+    entries: dict[tuple[str, str], Locked] = {}
+    for number, element in enumerate(said["builds"], 1):
+        try:
+            entry = _parse_entry(element)
+        except (StandalonePythonError, ValueError) as error:
+            wrong = f"{_which(element, number)} is wrong: {error}"
+            raise ContentError(f"the lock file {name} can't be used, {wrong}; {_ANEW}") from None
+        if entry.key in entries:
+            raise ContentError(f"the lock file {name} has {entry.request} for {entry.target} twice: {_ANEW}")
+        entries[entry.key] = entry
+    return Lock(tuple(entries.values()), declaration, key)
+
+
+def _once_each(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of two that have one name, a reviewer sees the first and a reader takes the last."""
+    said: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in said:
+            raise ContentError(f"the lock file {name} has {key!r} twice in one place: {_ANEW}")
+        said[key] = value
+    return said
+
+
+def _which(element: Any, number: int) -> str:
+    if isinstance(element, dict) and {"request", "target"} <= set(element):
+        return f"its entry of {element['request']} for {element['target']}"
+    return f"its entry {number}"
+
+
+def _parse_entry(element: Any) -> Locked:
+    """
+    :raises ValueError: what is wrong with it, or another error of the core
+    """
+    if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
+        raise ValueError(f"an entry has {', '.join(_KEYS)}, and nothing else")
+    for key, value in element.items():
+        right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
+        if not right or (isinstance(value, str) and not value.isprintable()):
+            raise ValueError(f"{key} is {value!r}")
+    if not re.fullmatch("[0-9a-f]{64}", element["sha256"]):
+        raise ValueError(f"sha256 is {element['sha256']!r}, and has 64 hexadecimal digits")
+    if not 0 < element.get("size", 1) < LARGEST_NUMBER:
+        raise ValueError(f"size is {element['size']}, and is a number of bytes")
+    request = parse_request(element["request"])
+    if canonical(request) != element["request"]:
+        raise ValueError(f"the request is to be written {canonical(request)}")
+    # It becomes a part of paths, and only newer files have it in their names.
+    if not re.fullmatch("[0-9]{8}", element["release"]):
+        raise ValueError(f"the release is {element['release']!r}, and is a date such as 20250115")
+    build = replace(parse_filename(element["file"], element["release"]), sha256=element["sha256"])
+    if build.release >= RELEASE_IN_NAME_SINCE and f"+{build.release}-" not in build.filename:
+        raise ValueError(f"the release is {build.release}, and the file's name says otherwise")
+    slot = Slot(request, element["target"])
+    if slot.target != _target(request, parse_triple(slot.target)):
+        raise ValueError(f"the target is to be written {_target(request, parse_triple(slot.target))}")
+    if not _answers(build, slot):
+        raise ValueError(f"{build.filename} is no answer to it")
+    return Locked(element["request"], element["target"], build, element["url"], element.get("size"))
+
+
+def _answers(build: Build, slot: Slot) -> bool:
+    request = slot.request
+    return request.admits(build.version, build.variant, build.release, build.flavor) and build.triple in candidates(
+        slot.host, request.level
+    )
+
+
+def _target(request: Request, target: Target) -> str:
+    """The triple under which a request is locked for a host."""
+    levels = request.level == "auto" and target.os == "linux"
+    return candidates(target, "auto")[0] if levels else target.triple
+
+
+def _with_level(target: Target, level: int) -> Target:
+    return replace(target, level=level) if target.arch == "x86_64" else target
+
+
+def _age(build: Build) -> tuple[Any, str]:
+    return (build.version, build.release)
+
+
+def _order(key: tuple[str, str]) -> tuple[Any, ...]:
+    """By request, in which numbers count as such (3.9 before 3.13), then by target."""
+    text, target = key
+    parts = filter(None, re.split("([0-9]+)", text))
+    return ([(-1, part) if (number := whole_number(part)) is None else (number, "") for part in parts], target)
+
+
+def read_lock(path: str) -> Lock:
+    """
+    :raises ContentError: it can't be read as a lock file
+    :raises TransportError: it is not there, or can't be opened
+    """
+    make = shlex.join(["standalone-python", "lock", "FILE", "-o", path, "--target", "TRIPLE"])
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise TransportError(f"the lock file {path} is not there: make it with: {make}") from None
+    except OSError as error:
+        raise TransportError(f"the lock file {path} can't be read ({error.strerror}): check the path, its permissions") from None
+    except UnicodeDecodeError:
+        raise ContentError(f"the lock file {path} is not text: check that it is the right file") from None
+    if len(text) > LARGEST:
+        raise ContentError(f"the lock file {path} is larger than {LARGEST} bytes: check that it is the right file")
+    return parse_lock(text, path)
+
+
+def write_lock(path: str, lock: Lock) -> None:
+    """Put a lock file in place, whole or not at all; where ``path`` is a link, that stays one.
+
+    :raises TransportError: it can't be written; what was there is as it was
+    """
+    from pathlib import Path
+
+    from ..archives.cache import what_failed, written
+
+    text = format_lock(lock)
+    try:
+        with written(Path(os.path.realpath(os.path.expanduser(path)))) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise TransportError(
+            f"the lock file {path} can't be written ({what_failed(error)}): check its folder's permissions and its disk"
+        ) from None
+
+
+def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], str]) -> None:
+    """Have those of all archives beside a lock file, in a folder; each is verified each time.
+
+    :param attested: a build, and the attestations that are there or nothing -> those that shall be there, or nothing
+    :raises StandalonePythonError: one is wrong or missing, or can't be written; the others are there
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
+
+    from ..archives.attestation import FOLDER, name_of
+    from ..archives.cache import what_failed, written
+    from ..archives.store import read_if_there
+
+    folder = Path(os.path.realpath(os.path.expanduser(path))).parent / FOLDER
+
+    def keep(build: Build) -> None:
+        to = folder / name_of(build)
+        have = read_if_there(str(to))
+        lines = attested(build, have)
+        if lines and lines != have:
+            folder.mkdir(exist_ok=True)
+            with written(to) as file:
+                file.write(lines.encode())
+
+    builds = {entry.build.filename: entry.build for entry in lock.builds}
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(keep, builds.values()))
+    except OSError as error:
+        raise TransportError(
+            f"attestations can't be written to {folder} ({what_failed(error)}): check its permissions and its disk"
+        ) from None
+
+
+def size_of(build: Build, source: Source, token: str = "") -> int:
+    """How many bytes the archive of a build has, as the source says without sending it.
+
+    :raises StandalonePythonError: it can't be asked, or doesn't say
+    """
+    from ..archives.source import urls
+
+    addresses = urls(source, build)
+    if source.kind in ("folder", "archive"):
+        try:
+            return os.path.getsize(os.path.expanduser(addresses[0]))
+        except OSError as error:
+            raise TransportError(f"the archive {addresses[0]} can't be read ({error.strerror}): put it there") from None
+    from ..archives.fetch import Http
+
+    return Http(token, source.location).size(addresses)
