@@ -11,7 +11,9 @@ fails the session.
 
 from __future__ import annotations
 
+import functools
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -20,7 +22,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.tools import casefold, windows
+from tests.tools import casefold, mkbuild, windows
 
 
 def _no_namespaces() -> bool:
@@ -47,6 +49,10 @@ def _no_binfmt() -> bool:
     return foreign.no_binfmt()
 
 
+def _no_cpython(minor: str) -> bool:
+    return sys.platform != "linux" or minor not in mkbuild.available()
+
+
 # What a skip may give as its reason -> whether that is really missing on this machine.
 LACKING: Mapping[str, Callable[[], bool]] = {
     "needs Windows:": lambda: windows.WINE or windows.lacking(),
@@ -56,13 +62,16 @@ LACKING: Mapping[str, Callable[[], bool]] = {
     "needs POSIX:": lambda: os.name != "posix",
     "needs macOS:": lambda: sys.platform != "darwin",
     "needs Linux:": lambda: sys.platform != "linux",
+    "needs x86-64:": lambda: platform.machine() != "x86_64",
     "needs the internet:": lambda: not os.environ.get("STANDALONE_PYTHON_UPSTREAM"),
+    "needs pyenv:": lambda: shutil.which("pyenv") is None,
     "needs npm:": lambda: shutil.which("npm") is None,
     "needs root:": lambda: not hasattr(os, "geteuid") or os.geteuid() != 0,
     "needs namespaces:": _no_namespaces,
     "needs binfmt:": _no_binfmt,
     "needs FUSE:": casefold.lacking,
     "needs Podman:": _no_containers,
+    **{f"needs CPython 3.{number}:": functools.partial(_no_cpython, f"3.{number}") for number in range(8, 20)},
 }
 
 _SKIPPED = re.compile(r"^Skipped: ")

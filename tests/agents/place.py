@@ -92,10 +92,9 @@ def needed(*programs: str) -> None:
     """Skips the test where a program is missing; only on Linux does an installation bring all of them."""
     for program in programs:
         if shutil.which(program) is None:
-            missing = "it is not installed (tests/packages.txt names the package)"
-            pytest.skip(
-                f"needs {program}: {missing}" if sys.platform == "linux" else f"needs Linux: {program} is not on this machine"
-            )
+            if sys.platform != "linux":
+                pytest.skip(f"needs Linux: {program} is not on this machine")
+            pytest.skip(f"needs packages: {program} is not installed (tests/packages.txt names the package)")
 
 
 def boot() -> str:

@@ -32,7 +32,7 @@ OLD_TAG, OLD_NAME = "20211017", f"cpython-3.10.0-{TRIPLE}-install_only-20211017T
 # Hatch takes a URL for one of this project's builds by this path alone.
 UPSTREAMS_PATH = "python-build-standalone/releases/download"
 
-pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs Linux: on x86_64, as the builds are named so")
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs x86-64: the builds are named so")
 
 
 def program(name: str) -> str:

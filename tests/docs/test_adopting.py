@@ -43,7 +43,7 @@ NO_NETWORK = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0
 
 pytestmark = [
     pytest.mark.xdist_group("hosts"),
-    pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs Linux: on x86_64, as the builds are named so"),
+    pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs x86-64: the builds are named so"),
 ]
 
 

@@ -244,7 +244,7 @@ def test_packer(example: Callable[[str], Path], fresh_host: FreshHost, both: Pat
     for file in folder.glob("*.hcl"):
         assert hcl2.loads(file.read_text())
     if not shutil.which("packer"):
-        pytest.skip("needs packer: it is not installed (tests/packages.txt names the package)")
+        pytest.skip("needs packages: packer is not installed (tests/packages.txt names the package)")
     (folder / "plugins.pkr.hcl").unlink()
     playbook = folder / "playbook.yml"
     playbook.write_text(playbook.read_text().replace("        verify: full\n", f"        verify: full\n        source: {both}\n"))

@@ -33,7 +33,7 @@ def unavailable(kind: str) -> str:
     if reason := no_hosts():
         return reason
     if os.uname().machine != "x86_64":
-        return "needs Linux: on x86_64, whose other architectures these are"
+        return "needs x86-64: these roots are of other architectures"
     return "needs binfmt: Linux 6.7, which emulates for a part of the machine alone" if kind in _EMULATED and no_binfmt() else ""
 
 
