@@ -285,3 +285,10 @@ def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None
     )
     assert heavy(loaded) == set()
     assert {f"{PACKAGE}.archives.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()
+
+
+def test_the_command_line_finds_each_name_of_the_core() -> None:
+    """It imports a module when it needs a name, so a module that moved fails only then."""
+    from standalone_python import core
+
+    assert [name for name in core.__all__ if not hasattr(core, name)] == []
