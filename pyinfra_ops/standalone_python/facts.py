@@ -56,7 +56,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "started": True,
                     "untrusted": "",
                     "sound": True,
-                    "fault": "",
+                    "problem": "",
                     "foreign": "",
                     "extra": [],
                 },

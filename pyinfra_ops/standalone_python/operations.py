@@ -222,5 +222,5 @@ def _ignored() -> bool:
 
 
 def _why_nothing(decision: Decision) -> str:
-    reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in decision.plan.outcomes]
+    reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in decision.plan.outcomes]
     return "; ".join(reasons) or "no build is installed that would have to go"

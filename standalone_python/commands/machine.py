@@ -154,7 +154,7 @@ def _carry_out(
         output.data(returned(done.plan, after) | ({"diff": difference} if with_diff else {}))
     else:
         if not planned:
-            reasons = [f"{outcome.wanted.request.text}: {outcome.why}" for outcome in planned.outcomes]
+            reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in planned.outcomes]
             output.line(f"nothing to do: {'; '.join(reasons) or nothing}")
         if not after.held and done.plan.steps != planned.steps:
             left = "this run did:" if done.plan else "nothing was left to do"

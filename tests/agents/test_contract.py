@@ -194,7 +194,7 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
         match key:
             case "builds":
                 assert isinstance(expected, Mapping)
-                faults = {str(i.build.version): i.fault for i in observed.installed}
+                faults = {str(i.build.version): i.problem for i in observed.installed}
                 assert set(faults) == set(expected)
                 for version, fault in expected.items():
                     assert re.search(place.text(fault), faults[version]) if fault else not faults[version], faults

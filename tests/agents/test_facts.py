@@ -214,7 +214,7 @@ def test_a_build_of_a_cpu_level_makes_the_cpu_known(shell: Shell, tmp_path: Path
     assert "sse2" in found.cpu.split()
     start = script.rindex("observe </dev/null")
     weak = f"{script[:start]}cpu_flags() {{ echo $1=fpu sse2; }}\n{script[start:]}"
-    assert [(one.fault, one.foreign) for one in parse(place.run(shell, weak).output).installed] == [
+    assert [(one.problem, one.foreign) for one in parse(place.run(shell, weak).output).installed] == [
         ("", ""),
         ("", "needs a CPU of level v4, and the host's has v1"),
     ]
@@ -239,5 +239,5 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
     hook.write_text(f"echo python3 $1 $2 >>{tmp_path}/log\n")
     place.environment.update(PATH=str(shims), FAKE_HOOK=str(hook))
     done = place.run(SHELLS[0], sh.observation(declare({"builds": [], "root": place.root}), facts="empty"))
-    assert not any(build.fault for build in parse(done.output).installed)
+    assert not any(build.problem for build in parse(done.output).installed)
     assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -I -V", "python3 -I -V"]

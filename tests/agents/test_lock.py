@@ -71,7 +71,7 @@ def all_end_well(place: Place, shells: Sequence[Shell], tmp_path: Path) -> None:
         done = finished(process)
         assert done.code == 0, done
         observed = parse(done.output)
-        assert {build.name: build.fault for build in observed.installed} == {NEWER: "", OTHER: ""}
+        assert {build.name: build.problem for build in observed.installed} == {NEWER: "", OTHER: ""}
         outdated.append(observed.outdated)
     assert sorted(outdated) == [False, *[True] * (len(shells) - 1)]
     assert (tmp_path / "hook.log").read_text().split() == ["begin", "end"]

@@ -49,7 +49,7 @@ def test_a_first_start_that_fails_is_a_fault(shell: Shell, disk: Path, tmp_path:
     unstarted(disk)
     on = local_host(shell, disk, tmp_path, FAKE_TRIAL="1")
     (found,) = ensure.observe(on, desired(on), facts="no").installed
-    assert (found.fault, found.unconfirmed) == ("it does not start: exit code 1", False)
+    assert (found.problem, found.unconfirmed) == ("it does not start: exit code 1", False)
 
 
 def test_links_of_a_hostile_image_are_not_followed(shell: Shell, disk: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_receipt_that_is_no_file_is_not_waited_for(shell: Shell, disk: Path, t
     os.mkfifo(receipt)
     on = local_host(shell, disk, tmp_path)
     (found,) = ensure.observe(on, desired(on), facts="no").installed
-    assert found.fault == "its receipt is missing or can't be read"
+    assert found.problem == "its receipt is missing or can't be read"
 
 
 @pytest.mark.parametrize("without", [(), ("touch",)], ids=["touch", "python"])

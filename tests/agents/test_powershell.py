@@ -398,7 +398,7 @@ def test_an_interpreter_that_others_can_change_is_not_started(where: str, powers
     expose(disk / path, mode)
     [build] = (observed := parse(run(powershell, place, script, tmp_path).output)).installed
     assert not started.exists()
-    assert build.fault == ""
+    assert build.problem == ""
     assert re.search(r"\(S-1-1-0\) can change .*" + re.escape(Path(path).name), build.untrusted), build.untrusted
     assert observed.remarks == (f"{cases.ONE} was not started, as {build.untrusted}",)
     assert bool(observed.root_exposed) == (where in ("the root", "a folder above the root"))
@@ -411,7 +411,7 @@ def test_new_things_beside_the_root_are_no_danger(powershell: Shell, disk: Path,
     expose(disk / "opt", 0o1777)
     script = renderer.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no")
     observed = parse(run(powershell, place, script, tmp_path).output)
-    assert [(build.untrusted, build.fault) for build in observed.installed] == [("", "")]
+    assert [(build.untrusted, build.problem) for build in observed.installed] == [("", "")]
     assert observed.root_exposed == ""
 
 
@@ -513,5 +513,5 @@ def test_the_environment_reaches_what_is_started(powershell: Shell, disk: Path, 
     place = Place(disk, f"{disk.as_posix()}/opt", f"{disk.as_posix()}/bin", windows=True)
     environment = {"SAID": value, "FAKE_HOOK": str(hook)}
     script = renderer.observation(declare({"builds": [], "root": place.root}, windows=HERE), facts="no", environment=environment)
-    assert parse(run(powershell, place, script, tmp_path).output).installed[0].fault == ""
+    assert parse(run(powershell, place, script, tmp_path).output).installed[0].problem == ""
     assert said.read_text("utf-8") == value

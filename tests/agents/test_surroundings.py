@@ -83,7 +83,7 @@ def test_an_interpreter_gets_no_libraries_of_the_caller(outside: bool, shell: Sh
         fakes.write(OLD, disk / "opt/python" / OLD.name, json.dumps(fakes.receipt_of(OLD, started=False), indent=1) + "\n")
     assert make(on, archives, {"builds": ["3.13"]}).plan
     assert not make(on, archives, {"builds": ["3.13"]}).plan
-    assert [step.did for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == [
+    assert [step.action for step in make(on, archives, {"builds": ["3.13"], "externally_managed": False}).plan.installs] == [
         "reinstall"
     ]
     assert not (tmp_path / "met").exists()
@@ -101,11 +101,11 @@ def test_a_root_that_was_moved_is_repaired_from_its_own_files(damaged: bool, she
         (disk / "srv/python" / OLD.name / "lib/python3.13/os.py").write_text("raise SystemExit\n")
     done = make(on, archives, {"builds": ["3.13"]})
     (step,) = done.plan.installs
-    assert (step.did, step.moved) == ("repair", f"{disk}/opt/python/{OLD.name}")
-    assert step.why == f"it was installed as {step.moved} and lies in {disk}/srv/python/{OLD.name}: it was moved or copied"
+    assert (step.action, step.moved) == ("repair", f"{disk}/opt/python/{OLD.name}")
+    assert step.reason == f"it was installed as {step.moved} and lies in {disk}/srv/python/{OLD.name}: it was moved or copied"
     assert len([script for script in on.scripts if script.endswith("apply </dev/null\n")]) == 1 + damaged
     assert (disk / "bin/python3.13").readlink() == disk / "srv/python/cpython-3.13/bin/python3.13"
-    assert [(one.fault, one.moved) for one in done.after.installed] == [("", "")]
+    assert [(one.problem, one.moved) for one in done.after.installed] == [("", "")]
     assert not make(on, archives, {"builds": ["3.13"], "verify": "full"}).plan
     assert not list((disk / "srv/python").glob(".standalone-python.*"))
 
@@ -197,7 +197,7 @@ def test_a_build_that_cant_go_back_to_its_place_is_kept(shell: Shell, disk: Path
     assert (kept / fakes.RECEIPT).is_file()
     fails.unlink()
     done = make(on, archives, {"builds": ["3.13"]})
-    assert [(installed.name, installed.fault) for installed in done.after.installed] == [(OLD.name, "")]
+    assert [(installed.name, installed.problem) for installed in done.after.installed] == [(OLD.name, "")]
     assert not list(disk.glob("opt/python/.standalone-python.staging*"))
 
 
@@ -209,7 +209,7 @@ def test_a_checksum_tool_that_fails_and_says_nothing(shell: Shell, disk: Path, t
     )
     desired = declare({"builds": [], "root": on.place.root, "bin_dir": on.place.bin_dir, "verify": "full"})
     (found,) = ensure.observe(on, desired, facts="no").installed
-    assert "its files differ" in found.fault
+    assert "its files differ" in found.problem
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_an_interpreter_is_started_by_nobody_who_can_be_harmed(
     # busybox' setpriv can't become a user, and su needs a name.
     by = "" if case.by == str(APP) and shell.tools else case.by
     assert who == [by] * bool(by)
-    assert found.fault == ""
+    assert found.problem == ""
     expected = exposure(case.open.format(**names))
     assert found.untrusted == ("" if by else expected), found.untrusted
     assert tree(disk) == before
@@ -220,7 +220,7 @@ def test_su_serves_where_there_is_no_setpriv(shell: Shell, disk: Path, ran: Path
     build = planted(disk, ran)
     give(build, 1, 1)  # daemon, who has no shell of its own
     _seen, found = observed(local_host(without, disk, tmp_path))
-    assert (found.fault, found.untrusted, ran.read_text()) == ("", "", "1\n")
+    assert (found.problem, found.untrusted, ran.read_text()) == ("", "", "1\n")
 
 
 def test_every_file_is_compared_though_nothing_is_started(shell: Shell, disk: Path, ran: Path, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_every_file_is_compared_though_nothing_is_started(shell: Shell, disk: Pa
     build.chmod(0o777)
     _seen, found = observed(local_host(shell, disk, tmp_path), verify="full")
     assert found.untrusted.startswith("every user can write to ")
-    assert "bin/python3.13" in found.fault
+    assert "bin/python3.13" in found.problem
     assert ran.read_text() == ""
 
 

@@ -322,16 +322,16 @@ def _without_openssl(build: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "fault"),
+    ("damage", "problem"),
     [(_of_another_machine, "it does not start: "), (_without_openssl, "it does not start: ImportError: ")],
 )
 def test_one_that_does_not_start_is_damaged_and_repaired(
-    command: Command, booted: Path, damage: Callable[[Path], None], fault: str
+    command: Command, booted: Path, damage: Callable[[Path], None], problem: str
 ) -> None:
     build = booted / name(V13LATER, NEWER, HERE)
     damage(build)
     found = command("verify", "--root", booted)
-    assert (found.code, f"{build.name} is broken: {fault}" in found.output) == (2, True), found
+    assert (found.code, f"{build.name} is broken: {problem}" in found.output) == (2, True), found
     assert not receipt(build)["started"]
     mended = command("apply", command.folder / "python.yml")
     assert (mended.code, mended.output.partition(" ")[0]) == (0, "repair"), mended

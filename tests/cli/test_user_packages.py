@@ -80,11 +80,11 @@ def used(command: Command, source: Path, tmp_path: Path) -> Used:
 
 def packages_of(said: dict[str, Any]) -> dict[str, Any]:
     (interpreter,) = said["interpreters"]
-    return {"did": interpreter["did"], **interpreter["user_packages"]}
+    return {"action": interpreter["action"], **interpreter["user_packages"]}
 
 
-def kept(did: str, count: int = 1) -> dict[str, Any]:
-    return {"did": did, "kept": count, "discarded": 0, "not_carried": []}
+def kept(action: str, count: int = 1) -> dict[str, Any]:
+    return {"action": action, "kept": count, "discarded": 0, "not_carried": []}
 
 
 def test_upgrade_reinstall_repair_and_downgrade_keep_them(used: Used) -> None:
@@ -103,7 +103,7 @@ def test_upgrade_reinstall_repair_and_downgrade_keep_them(used: Used) -> None:
     assert used.greets()
     assert packages_of(used.apply(LATER13, compile_bytecode=True)) == kept("none", 0)
     # What stands in the first build is older than what stands in the second, and is what a rollback goes back to.
-    assert packages_of(used.apply(OLD13, compile_bytecode=True))["did"] == "reinstall"
+    assert packages_of(used.apply(OLD13, compile_bytecode=True))["action"] == "reinstall"
     assert used.greets()
     assert used.verify().code == 0
     listed = json.loads(used.command("status", "--root", used.root, "--json").output)["interpreters"]
@@ -112,7 +112,7 @@ def test_upgrade_reinstall_repair_and_downgrade_keep_them(used: Used) -> None:
 
 def test_discard_drops_them_and_says_so(used: Used) -> None:
     upgraded = used.apply(LATER13, user_packages="discard", keep=0)
-    assert packages_of(upgraded) == {"did": "upgrade", "kept": 0, "discarded": 1, "not_carried": []}
+    assert packages_of(upgraded) == {"action": "upgrade", "kept": 0, "discarded": 1, "not_carried": []}
     assert upgraded["plan"][0].endswith("; discards 1 user package")
     assert not (used.stable / "bin/greet").exists()
     assert not (used.packages / "greeting").exists()
@@ -120,7 +120,7 @@ def test_discard_drops_them_and_says_so(used: Used) -> None:
 
 def test_a_mark_that_comes_back_drops_them_and_says_so(used: Used) -> None:
     managed = used.apply(OLD13, externally_managed=True)
-    assert packages_of(managed) == {"did": "reinstall", "kept": 0, "discarded": 1, "not_carried": []}
+    assert packages_of(managed) == {"action": "reinstall", "kept": 0, "discarded": 1, "not_carried": []}
     assert not (used.packages / "greeting").exists()
 
 
@@ -150,7 +150,7 @@ def test_where_nobody_may_install_packages_a_changed_pip_is_damage(command: Comm
     with (managed.packages / "pip/__init__.py").open("a") as file:
         file.write("# altered\n")
     assert managed.verify().code == 2
-    assert managed.apply(OLD13, externally_managed=True, verify="full")["interpreters"][0]["did"] == "repair"
+    assert managed.apply(OLD13, externally_managed=True, verify="full")["interpreters"][0]["action"] == "repair"
 
 
 def test_a_damaged_standard_library_is_still_damage(used: Used) -> None:

@@ -85,11 +85,11 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
     result = ensure(there, desired(), supply)
     assert (result.changed, there.asked, there.uploads, supply.asked) == (False, ["observe"], {}, [])
     assert result.after == result.before
-    assert [outcome.did for outcome in result.plan.outcomes] == ["none"]
+    assert [outcome.action for outcome in result.plan.outcomes] == ["none"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said", "asked", "did"),
+    ("options", "said", "asked", "action"),
     [
         ({}, IN_ORDER, ["observe"], "none"),
         ({"state": "latest"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
@@ -99,7 +99,7 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
         ({}, {"installed": [OLD]}, ["observe", "apply"], "relink"),
         (
             {},
-            IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]},
+            IN_ORDER | {"installed": [{"name": OLD, "problem": "its executable is missing"}]},
             ["observe", "observe with facts", "apply"],
             "repair",
         ),
@@ -119,13 +119,13 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
     ],
 )  # fmt: skip
 def test_a_host_is_asked_no_more_than_is_needed(
-    options: dict[str, Any], said: dict[str, Any], asked: list[str], did: str
+    options: dict[str, Any], said: dict[str, Any], asked: list[str], action: str
 ) -> None:
     there = host(said)
     result = ensure(there, desired(**options), MemorySupply(CATALOGUE))
     assert there.asked == asked
-    assert [outcome.did for outcome in result.plan.outcomes] == [did]
-    assert result.changed == (did != "none")
+    assert [outcome.action for outcome in result.plan.outcomes] == [action]
+    assert result.changed == (action != "none")
     assert len(there.uploads) == len(result.plan.installs)
 
 
@@ -135,7 +135,7 @@ MOVED = IN_ORDER | {"installed": [{"name": OLD, "moved": f"/old/{OLD}"}]}
 def test_what_was_moved_is_repaired_from_its_own_files() -> None:
     there, supply = host(MOVED), untouched()
     result = ensure(there, desired(), supply)
-    assert [(step.did, step.moved) for step in result.plan.installs] == [("repair", f"/old/{OLD}")]
+    assert [(step.action, step.moved) for step in result.plan.installs] == [("repair", f"/old/{OLD}")]
     assert (there.asked, there.uploads, supply.asked) == (["observe", "observe with facts", "apply"], {}, [])
     assert "\ncopied 0000" in there.scripts[-1]
     assert f"former=/old/{OLD}" in there.scripts[-1]
@@ -146,7 +146,7 @@ def test_what_was_moved_and_is_not_whole_is_downloaded(doing: str) -> None:
     failure = f"{FAILURE_BEGIN}\nstep={doing} {OLD}\nfailure=content\ncommitting=no\ndetail=x\n{FAILURE_END}\n"
     there, supply = host(MOVED, says={2: Completed(1, failure, "")}), MemorySupply(CATALOGUE)
     result = ensure(there, desired(), supply)
-    assert [step.did for step in result.plan.installs] == ["repair"]
+    assert [step.action for step in result.plan.installs] == ["repair"]
     assert there.asked == ["observe", "observe with facts", "apply", "apply"]
     assert (len(there.uploads), "\ncopied 0000" in there.scripts[-1]) == (1, False)
 
@@ -215,7 +215,11 @@ def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() 
     [
         ({}, {}, ["observe", "observe with facts"]),
         ({"state": "latest"}, IN_ORDER, ["observe with facts"]),
-        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, ["observe", "observe with facts"]),
+        (
+            {},
+            IN_ORDER | {"installed": [{"name": OLD, "problem": "its executable is missing"}]},
+            ["observe", "observe with facts"],
+        ),
         ({"state": "absent"}, IN_ORDER, ["observe"]),
     ],
 )
@@ -232,7 +236,7 @@ def seen(state: Observed) -> tuple[Any, ...]:
     """What check mode promises of a host: everything but what only a finisher knows."""
     return (
         describe(state),
-        [(build.name, build.fault, build.finish) for build in state.installed],
+        [(build.name, build.problem, build.finish) for build in state.installed],
         dict(state.links),
         state.occupied,
         state.leftovers,
@@ -402,7 +406,7 @@ def test_a_host_that_is_not_as_planned_afterwards() -> None:
 
 def test_a_build_that_does_not_start_afterwards() -> None:
     def broken(state: Observed) -> Observed:
-        return replace(state, installed=tuple(replace(build, fault="it does not start: no") for build in state.installed))
+        return replace(state, installed=tuple(replace(build, problem="it does not start: no") for build in state.installed))
 
     assert f"still to do is repair {NEW}: it does not start: no" in failing(meddle=broken)
 
@@ -444,7 +448,7 @@ def test_somebody_else_did_it_between_two_looks() -> None:
 
 
 def test_somebody_else_repaired_it_between_two_looks() -> None:
-    broken = observed_of(IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}, desired())
+    broken = observed_of(IN_ORDER | {"installed": [{"name": OLD, "problem": "its executable is missing"}]}, desired())
     there = host(IN_ORDER, says={0: Completed(0, answer(broken, facts=False), "")})
     result = ensure(there, desired(), untouched())
     assert (result.changed, there.asked) == (False, ["observe", "observe with facts"])
@@ -489,7 +493,7 @@ def after_another_run(there: MemoryHost, **options: Any) -> Callable[[Observed],
         ({"state": "absent"}, IN_ORDER),
         ({"links": []}, IN_ORDER),
         ({}, {"installed": [OLD]}),
-        ({}, IN_ORDER | {"installed": [{"name": OLD, "fault": "its executable is missing"}]}),
+        ({}, IN_ORDER | {"installed": [{"name": OLD, "problem": "its executable is missing"}]}),
         ({"compile_bytecode": True}, IN_ORDER),
         ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),
         ({}, {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),

@@ -281,7 +281,7 @@ def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None
         "open(path, 'w').write(lock.format_lock(lock.Lock(tuple(entries))))\n"
         "desired = declaration.declare({'builds': ['3.12', 'cpython-3.13'], 'lockfile': path, 'catalogue': '/nonexistent'})\n"
         "result = ensure.ensure(Host(), desired, supply.Supply(desired))\n"
-        "assert not result.changed and [outcome.why for outcome in result.plan.outcomes][0].endswith(' is locked')\n"
+        "assert not result.changed and [outcome.reason for outcome in result.plan.outcomes][0].endswith(' is locked')\n"
     )
     assert heavy(loaded) == set()
     assert {f"{PACKAGE}.archives.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()

@@ -187,12 +187,16 @@ KNOWN = resolver([f"{name_of(text)}.tar.gz" for text in ("3.12.1+20250115", "3.1
 
 def look_at(observed: Observed, dice: random.Random) -> None:
     """All that front ends do with a host: what they say of it can be given to a terminal."""
-    for sentence in (*describe(observed).splitlines(), *(installed.fault for installed in observed.installed), *damage(observed)):
+    for sentence in (
+        *describe(observed).splitlines(),
+        *(installed.problem for installed in observed.installed),
+        *damage(observed),
+    ):
         check(sentence)
     desired = dice.choice(DESIRED)
     made = plan(desired, observed, KNOWN)
     told = returned(made, predict(made, observed, desired))
-    for sentence in (*told["plan"], *(one["why"] for one in (*told["interpreters"], *told["removed"]))):
+    for sentence in (*told["plan"], *(one["reason"] for one in (*told["interpreters"], *told["removed"]))):
         check(sentence)
     info(observed)
     way_back(observed)

@@ -76,7 +76,7 @@ def test_the_count_of_modules(text: str) -> None:
             found = parse(RECORDED["sound"].replace(old, new))
             # One that can exist, for all that anybody knows.
             assert text == "9" * 10 or found.installed[0].receipt is None
-            check(found.installed[0].fault)
+            check(found.installed[0].problem)
         except ObservationError as error:
             check(str(error))
 

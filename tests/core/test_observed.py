@@ -65,7 +65,7 @@ def changed(old: str, new: str, text: str = WHOLE) -> Observed:
 
 
 def fault(old: str, new: str, name: str = B312) -> str:
-    return next(build.fault for build in changed(old, new).installed if build.name == name)
+    return next(build.problem for build in changed(old, new).installed if build.name == name)
 
 
 # What was recorded.
@@ -125,12 +125,12 @@ def test_builds_for_other_kinds_of_hosts(triple: str, start: str, kind: str, for
     lines += [f"start={start}", f"says={'Python 3.12.1' if start == '0' else 'no'}"] if start else []
     (found,) = parse("\n".join([*lines, "modules=1", *filter(None, kind.split("\n")), END])).installed
     assert found.foreign == foreign
-    assert bool(found.fault) == (start != "0" and not foreign)
+    assert bool(found.problem) == (start != "0" and not foreign)
 
 
 def test_sound_builds() -> None:
     host = parse(WHOLE)
-    assert [(build.name, build.fault, build.build.name) for build in host.installed] == [(B312, "", B312), (B313, "", B313)]
+    assert [(build.name, build.problem, build.build.name) for build in host.installed] == [(B312, "", B312), (B313, "", B313)]
     assert host.links == {
         "/opt/python/cpython-3.12": B312,
         "/opt/python/cpython-3.13": B313,
@@ -149,15 +149,15 @@ def test_sound_builds() -> None:
 
 def test_verify_full() -> None:
     first, second = parse(RECORDED["verify-full"]).installed
-    assert first.fault == "its files differ from what was installed: lib/python3.12/os.py"
+    assert first.problem == "its files differ from what was installed: lib/python3.12/os.py"
     assert first.extra == ("lib/python3.12/sitecustomize.py",)
-    assert (second.fault, second.extra) == ("", ())
+    assert (second.problem, second.extra) == ("", ())
 
 
 def test_broken_builds_and_what_a_killed_run_left() -> None:
     host = parse(RECORDED["broken"])
-    assert [(build.name, bool(build.fault)) for build in host.installed] == [(B312, True), (B313, True)]
-    assert host.installed[1].fault == "its executable is missing"
+    assert [(build.name, bool(build.problem)) for build in host.installed] == [(B312, True), (B313, True)]
+    assert host.installed[1].problem == "its executable is missing"
     assert (host.lock, host.lock_state, host.leftovers) == (
         "4711:1:b:h",
         "elsewhere",
@@ -175,7 +175,7 @@ def test_paths_with_other_letters_and_spaces() -> None:
         "/opt/größe πython/bin/python3": "/opt/größe πython/cpython-3.13/bin/python3",
         "/opt/größe πython/cpython-3.13": B312,
     }
-    assert [build.fault for build in host.installed] == [""]
+    assert [build.problem for build in host.installed] == [""]
 
 
 # What a terminal, a login shell or a bad connection makes of it.
@@ -330,7 +330,7 @@ def test_faults(old: str, new: str, words: str) -> None:
 
 def test_a_build_without_a_receipt_is_still_a_build_of_ours() -> None:
     host = parse(re.sub("^receipt=.*\n", "", WHOLE, flags=re.MULTILINE))
-    assert [(build.name, build.build.name, build.receipt, build.fault) for build in host.installed] == [
+    assert [(build.name, build.build.name, build.receipt, build.problem) for build in host.installed] == [
         (B312, B312, None, NO_RECEIPT),
         (B313, B313, None, NO_RECEIPT),
     ]
@@ -341,7 +341,7 @@ def test_a_build_under_another_builds_name() -> None:
     other = B312.replace("3.12.1", "3.12.9")
     host = changed(f"build={B312}", f"build={other}")
     first = host.installed[0]
-    assert (first.name, first.build.name, first.receipt, first.fault) == (other, other, None, NO_RECEIPT)
+    assert (first.name, first.build.name, first.receipt, first.problem) == (other, other, None, NO_RECEIPT)
 
 
 def test_a_copy_of_a_build_is_not_ours() -> None:
@@ -372,6 +372,14 @@ def test_a_receipt() -> None:
     assert receipt is not None
     assert receipt.build.name == B312
     assert parse_receipt(json.dumps(receipt_data() | {"more": [1]})) == receipt
+
+
+def test_a_receipt_of_an_older_version_stays_readable() -> None:
+    """It has the required keys alone; later versions added ``started``, ``carried``, ``not_carried`` and ``prefix``."""
+    older = {key: value for key, value in receipt_data().items() if key in NEEDED}
+    receipt = parse_receipt(json.dumps(older))
+    assert receipt is not None
+    assert (receipt.build.name, receipt.started, receipt.carried, receipt.not_carried, receipt.prefix) == (B312, True, 0, (), "")
 
 
 @pytest.mark.parametrize("key", NEEDED)
@@ -611,28 +619,28 @@ def of_312(text: str) -> Installed:
 
 def test_one_that_was_never_started() -> None:
     never = of_312(UNSTARTED.replace("start=0\nsays=Python 3.12.1\n", "start=untried\n", 1))
-    assert (never.fault, never.started, never.unconfirmed) == ("", False, False)
+    assert (never.problem, never.started, never.unconfirmed) == ("", False, False)
     now = of_312(UNSTARTED)
-    assert (now.fault, now.started, now.unconfirmed) == ("", False, True)
+    assert (now.problem, now.started, now.unconfirmed) == ("", False, True)
     other = of_312(WHOLE)
     assert (other.started, other.unconfirmed) == (True, False)
 
 
 def test_one_whose_first_start_fails() -> None:
     failed = of_312(UNSTARTED.replace("start=0\nsays=Python 3.12.1\n", "start=1\nsays=ImportError: no libssl\n", 1))
-    assert (failed.fault, failed.unconfirmed) == ("it does not start: ImportError: no libssl", False)
+    assert (failed.problem, failed.unconfirmed) == ("it does not start: ImportError: no libssl", False)
 
 
 def test_untried_files_are_compared_all_the_same() -> None:
     lost = UNSTARTED.replace("start=0\nsays=Python 3.12.1\nmodules=263", "start=untried\nmodules=262", 1)
-    assert of_312(lost).fault == "its standard library lacks 1 of 263 modules and packages"
+    assert of_312(lost).problem == "its standard library lacks 1 of 263 modules and packages"
 
 
 def test_one_that_others_could_change_was_not_started_and_is_remarked_on() -> None:
     who = "Everyone (S-1-1-0) can change C:/python"
     text = WHOLE.replace("start=0\nsays=Python 3.12.1\n", f"start=untrusted\nsays={who}\n", 1)
     build = of_312(text)
-    assert (build.fault, build.untrusted, build.unconfirmed) == ("", who, False)
+    assert (build.problem, build.untrusted, build.unconfirmed) == ("", who, False)
     way = "run as that user, or let only root and this user change it"
     assert parse(text).remarks == (f"{B312} was not started, as {who}: {way}",)
     assert parse(text.replace("\nroot=", "\nlayout=windows\nroot=", 1)).remarks == (f"{B312} was not started, as {who}",)

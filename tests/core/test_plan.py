@@ -53,8 +53,8 @@ def outcome_in_words(outcome: Outcome) -> dict[str, Any]:
     return {
         "request": outcome.wanted.request.text,
         "build": outcome.build.name,
-        "did": outcome.did,
-        "why": outcome.why,
+        "action": outcome.action,
+        "reason": outcome.reason,
         "stable_path": outcome.stable_path,
         "links": list(outcome.links),
     }
@@ -71,7 +71,7 @@ def outcome_of_case(data: Mapping[str, Any]) -> dict[str, Any]:
     assert not again, f"a second run changes something: {[str(step) for step in again.steps]}"
     assert [outcome.build.name for outcome in again.outcomes] == [outcome.build.name for outcome in made.outcomes]
     assert [outcome.path for outcome in again.outcomes] == [outcome.path for outcome in made.outcomes]
-    assert {outcome.did for outcome in again.outcomes} <= {"none"}
+    assert {outcome.action for outcome in again.outcomes} <= {"none"}
     _check_paths(made)
     return {
         "plan": [str(step) for step in made.steps],

@@ -63,7 +63,7 @@ def test_a_second_run_changes_nothing_and_finds_the_same(situation: Situation) -
     assert [outcome.build.name for outcome in second.outcomes] == [outcome.build.name for outcome in first.outcomes]
     assert [outcome.stable_path for outcome in second.outcomes] == [outcome.stable_path for outcome in first.outcomes]
     assert [outcome.links for outcome in second.outcomes] == [outcome.links for outcome in first.outcomes]
-    assert all(outcome.did == "none" for outcome in second.outcomes)
+    assert all(outcome.action == "none" for outcome in second.outcomes)
     assert predict(second, after, situation.desired) == after
 
 
@@ -77,7 +77,7 @@ def test_what_is_said_of_a_plan_and_of_why_there_is_none_commands_no_terminal(si
         check(str(error))
         return
     after = predict(found, observed, situation.desired)
-    for sentence in (*map(str, found.steps), *(outcome.why for outcome in found.outcomes), *damage(observed)):
+    for sentence in (*map(str, found.steps), *(outcome.reason for outcome in found.outcomes), *damage(observed)):
         check(sentence)
     for line in (describe(observed) + describe(after)).splitlines():
         check(line)
@@ -116,7 +116,7 @@ def test_the_host_afterwards_is_as_declared(situation: Situation) -> None:
 
     for outcome in found.outcomes:
         assert admits(outcome.wanted.request, outcome.build)
-        assert not there[outcome.build.name].fault
+        assert not there[outcome.build.name].problem
         # Every declared line has its stable link, and the path that is called stable is one that exists.
         target = after.links[f"{ROOT}/{line_of(outcome.build)}"]
         assert target in chosen
@@ -195,7 +195,7 @@ def test_a_build_is_looked_for_only_where_what_is_installed_is_not_enough(situat
         plan(situation.desired, situation.observed, resolve)
     for wanted in situation.desired.builds:
         able = [i for i in situation.observed.installed if admits(wanted.request, i.build)]
-        sound = able and all(i.receipt and not i.fault for i in able)
+        sound = able and all(i.receipt and not i.problem for i in able)
         absent = any(other.state == "absent" for other in situation.desired.builds)
         if wanted.state == "present" and sound and not absent and not situation.desired.lockfile:
             twins = [w for w in situation.desired.builds if w.request == wanted.request and w.state == "latest"]

@@ -158,7 +158,7 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
         Install(build, "install", texts["name"]),
         SetLink(texts["path"], texts["to"], texts["name"]),
         Unlink(texts["path"], texts["to"]),
-        Remove(texts["name"], "why"),
+        Remove(texts["name"], "reason"),
     )
     delivery = sh.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
@@ -213,7 +213,7 @@ def test_the_environment_can_not_set_what_the_agents_are_told() -> None:
 
 def test_the_finishers_arguments() -> None:
     finish = Finish(externally_managed=False, compile_bytecode=True, owner="app", group="staff", mode="0750")
-    steps = Plan((Install(BUILD, "install", "why"),), ())
+    steps = Plan((Install(BUILD, "install", "reason"),), ())
     script = sh.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
     assert run(spied(script, "prepare"))[-1] == [
         "finish",
@@ -245,14 +245,14 @@ OUTSIDE = Outside(
 
 def test_the_finisher_of_an_image_is_told_that_nothing_is_started() -> None:
     desired = Desired(builds=(), finish=Finish(owner="app", group="staff"), outside=OUTSIDE)
-    script = sh.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: pushed(BUILD)})
+    script = sh.application(desired, Plan((Install(BUILD, "install", "reason"),), ()), {BUILD.name: pushed(BUILD)})
     told = run(spied(script, "prepare"))[-1]
     assert {"owner=app", "group=staff", "started=0", "uid=4321", "gid=4322"} <= set(told)
 
 
 def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     to = "/opt/python/cpython-3.13/bin/python3.13"
-    steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "why"))
+    steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "reason"))
     seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
     script = sh.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
     assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
@@ -288,7 +288,7 @@ def test_the_finisher_arrives_whole(
     """Install names of libraries are of no concern elsewhere than on macOS, nor there in later builds."""
     build = replace(BUILD, triple=triple, release=release)
     desired = Desired(builds=(), finish=Finish(compile_bytecode=bytecode))
-    script = sh.application(desired, Plan((Install(build, "install", "why"),), ()), {build.name: pushed(build)})
+    script = sh.application(desired, Plan((Install(build, "install", "reason"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
@@ -307,7 +307,7 @@ def application(desired: Desired) -> str:
     if desired.delivery == "pull":
         url = "https://mirror.example/x"
         delivery = sh.Pulled((url,), "gz", "python", url, "ab", desired.token)
-    return sh.application(desired, Plan((Install(BUILD, "install", "why"),), ()), {BUILD.name: delivery})
+    return sh.application(desired, Plan((Install(BUILD, "install", "reason"),), ()), {BUILD.name: delivery})
 
 
 def test_a_token_is_for_pull_only() -> None:
@@ -366,7 +366,7 @@ def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
 @shell
 @pytest.mark.parametrize("facts", ["no", "empty", "yes"])
 def test_every_shell_reads_it(command: Sequence[str], facts: sh.Facts) -> None:
-    steps = Plan((Install(BUILD, "install", "why"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
+    steps = Plan((Install(BUILD, "install", "reason"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
     for script in (
         sh.observation(Desired(builds=()), facts=facts),
         sh.application(Desired(builds=()), steps, {BUILD.name: pushed(BUILD)}),

@@ -122,7 +122,7 @@ def test_a_start_that_says_escapes_is_a_fault_without_them() -> None:
     for says in (HOSTILE, HOSTILE * 200):
         for start in ("0", "1"):
             text = RECORDED["sound"].replace("start=0\nsays=Python 3.12.1", f"start={start}\nsays={says}", 1)
-            faults = [installed.fault for installed in parse(text.replace("\r", "")).installed if installed.fault]
+            faults = [installed.problem for installed in parse(text.replace("\r", "")).installed if installed.problem]
             assert len(faults) == 1
             check(faults[0], 400)
 
@@ -166,10 +166,10 @@ def test_no_step_and_no_reason_commands_a_terminal(text: str) -> None:
             continue
         assert force
         assert made.steps
-        for sentence in (*map(str, made.steps), *(outcome.why for outcome in made.outcomes)):
+        for sentence in (*map(str, made.steps), *(outcome.reason for outcome in made.outcomes)):
             check(sentence)
         told = returned(made, observed)
-        for sentence in (*told["plan"], *(one["why"] for one in told["interpreters"])):
+        for sentence in (*told["plan"], *(one["reason"] for one in told["interpreters"])):
             check(sentence)
         # Who shows it escapes what names a host chose beyond this: data keeps them.
         assert any(text in path for path in observed.links.values())

@@ -71,11 +71,11 @@ def test_a_play_installs_what_is_locked(locked: Locked, source: Path, fleet: Map
     declared = locked.declared(root, source=str(source))
     newest = {**declared, "state": "latest", "lockfile": ""}
     run = play(host, task(**declared), task(**declared), task(**declared, state="latest"), task(**newest), task(**declared))
-    did = [(result.result["interpreters"][0]["did"], result.result["changed"]) for result in run.results]
-    assert did == [("install", True), ("none", False), ("none", False), ("upgrade", True), ("relink", True)], run.output
+    actions = [(result.result["interpreters"][0]["action"], result.result["changed"]) for result in run.results]
+    assert actions == [("install", True), ("none", False), ("none", False), ("upgrade", True), ("relink", True)], run.output
     first, _second, _latest, newer, last = (result.result["interpreters"][0] for result in run.results)
     assert (first["request"], f"{first['version']}+{first['release']}") == ("cpython@3.13", OLD13)
-    assert first["why"] == "cpython@3.13 is locked to it"
+    assert first["reason"] == "cpython@3.13 is locked to it"
     assert f"{newer['version']}+{newer['release']}" == LATER13
     assert last["prefix"] == first["prefix"]
     assert installed(host, root) == {name(OLD13), name(LATER13)}
@@ -89,7 +89,7 @@ def test_an_older_build_is_not_enough_for_present(
     declared = {"builds": ["3.13"], "root": root, "source": str(source)}
     assert subprocess.run([COMMAND, "lock", locked.declaration, "--upgrade", "--source", source], check=False).returncode == 0
     run = play(host, task(**declared | {"builds": [OLD13]}), task(**declared), task(**declared, lockfile=str(locked.path)))
-    assert [result.result["interpreters"][0]["did"] for result in run.results] == ["install", "none", "upgrade"], run.output
+    assert [result.result["interpreters"][0]["action"] for result in run.results] == ["install", "none", "upgrade"], run.output
     assert run.of().result["interpreters"][0]["release"] == NEWER
 
 
@@ -157,9 +157,9 @@ def test_what_was_installed_from_another_archive_is_made_anew(
     declared = locked.declared(root, source=str(source))
     unlocked = {key: value for key, value in declared.items() if key != "lockfile"}
     run = play(host, task(**unlocked | {"source": str(other)}), task(**declared), task(**declared))
-    did = [(result.result["interpreters"][0]["did"], result.result["changed"]) for result in run.results]
-    assert did == [("install", True), ("reinstall", True), ("none", False)], run.output
-    assert run.results[1].result["interpreters"][0]["why"] == "it was made of another archive than the locked one"
+    actions = [(result.result["interpreters"][0]["action"], result.result["changed"]) for result in run.results]
+    assert actions == [("install", True), ("reinstall", True), ("none", False)], run.output
+    assert run.results[1].result["interpreters"][0]["reason"] == "it was made of another archive than the locked one"
 
 
 def test_offline_with_a_filled_cache(locked: Locked, fleet: Mapping[str, Host], web: Web, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_one_archive_and_a_catalogue(fleet: Mapping[str, Host], source: Path, ca
         run, results = attempts(declared, aliases(fleet["busybox"], declared))
     assert [result.result.get("changed") for result in results.values()] == [True] * 3, run.output
     made = [result.result["interpreters"][0] for result in results.values()]
-    assert {(one["version"], one["release"], one["did"]) for one in made} == {("3.13.4", NEWER, "install")}
+    assert {(one["version"], one["release"], one["action"]) for one in made} == {("3.13.4", NEWER, "install")}
 
 
 def test_one_download_for_many_hosts(fleet: Mapping[str, Host], catalogue: Path, web: Web, tmp_path: Path) -> None:
@@ -346,12 +346,12 @@ def test_info(fresh_host: FreshHost, source: Path) -> None:
     with as_it_was(host, exactly=True):
         run = play(host, {INFO: {}}, {INFO: {"verify": "full"}})
     quick, full = (result.result["interpreters"] for result in run.results)
-    assert [(one["version"], one["sound"], one["fault"], one["extra"]) for one in quick] == [
+    assert [(one["version"], one["sound"], one["problem"], one["extra"]) for one in quick] == [
         ("3.12.1", False, "its executable is missing", []),
         ("3.13.4", True, "", []),
     ]
-    fault = "its files differ from what was installed: lib/python3.13/json/decoder.py"
-    assert [(one["fault"], one["extra"]) for one in full[1:]] == [(fault, ["lib/python3.13/mine.py"])]
+    problem = "its files differ from what was installed: lib/python3.13/json/decoder.py"
+    assert [(one["problem"], one["extra"]) for one in full[1:]] == [(problem, ["lib/python3.13/mine.py"])]
     assert full[1]["stable_path"] == "/opt/python/cpython-3.13/bin/python3"
     assert full[1]["path"] == f"/opt/python/{name(LATER13)}/bin/python3"
 

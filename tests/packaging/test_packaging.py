@@ -233,7 +233,7 @@ def test_module_predicts_an_installation(installed: Installed, tmp_path: Path) -
                 "that": [
                     "result is changed",
                     "result.root == root",
-                    "result.interpreters[0].did == 'install'",
+                    "result.interpreters[0].action == 'install'",
                     "result.interpreters[0].version is version('3.13', '>=')",
                 ]
             },

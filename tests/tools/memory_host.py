@@ -51,11 +51,11 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
             yield from (f"receipt={line}" for line in receipt_text(known).split("\n"))
         if installed.foreign:
             yield from ("start=126", "says=cannot execute: Exec format error")
-        elif installed.fault.startswith(NO_START):
-            yield from ("start=127", f"says={installed.fault.removeprefix(NO_START)}")
+        elif installed.problem.startswith(NO_START):
+            yield from ("start=127", f"says={installed.problem.removeprefix(NO_START)}")
         elif installed.untrusted:
             yield from ("start=untrusted", f"says={installed.untrusted}")
-        elif installed.fault != "its executable is missing":
+        elif installed.problem != "its executable is missing":
             yield from ("start=0", f"says=Python {installed.build.version}")
         yield f"modules={installed.receipt.modules if installed.receipt else 0}"
     yield from (f"occupied={path}" for path in sorted(observed.occupied))

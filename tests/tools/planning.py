@@ -57,18 +57,28 @@ def build_of(text: str) -> Build:
 
 
 def installed_of(said: str | Mapping[str, Any]) -> Installed:
-    """A name, or a mapping with ``name`` and what is unusual: ``fault``, ``installed_at``, ``finish``, ``receipt: false``,
+    """A name, or a mapping with ``name`` and what is unusual: ``problem``, ``installed_at``, ``finish``, ``receipt: false``,
     ``started: false``, ``packages``, ``untrusted``; with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
-    unknown = set(said) - {"name", "fault", "installed_at", "finish", "receipt", "started", "unconfirmed", "foreign", "packages"}
+    unknown = set(said) - {
+        "name",
+        "problem",
+        "installed_at",
+        "finish",
+        "receipt",
+        "started",
+        "unconfirmed",
+        "foreign",
+        "packages",
+    }
     unknown -= {"untrusted", "moved"}
     assert not unknown, unknown
     if "foreign" in said:
         return replace(installed_of({key: value for key, value in said.items() if key != "foreign"}), foreign=said["foreign"])
     if "moved" in said:
         there = installed_of({key: value for key, value in said.items() if key != "moved"})
-        return replace(there, moved=said["moved"], fault=f"it was installed as {said['moved']} and lies elsewhere")
+        return replace(there, moved=said["moved"], problem=f"it was installed as {said['moved']} and lies elsewhere")
     named = build_of(said["name"])
     build = replace(named, filename=named.filename or f"{named.name}.tar.zst", sha256="ab" * 32)
     receipt = Receipt(
@@ -82,9 +92,9 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
         started=said.get("started", True),
     )
     if not said.get("receipt", True):
-        return Installed(named.name, named, None, said.get("fault", "its receipt is missing or can't be read"))
+        return Installed(named.name, named, None, said.get("problem", "its receipt is missing or can't be read"))
     unusual = {key: said[key] for key in ("unconfirmed", "packages", "untrusted") if key in said}
-    return Installed(build.name, build, receipt, said.get("fault", ""), **unusual)
+    return Installed(build.name, build, receipt, said.get("problem", ""), **unusual)
 
 
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:

@@ -88,7 +88,7 @@ def _host(draw: st.DrawFn) -> tuple[dict[str, Any], frozenset[str]]:
     installed = [
         {
             "name": name,
-            "fault": draw(st.sampled_from(FAULTS)),
+            "problem": draw(st.sampled_from(FAULTS)),
             "receipt": draw(st.sampled_from((True, True, True, False))),
             "finish": {"externally_managed": draw(st.sampled_from((True, True, False)))},
             "installed_at": f"2026-0{draw(st.integers(1, 3))}-01T00:00:00Z",
@@ -97,8 +97,8 @@ def _host(draw: st.DrawFn) -> tuple[dict[str, Any], frozenset[str]]:
     ]
     for said in installed:
         if not said["receipt"]:
-            said["fault"] = ""
-            del said["fault"]
+            said["problem"] = ""
+            del said["problem"]
     links: dict[str, str] = {}
     occupied: set[str] = set()
     foreign: set[str] = set()

@@ -364,15 +364,15 @@ interpreters:
       description: The folder of the build.
       type: str
       sample: /opt/python/cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped
-    did:
+    action:
       description:
         - What was done; in check mode, what would be done.
         - V(none), V(relink), V(install), V(upgrade), V(downgrade), V(repair), or V(reinstall) where options such as
           O(externally_managed) have changed.
       type: str
       sample: install
-    why:
-      description: The reason for it.
+    reason:
+      description: Why it was done.
       type: str
       sample: nothing installed satisfies 3.13
     links:
@@ -418,8 +418,8 @@ removed:
       description: The name of the build.
       type: str
       sample: cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
-    why:
-      description: The reason for it.
+    reason:
+      description: Why it was removed.
       type: str
       sample: it was replaced, and keep is 0
 plan:

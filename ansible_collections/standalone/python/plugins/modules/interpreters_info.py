@@ -62,7 +62,7 @@ EXAMPLES = r"""
 - name: Stop where an interpreter is broken
   ansible.builtin.assert:
     that: item.sound
-    fail_msg: "{{ item.path }}: {{ item.fault }}"
+    fail_msg: "{{ item.path }}: {{ item.problem }}"
   loop: "{{ found.interpreters }}"
   loop_control:
     label: "{{ item.path }}"
@@ -133,7 +133,7 @@ interpreters:
       description: Whether nothing is wrong with the build. A build for another kind of host is not judged.
       type: bool
       sample: true
-    fault:
+    problem:
       description: What is wrong with the build. Empty where it is sound.
       type: str
       sample: ""

@@ -161,8 +161,8 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
     # may find what is installed enough, if something is.
     states = {"latest" if desired.lockfile and wanted.state == "present" else wanted.state for wanted in desired.builds}
     observed = look("yes" if "latest" in states else "empty" if "present" in states else "no")
-    # What doesn't start may be a build for another kind of host: no fault, and not to be repaired.
-    if not observed.facts and any(installed.fault for installed in observed.installed):
+    # What doesn't start may be a build for another kind of host: no problem, and not to be repaired.
+    if not observed.facts and any(installed.problem for installed in observed.installed):
         observed = look("yes")
     try:
         planned = plan(desired, observed, _resolver(supply, observed))

@@ -48,8 +48,8 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "user_packages": installed.packages,
         "started": installed.started,
         "untrusted": installed.untrusted,
-        "sound": not installed.fault,
-        "fault": installed.fault,
+        "sound": not installed.problem,
+        "problem": installed.problem,
         "foreign": installed.foreign,
         "extra": list(installed.extra),
     }
@@ -70,7 +70,9 @@ def returned(plan: Plan, after: Observed) -> dict[str, Any]:
             _outcome(outcome) | _additions(found.get(outcome.build.name), installs.get(outcome.build.name))
             for outcome in plan.outcomes
         ],
-        "removed": [{"name": step.name, "path": native(f"{after.root}/{step.name}"), "why": step.why} for step in plan.removals],
+        "removed": [
+            {"name": step.name, "path": native(f"{after.root}/{step.name}"), "reason": step.reason} for step in plan.removals
+        ],
         "plan": [str(step) for step in plan.steps],
     }
 
@@ -101,8 +103,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "stable_path": native(outcome.stable_path),
         "prefix": native(outcome.prefix),
         "links": [native(path) for path in outcome.links],
-        "did": outcome.did,
-        "why": outcome.why,
+        "action": outcome.action,
+        "reason": outcome.reason,
     }
 
 
@@ -112,7 +114,7 @@ def damage(observed: Observed) -> tuple[str, ...]:
 
     :raises AgentError: the root can't be looked into, so nobody knows
     """
-    broken = [f"{installed.name} is broken: {installed.fault}" for installed in observed.installed if installed.fault]
+    broken = [f"{installed.name} is broken: {installed.problem}" for installed in observed.installed if installed.problem]
     # Whoever may mend it: whether this user could is another question.
     mendable = replace(observed, root_exposed="", bin_dir_exposed="", obstacles=())
     if observed.root_state == "unwritable":

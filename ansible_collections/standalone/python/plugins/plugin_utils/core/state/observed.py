@@ -74,20 +74,20 @@ class Receipt:
 class Installed:
     """A build on a host that this project installed.
 
-    ``fault`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
+    ``problem`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
     standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
     tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
-    host can't run here, with the build as subject; such a build has no fault. ``packages`` is how many packages users installed
+    host can't run here, with the build as subject; such a build has no problem. ``packages`` is how many packages users installed
     into it (0 where ``externally_managed`` is true). ``untrusted`` says who else could change its interpreter, which was not
     started then; empty where nobody could. ``mark`` tells this installation from any other of
     the same build: some lines of its receipt, or ``*`` if they have letters that may not come back to the host as they are.
-    ``moved`` is where a build was installed that lies elsewhere now and has no other fault.
+    ``moved`` is where a build was installed that lies elsewhere now and has no other problem.
     """
 
     name: str
     build: Build
     receipt: Receipt | None
-    fault: str = ""
+    problem: str = ""
     extra: tuple[str, ...] = ()
     unconfirmed: bool = False
     foreign: str = ""
@@ -312,9 +312,9 @@ def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True
     """
     installed = []
     for build in observed.installed:
-        sound = not build.untrusted and (not build.fault or bool(build.moved))
+        sound = not build.untrusted and (not build.problem or bool(build.moved))
         foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and sound)
-        installed.append(replace(build, foreign=foreign, fault="", moved="", unconfirmed=False) if foreign else build)
+        installed.append(replace(build, foreign=foreign, problem="", moved="", unconfirmed=False) if foreign else build)
     return replace(observed, installed=tuple(installed))
 
 
@@ -387,14 +387,14 @@ def _installed(block: list[tuple[str, str]], root: str, *, windows: bool) -> Ins
     if receipt and receipt.build.name != name:
         # A copy of another build, or one that somebody renamed: its paths are wrong.
         receipt = None
-    fault = _fault(values, receipt)
-    unconfirmed = receipt is not None and not receipt.started and not fault and values["start"] == ["0"]
+    problem = _problem(values, receipt)
+    unconfirmed = receipt is not None and not receipt.started and not problem and values["start"] == ["0"]
     packages = values.get("packages", ["0"])[0]
     found = Installed(
         name,
         receipt.build if receipt else named,
         receipt,
-        fault,
+        problem,
         tuple(values.get("extra", ())),
         unconfirmed,
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
@@ -405,16 +405,16 @@ def _installed(block: list[tuple[str, str]], root: str, *, windows: bool) -> Ins
 
 
 def _in_place(installed: Installed, root: str, *, windows: bool) -> Installed:
-    """Return the build with ``moved`` and its fault as they are for builds in ``root``."""
-    fault = "" if installed.moved else installed.fault
-    was = installed.receipt.prefix if installed.receipt and not fault and not installed.foreign else ""
+    """Return the build with ``moved`` and its problem as they are for builds in ``root``."""
+    problem = "" if installed.moved else installed.problem
+    was = installed.receipt.prefix if installed.receipt and not problem and not installed.foreign else ""
     here = f"{root}/{installed.name}"
     if windows:
         was = was.replace("\\", "/").removeprefix("//?/")
     if not was or was == here or (windows and was.casefold() == here.casefold()):
-        return replace(installed, moved="", fault=fault)
-    why = f"it was installed as {printed(was)} and lies in {printed(here)}: it was moved or copied"
-    return replace(installed, moved=was, fault=why, unconfirmed=False)
+        return replace(installed, moved="", problem=problem)
+    reason = f"it was installed as {printed(was)} and lies in {printed(here)}: it was moved or copied"
+    return replace(installed, moved=was, problem=reason, unconfirmed=False)
 
 
 def _mark(receipt: Iterable[str]) -> str:
@@ -423,7 +423,7 @@ def _mark(receipt: Iterable[str]) -> str:
     return mark if mark.isascii() and mark.isprintable() else "*"
 
 
-def _fault(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
+def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     if receipt is None:
         return "its receipt is missing or can't be read"
     lines = values.get("says", [""])

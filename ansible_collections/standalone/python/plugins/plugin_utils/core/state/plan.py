@@ -36,8 +36,8 @@ where the declaration has a lock file, the locked one, which alone is enough."""
 class _Choice:
     wanted: Wanted
     build: Build
-    did: str
-    why: str
+    action: str
+    reason: str
     moved: str = ""
 
     @property
@@ -99,7 +99,7 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
         *relinking,
         *registrations(desired, observed, chosen, _lines(observed, winners, gone)),
         *search_path(desired, observed, relinking),
-        *(Remove(name, why) for name, why in sorted(gone.items())),
+        *(Remove(name, reason) for name, reason in sorted(gone.items())),
     ]
     _check_possible(steps, desired, observed)
     outcomes = tuple(_outcome(choice, winners, links, steps, observed) for choice in choices)
@@ -145,12 +145,12 @@ def _choices(desired: Desired, observed: Observed, resolve: Resolve, gone: froze
             break
         choices = again
     winners = _winners(choices)
-    return [_named(choice, winners, observed) if choice.did == "install" else choice for choice in choices]
+    return [_named(choice, winners, observed) if choice.action == "install" else choice for choice in choices]
 
 
 def _moves(choices: list[_Choice], observed: Observed) -> bool:
     """Whether what was chosen changes the builds or the stable links."""
-    return any(choice.did != "none" for choice in choices) or any(
+    return any(choice.action != "none" for choice in choices) or any(
         _current(observed, line) != choice.build.name for line, choice in _winners(choices).items()
     )
 
@@ -199,10 +199,10 @@ def _serving(wanted: Wanted, desired: Desired, observed: Observed, resolve: Reso
     if desired.lockfile:
         return next((i for i in able if i.name == resolve(wanted.request).name), None)
     if wanted.state == "present":
-        return max(able, key=lambda i: (current(i), not i.fault, *_age(i.build), i.name), default=None)
+        return max(able, key=lambda i: (current(i), not i.problem, *_age(i.build), i.name), default=None)
     best = resolve(wanted.request)
     new = [i for i in able if _recency(i.build) >= _recency(best)]
-    return max(new, key=lambda i: (*_recency(i.build), not i.fault, current(i), i.name == best.name, i.name), default=None)
+    return max(new, key=lambda i: (*_recency(i.build), not i.problem, current(i), i.name == best.name, i.name), default=None)
 
 
 def _recency(build: Build) -> tuple[Version, str, str]:
@@ -218,8 +218,8 @@ def _with_choices(choices: list[_Choice], desired: Desired, observed: Observed) 
 def _installs(choices: list[_Choice]) -> tuple[Install, ...]:
     steps: dict[str, Install] = {}
     for choice in choices:
-        if choice.did != "none":
-            steps.setdefault(choice.build.name, Install(choice.build, choice.did, choice.why, moved=choice.moved))
+        if choice.action != "none":
+            steps.setdefault(choice.build.name, Install(choice.build, choice.action, choice.reason, moved=choice.moved))
     return tuple(steps.values())
 
 
@@ -259,7 +259,7 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
     changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
     if desired.lockfile and installed.receipt and build.sha256 not in (None, installed.build.sha256):
         changed = "it was made of another archive than the locked one"
-    if not installed.fault and not changed:
+    if not installed.problem and not changed:
         if desired.lockfile:
             return _Choice(wanted, installed.build, "none", f"{build.version} of {build.release} is locked")
         newest = f"{build.version} of {build.release} is the newest"
@@ -275,9 +275,9 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
                 level=build.level,
             )
         )
-    if not installed.fault:
+    if not installed.problem:
         return _Choice(wanted, build, "reinstall", changed)
-    return _Choice(wanted, build, "repair", installed.fault, "" if changed or installed.untrusted else installed.moved)
+    return _Choice(wanted, build, "repair", installed.problem, "" if changed or installed.untrusted else installed.moved)
 
 
 def _otherwise(wanted: Finish, was: Finish) -> str:
@@ -302,11 +302,11 @@ def _named(choice: _Choice, winners: Mapping[str, _Choice], observed: Observed) 
     if before is None or winners[line].build.name != build.name:
         return choice
     if _age(build) < _age(before):
-        why = f"{request.text} asks for it, {before.version} of {before.release} was in use"
-        return replace(choice, did="downgrade", why=why)
+        reason = f"{request.text} asks for it, {before.version} of {before.release} was in use"
+        return replace(choice, action="downgrade", reason=reason)
     if _age(build) == _age(before):
-        return replace(choice, why=f"{request.text} asks for it, {before.name} was in use")
-    return replace(choice, did="upgrade", why=f"it is newer than {before.version} of {before.release}")
+        return replace(choice, reason=f"{request.text} asks for it, {before.name} was in use")
+    return replace(choice, action="upgrade", reason=f"it is newer than {before.version} of {before.release}")
 
 
 def _winners(choices: list[_Choice]) -> dict[str, _Choice]:
@@ -333,7 +333,7 @@ def _replaced(desired: Desired, observed: Observed, choices: list[_Choice], gone
             removed[installed.name] = "nothing declared asks for it"
     for line, builds in lines.items():
         current = _current(observed, line)
-        builds.sort(key=lambda i: (i.name == current, not i.fault, i.installed_at, *_age(i.build), i.name), reverse=True)
+        builds.sort(key=lambda i: (i.name == current, not i.problem, i.installed_at, *_age(i.build), i.name), reverse=True)
         for installed in builds[desired.keep :]:
             removed[installed.name] = f"it was replaced, and keep is {desired.keep}"
     return removed
@@ -493,16 +493,16 @@ def _outcome(
     wins = winners[line].build.name == choice.build.name
     mine = {path for path, target in links.items() if target.startswith(f"{stable}/")} if wins else set()
     relinked = [step for step in steps if isinstance(step, SetLink) and (step.path in mine or (wins and step.path == stable))]
-    did, why = choice.did, choice.why
-    if did == "none" and relinked:
-        did, why = "relink", "; ".join(map(str, relinked))
+    action, reason = choice.action, choice.reason
+    if action == "none" and relinked:
+        action, reason = "relink", "; ".join(map(str, relinked))
     return Outcome(
         wanted=choice.wanted,
         build=choice.build,
         path=f"{prefix}/{observed.python}",
         stable_path=f"{stable if wins else prefix}/{observed.python}",
         prefix=prefix,
-        did=did,
-        why=why,
+        action=action,
+        reason=reason,
         links=tuple(sorted(mine)),
     )

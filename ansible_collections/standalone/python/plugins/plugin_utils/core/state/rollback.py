@@ -45,7 +45,7 @@ def way_back(observed: Observed, line: str = "") -> Way:
     name, was = _in_use(observed, line)
     mine = [one for one in observed.installed if line_of(one.build) == name and not one.foreign]
     earlier = [installed for installed in mine if _order(installed) < _order(was)]
-    to = max((installed for installed in earlier if not installed.fault), key=_order, default=None)
+    to = max((installed for installed in earlier if not installed.problem), key=_order, default=None)
     if to is None:
         raise DeclarationError(_why_none(name, was, mine, earlier, observed))
     return Way(was, to, _options(observed, name, to))
@@ -88,7 +88,7 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
 def _why_none(name: str, was: Installed, mine: list[Installed], earlier: list[Installed], observed: Observed) -> str:
     line = name.removeprefix("cpython-")
     if earlier:
-        broken = ", ".join(f"{exact(one.build)} ({one.fault})" for one in earlier)
+        broken = ", ".join(f"{exact(one.build)} ({one.problem})" for one in earlier)
         return f"all that {line} could go back to in {observed.root} is broken: {broken}; declare one to have it repaired"
     others = ", ".join(exact(one.build) for one in mine if one is not was)
     rest = (

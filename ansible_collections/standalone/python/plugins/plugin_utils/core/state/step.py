@@ -37,7 +37,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A build comes into its place. ``did``: install, upgrade, downgrade, repair or reinstall.
+    """A build comes into its place. ``action``: install, upgrade, downgrade, repair or reinstall.
 
     ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
     many user packages that build has, whether they are copied or not.
@@ -45,8 +45,8 @@ class Install:
     """
 
     build: Build
-    did: str
-    why: str
+    action: str
+    reason: str
     carry: str = ""
     packages: int = 0
     moved: str = ""
@@ -54,7 +54,7 @@ class Install:
     def __str__(self) -> str:
         does = "keeps" if self.carry else "discards"
         of = f"; {does} {packages_in_words(self.packages)}" if self.packages else ""
-        return f"{self.did} {self.build.name}: {self.why}{of}"
+        return f"{self.action} {self.build.name}: {self.reason}{of}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class Unlink:
 @dataclass(frozen=True, slots=True)
 class Remove:
     name: str
-    why: str
+    reason: str
 
     def __str__(self) -> str:
-        return f"remove {self.name}: {self.why}"
+        return f"remove {self.name}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ ABSENT = Seen()
 class Outcome:
     """What a declared request comes to.
 
-    ``did``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
+    ``action``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
     the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
     """
 
@@ -158,8 +158,8 @@ class Outcome:
     path: str
     stable_path: str
     prefix: str
-    did: str
-    why: str
+    action: str
+    reason: str
     links: tuple[str, ...]
 
 
@@ -292,8 +292,8 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
 
 
 def _note(installed: Installed) -> str:
-    if installed.fault:
-        return f" (broken: {installed.fault})"
+    if installed.problem:
+        return f" (broken: {installed.problem})"
     if installed.foreign:
         return f" (for another host: {installed.foreign})"
     return "" if installed.started else " (not started here)"
