@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import CATALOGUE, GITHUB
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import GITHUB
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
     Build,
     builds,
@@ -32,6 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mir
     path_of,
     plan,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.catalogues import CATALOGUE
 
 URL = "https://mirror.example/pbs"
 NAMES = (

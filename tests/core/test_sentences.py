@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import errors
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import failure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.archive import check_target
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.tree import check_target
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result, read
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     LONGEST_TEXT,

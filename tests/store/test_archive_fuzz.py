@@ -25,7 +25,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, compression
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.tree import LISTING, OURS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import LONGEST_SENTENCE, ContentError
 from tests.store.support import Entry, folder, gz, hardlink, symlink, tar, tree, zst
 
@@ -229,9 +230,9 @@ def in_payload(payload: bytes) -> tuple[Tree, Mapping[str, str]]:
         for info in opened:
             content = opened.extractfile(info) if info.isreg() or info.islnk() else None
             data = content.read() if content else b""
-            if info.name == f"python/{archive.LISTING}":
+            if info.name == f"python/{LISTING}":
                 listed = {line[66:]: line[:64] for line in data.decode().splitlines()}
-            elif not info.name.startswith(f"python/{archive.OURS}"):
+            elif not info.name.startswith(f"python/{OURS}"):
                 found[info.name] = (
                     "folder"
                     if info.isdir()
@@ -258,7 +259,7 @@ def on_disk(top: Path) -> Tree:
 def unpacked(path: Path, to: Path, program: str) -> Tree:
     to.mkdir()
     with path.open("rb") as file:
-        packer = ["zstd", "-dcq"] if file.read(4) == archive.ZSTD_MAGIC else ["gzip", "-dcq"]
+        packer = ["zstd", "-dcq"] if file.read(4) == compression.MAGIC["zst"] else ["gzip", "-dcq"]
     plain = subprocess.run([*packer, path], capture_output=True, check=True).stdout
     command = ["busybox", "tar"] if program == "busybox" else [program]
     subprocess.run([*command, "-xof", "-"], input=plain, cwd=to, capture_output=True, check=True)

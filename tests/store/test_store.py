@@ -37,6 +37,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import catalogues
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.catalogues import load_catalogue
 from tests.store.support import (
     FULL_NAME,
     LISTED,
@@ -457,7 +459,7 @@ def test_checksums_in_another_form(root: Path, tmp_path: Path) -> None:
         assert quick(root).sha256(unknown, mirror(server)) == BUILD.sha256
     source = releases(tmp_path)
     (tmp_path / "releases" / TAG / "SHA256SUMS").write_text(line)
-    assert only(Store(root).catalogue(source)) == BUILD
+    assert only(load_catalogue(Store(root), source)) == BUILD
 
 
 def test_a_line_that_can_not_be_read_is_quoted(root: Path) -> None:
@@ -497,31 +499,31 @@ def only(found: object) -> Build:
 def test_single_archive(tmp_path: Path, root: Path) -> None:
     path = archive_beside(tmp_path)
     source = parse_source(str(path), f"sha256:{BUILD.sha256}")
-    found = only(Store(root).catalogue(source, "bundled"))
+    found = only(load_catalogue(Store(root), source, "bundled"))
     assert found == BUILD
     assert Store(root).payload(found, source, zstd=True).files == 16
     assert not list(root.rglob("*.tar.gz"))
     (tmp_path / "SHA256SUMS").write_bytes(SUMS)
-    assert only(Store(root).catalogue(parse_source(str(path)))) == BUILD
+    assert only(load_catalogue(Store(root), parse_source(str(path)))) == BUILD
 
 
 def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
     path = archive_beside(tmp_path)
     with pytest.raises(ContentError, match=r"none was given, and .*SHA256SUMS is not there; give the archive's checksum"):
-        Store(root).catalogue(parse_source(str(path)))
+        load_catalogue(Store(root), parse_source(str(path)))
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}x\n")
     with pytest.raises(ContentError, match="does not list it"):
-        Store(root).catalogue(parse_source(str(path)))
+        load_catalogue(Store(root), parse_source(str(path)))
     source = parse_source(str(path), "0" * 64)
     with pytest.raises(ContentError, match=f"should be {'0' * 64} and is {BUILD.sha256}"):
-        Store(root).payload(only(Store(root).catalogue(source)), source, zstd=True)
+        Store(root).payload(only(load_catalogue(Store(root), source)), source, zstd=True)
     with pytest.raises(ContentError, match="name that does not say which build"):
-        Store(root).catalogue(parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
+        load_catalogue(Store(root), parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
     with pytest.raises(ContentError, match=f"is the archive {path.name.replace('+', '.')}, and .*full.tar.zst was asked"):
         Store(root).payload(build(FULL_NAME, None), source, zstd=True)
     gone = parse_source(str(tmp_path / "gone" / NAME), "0" * 64)
     with pytest.raises(TransportError, match="is not there"):
-        Store(root).payload(only(Store(root).catalogue(gone)), gone, zstd=True)
+        Store(root).payload(only(load_catalogue(Store(root), gone)), gone, zstd=True)
 
 
 def test_folder_is_its_catalogue(tmp_path: Path, root: Path) -> None:
@@ -531,20 +533,20 @@ def test_folder_is_its_catalogue(tmp_path: Path, root: Path) -> None:
     (tmp_path / "releases" / "notes").mkdir()
     (tmp_path / "releases" / "notes" / "SHA256SUMS").write_text("nonsense")
     for catalogue in ("", "bundled"):
-        found = Store(root).catalogue(source, catalogue)
+        found = load_catalogue(Store(root), source, catalogue)
         assert only(found) == BUILD
         assert found.name == f"the folder {source.location} (1 of 2 listed files are there)"
-    assert only(Store(root).catalogue(UPSTREAM, source.location)) == BUILD
+    assert only(load_catalogue(Store(root), UPSTREAM, source.location)) == BUILD
     assert Store(root).payload(BUILD, source, zstd=False).files == 16
 
 
 def test_folder_that_is_none(tmp_path: Path, root: Path) -> None:
     with pytest.raises(ContentError, match="has no TAG/SHA256SUMS"):
-        Store(root).catalogue(Source("folder", str(tmp_path)))
+        load_catalogue(Store(root), Source("folder", str(tmp_path)))
     source = releases(tmp_path)
     (tmp_path / "releases" / TAG / "SHA256SUMS").write_text("<html>")
     with pytest.raises(ContentError, match="no checksum"):
-        Store(root).catalogue(source)
+        load_catalogue(Store(root), source)
     (tmp_path / "releases" / TAG / NAME).unlink()
     with pytest.raises(TransportError, match=f"{TAG}.*is not there"):
         Store(root).payload(BUILD, source, zstd=True)
@@ -553,21 +555,21 @@ def test_folder_that_is_none(tmp_path: Path, root: Path) -> None:
 def test_catalogue_of_rows(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = f"{TAG}\t{NAME}\t{BUILD.sha256}\n"
     (tmp_path / "rows.tsv").write_text(rows)
-    assert only(Store(root).catalogue(UPSTREAM, str(tmp_path / "rows.tsv"))) == BUILD
+    assert only(load_catalogue(Store(root), UPSTREAM, str(tmp_path / "rows.tsv"))) == BUILD
     with pytest.raises(TransportError, match=r"catalogue .*none.tsv can't be read"):
-        Store(root).catalogue(UPSTREAM, str(tmp_path / "none.tsv"))
+        load_catalogue(Store(root), UPSTREAM, str(tmp_path / "none.tsv"))
     (tmp_path / "binary.tsv").write_bytes(b"\xff\xfe")
     with pytest.raises(ContentError, match="is not text"):
-        Store(root).catalogue(UPSTREAM, str(tmp_path / "binary.tsv"))
+        load_catalogue(Store(root), UPSTREAM, str(tmp_path / "binary.tsv"))
     with serve({"/rows.tsv": [Answer(body=rows.encode()), Answer(503)]}) as server:
         url = server.url("/rows.tsv", user="user:secret@")
         for _ in range(3):
-            found = quick(root).catalogue(UPSTREAM, url)
+            found = load_catalogue(quick(root), UPSTREAM, url)
             assert only(found) == BUILD
         assert server.count("/rows.tsv") == 1
         assert found.name == f"the catalogue {server.url('/rows.tsv')}"
-        monkeypatch.setattr(store, "TEXT_AGE", 0.0)
-        kept = quick(root).catalogue(UPSTREAM, url)
+        monkeypatch.setattr(catalogues, "TEXT_AGE", 0.0)
+        kept = load_catalogue(quick(root), UPSTREAM, url)
         assert only(kept) == BUILD
         assert "can't be reached now" in kept.name
     assert "secret" not in "".join(path.name + path.read_text() for path in root.rglob("*") if path.is_file())
@@ -578,11 +580,15 @@ def test_catalogue_that_is_a_page(root: Path) -> None:
         serve({"/rows.tsv": [Answer(body=b"<!doctype html>")]}) as server,
         pytest.raises(ContentError, match="HTML"),
     ):
-        quick(root).catalogue(UPSTREAM, server.url("/rows.tsv"))
+        load_catalogue(quick(root), UPSTREAM, server.url("/rows.tsv"))
 
 
 def test_bundled_catalogue(root: Path) -> None:
-    assert Store(root).catalogue(UPSTREAM).name == Store(root).catalogue(UPSTREAM, "bundled").name == "the bundled catalogue"
+    assert (
+        load_catalogue(Store(root), UPSTREAM).name
+        == load_catalogue(Store(root), UPSTREAM, "bundled").name
+        == "the bundled catalogue"
+    )
     assert not root.exists()
 
 
@@ -594,12 +600,12 @@ def test_a_mirror_says_what_it_holds(root: Path, monkeypatch: pytest.MonkeyPatch
     with serve({OWN: [Answer(body=ROWS), Answer(503)]}) as server:
         source = Source("url", server.url("/m", user="user:secret@"))
         for catalogue in ("", "bundled", ""):
-            found = quick(root).catalogue(source, catalogue)
+            found = load_catalogue(quick(root), source, catalogue)
             assert only(found) == BUILD
             assert found.name == f"the catalogue {server.url(OWN)}"
         assert server.count(OWN) == 1
-        monkeypatch.setattr(store, "TEXT_AGE", 0.0)
-        kept = quick(root).catalogue(source)
+        monkeypatch.setattr(catalogues, "TEXT_AGE", 0.0)
+        kept = load_catalogue(quick(root), source)
         assert only(kept) == BUILD
         assert "can't be reached now" in kept.name
 
@@ -619,19 +625,19 @@ def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer)
     with serve({OWN: [answer]}) as server:
         source = Source("url", server.url("/m"))
         for _ in range(3):
-            assert quick(root).catalogue(source).name == "the bundled catalogue"
+            assert load_catalogue(quick(root), source).name == "the bundled catalogue"
         asked = server.count(OWN)
         assert asked <= 4
-        quick(root).catalogue(source)
+        load_catalogue(quick(root), source)
         assert server.count(OWN) == asked
         with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be fetched"):
-            quick(root).catalogue(source, server.url(OWN))
+            load_catalogue(quick(root), source, server.url(OWN))
 
 
 def why_none(root: Path, source: Source, text: str = "3.13.999") -> str:
     """The sentence for an exact version that nobody has."""
     with pytest.raises(NoBuildError) as caught:
-        resolve(parse_request(text), parse_triple("x86_64-unknown-linux-gnu"), quick(root).catalogue(source))
+        resolve(parse_request(text), parse_triple("x86_64-unknown-linux-gnu"), load_catalogue(quick(root), source))
     return str(caught.value)
 
 
@@ -694,9 +700,9 @@ def test_no_build_of_a_source_that_says_what_it_has(root: Path) -> None:
 def test_a_token_that_was_wrong_is_not_remembered(root: Path) -> None:
     with serve({OWN: [Answer(401), Answer(body=ROWS)]}) as server:
         source = Source("url", server.url("/m"))
-        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
-        assert only(Store(root, token="right").catalogue(source)) == BUILD
-        assert Store(root, token="wrong").catalogue(source).name == "the bundled catalogue"
+        assert load_catalogue(Store(root, token="wrong"), source).name == "the bundled catalogue"
+        assert only(load_catalogue(Store(root, token="right"), source)) == BUILD
+        assert load_catalogue(Store(root, token="wrong"), source).name == "the bundled catalogue"
         assert server.count(OWN) == 2
 
 
@@ -704,18 +710,18 @@ def test_a_source_that_cannot_be_asked_what_it_holds(root: Path) -> None:
     """It is asked again next time, and what an archive can't be had for is the archive's sentence."""
     with serve({OWN: [Answer(503)] * 8 + [Answer(body=ROWS)]}) as server:
         source = Source("url", server.url("/m"))
-        assert quick(root).catalogue(source).name == "the bundled catalogue"
+        assert load_catalogue(quick(root), source).name == "the bundled catalogue"
         while server.count(OWN) < 8:
-            assert quick(root).catalogue(source).name == "the bundled catalogue"
-        assert only(quick(root).catalogue(source)) == BUILD
-    assert quick(root).catalogue(Source("url", "http://127.0.0.1:9")).name == "the bundled catalogue"
+            assert load_catalogue(quick(root), source).name == "the bundled catalogue"
+        assert only(load_catalogue(quick(root), source)) == BUILD
+    assert load_catalogue(quick(root), Source("url", "http://127.0.0.1:9")).name == "the bundled catalogue"
 
 
 def test_token_goes_to_the_source_only(root: Path) -> None:
     rows = f"{TAG}\t{NAME}\t{BUILD.sha256}\n".encode()
     with serve({PATH: [Answer(body=SMALL)]}) as server, serve({"/rows.tsv": [Answer(body=rows)]}) as other:
         for number, made in enumerate((Store(root, token="t0ken"), Store(root / "2", Http("t0ken")))):
-            found = only(made.catalogue(mirror(server), other.url("/rows.tsv")))
+            found = only(load_catalogue(made, mirror(server), other.url("/rows.tsv")))
             made.payload(found, mirror(server), zstd=True)
             assert server.asked[number][1]["authorization"] == "Bearer t0ken"
             assert "authorization" not in other.asked[number][1]

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ..digits import whole_number
 from ..errors import TransportError, sanitized
+from .compression import MAGIC
 from .credentials import GITHUB_HOSTS, authorization, bare, basic
 from .failure import (
     ADVICE_CONTENT,
@@ -68,7 +69,6 @@ _NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", A
 # What a text may be packed with (RFC 9110, 8.4.1): zlib reads them all. We ask for gzip at most.
 PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
-MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 
@@ -551,6 +551,6 @@ def _judge(path: Path, expect: Expect) -> Failure | None:
         return page(expect)
     if not head:
         return Failure("sent nothing", ADVICE_CONTENT, content=True)
-    if expect == "archive" and not head.startswith(MAGIC):
+    if expect == "archive" and not head.startswith(tuple(MAGIC.values())):
         return Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
     return None

@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from ..errors import DeclarationError
+from .compression import ARCHIVE_ENDINGS
 
 Kind = Literal["upstream", "url", "folder", "archive"]
 
@@ -29,8 +30,6 @@ MIRROR = "https://releases.astral.sh/github/python-build-standalone/releases/dow
 MIRROR_SINCE = "20260303"
 
 SUMS = "SHA256SUMS"
-CATALOGUE = "catalogue.tsv"
-ARCHIVE_ENDINGS = (".tar.gz", ".tar.zst")
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
@@ -94,7 +93,7 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
         return "url", parse_url(text, "source")
     if is_dir(os.path.expanduser(text)):
         return "folder", text
-    if text.endswith(ARCHIVE_ENDINGS):
+    if text.endswith(tuple(ARCHIVE_ENDINGS.values())):
         return "archive", text
     # A URL whose scheme was forgotten can have a password too.
     shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)
@@ -148,14 +147,9 @@ def sums_urls(source: Source, tag: str) -> tuple[str, ...]:
     return _addresses(source, tag, SUMS)
 
 
-def catalogue_url(source: Source) -> str:
-    """Where a source that is a URL says what it holds, if it does."""
-    return _below(source.location, CATALOGUE)
-
-
 def url_below(base: str, build: Named, ending: str = "") -> str:
     """Where a build is on a server that has upstream's layout below ``base``; with an ending, what is beside it."""
-    return _below(base, build.release, f"{build.filename}{ending}")
+    return url_of(base, build.release, f"{build.filename}{ending}")
 
 
 def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
@@ -164,12 +158,13 @@ def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
     if source.kind == "folder":
         return (os.path.join(source.location, tag, name),)
     if source.kind == "url":
-        return (_below(source.location, tag, name),)
+        return (url_of(source.location, tag, name),)
     bases = (MIRROR, GITHUB) if tag >= MIRROR_SINCE else (GITHUB,)
-    return tuple(_below(base, tag, name) for base in bases)
+    return tuple(url_of(base, tag, name) for base in bases)
 
 
-def _below(base: str, *names: str) -> str:
+def url_of(base: str, *names: str) -> str:
+    """The URL of what is below another one."""
     # A query, such as a mirror's access key, stays behind the path.
     parts = urlsplit(base)
     path = "/".join([parts.path.rstrip("/"), *(quote(name, safe="") for name in names)])

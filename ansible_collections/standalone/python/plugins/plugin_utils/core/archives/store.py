@@ -19,32 +19,25 @@ its name before it is complete.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import json
 import os
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from ..errors import ContentError, StandalonePythonError, TransportError
-from .cache import alone, clear, default_root, make, stamp, usable, what_failed, written, younger
-from .credentials import bare
-from .source import SUMS, Source, catalogue_url, parse_url, sums_urls, url_below, urls, without_credentials
+from ..errors import ContentError, TransportError
+from .cache import alone, clear, default_root, make, stamp, usable, what_failed, written
+from .compression import ARCHIVE_ENDINGS, Compression, require_zstandard
+from .source import SUMS, Source, sums_urls, url_below, urls, without_credentials
+from .texts import TEXT_AGE, Texts, local_path, read_if_there, read_text
 
 if TYPE_CHECKING:
-    from ..builds.catalogue import Build, Catalogue, Sums
+    from ..builds.catalogue import Build, Sums
     from .fetch import Fetch
-
-Compression = Literal["zst", "gz"]
 
 # Well above any that upstream has made.
 LARGEST_ARCHIVE = 1 << 30
-LARGEST_TEXT = 64 << 20
-
-# Seconds for which a fleet's workers share one copy of a text.
-TEXT_AGE = 300.0
 
 # Of how payloads are made: a payload made in another way is made anew.
 RECIPE = 4
@@ -84,6 +77,7 @@ class Store:
         self.root = root or default_root()
         self._fetcher = fetch
         self._token = token
+        self.texts = Texts(self.root, self._fetch, token)
 
     def payload(self, build: Build, source: Source, *, zstd: bool) -> Payload:
         """What a host unpacks to get a build; ``zstd`` says whether it can read zstd.
@@ -128,37 +122,6 @@ class Store:
             raise _unknown(build, f"{where} does not list it{_quoted(sums)}")
         return sums.known[build.filename]
 
-    def catalogue(self, source: Source, catalogue: str = "") -> Catalogue:
-        """The builds to choose from.
-
-        :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what the
-            source itself says that it holds (a folder, and a server with a ``catalogue.tsv``), else the
-            bundled catalogue; ``updated`` that with what this user's last update has added. An archive
-            that is the source is the only one.
-        :raises ContentError: it can't be read as a catalogue
-        :raises TransportError: it can't be had, and no copy is kept
-        """
-        from ..builds.catalogue import bundled, from_rows
-
-        if source.kind == "archive":
-            return self._catalogue_of_archive(source)
-        if catalogue in ("", "bundled"):
-            if source.kind == "folder":
-                return _catalogue_of_folder(source.location)
-            return self._own_catalogue(source) if source.kind == "url" else bundled()
-        if catalogue == "updated":
-            from ..supply.user_catalogue import updated
-
-            return updated(self.root)
-        if "://" in catalogue:
-            address = parse_url(catalogue, "catalogue")
-            with usable(self.root):
-                text, kept = self._text((address,), source, age=TEXT_AGE)
-            return from_rows(f"the catalogue {without_credentials(address)}{kept}", text)
-        if local_path(catalogue).is_dir():
-            return _catalogue_of_folder(catalogue)
-        return from_rows(f"the catalogue {catalogue}", _read_text(local_path(catalogue), "catalogue"))
-
     def attestations(self, build: Build, digest: str, source: Source) -> str:
         """Bundles about a build's archive, one a line, not verified; empty where its source has none.
 
@@ -174,45 +137,15 @@ class Store:
             return ""
         address = f"{attestation.API}{digest}" if upstream else url_below(source.location, build, attestation.ENDING)
         with usable(self.root):
-            text, _kept = self._text((address,), source, age=TEXT_AGE, optional=True)
+            text, _kept = self.texts.get((address,), source, age=TEXT_AGE, optional=True)
         return attestation.from_api(text) if upstream and text else text
-
-    def _own_catalogue(self, source: Source) -> Catalogue:
-        """What a server says that it holds; the bundled catalogue where it says nothing, or can't be asked now. That is remarked
-        on where a build is missing; the archive's own sentence says the rest."""
-        from ..builds.catalogue import bundled, from_rows
-
-        address = catalogue_url(source)
-        with usable(self.root):
-            try:
-                text, remark = self._text((address,), source, age=TEXT_AGE, optional=True)
-            except StandalonePythonError as error:
-                text, remark = "", str(error)
-        if text:
-            return from_rows(f"the catalogue {without_credentials(address)}{remark}", text)
-        return replace(bundled(), remark=f"what the source itself has is unknown: {remark}")
-
-    def _catalogue_of_archive(self, source: Source) -> Catalogue:
-        from ..builds.catalogue import from_rows, parse_filename
-
-        name = os.path.basename(source.location)
-        try:
-            build = parse_filename(name)
-        except (StandalonePythonError, ValueError):
-            raise ContentError(
-                f"the archive {source.location} has a name that does not say which build it is: give it the "
-                "name that python-build-standalone gave it, such as "
-                "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
-            ) from None
-        _there(local_path(source.location))
-        return from_rows(f"the archive {source.location}", f"{build.release}\t{name}\t{self.sha256(build, source)}\n")
 
     def _beside(self, source: Source) -> str:
         from ..builds.catalogue import parse_sums
 
         name = os.path.basename(source.location)
         beside = local_path(sums_urls(source, "")[0])
-        sums = parse_sums(_read_text(beside, SUMS)) if beside.exists() else None
+        sums = parse_sums(read_text(beside, SUMS)) if beside.exists() else None
         digest = sums.known.get(name) if sums else None
         if digest is None:
             found = f"does not list it{_quoted(sums)}" if sums else "is not there"
@@ -226,43 +159,11 @@ class Store:
         """A release's SHA256SUMS; one that was kept, unless it is older than ``age`` seconds."""
         addresses = sums_urls(source, tag)
         if source.kind == "folder":
-            return _read_text(local_path(addresses[0]), SUMS)
+            return read_text(local_path(addresses[0]), SUMS)
         with usable(self.root):
-            return self._text(addresses, source, age)[0]
+            return self.texts.get(addresses, source, age)[0]
 
-    def _text(self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False) -> tuple[str, str]:
-        """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
-        although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
-        fleet's workers don't all ask; the remark says then why, and since when that is known."""
-        from .failure import DeniedError, NotThereError
-
-        folder = self.root / "texts"
-        asked = bare(addresses[0])
-        if optional:
-            # That there is none may be true for who asked so only.
-            asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
-        path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
-        if younger(path, age):
-            return _kept(path, optional=optional)
-        make(folder)
-        remark = ""
-        with alone(folder) as locked:
-            clear(folder, sure=locked)
-            if not younger(path, age):
-                try:
-                    self._fetch(source, brief=optional).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
-                except StandalonePythonError as error:
-                    if optional and isinstance(error, (NotThereError, DeniedError, ContentError)):
-                        _why(path).write_text(str(error), encoding="utf-8")
-                        path.write_bytes(b"")
-                        return "", str(error)
-                    if not path.exists() or isinstance(error, (NotThereError, ContentError)):
-                        raise
-                    day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
-                    remark = f" (as of {day}; it can't be reached now)"
-            return (_read_text(path, "cache"), remark) if remark else _kept(path, optional=optional)
-
-    def _fetch(self, source: Source, *, brief: bool = False) -> Fetch:
+    def _fetch(self, source: Source, brief: bool) -> Fetch:
         from .fetch import BACKOFF, Http
 
         if self._fetcher is None:
@@ -276,8 +177,8 @@ class Store:
 
         for other in (self.root / "builds").iterdir():
             clear(other, sure=False)
-        if build.filename.endswith(".tar.zst"):
-            archive.require_zstandard()
+        if build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
+            require_zstandard()
         original = self._original(folder, build, source, digest)
         path = folder / f"payload.tar.{compression}"
         with self._turn(build), written(path) as out:
@@ -292,7 +193,7 @@ class Store:
 
     def _turn(self, build: Build) -> contextlib.AbstractContextManager[object]:
         """A .tar.zst takes much memory to read: one at a time on a controller, however many hosts it works on."""
-        if not build.filename.endswith(".tar.zst"):
+        if not build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
         make(folder)
@@ -304,7 +205,7 @@ class Store:
             path = local_path(urls(source, build)[0])
             if path.name != build.filename:
                 raise ContentError(f"the source is the archive {path.name}, and {build.filename} was asked for: name it")
-            _there(path)
+            require_archive(path)
             _verify(path, digest)
             return path
         path = folder / build.filename
@@ -313,28 +214,13 @@ class Store:
                 _verify(path, digest)
                 return path
             path.unlink()
-        self._fetch(source).fetch(urls(source, build), path, max_bytes=LARGEST_ARCHIVE, expect="archive")
+        self._fetch(source, False).fetch(urls(source, build), path, max_bytes=LARGEST_ARCHIVE, expect="archive")
         try:
             _verify(path, digest)
         except ContentError:
             path.unlink(missing_ok=True)
             raise
         return path
-
-
-def _why(path: Path) -> Path:
-    """Where the reason is kept for a text that a server doesn't have."""
-    return path.with_name(f"{path.name}.why")
-
-
-def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
-    """A kept text; for one that is empty, as the server has none, why and since when."""
-    text = _read_text(path, "cache")
-    if text or not optional:
-        return text, ""
-    why = _read_text(_why(path), "cache") if _why(path).exists() else "it had no such file"
-    asked = time.strftime("%Y-%m-%d at %H:%M", time.localtime(path.stat().st_mtime))
-    return "", f"{why} (asked on {asked}, and kept for {TEXT_AGE / 60:.0f} minutes)"
 
 
 def _quoted(sums: Sums) -> str:
@@ -345,61 +231,7 @@ def _compression(zstd: bool) -> Compression:
     return "zst" if zstd and importlib.util.find_spec("zstandard") else "gz"
 
 
-def _catalogue_of_folder(location: str) -> Catalogue:
-    """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
-    from ..builds.catalogue import from_rows, parse_sums, rows_from_sums
-
-    folder = local_path(location)
-    rows: list[str] = []
-    listed = there = 0
-    try:
-        # Newest release first; other folders are none of ours.
-        releases = sorted(folder.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
-        for sums in releases:
-            text, present = _read_text(sums, SUMS), set(os.listdir(sums.parent))
-            names = parse_sums(text, sums.parent.name).known.keys()
-            listed, there = listed + len(names), there + len(names & present)
-            lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
-            rows += [line for line in lines if line.split("\t")[1] in present]
-    except OSError as error:
-        raise TransportError(f"the folder {location} can't be read ({what_failed(error)}): check its permissions") from None
-    if not releases:
-        raise ContentError(
-            f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
-            f"releases are, TAG/FILE with TAG/{SUMS}"
-        )
-    lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
-    return from_rows(f"the folder {location}{lacking}", "".join(rows))
-
-
-def local_path(path: str) -> Path:
-    """A path of a source or a catalogue on this machine. A ~ of nobody stays, so that the path is said to be missing."""
-    return Path(os.path.expanduser(path))
-
-
-def _read_text(path: Path, what: str) -> str:
-    try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise ContentError(f"the {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TransportError(
-            f"the {what} {path} can't be read ({what_failed(error)}): check the path and its permissions"
-        ) from None
-    except UnicodeDecodeError:
-        raise ContentError(f"the {what} {path} is not text: check that it is the right file") from None
-
-
-def read_if_there(path: str) -> str:
-    """A text that is beside something; empty where there is none.
-
-    :raises TransportError: it can't be read
-    """
-    file = local_path(path)
-    return _read_text(file, "attestation") if file.exists() else ""
-
-
-def _there(path: Path) -> None:
+def require_archive(path: Path) -> None:
     if not path.is_file():
         raise TransportError(f"the archive {path} is not there: put it there, or choose another source")
 

@@ -28,11 +28,12 @@ from typing import TYPE_CHECKING
 from ..archives.attestation import ENDING, missing
 from ..archives.attestation import verify as verify_attestation
 from ..archives.cache import what_failed
-from ..archives.source import CATALOGUE, SUMS
+from ..archives.source import SUMS
 from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename, parse_sums, rows_from_sums
 from ..builds.request import parse_request, with_parts
 from ..builds.target import parse_triple
 from ..errors import ContentError, StandalonePythonError, TransportError
+from ..supply.catalogues import CATALOGUE
 from .storage import WORK, Place, Stamp
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from ..archives.cache import TEMPORARY, clear, what_failed
 from ..archives.failure import DeniedError, NotThereError
 from ..archives.fetch import LARGEST_PIECE, Http
 from ..archives.source import SUMS, Source, urls
-from ..archives.store import LARGEST_ARCHIVE, local_path
+from ..archives.store import LARGEST_ARCHIVE
+from ..archives.texts import local_path
 from ..builds.catalogue import Build, is_build, parse_sums
 from ..errors import ContentError, DeclarationError, StandalonePythonError, TransportError
 from .mirror import JOBS, Plan, Records, is_precompiled, lists, look, once, path_of, plan, record, recorded

@@ -414,7 +414,7 @@ def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], st
 
     from ..archives.attestation import FOLDER, name_of
     from ..archives.cache import what_failed, written
-    from ..archives.store import read_if_there
+    from ..archives.texts import read_if_there
 
     folder = Path(os.path.realpath(os.path.expanduser(path))).parent / FOLDER
 

@@ -76,7 +76,9 @@ class Supply:
     def catalogue(self) -> Catalogue:
         if self._desired.catalogue in ("", "bundled") and self.source.kind == "upstream":
             return bundled()  # without the store, which takes longer to import than a row to find
-        return self.store.catalogue(self.source, self._desired.catalogue)
+        from .catalogues import load_catalogue
+
+        return load_catalogue(self.store, self.source, self._desired.catalogue)
 
     @cached_property
     def lock(self) -> Lock:
@@ -134,7 +136,7 @@ class Supply:
         if self._desired.attestations == "off":
             return
         from ..archives.attestation import FOLDER, name_of
-        from ..archives.store import read_if_there
+        from ..archives.texts import read_if_there
 
         beside = os.path.join(os.path.dirname(os.path.expanduser(self._desired.lockfile)), FOLDER, name_of(build))
         self.attested(build, read_if_there(beside) if self._desired.lockfile else "")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..archives.cache import alone, clear, make, usable, written
 from ..archives.source import without_credentials
+from ..archives.texts import LARGEST_TEXT
 from ..builds.catalogue import Catalogue, builds, bundled
 from ..errors import TransportError
 from . import github
@@ -28,7 +29,6 @@ from .user_catalogue import ABOUT, FOLDER, About, about, updated
 if TYPE_CHECKING:
     from ..archives.fetch import Http
 
-LARGEST_TEXT = 64 << 20
 UPSTREAM = "upstream"
 
 

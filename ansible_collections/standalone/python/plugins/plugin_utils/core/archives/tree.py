@@ -1,0 +1,229 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tree of a build as an archive's members make it, and the rules that each member must keep. Reads no file."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from ..errors import ContentError, sanitized
+from .tarstream import Member
+
+# The tree that goes to a host, by what it is in the archive.
+INSTALL_ONLY_TREE = "python"
+FULL_TREE = "python/install"
+OURS = ".standalone-python"
+LISTING = f"{OURS}/files.sha256"
+
+LONGEST_NAME = 4096
+DEEPEST = 64
+MOST_HOPS = 40
+# Of a tree: files, links and folders, also those that only the names below them imply; the bytes of all names and of what links
+# lead to; the names on the way to what all links lead to. A build has 5,000, 300 kB and 20,000.
+MOST_ENTRIES = 100_000
+MOST_NAMES = 8 << 20
+MOST_STEPS = 1_000_000
+
+FILE_SYSTEM_BLOCK = 4096
+# What a file system keeps of each entry beside its content: the inode, and the name in its folder.
+INODE = 512
+
+
+def check_name(name: str) -> str:
+    """'' for a name that lands inside ``python/`` however it is unpacked, else what is wrong with it."""
+    parts = name.split("/")
+    if len(name) > LONGEST_NAME:
+        return "has a name too long for a file system"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
+        return "has a control character, a line break or a byte that is not UTF-8 in its name"
+    if len(parts) > DEEPEST:
+        return f"is more than {DEEPEST} folders deep"
+    if "\\" in name:
+        return "has a backslash in its name"
+    if name.startswith("/"):
+        return "has an absolute name"
+    if ".." in parts:
+        return "climbs with '..'"
+    if "" in parts or "." in parts:
+        return "has a name with empty parts or '.' in it"
+    if parts[0] != INSTALL_ONLY_TREE:
+        return f"is outside {INSTALL_ONLY_TREE}/"
+    encoded = name.encode()
+    if len(encoded) > LONGEST_NAME or any(len(part.encode()) > 255 for part in parts):
+        return "has a name too long for a file system"
+    return ""
+
+
+def check_target(rest: str, target: str) -> str:
+    """'' for a symbolic link whose target is inside the tree, else what is wrong with it.
+
+    '..' only counts at the front: after a name, which can be a link itself, only the file system knows where
+    it leads to.
+
+    :param rest: the link's own path, relative to the tree
+    """
+    if len(target) > LONGEST_NAME or target.count("/") >= DEEPEST:
+        return "is a link to a name that is too long"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in target) or "\\" in target:
+        return "is a link to a name with a control character or a backslash"
+    if target.startswith("/"):
+        return f"is a link to the absolute path {sanitized(target)}"
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
+    if climbs > rest.count("/") or ".." in parts[climbs:] or not target:
+        return f"is a link that leaves the tree, to {sanitized(repr(target))}"
+    return ""
+
+
+# What is at a path: a file's digest, a link's target, or a folder, named by a member or only by what is below
+# it.
+_Entry = bytes | str | bool
+_NAMED, _IMPLIED = True, False
+
+
+class Tree:
+    """The members accepted so far, and the rules that the next has to keep. Paths are relative to the tree;
+    '' is the tree."""
+
+    def __init__(self, archive: str, tree: str) -> None:
+        self.archive = archive
+        self.tree = tree
+        self.entries: dict[str, _Entry] = {"": _IMPLIED}
+        self.folders: set[str] = set()
+        self.unpacked = INODE + FILE_SYSTEM_BLOCK
+        self.files = 0
+        self.names = 0
+        self.steps = 0
+        self.first_half: frozenset[str] = frozenset()
+        self.divisible = True
+
+    def refuse(self, name: str, why: str) -> ContentError:
+        return ContentError(
+            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; take it from upstream again"
+        )
+
+    def refuse_tree(self, why: str) -> ContentError:
+        return ContentError(f"the archive {self.archive} is refused: it {why}; take it from upstream again")
+
+    def below(self, member: Member) -> str | None:
+        """The member's path below the tree; None where it is safely named, but is in another part of the
+        archive."""
+        wrong = check_name(member.name)
+        if wrong:
+            raise self.refuse(member.name, wrong)
+        if member.name == self.tree:
+            return ""
+        return member.name.removeprefix(f"{self.tree}/") if member.name.startswith(f"{self.tree}/") else None
+
+    def add(self, rest: str, member: Member) -> list[str]:
+        """A file's digest is given to ``entries`` afterwards.
+
+        :returns: the folders above it that this half has not named yet, outermost first
+        """
+        if member.mode & 0o6000:
+            raise self.refuse(member.name, "has a set-uid or set-gid bit")
+        if rest.partition("/")[0] == OURS:
+            raise self.refuse(member.name, "has a name that is kept for the receipt")
+        unnamed = self._place(rest, member)
+        if member.kind == "folder":
+            self._enter(rest, _NAMED)
+        else:
+            self._enter(rest, self._content(rest, member))
+            self.names += len(member.link)
+            self.files += 1
+            self.unpacked += on_disk(member.size)
+        return unnamed
+
+    def _enter(self, path: str, entry: _Entry) -> None:
+        """Add an entry, or name a folder that was implied, and count what it costs here and on a host."""
+        if path not in self.entries:
+            self.names += len(path.encode())
+            self.unpacked += INODE + (FILE_SYSTEM_BLOCK if isinstance(entry, bool) else 0)
+        self.entries[path] = entry
+        if len(self.entries) > MOST_ENTRIES:
+            raise self.refuse_tree(f"has more than {MOST_ENTRIES} files, links and folders")
+        if self.names > MOST_NAMES:
+            raise self.refuse_tree(f"has more than {MOST_NAMES >> 20} MiB of names")
+
+    def divide(self) -> None:
+        """What comes now is unpacked beside what has come, not after it."""
+        self.first_half = frozenset(self.entries)
+        self.folders.clear()
+
+    def _place(self, rest: str, member: Member) -> list[str]:
+        unnamed: list[str] = []
+        parent = rest
+        # What is above a folder that this half has named, it has named too.
+        while parent and (parent := parent.rpartition("/")[0]) not in self.folders:
+            above = self.entries.get(parent)
+            if above is None:
+                above = _IMPLIED
+                self._enter(parent, above)
+            if not isinstance(above, bool):
+                raise self.refuse(
+                    member.name,
+                    f"is below {sanitized(repr(parent))}, which is a {'link' if isinstance(above, str) else 'file'}",
+                )
+            unnamed.insert(0, parent)
+        self.folders.update(unnamed)
+        if member.kind == "folder":
+            self.folders.add(rest)
+        here = self.entries.get(rest)
+        if here is None or (here is _IMPLIED and member.kind == "folder"):
+            return unnamed
+        raise self.refuse(member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice")
+
+    def _content(self, rest: str, member: Member) -> _Entry:
+        if member.kind == "file":
+            return b""
+        if member.kind == "symlink":
+            wrong = check_target(rest, member.link)
+            if wrong:
+                raise self.refuse(member.name, wrong)
+            return member.link
+        inside = member.link.startswith(f"{self.tree}/")
+        other = member.link.removeprefix(f"{self.tree}/")
+        first = self.entries.get(other) if inside else None
+        if not isinstance(first, bytes):
+            raise self.refuse(
+                member.name, f"is a hard link to {sanitized(repr(member.link))}, which is no file of the tree before it"
+            )
+        self.divisible = self.divisible and other not in self.first_half
+        return first
+
+    def listing(self) -> bytes:
+        found = ((path.encode(), self._leads_to(path)) for path, entry in self.entries.items() if not isinstance(entry, bool))
+        return b"".join(b"%s  %s\n" % (digest.hex().encode(), path) for path, digest in sorted(found) if digest)
+
+    def _leads_to(self, path: str) -> bytes:
+        """The digest of the file at the end of a path through links; b'' where there is none."""
+        todo = path.split("/")[::-1]
+        at: list[str] = []
+        hops = 0
+        while todo:
+            part = todo.pop()
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise self.refuse_tree("has links that lead through too many others")
+            if part == "..":
+                at.pop()
+            if part in ("", ".", ".."):
+                continue
+            entry = self.entries.get("/".join((*at, part)))
+            if isinstance(entry, str):
+                hops += 1
+                if hops > MOST_HOPS:
+                    return b""
+                todo += entry.split("/")[::-1]
+            elif isinstance(entry, bytes):
+                return b"" if todo else entry
+            elif entry is None:
+                return b""
+            else:
+                at.append(part)
+        return b""
+
+
+def on_disk(size: int) -> int:
+    return -(-size // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK

@@ -1,0 +1,101 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the option ``catalogue`` means: the builds to choose from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ..archives.cache import usable, what_failed
+from ..archives.source import SUMS, Source, parse_url, url_of, without_credentials
+from ..archives.store import Store, require_archive
+from ..archives.texts import TEXT_AGE, local_path, read_text
+from ..builds.catalogue import Catalogue, bundled, from_rows, parse_filename, parse_sums, rows_from_sums
+from ..errors import ContentError, StandalonePythonError, TransportError
+from .user_catalogue import updated
+
+CATALOGUE = "catalogue.tsv"
+"""What a mirror holds, at its top."""
+
+
+def load_catalogue(store: Store, source: Source, catalogue: str = "") -> Catalogue:
+    """The builds to choose from.
+
+    :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what the
+        source itself says that it holds (a folder, and a server with a ``catalogue.tsv``), else the
+        bundled catalogue; ``updated`` that with what this user's last update has added. An archive
+        that is the source is the only one.
+    :raises ContentError: it can't be read as a catalogue
+    :raises TransportError: it can't be had, and no copy is kept
+    """
+    if source.kind == "archive":
+        return _catalogue_of_archive(store, source)
+    if catalogue in ("", "bundled"):
+        if source.kind == "folder":
+            return _catalogue_of_folder(source.location)
+        return _own_catalogue(store, source) if source.kind == "url" else bundled()
+    if catalogue == "updated":
+        return updated(store.root)
+    if "://" in catalogue:
+        address = parse_url(catalogue, "catalogue")
+        with usable(store.root):
+            text, kept = store.texts.get((address,), source, age=TEXT_AGE)
+        return from_rows(f"the catalogue {without_credentials(address)}{kept}", text)
+    if local_path(catalogue).is_dir():
+        return _catalogue_of_folder(catalogue)
+    return from_rows(f"the catalogue {catalogue}", read_text(local_path(catalogue), "catalogue"))
+
+
+def _own_catalogue(store: Store, source: Source) -> Catalogue:
+    """What a server says that it holds; the bundled catalogue where it says nothing, or can't be asked now. That is remarked
+    on where a build is missing; the archive's own sentence says the rest."""
+    address = url_of(source.location, CATALOGUE)
+    with usable(store.root):
+        try:
+            text, remark = store.texts.get((address,), source, age=TEXT_AGE, optional=True)
+        except StandalonePythonError as error:
+            text, remark = "", str(error)
+    if text:
+        return from_rows(f"the catalogue {without_credentials(address)}{remark}", text)
+    return replace(bundled(), remark=f"what the source itself has is unknown: {remark}")
+
+
+def _catalogue_of_archive(store: Store, source: Source) -> Catalogue:
+    name = os.path.basename(source.location)
+    try:
+        build = parse_filename(name)
+    except (StandalonePythonError, ValueError):
+        raise ContentError(
+            f"the archive {source.location} has a name that does not say which build it is: give it the "
+            "name that python-build-standalone gave it, such as "
+            "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+        ) from None
+    require_archive(local_path(source.location))
+    return from_rows(f"the archive {source.location}", f"{build.release}\t{name}\t{store.sha256(build, source)}\n")
+
+
+def _catalogue_of_folder(location: str) -> Catalogue:
+    """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
+    folder = local_path(location)
+    rows: list[str] = []
+    listed = there = 0
+    try:
+        # Newest release first; other folders are none of ours.
+        releases = sorted(folder.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
+        for sums in releases:
+            text, present = read_text(sums, SUMS), set(os.listdir(sums.parent))
+            names = parse_sums(text, sums.parent.name).known.keys()
+            listed, there = listed + len(names), there + len(names & present)
+            lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
+            rows += [line for line in lines if line.split("\t")[1] in present]
+    except OSError as error:
+        raise TransportError(f"the folder {location} can't be read ({what_failed(error)}): check its permissions") from None
+    if not releases:
+        raise ContentError(
+            f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
+            f"releases are, TAG/FILE with TAG/{SUMS}"
+        )
+    lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
+    return from_rows(f"the folder {location}{lacking}", "".join(rows))
