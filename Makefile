@@ -9,8 +9,10 @@ PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt) $(if $
 PYTEST_ARGS ?=
 # Of `nox --list`: tags or names of sessions; all where it is empty.
 MATRIX ?=
+# Format of the report of `make coverage`: text, markdown or total.
+COVERAGE ?= text
 
-.PHONY: demo test matrix lint dist docs linkcheck clean
+.PHONY: demo test coverage matrix lint dist docs linkcheck clean
 
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
@@ -20,6 +22,11 @@ test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
 
 matrix: $(VENV)/.ready-to-test
 	@$(BIN)/nox $(if $(MATRIX),$(if $(filter oldest newest,$(MATRIX)),--tags,--sessions) $(MATRIX))
+
+# What the tests of the core run of it, by lines and branches.
+coverage: $(VENV)/.ready-to-test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q --cov --cov-report= tests/core tests/store tests/finisher >&2
+	@$(BIN)/coverage report --format=$(COVERAGE)
 
 lint: $(VENV)/.ready-to-test
 	@PATH="$(BIN):$$PATH" scripts/lint

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _output("git", "log", "-1", "--format=%ct"))
-    built = [*distribution(options.folder, epoch), collection(options.folder, options.repository, epoch)]
+    built = [*distribution(options.folder, options.repository, epoch), collection(options.folder, options.repository, epoch)]
     if options.sbom:
         built.append(sbom(built[0]))
     for path in built:
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def distribution(folder: Path, epoch: int) -> list[Path]:
-    """The wheel and the archive of its sources. hatchling takes all times from SOURCE_DATE_EPOCH."""
+def distribution(folder: Path, repository: str, epoch: int) -> list[Path]:
+    """The wheel and the archive of its sources. hatchling reads SOURCE_DATE_EPOCH, and hatch_build.py the repository."""
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "STANDALONE_PYTHON_REPOSITORY": repository}
     with tempfile.TemporaryDirectory() as made:
         command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", made, str(PROJECT)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch)})
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         (wheel,) = Path(made).glob("*.whl")
         (sources,) = Path(made).glob("*.tar.gz")
         return [Path(shutil.move(path, folder / path.name)) for path in (wheel, sources)]
@@ -65,7 +66,10 @@ def collection(folder: Path, repository: str, epoch: int) -> Path:
         shutil.copytree(COLLECTION, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         if repository:
             with (copy / "galaxy.yml").open("a", encoding="utf-8") as metadata:
-                metadata.write(f"repository: {json.dumps(repository)}\n")
+                metadata.write(f"repository: {json.dumps(repository)}\nissues: {json.dumps(f'{repository}/issues')}\n")
+            with (copy / "docs/docsite/links.yml").open("a", encoding="utf-8") as links:
+                report = json.dumps(f"{repository}/issues/new/choose")
+                links.write(f"extra_links:\n  - description: Report an issue\n    url: {report}\n")
         galaxy = Path(sys.executable).with_name("ansible-galaxy")
         command = [str(galaxy), "collection", "build", str(copy), "--output-path", made]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"HOME": made})

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.standalone.python.plugins.modules import interpreters, interpreters_info
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import INFO_OPTIONS, OPTIONS
+from tests.tools.documented import documented
 
 COMPARED = ("type", "elements", "choices", "default", "required")
 
 
 @pytest.mark.parametrize(
-    ("documentation", "table"),
-    [(interpreters.DOCUMENTATION, OPTIONS), (interpreters_info.DOCUMENTATION, INFO_OPTIONS)],
+    ("module", "table"),
+    [(interpreters, OPTIONS), (interpreters_info, INFO_OPTIONS)],
     ids=["interpreters", "interpreters_info"],
 )
-def test_documentation_and_table_agree(documentation: str, table: Mapping[str, Mapping[str, Any]]) -> None:
-    documented = yaml.safe_load(documentation)["options"]
-    assert {name: _compared(spec) for name, spec in documented.items()} == {name: _compared(spec) for name, spec in table.items()}
+def test_documentation_and_table_agree(module: ModuleType, table: Mapping[str, Mapping[str, Any]]) -> None:
+    options = documented(module)["options"]
+    assert {name: _compared(spec) for name, spec in options.items()} == {name: _compared(spec) for name, spec in table.items()}
 
 
 def _compared(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from ansible_collections.standalone.python.plugins.modules import interpreters
+from tests.tools.documented import documented
 
 COLLECTION = Path(__file__).resolve().parents[2] / "ansible_collections/standalone/python"
 ROLE = COLLECTION / "roles/interpreters"
-OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load(interpreters.DOCUMENTATION)["options"]
+OPTIONS: dict[str, dict[str, Any]] = documented(interpreters)["options"]
 SPECIFIED: dict[str, dict[str, Any]] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
     "options"
 ]

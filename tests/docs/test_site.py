@@ -23,6 +23,7 @@ import yaml
 
 from ansible_collections.standalone.python.plugins.modules import interpreters
 from standalone_python.cli import group
+from tests.tools.documented import documented
 from tests.tools.pages import COLLECTION, REPOSITORY, pages
 
 
@@ -93,11 +94,11 @@ def test_every_page_is_in_the_navigation(site: Mapping[str, Links], name: str) -
 
 
 def test_reference_of_the_module_and_the_role(site: Mapping[str, Links]) -> None:
-    documented = yaml.safe_load(interpreters.DOCUMENTATION)
+    module = documented(interpreters)
     page = site["reference/collection/interpreters_module.html"]
     specified = yaml.safe_load((REPOSITORY / COLLECTION / "roles/interpreters/meta/argument_specs.yml").read_text())
-    assert documented["short_description"] in page.text
-    assert {f"parameter-{name}" for name in documented["options"]} <= page.anchors
+    assert module["short_description"] in page.text
+    assert {f"parameter-{name}" for name in module["options"]} <= page.anchors
     role = site["reference/collection/interpreters_role.html"]
     assert {f"parameter-main--{name}" for name in specified["argument_specs"]["main"]["options"]} <= role.anchors
 

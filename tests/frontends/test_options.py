@@ -457,3 +457,11 @@ def test_the_role_in_check_mode(fresh_host: FreshHost, source: Path) -> None:
     assert _used(_with_role(host, source, builds=["3.13", "3.12"], use="3.12", gather_facts=True, check=True)) == ""
     facts = _with_role(host, source, use="3.13", gather_facts=True, tags="interpreters_facts")
     assert [(result.kind, "Gather" in result.task) for result in facts.results][1:] == [("ok", True)], facts.output
+
+
+def test_defaults_for_all_modules_of_the_collection(fleet: Mapping[str, Host], source: Path) -> None:
+    defaults = {"module_defaults": {"group/standalone.python.all": {"root": "/srv/one", "bin_dir": "/srv/one/bin"}}}
+    run = play(fleet["debian"], task(builds=["3.13"], source=str(source)), {INFO: {}}, play=defaults)
+    installed, observed = (result.result for result in run.results)
+    assert installed["interpreters"][0]["path"].startswith("/srv/one/"), run.output
+    assert (observed["root"], observed["bin_dir"]) == ("/srv/one", "/srv/one/bin")

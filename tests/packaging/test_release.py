@@ -8,6 +8,7 @@ execution environment installs. Needs a package index for the SBOM and the impor
 from __future__ import annotations
 
 import ast
+import email
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -90,7 +92,18 @@ def test_galaxy_takes_it(tarball: Path, tmp_path: Path) -> None:
 def test_galaxy_needs_to_know_where_it_is_developed(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
         manifest = json.load(archive.extractfile("MANIFEST.json"))  # type: ignore[arg-type]
+        links = yaml.safe_load(archive.extractfile("docs/docsite/links.yml"))  # type: ignore[arg-type]
     assert manifest["collection_info"]["repository"] == "https://example.org/standalone-python"
+    assert manifest["collection_info"]["issues"] == "https://example.org/standalone-python/issues"
+    assert links["extra_links"][0]["url"] == "https://example.org/standalone-python/issues/new/choose"
+
+
+def test_an_index_shows_where_it_is_developed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        links = email.message_from_bytes(archive.read(name)).get_all("Project-URL", [])
+    assert "Issues, https://example.org/standalone-python/issues" in links
+    assert "Changelog, https://example.org/standalone-python/blob/main/CHANGELOG.md" in links
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ description:
   - An interpreter is unpacked, checked and started once in a staging folder. Then it gets its name and its links. A run that is
     killed leaves the host as it was; the next run clears what it left.
   - Only what this module installed is ever changed or removed, unless O(force=true).
+extends_documentation_fragment:
+  - standalone.python.host
 options:
   builds:
     description:
@@ -57,21 +59,6 @@ options:
       - The one that was in use last stays first, then those that were installed last.
     type: int
     default: 1
-  root:
-    description:
-      - The folder on the host that holds the builds. An absolute path, or one that begins with V(~).
-      - On Windows, V(/opt/python) means V(%ProgramData%\\standalone-python), and a path may begin with any such variable.
-      - A build lies in a folder of its own. The link C(cpython-3.13) beside it leads to the build of that minor version in use;
-        virtual environments made through it survive upgrades.
-      - On POSIX hosts only root and the task's user may be able to change this folder and the folders above it. If another user
-        can change one of them, the task changes nothing and fails. It then says which folder that is, and what to do.
-    type: str
-    default: /opt/python
-  bin_dir:
-    description:
-      - The folder on the host for the links to the executables.
-      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise and on Windows.
-    type: str
   owner:
     description:
       - The user who owns the builds. The default is the user who runs the task on the host.
@@ -171,17 +158,6 @@ options:
       - The path of a Sigstore C(trusted_root.json) on the controller, for O(attestations), instead of the one that comes with
         sigstore. A relative path is taken from the folder of the playbook.
     type: str
-  verify:
-    description:
-      - How thoroughly an installed build is examined.
-      - With V(quick), it has a receipt and an executable that starts and reports its version, and its standard library lacks no
-        module or package.
-      - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
-      - A build that C(standalone-python) put into the image of this host, where it could not be started, is tried with either, the
-        modules that need libraries included. Its receipt then says that it was started, which is a change.
-    type: str
-    choices: [quick, full]
-    default: quick
   externally_managed:
     description:
       - Mark the interpreter as externally managed, so that C(pip) installs into virtual environments only.
@@ -228,9 +204,6 @@ options:
     type: int
     default: 60
 attributes:
-  async:
-    description: Work on the host is done by the controller's side of the module, which Ansible does not run in the background.
-    support: none
   check_mode:
     description:
       - Predicts what a run would do, without changing the host.
@@ -240,11 +213,14 @@ attributes:
   diff_mode:
     description: Shows the interpreters before and after, in words.
     support: full
-  platform:
-    description: The systems that a host may run.
-    support: full
-    platforms: posix, windows
 notes:
+  - C(module_defaults) with C(group/standalone.python.all) sets O(root), O(bin_dir) or O(verify) once for the modules of this collection.
+  - A build lies in a folder of its own below O(root). The link C(cpython-3.13) beside it leads to the build of that minor version in
+    use; virtual environments made through it survive upgrades.
+  - On POSIX hosts only root and the task's user may be able to change O(root) and the folders above it. If another user can change
+    one of them, the task changes nothing and fails. It then says which folder that is, and what to do.
+  - A build that C(standalone-python) put into the image of this host, where it could not be started, is tried with either value of
+    O(verify), the modules that need libraries included. Its receipt then says that it was started, which is a change.
   - On Linux and macOS, a host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
     O(delivery=pull) needs C(curl) or C(wget). The play needs C(gather_facts=false) until the host has a Python.
   - The C(environment) of the task is the host's. The controller, where it downloads, takes from it the proxies (C(https_proxy),

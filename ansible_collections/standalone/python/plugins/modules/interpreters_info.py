@@ -15,40 +15,15 @@ description:
   - Tells which interpreters M(standalone.python.interpreters) has installed on a host, whether they are sound, and what the host
     is. It changes nothing.
   - The host needs a POSIX shell, or PowerShell 5.1 or later on Windows. It needs no Python.
-options:
-  root:
-    description:
-      - The folder on the host that holds the builds. An absolute path, or one that begins with V(~).
-      - On Windows, V(/opt/python) means V(%ProgramData%\\standalone-python), and a path may begin with any such variable.
-    type: str
-    default: /opt/python
-  bin_dir:
-    description:
-      - The folder on the host with the links to the executables.
-      - The default is V(/usr/local/bin) where O(root) is V(/opt/python), and C(bin) in O(root) otherwise and on Windows.
-    type: str
-  verify:
-    description:
-      - How thoroughly an installed build is examined.
-      - With V(quick), it has a receipt and an executable that starts and reports its version.
-      - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
-    type: str
-    choices: [quick, full]
-    default: quick
+extends_documentation_fragment:
+  - standalone.python.host
 attributes:
-  async:
-    description: Work on the host is done by the controller's side of the module, which Ansible does not run in the background.
-    support: none
   check_mode:
     description: Observes in check mode as it does otherwise.
     support: full
   diff_mode:
     description: There is nothing to compare, because nothing is changed.
     support: N/A
-  platform:
-    description: The systems that a host may run.
-    support: full
-    platforms: posix, windows
 seealso:
   - module: standalone.python.interpreters
 """
