@@ -70,7 +70,7 @@ class Gone:
 class Lock:
     """``alive``: its holder runs; ``dead``: it has ended; ``reused``: its number is another process's now; ``elsewhere``: it is
     on another host; ``before``: it ran before this machine started anew; ``contained``: in a container that has this
-    machine's name."""
+    machine's name. On Windows a dead one is a file that no process has open."""
 
     kind: Literal["alive", "dead", "reused", "elsewhere", "before", "contained"]
     name: str = ".standalone-python.lock"
@@ -139,7 +139,7 @@ class Case:
     @property
     def everywhere(self) -> bool:
         """Whether Windows has what the case is about."""
-        locks = any(isinstance(thing, Lock) for thing in self.before)
+        locks = any(isinstance(thing, Lock) and thing.kind != "dead" for thing in self.before)
         return not (self.posix or self.user or self.umask or locks or "mode" in self.settings)
 
 
@@ -933,7 +933,7 @@ APPLYING: tuple[Case, ...] = (
             (*FINISHED, Lock(kind)),
             {"lock_timeout": 0},
             steps=UPGRADE,
-            sees={"lock_state": ""},
+            sees={"lock_state": "", "cleared": True},
             after={**UPGRADED, "{root}/.standalone-python.lock": None},
         )
         for kind in ("dead", "reused", "before")
@@ -989,7 +989,7 @@ APPLYING: tuple[Case, ...] = (
             Lock("dead", ".lock"),
         ),
         steps=UPGRADE,
-        sees={"leftovers": (), "lock": "", "obstacles": ()},
+        sees={"leftovers": (), "lock": "", "obstacles": (), "cleared": True},
         after={
             **UPGRADED,
             "{root}/.staging": None,
@@ -1003,7 +1003,7 @@ APPLYING: tuple[Case, ...] = (
         "an exchange that an older version did not complete is undone",
         (Built("3.13.1", path=f"{{root}}/.staging/{ONE}/old"), Link(STABLE, ONE), File(f"{{root}}/.staging/{ONE}/python/half")),
         steps=(),
-        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        sees={"builds": {"3.13.1": ""}, "leftovers": (), "cleared": True},
         after={"{root}/.staging": None, f"{{root}}/{ONE}": "build 3.13.1"},
     ),
     *(
@@ -1011,7 +1011,7 @@ APPLYING: tuple[Case, ...] = (
             f"what others have under the names of older versions is left alone: {thing}",
             (*FINISHED, thing),
             steps=UPGRADE,
-            sees={"leftovers": (), "obstacles": (), "lock": ""},
+            sees={"leftovers": (), "obstacles": (), "lock": "", "cleared": False},
             after=UPGRADED,
             posix=isinstance(thing, Link),
         )
@@ -1043,7 +1043,7 @@ APPLYING: tuple[Case, ...] = (
             Folder("{root}/.standalone-python.lock-broken-1_2"),
         ),
         steps=(),
-        sees={"leftovers": (), "builds": {"3.13.1": ""}},
+        sees={"leftovers": (), "builds": {"3.13.1": ""}, "cleared": True},
         after={"(leftovers)": None},
     ),
     Case(
@@ -1054,14 +1054,14 @@ APPLYING: tuple[Case, ...] = (
             File(f"{{root}}/.standalone-python.staging/{ONE}/python/half"),
         ),
         steps=(),
-        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        sees={"builds": {"3.13.1": ""}, "leftovers": (), "cleared": True},
         after={"(leftovers)": None, f"{{root}}/{ONE}": "build 3.13.1"},
     ),
     Case(
         "an exchange that was completed stays",
         (*FINISHED, File(f"{{root}}/.standalone-python.staging/{ONE}/old/half")),
         steps=(),
-        sees={"builds": {"3.13.1": ""}, "leftovers": ()},
+        sees={"builds": {"3.13.1": ""}, "leftovers": (), "cleared": True},
         after={"(leftovers)": None},
     ),
 )

@@ -172,6 +172,23 @@ def test_a_junction_to_nothing_on_the_way(powershell: Shell, disk: Path, tmp_pat
     assert (observed.root_state, observed.root_obstacle) == ("unwritable", f"{disk.as_posix()}/opt")
 
 
+# Of each system: roots of drives and shares, and folders in them.
+ROOTS, IN_ROOTS = (
+    (("C:\\", r"\\server\share", "\\\\server\\share\\"), (r"C:\python", r"\\server\share\python"))
+    if HERE
+    else (("/",), ("/opt", "/opt/python"))
+)
+
+
+def test_the_root_of_a_drive_or_a_share_is_no_junction(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Whatever its attributes are. Who could change it is judged by its access list alone."""
+    functions = re.findall(r"^function (?:Find-Link|Test-Root)\b.*?^}$", (AGENTS / "observe.ps1").read_text(), re.M | re.S)
+    asked = "".join(f"Find-Link '{path}'\n" for path in ROOTS + IN_ROOTS)
+    script = "\n".join((*functions, "function Test-Link { $true }", asked))
+    said = run(powershell, Place(disk, "", ""), script, tmp_path).output
+    assert said.splitlines() == [f"{path} is a junction or a link, whose target can't be checked" for path in IN_ROOTS]
+
+
 WHOLE = {"opt": "folder", "opt/python": "folder", f"opt/python/{fakes.fake('3.13.1').name}": "build 3.13.1"}
 
 

@@ -100,7 +100,8 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
     # Addresses of its own, as other sessions may run on this machine.
     networks = {shell: f"127.{64 + 64 * at + os.getpid() % 64}.{os.getpid() // 64 % 256}" for at, shell in enumerate(SHELLS)}
     hosts = [(shell, n) for shell, count in SHELLS.items() for n in range(1, count + 1)]
-    environment = {**os.environ, "W": str(folder), "PORT": "2222"}
+    # Without TMPDIR, which sessions on a host don't have: Wine's server is found there, and each session would start one of its own.
+    environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"} | {"W": str(folder), "PORT": "2222"}
     try:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", small], check=True)
         for shell, count in SHELLS.items():

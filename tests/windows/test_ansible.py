@@ -145,6 +145,15 @@ def test_what_others_can_change_is_neither_started_nor_written_to(host: Host) ->
         assert "warnings" not in host.declare(f"3.13+{OLD}").result
 
 
+def test_the_root_of_a_drive_or_a_share_is_no_junction(host: Host) -> None:
+    """Wine shows drives as links. Who could change one is judged by its access list alone."""
+    agent = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host/observe.ps1"
+    functions = re.findall(r"^function (?:Find-Link|Test-Root)\b.*?^}$", agent.read_text(), re.M | re.S)
+    paths = "'C:\\', '\\\\server\\share', '\\\\server\\share\\', 'C:\\python', '\\\\server\\share\\python'"
+    said = host.powershell("\n".join((*functions, "function Test-Link { $true }", f"foreach ($p in {paths}) {{ Find-Link $p }}")))
+    assert [line.split(" is a junction")[0] for line in said.splitlines()] == [r"C:\python", r"\\server\share\python"]
+
+
 def test_what_others_left_in_staging_is_no_place_to_make_builds(host: Host) -> None:
     """It may have been put there while the root was open to them. Nothing of it is used, and it is not cleared either."""
     host.make(ROOT)

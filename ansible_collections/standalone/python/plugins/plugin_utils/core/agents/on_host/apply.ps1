@@ -128,6 +128,8 @@ function Enter-Lock {
         }
         [Threading.Thread]::Sleep(200)
     }
+    # A run that ends removes the file, so a killed run left one that has a text.
+    if ($state.lock.Length) { $state.cleared = 'yes' }
     $bytes = [Text.Encoding]::ASCII.GetBytes($me)
     $state.lock.SetLength(0)
     $state.lock.Write($bytes, 0, $bytes.Length)
@@ -135,7 +137,12 @@ function Enter-Lock {
     # A run of an older version has it under another name. What it left is a file that nobody has open.
     $old = Join-Name $root '.lock'
     while ($holder = Get-LockText $old) {
-        try { [IO.FileStream]::new($old, 'Open', 'Read', 'Read').Dispose(); [IO.File]::Delete($old); continue } catch { }
+        try {
+            [IO.FileStream]::new($old, 'Open', 'Read', 'Read').Dispose()
+            [IO.File]::Delete($old)
+            $state.cleared = 'yes'
+            continue
+        } catch { }
         if ($started.Elapsed.TotalSeconds -ge [Math]::Max(1, [int]$lock_timeout)) {
             Stop-Run 'locked' "$old (pid:started:boot:host is $holder)"
         }

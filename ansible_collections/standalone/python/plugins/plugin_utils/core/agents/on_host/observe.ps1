@@ -170,7 +170,7 @@ function Find-ChangerAbove([string]$path) { # the same of all folders above PATH
     $folder = [IO.Path]::GetDirectoryName($path)
     if (-not $folder) { return }
     if (-not $state.above.ContainsKey($folder)) {
-        $place = if ([IO.Path]::GetDirectoryName($folder)) { 'above' } else { 'drive' }
+        $place = if (Test-Root $folder) { 'drive' } else { 'above' }
         $found = Find-ChangerAbove $folder
         if (-not $found) { $found = Find-Link $folder }
         if (-not $found) { $found = Find-Changer $folder $place $false }
@@ -179,10 +179,17 @@ function Find-ChangerAbove([string]$path) { # the same of all folders above PATH
     $state.above[$folder]
 }
 
-# Where a junction leads can't be read with .NET Framework, so nobody knows who could change that.
+# Where a junction leads can't be read with .NET Framework, so nobody knows who could change that. The root of a drive or of a share
+# is never one, whatever its attributes are: Wine keeps drives as links.
 function Find-Link([string]$folder) {
-    if ([IO.File]::GetAttributes($folder) -band [IO.FileAttributes]::ReparsePoint) { "$folder is a junction or a link, whose target can't be checked" }
+    if (-not (Test-Root $folder) -and (Test-Link $folder)) { "$folder is a junction or a link, whose target can't be checked" }
 }
+
+function Test-Root([string]$path) { # of a drive or of a share
+    $path.TrimEnd('\', '/') -eq [IO.Path]::GetPathRoot($path).TrimEnd('\', '/')
+}
+
+function Test-Link([string]$path) { [bool]([IO.File]::GetAttributes($path) -band [IO.FileAttributes]::ReparsePoint) }
 
 function Find-ChangerOfProgram([string]$program) { # Windows takes libraries from the program's folder
     $folder = [IO.Path]::GetDirectoryName($program)
@@ -204,8 +211,7 @@ function Find-ChangerOfFolder([string]$folder) {
     if (-not $found) { $found = Find-Link $near }
     if ($found) { return $found }
     if ($near -eq $folder -or (Test-Below $folder (Get-Home))) { Find-Changer $near 'itself' $true }
-    elseif ([IO.Path]::GetDirectoryName($near)) { Find-Changer $near 'above' $false }
-    else { Find-Changer $near 'drive' $false }
+    else { Find-Changer $near $(if (Test-Root $near) { 'drive' } else { 'above' }) $false }
 }
 
 function Write-Exposed([string]$key, [string]$folder) { # who else could change what is written there?
