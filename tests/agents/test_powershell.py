@@ -474,7 +474,7 @@ def test_facts(powershell: Shell, system: Path, disk: Path) -> None:
 
 def as_another_user(shell: Shell, script: str, tmp_path: Path) -> tuple[int, str, str]:
     """The module through which a task that becomes another user runs a script, with its arguments as Ansible's wrapper gives them."""
-    given = {"command": powershell.RUN, "input": powershell.packed(script).decode(), "_ansible_check_mode": True}
+    given = {"command": renderer.RUN, "input": renderer.packed(script).decode(), "_ansible_check_mode": True}
     path = tmp_path / "module.ps1"
     path.write_text(module_script(MODULE.read_bytes(), [UTILITY.read_bytes()], given))
     command = [shell.command[0], "-NoProfile", "-File", str(path)]
@@ -514,7 +514,7 @@ def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell)
 @linted
 def test_windows_powershell_5_has_what_commands_use(powershell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "commands.ps1"
-    path.write_text("\n".join((powershell.RUN, powershell.new_folder("it's"), powershell.without_folder("C:\\it's"))))
+    path.write_text("\n".join((renderer.RUN, renderer.new_folder("it's"), renderer.without_folder("C:\\it's"))))
     done = subprocess.run([powershell.command[0], "--lint", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
