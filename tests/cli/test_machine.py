@@ -275,7 +275,7 @@ def test_ended_by_a_signal_nothing_goes_on(command: Command, source: Path, sign:
     assert (process.returncode, errors) == (128 + sign, f"standalone-python: ended by {sign.name}\n")
     assert not list(temporary.iterdir())
     assert not (command.folder / "root").exists()
-    assert command("apply", file, "--root", "root").code == 0
+    assert command("apply", command.file(declared(source, OLD13)), "--root", "root").code == 0
 
 
 def through(command: Command, shell: str, *arguments: str | Path) -> Ended:
