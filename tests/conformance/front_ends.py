@@ -88,19 +88,25 @@ def _answer(run: Deployed, host: str) -> Answer:
     return Answer(host in run.changed and not error, run.plan[host], error)
 
 
-def same_with_all(case: Case, front_ends: Mapping[str, FrontEnd], places: Mapping[str, Place], source: str) -> None:
-    """Each front end does the case, and the others then find nothing to do."""
-    first, *others = front_ends
-    trees = perform(case, front_ends[first], places, source)
-    for name in others:
-        left = {host: dict(tree) for host, tree in trees[-1].items()}
-        nothing_to_do(case, front_ends[name], places, source)
+def same_with_all(case: Case, front_ends: Mapping[str, tuple[FrontEnd, Mapping[str, Place]]], source: str) -> None:
+    """Each front end does the case, and the others then find nothing to do.
+
+    :param front_ends: each with the places that it reaches; the first reaches all
+    """
+    (first, (front_end, everywhere)), *others = front_ends.items()
+    trees = perform(case, front_end, everywhere, source)
+    for name, (other, places) in others:
+        left = {host: trees[-1][host] for host in places}
+        nothing_to_do(case, other, places, source)
         for place in places.values():
             shutil.rmtree(place.here, ignore_errors=True)
-        for number, (was, now) in enumerate(zip(trees, perform(case, front_ends[name], places, source), strict=True), 1):
-            assert was == now, f"{case.name}, step {number}: what {name} leaves is not what {first} does"
-        assert left == trees[-1]
-        nothing_to_do(case, front_ends[first], places, source)
+        again = perform(case, other, places, source)
+        for number, (was, now) in enumerate(zip(trees, again, strict=True), 1):
+            assert {host: was[host] for host in places} == now, (
+                f"{case.name}, step {number}: what {name} leaves is not what {first} does"
+            )
+        assert left == again[-1]
+        nothing_to_do(case, front_end, everywhere, source)
 
 
 def nothing_to_do(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source: str) -> None:
