@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import LARGEST_PIECE
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.partial import LARGEST_PIECE
 from benchmarks.builds import work_folder
 from tests.tools.sources import put, write_catalogue
 

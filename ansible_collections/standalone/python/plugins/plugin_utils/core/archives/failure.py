@@ -8,16 +8,19 @@ No token, no password and no query gets into a word of it.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from ..digits import whole_number
 from ..errors import ContentError, StandalonePythonError, TransportError, sanitized
+from .compression import MAGIC
 from .credentials import GITHUB_HOSTS
 from .source import without_credentials
 
@@ -49,6 +52,8 @@ ADVICE_SERVER = "try again later, or name another source"
 ADVICE_NETWORK = "check the network and the proxy, or name a mirror or a local folder as the source"
 ADVICE_CONTENT = "check what the server, or a proxy before it, sends"
 
+PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+
 
 class NotThereError(TransportError):
     """Every address answered, and none has the file."""
@@ -69,6 +74,9 @@ class Failure:
     absent: bool = False
     denied: bool = False
     pause: float = 0.0
+
+
+NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
 
 
 def refused(response: requests.Response, url: str, expect: Expect) -> Failure | None:
@@ -190,3 +198,71 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
         if isinstance(cause, OSError) and cause.strerror and cause.errno:
             return f"{missed}: {cause.strerror}"
     return "closed the connection without an answer"
+
+
+def blamed(failure: Failure | None, response: requests.Response, github_token: str) -> Failure | None:
+    """The failure, which names GITHUB_TOKEN where GitHub was shown it and denies what everybody may read."""
+    shown = response.request.headers.get("Authorization", "")
+    ours = shown == f"Bearer {github_token}" and urlsplit(response.url).hostname in GITHUB_HOSTS
+    # A server that asks to wait denies nothing for good.
+    named = failure is not None and failure.denied and not failure.pause and ours
+    return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
+
+
+def unaskable_why(session: requests.Session, url: str, shown: str) -> Failure | None:
+    """Why an address can't even be asked; None where that is for the address itself.
+
+    :param shown: the Authorization header
+    """
+    if not (shown.isascii() and shown.isprintable()):
+        why = "the token has a line break or a letter in it that no header can have"
+        return unaskable(why, "check the token, and GITHUB_TOKEN")
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = ""
+    try:
+        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+        if proxy:
+            # What requests does before it connects.
+            adapter: Any = session.get_adapter(url)
+            whole = proxy if "://" in proxy else f"http://{proxy}"
+            adapter.proxy_manager_for(whole)
+            adapter.proxy_headers(whole)
+            if urlsplit(whole).hostname:
+                return None
+    except ValueError:
+        pass
+    if not proxy:
+        return None
+    scheme = urlsplit(url).scheme
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
+    if proxy.lower().startswith("socks"):
+        why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
+        return unaskable(why, "install it, or name an HTTP proxy")
+    return unaskable(
+        f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
+    )
+
+
+def bad_bundle() -> str:
+    """The variable that names certificates for requests where there are none."""
+    name = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), "")
+    try:
+        if name and not os.path.isdir(os.environ[name]):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(os.environ[name])
+    except OSError:
+        return name
+    return ""
+
+
+def judge(path: Path, expect: Expect) -> Failure | None:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE_STARTS):
+        return page(expect)
+    if not head:
+        return Failure("sent nothing", ADVICE_CONTENT, content=True)
+    if expect == "archive" and not head.startswith(tuple(MAGIC.values())):
+        return Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
+    return None

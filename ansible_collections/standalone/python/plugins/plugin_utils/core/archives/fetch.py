@@ -17,9 +17,8 @@ import contextlib
 import os
 import ssl
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,21 +26,23 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ..digits import whole_number
 from ..errors import TransportError, sanitized
-from .compression import MAGIC
-from .credentials import GITHUB_HOSTS, authorization, bare, basic
+from .credentials import authorization, bare, basic
 from .failure import (
     ADVICE_CONTENT,
-    ADVICE_NETWORK,
-    ADVICE_RENEW,
     LONGEST_PAUSE,
+    NO_ADDRESS,
     Expect,
     Failure,
+    bad_bundle,
+    blamed,
     failed,
-    page,
+    judge,
     refused,
     unaskable,
+    unaskable_why,
     unreached,
 )
+from .partial import Partial, Watch, partial_of, receive, writing
 from .source import without_credentials
 
 if TYPE_CHECKING:
@@ -54,22 +55,7 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MOST_REDIRECTS = 10
 
-# Bytes that are read at a time, and the seconds that they may take to come. Each piece costs several downloads at a time a change
-# of threads.
-LARGEST_PIECE = 1 << 20
-SMALLEST_PIECE = 1 << 16
-# Bytes that are unpacked at a time: zlib copies what it has left of them after each gzip member, which can have 20.
-LARGEST_SLICE = 1 << 12
-PIECE_TIME = 0.1
-
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-_NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
-
-# What a text may be packed with (RFC 9110, 8.4.1): zlib reads them all. We ask for gzip at most.
-PACKED = frozenset({"gzip", "x-gzip", "deflate"})
-
-PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 
 class Fetch(Protocol):
@@ -82,48 +68,6 @@ class Fetch(Protocol):
         :raises ContentError: what came is not what was expected: a page, a part, too much
         :raises TransportError: it could not be had, or not be written
         """
-
-
-class Watch(Protocol):
-    """Sees the bytes of a download on their way to its file."""
-
-    def begins(self, offset: int, size: int) -> None:
-        """What comes next is written at an offset, after what the file has already; ``size`` is that of the whole file, 0 where
-        the server doesn't say."""
-
-    def wrote(self, chunk: bytes) -> None: ...
-
-
-@dataclass(slots=True)
-class _Partial:
-    """A download under way: the file, and what says that the server's file is still the one it is part of.
-
-    :ivar checked: whether the caller judges the whole by its checksum, so that any address may go on with it
-    :ivar instead: what else to do where the file can't be written
-    """
-
-    path: Path
-    url: str = ""
-    validator: str = ""
-    checked: bool = False
-    watch: Watch | None = None
-    instead: str = "have the cache elsewhere with STANDALONE_PYTHON_CACHE"
-    # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
-    conditional: bool = False
-    etag: str = ""
-    following: str = ""
-    unchanged: bool = False
-
-    def headers(self, url: str) -> dict[str, str]:
-        """What asks for what is missing, or for what changed."""
-        if self.conditional:
-            # Lists of releases are twenty times as long unpacked.
-            return {"Accept-Encoding": "gzip"} | ({"If-None-Match": self.etag} if self.etag else {})
-        same = url == self.url and bool(self.validator)
-        if not (same or self.checked) or not self.path.exists() or not self.path.stat().st_size:
-            return {}
-        condition = {"If-Range": self.validator} if same else {}
-        return {"Range": f"bytes={self.path.stat().st_size}-", **condition}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +96,7 @@ class Http:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        self._fetch(urls, to, _partial(to), max_bytes, expect)
+        self._fetch(urls, to, partial_of(to), max_bytes, expect)
 
     def fetch_if_changed(self, url: str, to: Path, *, etag: str, max_bytes: int) -> Fetched:
         """Make ``to`` the text at an address, unless it is still the one that had the entity tag.
@@ -160,16 +104,16 @@ class Http:
         :raises ContentError: what came is not what was expected: a page, a part, too much
         :raises TransportError: it could not be had, or not be written
         """
-        part = _partial(to)
+        part = partial_of(to)
         part.conditional, part.etag = True, etag
         self._fetch((url,), to, part, max_bytes, "text")
         return Fetched(part.etag, part.following, not part.unchanged)
 
-    def _fetch(self, urls: Sequence[str], to: Path, part: _Partial, max_bytes: int, expect: Expect) -> None:
+    def _fetch(self, urls: Sequence[str], to: Path, part: Partial, max_bytes: int, expect: Expect) -> None:
         try:
             self._all(urls, part, max_bytes, expect)
             if not part.unchanged:
-                with _writing(part):
+                with writing(part):
                     os.replace(part.path, to)
         finally:
             part.path.unlink(missing_ok=True)
@@ -183,9 +127,9 @@ class Http:
         :raises ContentError: what came is no archive, or too much
         :raises TransportError: it could not be had, or not be written
         """
-        self._all(urls, _Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
+        self._all(urls, Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
 
-    def _all(self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect) -> None:
+    def _all(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> None:
         failures, rounds = self._attempts(urls, part, max_bytes, expect)
         if failures:
             # Not by the file's own name, which can be a hash.
@@ -216,14 +160,14 @@ class Http:
                 return response
             with response:
                 length = whole_number(response.headers.get("Content-Length", ""))
-                wrong = _blamed(refused(response, url, "archive"), response)
+                wrong = blamed(refused(response, url, "archive"), response, _github_token())
             return wrong or (Failure("doesn't say it", ADVICE_CONTENT) if length is None else length)
         except ValueError:
-            return _NO_ADDRESS
+            return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
-    def _attempts(self, urls: Sequence[str], part: _Partial, max_bytes: int, expect: Expect) -> tuple[dict[str, Failure], int]:
+    def _attempts(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> tuple[dict[str, Failure], int]:
         """The failures, none where one address gave the file, and how many rounds were made."""
         pending = list(urls)
         failures: dict[str, Failure] = {}
@@ -244,7 +188,7 @@ class Http:
                 self.sleep(pause)
         return failures, rounds
 
-    def _attempt(self, session: requests.Session, url: str, part: _Partial, max_bytes: int, expect: Expect) -> Failure | None:
+    def _attempt(self, session: requests.Session, url: str, part: Partial, max_bytes: int, expect: Expect) -> Failure | None:
         # A caught exception holds the request and its headers: only its reason may leave this method.
         import requests
         import urllib3
@@ -262,13 +206,13 @@ class Http:
                     # There is nothing after what we have: it is part of something else.
                     part.path.unlink(missing_ok=True)
                 return (
-                    _blamed(refused(response, url, expect), response)
-                    or _receive(response, url, part, headers, max_bytes, expect)
-                    or _judge(part.path, expect)
+                    blamed(refused(response, url, expect), response, _github_token())
+                    or receive(response, url, part, headers, max_bytes, expect)
+                    or judge(part.path, expect)
                 )
         # What urllib says of an address that the server redirects to.
         except ValueError:
-            return _NO_ADDRESS
+            return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
@@ -291,9 +235,9 @@ class Http:
                 )
             # What requests says where it can't even ask, whatever the reason; many of them are an OSError too.
             except ValueError:
-                return _unaskable(session, at, shown) or _NO_ADDRESS
+                return unaskable_why(session, at, shown) or NO_ADDRESS
             except OSError:
-                if at.startswith("https:") and (bundle := _bad_bundle()):
+                if at.startswith("https:") and (bundle := bad_bundle()):
                     return unaskable(f"{bundle} names no file or folder of certificates", f"correct {bundle}, or unset it")
                 raise
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
@@ -313,20 +257,6 @@ class Http:
             return ours
         filed = get_netrc_auth(bare(url))
         return basic(*filed) if filed else ""
-
-
-def _github_token() -> str:
-    # A token read from a file often brings the end of its line along.
-    return os.environ.get("GITHUB_TOKEN", "").strip()
-
-
-def _blamed(failure: Failure | None, response: requests.Response) -> Failure | None:
-    """The failure, which names GITHUB_TOKEN where GitHub was shown it and denies what everybody may read."""
-    shown = response.request.headers.get("Authorization", "")
-    ours = shown == f"Bearer {_github_token()}" and urlsplit(response.url).hostname in GITHUB_HOSTS
-    # A server that asks to wait denies nothing for good.
-    named = failure is not None and failure.denied and not failure.pause and ours
-    return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,51 +312,9 @@ def _session() -> Iterator[requests.Session]:
         yield session
 
 
-def _unaskable(session: requests.Session, url: str, shown: str) -> Failure | None:
-    """Why an address can't even be asked; None where that is for the address itself.
-
-    :param shown: the Authorization header
-    """
-    if not (shown.isascii() and shown.isprintable()):
-        why = "the token has a line break or a letter in it that no header can have"
-        return unaskable(why, "check the token, and GITHUB_TOKEN")
-    from requests.utils import get_environ_proxies, select_proxy
-
-    proxy = ""
-    try:
-        proxy = select_proxy(url, get_environ_proxies(url)) or ""
-        if proxy:
-            # What requests does before it connects.
-            adapter: Any = session.get_adapter(url)
-            whole = proxy if "://" in proxy else f"http://{proxy}"
-            adapter.proxy_manager_for(whole)
-            adapter.proxy_headers(whole)
-            if urlsplit(whole).hostname:
-                return None
-    except ValueError:
-        pass
-    if not proxy:
-        return None
-    scheme = urlsplit(url).scheme
-    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
-    name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
-    if proxy.lower().startswith("socks"):
-        why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
-        return unaskable(why, "install it, or name an HTTP proxy")
-    return unaskable(
-        f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
-    )
-
-
-def _bad_bundle() -> str:
-    """The variable that names certificates for requests where there are none."""
-    name = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), "")
-    try:
-        if name and not os.path.isdir(os.environ[name]):
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(os.environ[name])
-    except OSError:
-        return name
-    return ""
+def _github_token() -> str:
+    # A token read from a file often brings the end of its line along.
+    return os.environ.get("GITHUB_TOKEN", "").strip()
 
 
 def _as_sent(header: str) -> str:
@@ -435,122 +323,3 @@ def _as_sent(header: str) -> str:
         return header.encode("latin-1").decode()
     except UnicodeError:
         return header
-
-
-def _partial(to: Path) -> _Partial:
-    return _Partial(to.with_name(f"{to.name}.{os.getpid()}.part"))
-
-
-def _receive(
-    response: requests.Response, url: str, part: _Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
-) -> Failure | None:
-    offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
-    encoding = response.headers.get("Content-Encoding", "").strip().lower() if expect == "text" else ""
-    if encoding not in ("", "identity", *PACKED):
-        return Failure(f"sends the text as {sanitized(encoding)}, which is not supported", ADVICE_CONTENT, content=True)
-    unpacked = _Unpacked() if encoding in PACKED else None
-    if response.status_code == 206 and (unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")):
-        part.validator = ""
-        part.path.unlink(missing_ok=True)
-        return Failure("sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True)
-    start = offset if response.status_code == 206 else 0
-    # What is unpacked here is no part of what the server counts.
-    part.url, part.validator = url, "" if unpacked else _validator(response.headers)
-    if part.conditional:
-        part.etag = response.headers.get("ETag", "")
-        part.following = response.links.get("next", {}).get("url", "")
-    length = whole_number(response.headers.get("Content-Length", ""))
-    too_large = Failure(f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True)
-    if length is not None and start + length > max_bytes:
-        return too_large
-    received = written = start
-    with _writing(part):
-        out = part.path.open("ab" if start else "wb")
-    if part.watch:
-        part.watch.begins(start, 0 if length is None else start + length)
-    with contextlib.closing(out):
-        try:
-            for piece in _pieces(response):
-                received += len(piece)
-                for chunk in unpacked.pieces(piece) if unpacked else (piece,):
-                    written += len(chunk)
-                    if max(written, received) > max_bytes:
-                        return too_large
-                    with _writing(part):
-                        out.write(chunk)
-                    if part.watch:
-                        part.watch.wrote(chunk)
-        except zlib.error:
-            return Failure("sends a text that can't be unpacked", ADVICE_CONTENT, content=True)
-        with _writing(part):
-            out.flush()
-    # Older releases of urllib3 take the end of the connection for the end of the file.
-    if length is not None and received - start < length:
-        return Failure(f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, again=True)
-    if unpacked and not unpacked.complete:
-        return Failure("broke off in the middle", ADVICE_NETWORK, again=True)
-    return None
-
-
-class _Unpacked:
-    """Unpacks a text a bounded piece at a time: urllib3 before 2.6 makes a thousand bytes of one at once."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self.complete = False
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """
-        :raises zlib.error: it is packed in no way that zlib knows
-        """
-        for at in range(0, len(data), LARGEST_SLICE):
-            left = data[at : at + LARGEST_SLICE]
-            while left:
-                if self._decoder.eof:
-                    self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
-                yield self._decoder.decompress(left, LARGEST_PIECE)
-                left = self._decoder.unconsumed_tail or self._decoder.unused_data
-        self.complete = self._decoder.eof
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """The content as it is sent. Of what comes slowly no more at a time than comes soon, so that a run that is killed has written
-    what came."""
-    size = SMALLEST_PIECE
-    while True:
-        asked = time.monotonic()
-        piece: bytes = response.raw.read(size, decode_content=False)
-        if not piece:
-            return
-        soon = time.monotonic() - asked < PIECE_TIME
-        size = min(2 * size, LARGEST_PIECE) if soon else max(size // 2, SMALLEST_PIECE)
-        yield piece
-
-
-def _validator(headers: Mapping[str, str]) -> str:
-    """What If-Range can compare: a strong entity tag, else the date (RFC 9110, 13.1.5)."""
-    tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
-
-
-@contextlib.contextmanager
-def _writing(part: _Partial) -> Iterator[None]:
-    """Tells an error of the disk from one of the network, which is an OSError too."""
-    try:
-        yield
-    except OSError as error:
-        raise TransportError(
-            f"the download can't be written to {part.path.parent} ({error.strerror}): make room there, or {part.instead}"
-        ) from None
-
-
-def _judge(path: Path, expect: Expect) -> Failure | None:
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE_STARTS):
-        return page(expect)
-    if not head:
-        return Failure("sent nothing", ADVICE_CONTENT, content=True)
-    if expect == "archive" and not head.startswith(tuple(MAGIC.values())):
-        return Failure("sent something that is neither gzip nor zstd", ADVICE_CONTENT, content=True)
-    return None

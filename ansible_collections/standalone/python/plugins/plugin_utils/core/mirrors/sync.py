@@ -21,7 +21,8 @@ from threading import Event
 from ..archives.attestation import ENDING
 from ..archives.cache import TEMPORARY, clear, what_failed
 from ..archives.failure import DeniedError, NotThereError
-from ..archives.fetch import LARGEST_PIECE, Http
+from ..archives.fetch import Http
+from ..archives.partial import LARGEST_PIECE
 from ..archives.source import SUMS, Source, urls
 from ..archives.store import LARGEST_ARCHIVE
 from ..archives.texts import local_path
