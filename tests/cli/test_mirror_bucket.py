@@ -276,7 +276,7 @@ def test_a_sync_that_lost_its_lock_writes_no_more(
     mine = Bucket(BUCKET, "some/pbs", lease=1.0)
     with mine.alone(5.0):
         store.client.put_object(Bucket=BUCKET, Key="some/pbs/.mirror/lock", Body=b"another's")
-        assert mine._lost.wait(30)
+        assert mine.lease.lost.wait(30)
         with pytest.raises(TransportError, match="could not be kept for this sync, .* run it again"):
             mine.put("catalogue.tsv", b"")
     assert store.content("some/pbs/.mirror/lock") == b"another's"
