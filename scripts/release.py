@@ -69,7 +69,7 @@ def collection(folder: Path, repository: str, epoch: int) -> Path:
                 metadata.write(f"repository: {json.dumps(repository)}\nissues: {json.dumps(f'{repository}/issues')}\n")
             with (copy / "docs/docsite/links.yml").open("a", encoding="utf-8") as links:
                 report = json.dumps(f"{repository}/issues/new/choose")
-                links.write(f"extra_links:\n  - description: Report an issue\n    url: {report}\n")
+                links.write(f"  - description: Report an issue\n    url: {report}\n")
         galaxy = Path(sys.executable).with_name("ansible-galaxy")
         command = [str(galaxy), "collection", "build", str(copy), "--output-path", made]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"HOME": made})

@@ -95,7 +95,7 @@ def test_galaxy_needs_to_know_where_it_is_developed(tarball: Path) -> None:
         links = yaml.safe_load(archive.extractfile("docs/docsite/links.yml"))  # type: ignore[arg-type]
     assert manifest["collection_info"]["repository"] == "https://example.org/standalone-python"
     assert manifest["collection_info"]["issues"] == "https://example.org/standalone-python/issues"
-    assert links["extra_links"][0]["url"] == "https://example.org/standalone-python/issues/new/choose"
+    assert links["extra_links"][1]["url"] == "https://example.org/standalone-python/issues/new/choose"
 
 
 def test_an_index_shows_where_it_is_developed(wheel: Path) -> None:
