@@ -182,3 +182,12 @@ def uv() -> Path:
     if not path.exists():
         raise SystemExit("uv is not installed: run pip install -e .[bench] in the environment that runs this")
     return path
+
+
+@contextmanager
+def workbench() -> Iterator[tuple[Path, StandIn, str]]:
+    """An empty folder that is removed at the end, a stand-in build, and the address where its folder is served."""
+    with tempfile.TemporaryDirectory(dir=work_folder()) as folder:
+        build = stand_in(work_folder() / "builds")
+        with served(build.folder) as base:
+            yield Path(folder), build, base

@@ -16,14 +16,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, ensure
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
-from benchmarks.builds import StandIn, described, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from benchmarks.builds import StandIn, described, uv, uv_downloads, uv_environment, work_folder, workbench
 from benchmarks.measure import Cost, alternate, forked, load, middle, milliseconds, must, print_table, ratio, spend, times
 from benchmarks.plays import Controller, changed
 
@@ -140,11 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        kept = work_folder()
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
-        build = stand_in(kept / "builds")
-        base = stack.enter_context(served(build.folder))
+    with workbench() as (folder, build, base):
         os.environ["STANDALONE_PYTHON_CACHE"] = str(folder / "cache")
         bench = Bench(folder, build, uv_environment(folder, uv_downloads(build, base, folder)))
         ways = bench.ways()
@@ -155,7 +150,7 @@ def main() -> None:
         costs = alternate(ways, options.rounds)
 
     print(f"Install on one host, archive in the controller's cache, medians of {options.rounds} rounds; {load()}")
-    print(f"in {kept}; {about}\n")
+    print(f"in {work_folder()}; {about}\n")
     shown = [(name, *map(milliseconds, (middle(costs[name]).wall, middle(costs[name]).cpu))) for name in ways]
     print_table(("way", "wall", "CPU"), shown)
     print()

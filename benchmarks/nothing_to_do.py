@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from benchmarks.builds import StandIn, uv, uv_downloads, uv_environment, work_folder, workbench
 from benchmarks.measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
 from benchmarks.plays import PROJECT, Controller, Tasks, changed, community_general
 
@@ -102,16 +100,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only-raw", action="store_true", help="leave out the slow ways: they take most of the time")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        kept = work_folder()
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
-        build = stand_in(kept / "builds")
-        base = stack.enter_context(served(build.folder))
+    with workbench() as (folder, build, base):
         controller = Controller(
             folder,
             options.hosts,
             uv_environment(folder, uv_downloads(build, base, folder)),
-            (PROJECT, community_general(kept / "collections")),
+            (PROJECT, community_general(work_folder() / "collections")),
         )
         all_tasks = tasks(build, base, folder)
         prepare(controller, all_tasks, build)

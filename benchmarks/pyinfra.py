@@ -11,13 +11,11 @@ table. Below stands what becomes of requests, ours beside pyinfra's own uv.pytho
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.builds import StandIn, served, stand_in, uv, uv_downloads, uv_environment, work_folder
+from benchmarks.builds import StandIn, uv, uv_downloads, uv_environment, workbench
 from benchmarks.deploys import Deployer, changed, told
 from benchmarks.measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
 
@@ -174,11 +172,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        kept = work_folder()
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
-        build = stand_in(kept / "builds")
-        base = stack.enter_context(served(build.folder))
+    with workbench() as (folder, build, base):
         deployer = Deployer(folder, options.hosts, environment_of_uv(build, base, folder))
         prepare(deployer, build, folder)
         costs = alternate(ways(deployer, deploys(build, folder)), options.rounds)
