@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         observe,
         read,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, result_data
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
         Plan,
@@ -70,13 +70,13 @@ if TYPE_CHECKING:
         OPTIONS,
         UNSHOWN,
         Desired,
-        Outside,
+        OfflineImage,
         declare,
         is_local,
         observing,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import Way, exact, way_back
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import RollbackTarget, exact, rollback_target
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
         Changes,
@@ -102,11 +102,11 @@ _ROOMS = {
     "archives.cache": ("default_root",),
     "builds.catalogue": ("Build", "Catalogue", "resolve"),
     "digits": ("whole_number",),
-    "state.declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "Outside", "declare", "is_local", "observing"),
+    "state.declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "OfflineImage", "declare", "is_local", "observing"),
     "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
     "mirrors.export": ("TOOLS",),
     "archives.fetch": ("Http",),
-    "info": ("damage", "info", "returned"),
+    "info": ("damage", "info", "result_data"),
     "builds.listing": ("Row", "for_level", "listed", "overview"),
     "supply.lock": (
         *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
@@ -117,7 +117,7 @@ _ROOMS = {
     "supply.update": ("Update", "add", "update"),
     "agents.sh": ("Facts",),
     "builds.request": ("Request", "canonical", "parse_request", "with_parts"),
-    "state.rollback": ("Way", "exact", "way_back"),
+    "state.rollback": ("RollbackTarget", "exact", "rollback_target"),
     "archives.source": ("parse_url",),
     "state.step": ("describe", "predict"),
     "supply.supply": ("Supply",),
@@ -149,7 +149,7 @@ __all__ = [
     "Locked",
     "NoBuildError",
     "Observed",
-    "Outside",
+    "OfflineImage",
     "Plan",
     "Progress",
     "Request",
@@ -160,7 +160,7 @@ __all__ = [
     "Target",
     "TransportError",
     "Update",
-    "Way",
+    "RollbackTarget",
     "about",
     "add",
     "add_command",
@@ -197,7 +197,7 @@ __all__ = [
     "read_lock",
     "renew",
     "resolve",
-    "returned",
+    "result_data",
     "sanitized",
     "size_of",
     "slots",
@@ -208,7 +208,7 @@ __all__ = [
     "unattested",
     "update",
     "verify",
-    "way_back",
+    "rollback_target",
     "whole_number",
     "with_parts",
     "write_lock",

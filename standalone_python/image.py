@@ -19,7 +19,7 @@ from .core import (
     SYSTEMS,
     DeclarationError,
     Desired,
-    Outside,
+    OfflineImage,
     Target,
     TransportError,
     cpu_level,
@@ -32,7 +32,7 @@ from .local import ImageHost, LocalHost
 _MOST_LINKS = 40  # as many as Linux follows in one path
 
 
-def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OutsideImage:
+def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OfflineImageHost:
     """The image by chroot where this machine and its user can, and else from outside.
 
     :param triple: what the image's machine is; empty where nobody said it
@@ -42,14 +42,14 @@ def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | Out
     image = ImageHost(folder)
     # Nothing is tried in an image of another kind: what it has for a shell may be anything.
     if triple and not runs_here(triple):
-        return OutsideImage(folder, triple)
+        return OfflineImageHost(folder, triple)
     why, unready = image.barred()
     if why and not triple and (to_install or unready):
         raise TransportError(why)
-    return OutsideImage(folder, triple) if why else image
+    return OfflineImageHost(folder, triple) if why else image
 
 
-class OutsideImage(LocalHost):
+class OfflineImageHost(LocalHost):
     """The unpacked root of an image that this machine can't enter, or that its user may not.
 
     :param triple: what the image's machine is; may be empty where nothing is installed
@@ -79,7 +79,7 @@ class OutsideImage(LocalHost):
                 )
         return replace(
             desired,
-            outside=Outside(
+            image=OfflineImage(
                 root=within(self._image, desired.root),
                 bin_dir=within(self._image, desired.bin_dir),
                 python=sys.executable,

@@ -148,10 +148,10 @@ def _carry_out(
     after = done.after
     output.tell_remarks([*supply.remarks, *done.remarks])
     if as_json:
-        from ..core import returned
+        from ..core import result_data
 
         difference = {"before": describe(done.before), "after": describe(after)} if with_diff else {}
-        output.data(returned(done.plan, after) | ({"diff": difference} if with_diff else {}))
+        output.data(result_data(done.plan, after) | ({"diff": difference} if with_diff else {}))
     else:
         if not planned:
             reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in planned.outcomes]
@@ -165,7 +165,7 @@ def _carry_out(
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
-        if doing and done.plan.installs and desired.outside:
+        if doing and done.plan.installs and desired.image:
             output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
 
@@ -279,14 +279,14 @@ def rollback(
     removed, and what was made through the stable path, such as virtual environments, goes along. A second time it
     goes one further.
     """
-    from ..core import exact, way_back
+    from ..core import exact, rollback_target
 
     with _host((root_dir, target)) as host:
         looked_at = host.placed(observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)))
         observed = observe(host, looked_at, facts="no")
         if observed.root_state in ("unreadable", "notfolder"):
             raise AgentError(f"the root {observed.root} can't be looked into: choose another root or become a user who may")
-        way = way_back(observed, line)
+        way = rollback_target(observed, line)
         desired = host.placed(declare(way.options))
         supply = Supply(desired)
         decision = decide(desired, supply, lambda _facts: observed, check=dry_run)

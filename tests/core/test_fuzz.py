@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, canonical, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, read
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     FAILURE_BEGIN,
@@ -27,7 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.obser
     Observed,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import way_back
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import rollback_target
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
 from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of, resolver
@@ -195,11 +195,11 @@ def look_at(observed: Observed, dice: random.Random) -> None:
         check(sentence)
     desired = dice.choice(DESIRED)
     made = plan(desired, observed, KNOWN)
-    told = returned(made, predict(made, observed, desired))
+    told = result_data(made, predict(made, observed, desired))
     for sentence in (*told["plan"], *(one["reason"] for one in (*told["interpreters"], *told["removed"]))):
         check(sentence)
     info(observed)
-    way_back(observed)
+    rollback_target(observed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

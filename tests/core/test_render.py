@@ -21,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, Outside
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, OfflineImage
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
@@ -238,13 +238,13 @@ def test_the_finishers_arguments() -> None:
 # An image, from outside.
 
 
-OUTSIDE = Outside(
+IMAGE = OfflineImage(
     root="/mnt/image/srv/python", bin_dir="/mnt/image/usr/local/bin", python="/usr/bin/python3", uid="4321", gid="4322"
 )
 
 
 def test_the_finisher_of_an_image_is_told_that_nothing_is_started() -> None:
-    desired = Desired(builds=(), finish=Finish(owner="app", group="staff"), outside=OUTSIDE)
+    desired = Desired(builds=(), finish=Finish(owner="app", group="staff"), image=IMAGE)
     script = sh.application(desired, Plan((Install(BUILD, "install", "reason"),), ()), {BUILD.name: pushed(BUILD)})
     told = run(spied(script, "prepare"))[-1]
     assert {"owner=app", "group=staff", "started=0", "uid=4321", "gid=4322"} <= set(told)
@@ -254,7 +254,7 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     to = "/opt/python/cpython-3.13/bin/python3.13"
     steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "reason"))
     seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
-    script = sh.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
+    script = sh.application(Desired(builds=(), image=IMAGE), Plan(steps, (), seen), {})
     assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
     premises = [
         ["/mnt/image/usr/local/bin/python3.13", "absent", ""],

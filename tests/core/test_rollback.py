@@ -12,7 +12,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish, Installed, Observed, Receipt
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import line_of, plan
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, way_back
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, rollback_target
 
 TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"
 
@@ -56,7 +56,7 @@ OTHER_LINE = installed("3.13.0+20260303", 1, options="freethreaded-")
     ],
 )
 def test_what_was_before(observed: Observed, to: Installed) -> None:
-    assert way_back(observed, "3.13").to == to
+    assert rollback_target(observed, "3.13").to == to
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_all_that_changes_is_the_stable_link(bin_links: tuple[str, ...]) -> None
     def resolve(request: object) -> object:
         raise AssertionError(request)
 
-    planned = plan(declare(way_back(observed).options), observed, resolve)  # type: ignore[arg-type]
+    planned = plan(declare(rollback_target(observed).options), observed, resolve)  # type: ignore[arg-type]
     assert [str(step) for step in planned.steps] == [f"link /p/cpython-3.13 to {B.name} instead of {C.name}"]
 
 
@@ -91,7 +91,7 @@ def test_all_that_changes_is_the_stable_link(bin_links: tuple[str, ...]) -> None
 )
 def test_no_way_back(observed: Observed, line: str, says: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        way_back(observed, line)
+        rollback_target(observed, line)
     assert says in str(raised.value)
 
 

@@ -24,7 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     sanitized,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, returned
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     BEGIN,
@@ -168,7 +168,7 @@ def test_no_step_and_no_reason_commands_a_terminal(text: str) -> None:
         assert made.steps
         for sentence in (*map(str, made.steps), *(outcome.reason for outcome in made.outcomes)):
             check(sentence)
-        told = returned(made, observed)
+        told = result_data(made, observed)
         for sentence in (*told["plan"], *(one["reason"] for one in told["interpreters"])):
             check(sentence)
         # Who shows it escapes what names a host chose beyond this: data keeps them.

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.info import returned
+from ..plugin_utils.core.info import result_data
 from ..plugin_utils.core.state.declaration import Desired, declare, is_local
 from ..plugin_utils.core.state.step import describe
 from ..plugin_utils.core.supply.supply import Supply
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
             result["diff"] = _diff(ensured)
         if warnings := [*supply.remarks, *ensured.remarks]:
             result["warnings"] = warnings
-        return result | returned(ensured.plan, ensured.after)
+        return result | result_data(ensured.plan, ensured.after)
 
     def _with_paths(self, desired: Desired) -> Desired:
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""

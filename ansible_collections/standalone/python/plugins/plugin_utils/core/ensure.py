@@ -267,9 +267,9 @@ def _without_held(planned: Plan, after: Observed) -> Plan:
 
 
 def _as_on_host(desired: Desired, observed: Observed) -> Observed:
-    if desired.outside is None:
+    if desired.image is None:
         return observed
-    facts = desired.outside.facts
+    facts = desired.image.facts
     return judged(relocated(observed, {here: there for there, here in desired.places.items()}, facts), facts, started=False)
 
 

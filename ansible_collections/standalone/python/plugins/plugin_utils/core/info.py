@@ -55,7 +55,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
     }
 
 
-def returned(plan: Plan, after: Observed) -> dict[str, Any]:
+def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
     """What a plan comes to, done or predicted; the keys are those that the module ``interpreters`` documents.
 
     :param after: the host after it

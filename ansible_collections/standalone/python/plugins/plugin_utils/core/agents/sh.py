@@ -128,13 +128,13 @@ def _exports(environment: Mapping[str, str]) -> str:
 
 
 def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
-    outside = desired.outside
+    image = desired.image
     return {
-        "root": outside.root if outside else desired.root,
-        "bin_dir": outside.bin_dir if outside else desired.bin_dir,
+        "root": image.root if image else desired.root,
+        "bin_dir": image.bin_dir if image else desired.bin_dir,
         "verify": desired.verify,
         "facts": facts,
-        "python": outside.python if outside else "",
+        "python": image.python if image else "",
     }
 
 
@@ -156,13 +156,13 @@ def application(
 
     :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
     """
-    finish, outside = desired.finish, desired.outside
+    finish, image = desired.finish, desired.image
     settings = _settings(desired, facts="no") | {
         "lock_timeout": str(desired.lock_timeout),
         "force": "yes" if desired.force else "no",
-        "inside": desired.root if outside else "",
-        "owner": outside.uid if outside else finish.owner,
-        "group": outside.gid if outside else finish.group,
+        "inside": desired.root if image else "",
+        "owner": image.uid if image else finish.owner,
+        "group": image.gid if image else finish.group,
         "mode": _mode_of_root(finish),
         "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
     }
@@ -246,8 +246,8 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         values["carry"] = install.carry
     if isinstance(delivery, Own):
         values["former"] = delivery.former
-    if desired.outside:
-        values |= {"started": False, "uid": desired.outside.uid, "gid": desired.outside.gid}
+    if desired.image:
+        values |= {"started": False, "uid": desired.image.uid, "gid": desired.image.gid}
     for key, value in values.items():
         yield f"{key}={int(value) if isinstance(value, bool) else value}"
 

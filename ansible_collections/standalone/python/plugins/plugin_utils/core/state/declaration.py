@@ -92,7 +92,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OfflineImage:
     """An image of another machine, in a folder of this one, that is worked on from outside: nothing of it is started.
 
     :ivar root: where the declared root lies on this machine, with no link on the way
@@ -141,12 +141,12 @@ class Desired:
     add_to_path: bool | None = None
     lock_timeout: int = 60
     windows: bool = False
-    outside: Outside | None = None
+    image: OfflineImage | None = None
 
     @property
     def places(self) -> Mapping[str, str]:
         """What root and bin_dir are called on the host -> where they are; empty where that is the same."""
-        return {self.root: self.outside.root, self.bin_dir: self.outside.bin_dir} if self.outside else {}
+        return {self.root: self.image.root, self.bin_dir: self.image.bin_dir} if self.image else {}
 
 
 def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:

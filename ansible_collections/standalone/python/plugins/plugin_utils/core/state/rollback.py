@@ -25,7 +25,7 @@ _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RollbackTarget:
     """
     :ivar was: what the stable link leads to now
     :ivar to: the kept build that was installed last before it
@@ -37,7 +37,7 @@ class Way:
     options: Mapping[str, Any]
 
 
-def way_back(observed: Observed, line: str = "") -> Way:
+def rollback_target(observed: Observed, line: str = "") -> RollbackTarget:
     """The way back in a line such as ``3.13`` or ``3.13t``; without one, in the only line that the host has.
 
     :raises DeclarationError: the line can't be read, or there is no way back in it; the message says what there is
@@ -48,7 +48,7 @@ def way_back(observed: Observed, line: str = "") -> Way:
     to = max((installed for installed in earlier if not installed.problem), key=_order, default=None)
     if to is None:
         raise DeclarationError(_why_none(name, was, mine, earlier, observed))
-    return Way(was, to, _options(observed, name, to))
+    return RollbackTarget(was, to, _options(observed, name, to))
 
 
 def exact(build: Build) -> str:

@@ -256,7 +256,7 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
                 leftovers, lock, lock_state = (), "", ""
             case Install(build):
                 brought = step.packages if step.carry else 0
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.outside is None, carried=brought)
+                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.image is None, carried=brought)
                 installed[build.name] = Installed(build.name, build, receipt, packages=brought)
                 occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
