@@ -76,7 +76,11 @@ if TYPE_CHECKING:
         observing,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import RollbackTarget, exact, rollback_target
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import (
+        RollbackTarget,
+        exact,
+        rollback_target,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
         Changes,
@@ -153,6 +157,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Request",
+    "RollbackTarget",
     "Row",
     "Slot",
     "StandalonePythonError",
@@ -160,7 +165,6 @@ __all__ = [
     "Target",
     "TransportError",
     "Update",
-    "RollbackTarget",
     "about",
     "add",
     "add_command",
@@ -198,6 +202,7 @@ __all__ = [
     "renew",
     "resolve",
     "result_data",
+    "rollback_target",
     "sanitized",
     "size_of",
     "slots",
@@ -208,7 +213,6 @@ __all__ = [
     "unattested",
     "update",
     "verify",
-    "rollback_target",
     "whole_number",
     "with_parts",
     "write_lock",

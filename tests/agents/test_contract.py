@@ -21,8 +21,10 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import UNFINISHED
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import FAILURES, UNFINISHED, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Install,
     Plan,

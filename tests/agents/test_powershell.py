@@ -31,7 +31,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import FAILURES, Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import cases, engines, fakes
 from tests.agents.cases import Case

@@ -21,7 +21,8 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed, exposure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import exposure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
 from tests.agents.place import POSIX, Shell, needed, tree

@@ -25,7 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
     observing,
     parse_wanted,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish
 
 FOLDER = "give an absolute path below /, or one that begins with ~/"
 MODE = "give octal digits in quotes such as '0755', for folders and executables, with rwx for the owner"

@@ -22,15 +22,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import (
     BEGIN,
     FAILURE_BEGIN,
     FAILURE_END,
     UNFINISHED,
-    Observed,
-    parse,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of

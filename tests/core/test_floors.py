@@ -92,6 +92,7 @@ HOT = (
         "state.observed",
         "state.step",
         "state.plan",
+        *("state.answer", "state.paths", "state.receipt", "state.failures", "state.line", "state.choice"),
         "agents.sh",
         "ensure",
     ),

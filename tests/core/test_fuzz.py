@@ -19,13 +19,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.requ
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, read
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, result_data
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import FAILURE_BEGIN, FAILURE_END
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
-    FAILURE_BEGIN,
-    FAILURE_END,
-    FAILURES,
-    Observed,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import rollback_target
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict

@@ -22,7 +22,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     ObservationError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse, parse_receipt
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import parse_receipt
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import ours
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import github
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import parse_lock

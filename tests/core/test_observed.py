@@ -25,23 +25,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state import observed as module
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
-    BEGIN,
-    END,
-    FAILURE_BEGIN,
-    FAILURE_END,
-    FAILURES,
-    Finish,
-    Installed,
-    Observed,
-    Receipt,
-    exposure,
-    moved,
-    native,
-    parse,
-    parse_receipt,
-    relocated,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state import receipt as receipt_module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END, FAILURE_BEGIN, FAILURE_END
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES, exposure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed, parse, relocated
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.paths import moved, native
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt, parse_receipt
 from tests.tools.memory_host import receipt_text
 from tests.tools.planning import build_of
 
@@ -364,7 +353,9 @@ def receipt_data() -> dict[str, Any]:
     return dict(json.loads("\n".join(lines)))
 
 
-NEEDED = sorted({*module._BUILD, *Finish.__dataclass_fields__, "url", "executable", "modules", "files_sha256", "installed_at"})
+NEEDED = sorted(
+    {*receipt_module._BUILD, *Finish.__dataclass_fields__, "url", "executable", "modules", "files_sha256", "installed_at"}
+)
 
 
 def test_a_receipt() -> None:

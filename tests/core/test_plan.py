@@ -19,9 +19,10 @@ import pytest
 import yaml
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.choice import Resolve
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import Resolve, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Outcome, Plan, describe, predict
 from tests.tools.planning import observed_of, resolver
 

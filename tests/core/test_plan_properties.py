@@ -15,8 +15,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.line import line_of
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import line_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Clear,
     Install,

@@ -22,8 +22,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, OfflineImage
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     ABSENT,
     Clear,

@@ -10,8 +10,10 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Finish, Installed, Observed, Receipt
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import line_of, plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.line import line_of
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, rollback_target
 
 TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"

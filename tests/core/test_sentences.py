@@ -25,16 +25,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, result_data
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END, FAILURE_BEGIN, FAILURE_END
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
-    BEGIN,
-    END,
-    FAILURE_BEGIN,
-    FAILURE_END,
-    FAILURES,
-    Observed,
-    parse,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe
 from tests.core.test_observed import RECORDED

@@ -20,14 +20,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.st
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
-    BEGIN,
-    END,
-    Finish,
-    Installed,
-    Observed,
-    Receipt,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 from tests.tools.planning import resolver
 
 NO_START = "it does not start: "

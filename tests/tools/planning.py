@@ -21,12 +21,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
-    Finish,
-    Installed,
-    Observed,
-    Receipt,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 
 # A host with glibc and a CPU of level 3.
 FACTS = {

@@ -22,9 +22,13 @@ from .agents import sh
 from .builds.catalogue import Build
 from .builds.request import Request
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
+from .state.answer import UNFINISHED
+from .state.choice import Resolve
 from .state.declaration import Desired
-from .state.observed import FAILURES, UNFINISHED, Observed, judged, native, parse, relocated
-from .state.plan import Resolve, confirmations, plan
+from .state.failures import FAILURES
+from .state.observed import Observed, judged, parse, relocated
+from .state.paths import native
+from .state.plan import confirmations, plan
 from .state.step import Clear, Install, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any
 
 from .builds.target import from_facts
 from .state.declaration import Desired
-from .state.observed import Installed, Observed, native
+from .state.observed import Installed, Observed
+from .state.paths import native
 from .state.plan import plan as plan_of
 from .state.step import Confirm, Install, Outcome, Plan
 

@@ -20,7 +20,8 @@ from typing import Literal
 
 from ..errors import DeclarationError
 from ..state.declaration import Desired
-from ..state.observed import Finish, moved
+from ..state.paths import moved
+from ..state.receipt import Finish
 from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("on_host")

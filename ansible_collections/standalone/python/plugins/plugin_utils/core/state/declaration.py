@@ -16,7 +16,7 @@ from typing import Any
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
 from ..errors import DeclarationError, sanitized
-from .observed import Finish
+from .receipt import Finish
 
 STATES = ("present", "latest", "absent")
 DEFAULT_ROOT = "/opt/python"

@@ -11,63 +11,21 @@ installed.
 
 from __future__ import annotations
 
-import binascii
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ..builds.catalogue import Build, parse_name
-from ..builds.request import Version
 from ..builds.target import cpu_level, from_facts, misfit, parse_triple
-from ..digits import LARGEST, whole_number
-from ..errors import LONGEST_TEXT, AgentError, DeclarationError, ObservationError, sanitized
+from ..digits import whole_number
+from ..errors import AgentError, DeclarationError, ObservationError, sanitized
+from .answer import BEGIN, END, FAILURE_BEGIN, pairs, quoted
+from .failures import FAILURES, exposure, failure_in
+from .paths import joined, moved, printed
+from .receipt import Finish, Receipt, mark_of, parse_receipt
 
-BEGIN = "== standalone-python observation 1 =="
-END = "== standalone-python observation end =="
-UNFINISHED = "== standalone-python observation unfinished =="
-FAILURE_BEGIN = "== standalone-python failure 1 =="
-FAILURE_END = "== standalone-python failure end =="
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """How a build is finished on a host. Two that differ need the build to be installed anew.
-
-    ``owner``, ``group`` and ``mode`` are empty where nothing was said; ``mode`` is octal text such as ``0755``.
-    """
-
-    externally_managed: bool = True
-    compile_bytecode: bool = False
-    patch_sysconfig: bool = True
-    owner: str = ""
-    group: str = ""
-    mode: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What ``.standalone-python/receipt.json`` says (written by ``agents/on_host/finish.py``).
-
-    ``carried`` is how many user packages came along from the build that it replaced; ``not_carried`` says what didn't, and why.
-    ``prefix`` is where the build lay when it was finished, as the host itself calls it; empty in older receipts.
-    ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
-    """
-
-    build: Build
-    url: str
-    finish: Finish
-    executable: str
-    modules: int
-    files_sha256: str
-    installed_at: str
-    started: bool = True
-    carried: int = 0
-    not_carried: tuple[str, ...] = ()
-    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,22 +162,6 @@ _USERS = re.compile(r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Sc
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
-def native(path: str) -> str:
-    """A path as the host's own people write it: the only ones that begin with a drive are those of Windows."""
-    return path.replace("/", "\\") if path[1:2] == ":" else path
-
-
-def printed(path: str) -> str:
-    """Return a path that a host chose, as part of a sentence; data has :func:`native`."""
-    return sanitized(native(path))
-
-
-def joined(paths: Sequence[str]) -> str:
-    """Return the first three paths, and how many more there are, as part of a sentence."""
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{', '.join(map(printed, paths[:3]))}{more}"
-
-
 def parse(text: str) -> Observed:
     """Read what an agent printed.
 
@@ -227,8 +169,7 @@ def parse(text: str) -> Observed:
     :raises ObservationError: there is no whole observation in ``text``
     """
     if FAILURE_BEGIN in text and FAILURE_BEGIN in text.splitlines():
-        raise _failure(text)
-    pairs = list(_pairs(text, BEGIN, END))
+        raise failure_in(text)
     single: dict[str, str] = {}
     links: dict[str, str] = {}
     occupied: list[str] = []
@@ -238,7 +179,7 @@ def parse(text: str) -> Observed:
     registered: dict[str, str] = {}
     blocks: list[list[tuple[str, str]]] = []
     listing: list[str] = []
-    for key, value in pairs:
+    for key, value in pairs(text, BEGIN, END):
         if key == "build":
             blocks.append([(key, value)])
         elif key in ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"):
@@ -332,43 +273,12 @@ def _foreign(triple: str, facts: Mapping[str, str], cpu: str, *, fits: bool) -> 
     return misfit(target, triple) if target and not fits else ""
 
 
-def _pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
-    lines = text.replace("\r\n", "\n").split("\n")
-    try:
-        first = lines.index(begin) + 1
-        last = lines.index(end, first)
-    except ValueError:
-        said = sanitized(" ".join(text.split())[-LONGEST_TEXT:]) or "nothing at all"
-        raise ObservationError(
-            f"the host's answer can't be read: instead of an observation of its interpreters it gave {said}; "
-            "see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early"
-        ) from None
-    for line in lines[first:last]:
-        key, separator, value = line.partition("=")
-        if not separator:
-            raise ObservationError(f"the host's answer can't be read: {_quoted(line)} is no key=value line")
-        if key.endswith("*"):
-            key, value = key[:-1], _decoded(value)
-        yield key, value
-
-
-def _quoted(text: str) -> str:
-    return sanitized(repr(text))
-
-
-def _decoded(value: str) -> str:
-    try:
-        return binascii.a2b_base64(value, strict_mode=True).decode("utf-8")
-    except ValueError:
-        raise ObservationError(f"the host's answer can't be read: {_quoted(value)} is not base64") from None
-
-
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     """Path and target of a line of ``ls -ldn``; the path begins with one of ``folders``."""
     starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
-        raise ObservationError(f"the host's answer can't be read: {_quoted(line)} is no line of ls -l on a link")
+        raise ObservationError(f"the host's answer can't be read: {quoted(line)} is no line of ls -l on a link")
     return path, target
 
 
@@ -399,7 +309,7 @@ def _installed(block: list[tuple[str, str]], root: str, *, windows: bool) -> Ins
         unconfirmed,
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
         untrusted=exposure(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
-        mark=_mark(values.get("receipt", ())),
+        mark=mark_of(values.get("receipt", ())),
     )
     return found if "same" in values else _in_place(found, root, windows=windows)
 
@@ -417,12 +327,6 @@ def _in_place(installed: Installed, root: str, *, windows: bool) -> Installed:
     return replace(installed, moved=was, problem=reason, unconfirmed=False)
 
 
-def _mark(receipt: Iterable[str]) -> str:
-    """What agents compute of a receipt's lines as well."""
-    mark = "".join(line for line in receipt if line.startswith(_MARKING))
-    return mark if mark.isascii() and mark.isprintable() else "*"
-
-
 def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     if receipt is None:
         return "its receipt is missing or can't be read"
@@ -435,7 +339,7 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"it does not start: {said or 'exit code ' + sanitized(values['start'][0])}"
     # What else stands there the system said, such as of an LD_PRELOAD that is gone.
     if not untried and lines[-1].strip() != f"Python {receipt.build.version}":
-        return f"it says that it is {_quoted(said)}"
+        return f"it says that it is {quoted(said)}"
     found = int(values["modules"][0])
     if found < receipt.modules:
         return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
@@ -448,42 +352,6 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     if listed and not listed[0].startswith(receipt.files_sha256):
         return "its list of files is not the one that was installed"
     return ""
-
-
-def parse_receipt(text: str) -> Receipt | None:
-    """A receipt's JSON text as a :class:`Receipt`; None where it is not a whole receipt of ours."""
-    try:
-        data = json.loads(text)
-        said = {name: _typed(data[name], kind) for kind, names in _RECEIPT.items() for name in names}
-        if not 0 <= said["modules"] < LARGEST:
-            return None
-        return Receipt(
-            build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
-            finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
-            **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
-            started=_typed(data.get("started", True), bool),
-            carried=_typed(data.get("carried", 0), int),
-            not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
-            prefix=_typed(data.get("prefix", ""), str),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-_MARKING = (' "installed_at": ', ' "files_sha256": ', ' "started": ')
-_BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
-_RECEIPT: Mapping[type, tuple[str, ...]] = {
-    str: (*_BUILD, "url", "executable", "files_sha256", "installed_at", "owner", "group", "mode"),
-    bool: ("externally_managed", "compile_bytecode", "patch_sysconfig"),
-    int: ("modules",),
-}
-
-
-def _typed(value: Any, kind: type) -> Any:
-    # A bool is an int to isinstance, and no count of anything.
-    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-        raise TypeError(value)
-    return value
 
 
 def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str, str]) -> Observed:
@@ -512,96 +380,3 @@ def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str,
         obstacles=tuple(map(on_host, observed.obstacles)),
         facts={**own, **facts} if observed.facts else {},
     )
-
-
-def moved(path: str, places: Mapping[str, str]) -> str:
-    """A path in or below one of the folders in ``places``, where that folder is at another place; the innermost counts."""
-    for folder in sorted(places, key=len, reverse=True):
-        if path == folder or path.startswith(f"{folder}/"):
-            return places[folder] + path.removeprefix(folder)
-    return path
-
-
-def exposure(reason: str) -> str:
-    """Return who else could change what, as part of a sentence. ``observe.sh`` gives it as ``KIND WHO PATH``, others in words."""
-    found = _REASON.fullmatch(reason)
-    return _EXPOSURES[found[1]].format(who=sanitized(found[2]), path=printed(found[3])) if found else sanitized(reason)
-
-
-_EXPOSURES: Mapping[str, str] = {
-    "owner": "{path} belongs to the user with the number {who}",
-    "group": "the group with the number {who} can write to {path}",
-    "others": "every user can write to {path} (its mode is {who})",
-    "acl": "an access list lets others write to {path} (its mode is {who})",
-    "link": "{path} is a link that leads out of its folder",
-    "unknown": "the owner of {path} can't be read",
-}
-_REASON = re.compile(f"({'|'.join(_EXPOSURES)}) (\\S+) (/.*)")
-
-
-def _failure(text: str) -> AgentError:
-    """The error that an agent's failure block stands for."""
-    values: dict[str, list[str]] = {}
-    for key, value in _pairs(text, FAILURE_BEGIN, FAILURE_END):
-        values.setdefault(key, []).append(value)
-    step = sanitized(" ".join(values.get("step", ())))
-    code = " ".join(values.get("failure", ()))
-    detail = " ".join(" ".join(values.get("detail", ())).split())
-    parts = {"detail": detail, "first": detail.split(" ", 1)[0], "last": detail.rpartition(" ")[2]}
-    output = sanitized(detail)
-    if code == "untrusted":
-        parts["detail"] = exposure(detail)
-    what = FAILURES.get(code, "{detail}").format(**{name: sanitized(part) for name, part in parts.items()})
-    if code in ("inodes", "noinodes"):
-        pass
-    elif "No space left on device" in detail or (code == "space" and not re.fullmatch("[0-9]+ [0-9]+", detail)):
-        what = f"the disk is full ({output}): make room on it and run again"
-    elif "Read-only file system" in detail:
-        what = f"the file system is read-only ({output}): choose another root, or mount it writable"
-    state = (
-        "the host is between two states, run again to complete it"
-        if values.get("committing") == ["yes"]
-        else "the host is as it was"
-    )
-    return AgentError(f"{step} failed: {what}; {state}", step=step, code=1, output=output)
-
-
-# What apply.sh and finish.py name as the reason of a failure, as a user reads it. {detail} is what the host said.
-FAILURES: Mapping[str, str] = {
-    "account": "{detail}: create it there, or declare another owner or group",
-    "bytecode": "{detail}: let that one be on the PATH, or leave compile_bytecode out",
-    "changed": "{detail} is not what it was when this run looked at it: something else changes this host, find out what "
-    "and run again",
-    "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
-    "content": "the archive is not a whole build ({detail})",
-    "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
-    "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
-    "home": "{detail} can't be told, as the host knows no home folder of this user: set HOME there, or give an absolute path",
-    "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
-    "inodes": "the file system has {last} free inodes and {first} are needed: remove files on it, or choose another root",
-    "io": "{detail}",
-    "launcher": "the launcher's text can't name {detail}, as cmd reads letters that aren't ASCII in one way here and in another "
-    "there: choose a bin_dir in the root, or a root without such letters",
-    "locked": "another run holds the lock {detail}: wait for it to end; if its host is gone for good, remove that lock",
-    "module": "the interpreter can't import a module that the build has ({detail})",
-    "nochecksum": "there is no sha256sum, shasum or openssl on the host to check the archive with: install one of them",
-    "nodownload": "delivery: pull needs curl or wget on the host, which has neither: install one of them, or use delivery: push",
-    "noinodes": "no inodes are left below {detail}: remove files on that file system, or choose another root",
-    "notar": "there is no tar on the host to unpack the archive with: install it",
-    "nozstd": "the archive is compressed with zstd, which the host doesn't have: install it, or use delivery: push",
-    "obstacle": "{detail} is in the way and was not created by standalone-python, which needs that name: move or remove it",
-    "permission": "{detail}: become a user who may do that",
-    "prefix": "the interpreter does not run from its own place ({detail})",
-    "redirected": "the source sends the host on to another address, and its wget would take the token along: install curl, "
-    "or use delivery: push",
-    "space": "the disk has {last} kB free and {first} kB are needed: make room on it and run again",
-    "start": "the build does not start on this host ({detail}): it was removed again; choose a build for this host's C library "
-    "and CPU, and see that /proc is mounted where the host is an unpacked root",
-    "tokenwget": "the host has only a wget that takes a token, password or query on its command line, where others could read "
-    "it: install curl, "
-    "or use delivery: push",
-    "unpack": "{detail}",
-    "untrusted": "{detail}: run as that user, let only administrators or root and this user change it, or choose another folder",
-    "unwritable": "{detail}: become a user who may write there, or choose another root",
-    "version": "the interpreter is not the version that was promised ({detail})",
-}

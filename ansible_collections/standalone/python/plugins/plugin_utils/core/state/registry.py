@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Set
 from ..builds.catalogue import Build
 from ..errors import AgentError
 from .declaration import Desired
-from .observed import Observed, native, printed
+from .observed import Observed
+from .paths import native, printed
 from .step import Plan, Register, SetLink, SetSearchPath, Unlink, Unregister, ours, predict
 
 COMPANY = "StandalonePython"

@@ -18,8 +18,8 @@ from ..builds.catalogue import Build
 from ..builds.request import Version, parse_request
 from ..digits import NUMBER
 from ..errors import DeclarationError
+from .line import line_of
 from .observed import Installed, Observed
-from .plan import line_of
 
 _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 

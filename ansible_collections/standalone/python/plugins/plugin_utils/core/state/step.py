@@ -17,7 +17,9 @@ from ..builds.catalogue import Build, parse_name
 from ..digits import NUMBER
 from ..errors import sanitized
 from .declaration import Desired, Wanted
-from .observed import Installed, Observed, Receipt, joined, native, printed
+from .observed import Installed, Observed
+from .paths import joined, native, printed
+from .receipt import Receipt
 
 _LINE = re.compile(rf"cpython-{NUMBER}\.{NUMBER}(\+(freethreaded|debug|static))*")
 _LINK_NAME = re.compile(rf"python(3(\.{NUMBER}[td]*)?)?(\.cmd)?")

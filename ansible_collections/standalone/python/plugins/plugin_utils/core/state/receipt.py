@@ -1,0 +1,94 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The receipt of a build: what ``.standalone-python/receipt.json`` in it says. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..builds.catalogue import Build
+from ..builds.request import Version
+from ..digits import LARGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a build is finished on a host. Two that differ need the build to be installed anew.
+
+    ``owner``, ``group`` and ``mode`` are empty where nothing was said; ``mode`` is octal text such as ``0755``.
+    """
+
+    externally_managed: bool = True
+    compile_bytecode: bool = False
+    patch_sysconfig: bool = True
+    owner: str = ""
+    group: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What ``.standalone-python/receipt.json`` says (written by ``agents/on_host/finish.py``).
+
+    ``carried`` is how many user packages came along from the build that it replaced; ``not_carried`` says what didn't, and why.
+    ``prefix`` is where the build lay when it was finished, as the host itself calls it; empty in older receipts.
+    ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
+    """
+
+    build: Build
+    url: str
+    finish: Finish
+    executable: str
+    modules: int
+    files_sha256: str
+    installed_at: str
+    started: bool = True
+    carried: int = 0
+    not_carried: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+_MARKING = (' "installed_at": ', ' "files_sha256": ', ' "started": ')
+_BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
+_RECEIPT: Mapping[type, tuple[str, ...]] = {
+    str: (*_BUILD, "url", "executable", "files_sha256", "installed_at", "owner", "group", "mode"),
+    bool: ("externally_managed", "compile_bytecode", "patch_sysconfig"),
+    int: ("modules",),
+}
+
+
+def parse_receipt(text: str) -> Receipt | None:
+    """A receipt's JSON text as a :class:`Receipt`; None where it is not a whole receipt of ours."""
+    try:
+        data = json.loads(text)
+        said = {name: _typed(data[name], kind) for kind, names in _RECEIPT.items() for name in names}
+        if not 0 <= said["modules"] < LARGEST:
+            return None
+        return Receipt(
+            build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
+            finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
+            **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
+            started=_typed(data.get("started", True), bool),
+            carried=_typed(data.get("carried", 0), int),
+            not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
+            prefix=_typed(data.get("prefix", ""), str),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _typed(value: Any, kind: type) -> Any:
+    # A bool is an int to isinstance, and no count of anything.
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        raise TypeError(value)
+    return value
+
+
+def mark_of(receipt: Iterable[str]) -> str:
+    """What agents compute of a receipt's lines as well."""
+    mark = "".join(line for line in receipt if line.startswith(_MARKING))
+    return mark if mark.isascii() and mark.isprintable() else "*"
