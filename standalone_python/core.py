@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, Catalogue, resolve
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, for_level, listed, overview
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, listed, overview
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import (
         Request,
         canonical,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SYSTEMS,
         Target,
         cpu_level,
+        for_level,
         from_facts,
         misfit,
         parse_triple,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         DEFAULT_ROOT,
         OPTIONS,
         UNSHOWN,
+        Attestations,
         Desired,
         OfflineImage,
         declare,
@@ -106,12 +108,22 @@ _ROOMS = {
     "archives.cache": ("default_root",),
     "builds.catalogue": ("Build", "Catalogue", "resolve"),
     "digits": ("whole_number",),
-    "state.declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "OfflineImage", "declare", "is_local", "observing"),
+    "state.declaration": (
+        "DEFAULT_ROOT",
+        "OPTIONS",
+        "UNSHOWN",
+        "Attestations",
+        "Desired",
+        "OfflineImage",
+        "declare",
+        "is_local",
+        "observing",
+    ),
     "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
     "mirrors.export": ("TOOLS",),
     "archives.fetch": ("Http",),
     "info": ("damage", "info", "result_data"),
-    "builds.listing": ("Row", "for_level", "listed", "overview"),
+    "builds.listing": ("Row", "listed", "overview"),
     "supply.lock": (
         *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
         *("renew", "size_of", "slots", "stale", "write_lock"),
@@ -126,7 +138,17 @@ _ROOMS = {
     "state.step": ("describe", "predict"),
     "supply.supply": ("Supply",),
     "mirrors.sync": ("Progress", "survey", "sync"),
-    "builds.target": ("MACHINES", "SYSTEMS", "Target", "cpu_level", "from_facts", "misfit", "parse_triple", "to_facts"),
+    "builds.target": (
+        "MACHINES",
+        "SYSTEMS",
+        "Target",
+        "cpu_level",
+        "for_level",
+        "from_facts",
+        "misfit",
+        "parse_triple",
+        "to_facts",
+    ),
     "supply.user_catalogue": ("About", "about"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -140,6 +162,7 @@ __all__ = [
     "UNSHOWN",
     "About",
     "AgentError",
+    "Attestations",
     "Build",
     "Catalogue",
     "Changes",

@@ -21,10 +21,10 @@ from .core import (
     Supply,
     Target,
     decide,
+    for_level,
     from_facts,
     misfit,
     parse_triple,
-    with_parts,
 )
 
 
@@ -47,13 +47,8 @@ def decide_for(
     :raises DeclarationError: ``triple`` is none, this machine can't run its builds, or what is installed can't run there
     """
     target = parse_triple(triple)
-    if target.level > 1:
-        level = f"v{target.level}"
-        builds = [
-            wanted if wanted.request.level else replace(wanted, request=with_parts(wanted.request, variant=level))
-            for wanted in desired.builds
-        ]
-        desired = replace(desired, builds=tuple(builds))
+    builds = (replace(wanted, request=for_level(wanted.request, target)) for wanted in desired.builds)
+    desired = replace(desired, builds=tuple(builds))
     supply = _Targeted(desired, target)
 
     def checked(_facts: Facts) -> Observed:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts, observation
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Flavor
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
     Completed,
     Decision,
@@ -25,7 +26,13 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.info import
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     DEFAULT_ROOT,
     OPTIONS,
+    Attestations,
+    Delivery,
     Desired,
+    LinkKind,
+    State,
+    UserPackages,
+    Verify,
     declare,
     observing,
 )
@@ -36,16 +43,23 @@ __all__ = [
     "DEFAULT_ROOT",
     "OPTIONS",
     "AgentError",
+    "Attestations",
     "Completed",
     "Decision",
     "DeclarationError",
+    "Delivery",
     "Desired",
     "Facts",
+    "Flavor",
+    "LinkKind",
     "ObservationError",
     "Observed",
     "StandalonePythonError",
+    "State",
     "Supply",
     "TransportError",
+    "UserPackages",
+    "Verify",
     "carry_out",
     "decide",
     "declare",

@@ -18,6 +18,7 @@ from .core import (
     Facts,
     Observed,
     StandalonePythonError,
+    Verify,
     info,
     observation,
     observing,
@@ -76,7 +77,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
     # The agents are written for it, whatever shell the user's own commands are for.
     shell_executable = "sh"
 
-    def command(self, root: str = DEFAULT_ROOT, bin_dir: str | None = None, verify: str = "quick") -> StringCommand:
+    def command(self, root: str = DEFAULT_ROOT, bin_dir: str | None = None, verify: Verify = "quick") -> StringCommand:
         try:
             desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
         except DeclarationError as error:
@@ -95,7 +96,7 @@ class Observation(FactBase["Observed | None"]):
 
     shell_executable = "sh"
 
-    def command(self, root: str, bin_dir: str, verify: str, facts: Facts) -> StringCommand:
+    def command(self, root: str, bin_dir: str, verify: Verify, facts: Facts) -> StringCommand:
         return _command(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=facts)
 
     def process(self, output: Iterable[str]) -> Observed:

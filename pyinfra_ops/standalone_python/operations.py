@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, Literal, Required, TypedDict, TypeVar, cast
+from typing import Any, Required, TypedDict, TypeVar, cast
 
 from pyinfra import host, logger
 from pyinfra.api import HiddenValue, OperationValueError, operation
@@ -19,23 +19,27 @@ from .core import (
     DEFAULT_ROOT,
     OPTIONS,
     AgentError,
+    Attestations,
     Decision,
     DeclarationError,
+    Delivery,
     Desired,
     Facts,
+    Flavor,
+    LinkKind,
     ObservationError,
     Observed,
     StandalonePythonError,
+    State,
     Supply,
+    UserPackages,
+    Verify,
     decide,
     declare,
 )
 from .facts import Observation
 
 _GLOBAL = frozenset(name for name, _type in all_global_arguments())
-
-State = Literal["present", "latest", "absent"]
-Flavor = Literal["install_only_stripped", "install_only", "full"]
 
 
 class BuildRequest(TypedDict, total=False):
@@ -99,19 +103,19 @@ def interpreters(
     owner: str | None = None,
     group: str | None = None,
     mode: str | int | None = None,
-    links: Sequence[Literal["versioned", "default"]] = ("versioned", "default"),
+    links: Sequence[LinkKind] = ("versioned", "default"),
     force: bool = False,
-    delivery: Literal["push", "pull"] = "push",
+    delivery: Delivery = "push",
     source: str | HiddenValue = "upstream",
     checksum: str | None = None,
     token: str | HiddenValue | None = None,
     catalogue: str | HiddenValue = "bundled",
     lockfile: str | None = None,
-    attestations: Literal["off", "prefer", "require"] = "off",
+    attestations: Attestations = "off",
     trusted_root: str | None = None,
-    verify: Literal["quick", "full"] = "quick",
+    verify: Verify = "quick",
     externally_managed: bool = True,
-    user_packages: Literal["keep", "discard"] = "keep",
+    user_packages: UserPackages = "keep",
     compile_bytecode: bool = False,
     patch_sysconfig: bool = True,
     register: bool = True,

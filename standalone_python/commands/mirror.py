@@ -20,6 +20,7 @@ from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..cli import DIFFERS
 from ..core import (
     TOOLS,
+    Attestations,
     Build,
     Plan,
     Progress,
@@ -80,7 +81,7 @@ def _sync(
     prune: bool,
     dry_run: bool,
     endpoint_url: str,
-    attestations: str | None,
+    attestations: Attestations | None,
     trusted_root: str | None,
     jobs: int,
     as_json: bool,

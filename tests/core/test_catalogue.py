@@ -26,7 +26,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
     Sums,
     builds,
     bundled,
-    format_filename,
     from_rows,
     parse_filename,
     parse_name,
@@ -72,6 +71,20 @@ def found(text: str, target: Target, catalogue: Catalogue = BUNDLED) -> str:
 
 
 # --- names ---
+
+
+def format_filename(build: Build) -> str:
+    """Return the name of a build's archive, made from its properties: the inverse of :func:`parse_filename`.
+
+    Names before 2022 end with a time that no property has: it comes from ``build.filename``. Names have triples since 20200418.
+    """
+    dated = module._DATED.fullmatch(module._split_suffix(build.filename)[0])
+    if dated is None:
+        return build.name + module.SUFFIXES[build.flavor]
+    old = {triple: platform for platform, triple in module.PLATFORMS.items()} if build.release < "20200418" else {}
+    flavor = "" if build.flavor == "full" else build.flavor
+    parts = ("cpython", str(build.version), old.get(build.triple, build.triple), build.options, flavor)
+    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{module.SUFFIXES[build.flavor]}"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,13 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state impor
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state import receipt as receipt_module
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END, FAILURE_BEGIN, FAILURE_END
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES, exposure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed, parse, relocated
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
+    Installed,
+    Observed,
+    RegistryEntry,
+    parse,
+    relocated,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.paths import moved, native
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt, parse_receipt
 from tests.tools.memory_host import receipt_text
@@ -579,7 +585,10 @@ def test_a_windows_host() -> None:
     assert observed.root == "C:/Pyth\u00f6n"
     assert observed.held == ("C:/Pyth\u00f6n/.staging", "C:/other")
     assert observed.links == {"C:/links/python3.13.cmd": "C:/a -> b/python.exe"}
-    assert observed.registered == {"3.13": "3.13.1 64bit C:/Program Files/python.exe", "3.12-32": ""}
+    assert observed.registered == {
+        "3.13": RegistryEntry("3.13.1", "64bit", "C:/Program Files/python.exe"),
+        "3.12-32": RegistryEntry("", "", ""),
+    }
     assert observed.search_path == "ours"
     assert observed.facts == {"os": "Windows_NT", "os_version": "10.0.19045", "arch": "AMD64"}
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, Version
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVOR, Request, Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
@@ -209,7 +209,7 @@ def _finished(said: Mapping[str, str]) -> Installed:
         said["release"],
         said["triple"],
         said["options"],
-        said["flavor"],
+        FLAVOR[said["flavor"]],
         said["filename"],
         said["sha256"],
     )

@@ -21,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed, RegistryEntry
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 
 # A host with glibc and a CPU of level 3.
@@ -117,7 +117,7 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         lock_state=host.get("lock_state", ""),
         facts=FACTS | dict(host.get("facts", {})),
         windows=desired.windows,
-        registered=dict(host.get("registered", {})),
+        registered={tag: RegistryEntry.parse(entry) for tag, entry in host.get("registered", {}).items()},
         search_path=host.get("search_path", ""),
         root_obstacle=host.get("root_obstacle", ""),
         bin_dir_obstacle=host.get("bin_dir_obstacle", ""),

@@ -216,8 +216,7 @@ def _commit(plan: Plan) -> Iterator[str]:
             case Remove(name):
                 yield f"Remove-Build {_quote(name)}"
             case Register(tag, entry):
-                version, bits, executable = entry.split(" ", 2)
-                yield f"Register-Line {_quote(tag)} {_quote(version)} {_quote(bits)} {_native(executable)}"
+                yield f"Register-Line {_quote(tag)} {_quote(entry.version)} {_quote(entry.bits)} {_native(entry.executable)}"
             case Unregister(tag):
                 yield f"Unregister-Line {_quote(tag)}"
             case SetSearchPath(folder, there):

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 
 from ..digits import NUMBER
 from ..errors import ContentError, NoBuildError, sanitized
-from .request import FLAVORS, VARIANT_WORDS, VARIANTS, Request, Version, canonical
-from .target import Target, candidates, level_misfit, misfit
+from .request import FLAVOR, FLAVORS, VARIANT_WORDS, VARIANTS, Flavor, Level, Request, Version, canonical
+from .target import Os, Target, candidates, level_misfit, misfit
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue_data")
 
@@ -35,20 +35,20 @@ PLATFORMS = {
     "windows-amd64": "x86_64-pc-windows-msvc",
     "windows-x86": "i686-pc-windows-msvc",
 }
-# The first release whose file names have the release in them and no time; the first whose names have triples.
+# The first release whose file names have the release in them and no time.
 RELEASE_IN_NAME_SINCE = "20220227"
-TRIPLE_IN_NAME_SINCE = "20200418"
 # What else there may be for a system and an architecture, to name as near.
-RELATED = {
+RELATED: Mapping[Os, tuple[str, ...]] = {
     "linux": ("unknown-linux-gnu", "unknown-linux-gnueabihf", "unknown-linux-gnueabi", "unknown-linux-musl"),
     "darwin": ("apple-darwin",),
     "windows": ("pc-windows-msvc",),
 }
 # musl builds before this release are static, and their names don't say so (release notes of 20250311).
 MUSL_DYNAMIC_SINCE = "20250311"
-SUFFIXES = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
+SUFFIXES: Mapping[Flavor, str] = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
 
 NEAREST = 5
+_LEVEL_OF: Mapping[str, Level] = {"_v2": "v2", "_v3": "v3", "_v4": "v4"}
 
 _VERSION = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:(?:a|b|rc){NUMBER})?"
 _TRIPLE = r"[a-z0-9_]+-(?:unknown-linux-[a-z]+|apple-darwin|pc-windows-msvc)"
@@ -87,7 +87,7 @@ class Build:
     release: str
     triple: str
     options: str
-    flavor: str
+    flavor: Flavor
     filename: str
     sha256: str | None = None
     size: int | None = field(default=None, compare=False)
@@ -106,10 +106,15 @@ class Build:
         return "+".join(word for word in _words(self.options) if word not in VARIANT_WORDS and word != "shared")
 
     @property
-    def level(self) -> str:
+    def optimisation_rank(self) -> int:
+        """Its place in :data:`OPTIMISATIONS`, 0 for the best."""
+        optimisation = self.optimisation
+        return OPTIMISATIONS.index(optimisation) if optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
+
+    @property
+    def level(self) -> Level:
         """The CPU level that it needs: empty, ``v2``, ``v3`` or ``v4``."""
-        arch = self.triple.partition("-")[0]
-        return arch[-2:] if arch[-3:-1] == "_v" else ""
+        return _LEVEL_OF.get(self.triple.partition("-")[0][-3:], "")
 
     @property
     def name(self) -> str:
@@ -147,20 +152,6 @@ def parse_filename(filename: str, tag: str = "") -> Build:
     return _parse(filename, tag, None)
 
 
-def format_filename(build: Build) -> str:
-    """The name of a build's archive, made from its properties; the inverse of :func:`parse_filename`.
-
-    Names before 2022 end with a time that no property has: it is taken from ``build.filename``.
-    """
-    dated = _DATED.fullmatch(_split_suffix(build.filename)[0])
-    if dated is None:
-        return build.name + SUFFIXES[build.flavor]
-    old = {triple: platform for platform, triple in PLATFORMS.items()} if build.release < TRIPLE_IN_NAME_SINCE else {}
-    flavor = "" if build.flavor == "full" else build.flavor
-    parts = ("cpython", str(build.version), old.get(build.triple, build.triple), build.options, flavor)
-    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{SUFFIXES[build.flavor]}"
-
-
 def parse_name(name: str) -> Build | None:
     """Read the name of a folder, as :attr:`Build.name` makes it; None where it is none.
 
@@ -169,13 +160,14 @@ def parse_name(name: str) -> Build | None:
     match = _NAME.fullmatch(name)
     if match is None:
         return None
-    filename = name + SUFFIXES[match["flavor"]] if match["release"] >= RELEASE_IN_NAME_SINCE else ""
+    flavor = FLAVOR[match["flavor"]]
+    filename = name + SUFFIXES[flavor] if match["release"] >= RELEASE_IN_NAME_SINCE else ""
     return Build(
         Version.parse(match["version"]),
         match["release"],
         match["platform"],
         match["options"] or "",
-        match["flavor"],
+        flavor,
         filename,
     )
 
@@ -322,7 +314,7 @@ def _read_bundled(minor: str) -> str:
 def _parse(filename: str, tag: str, sha256: str | None, size: int | None = None) -> Build:
     stem, suffix = _split_suffix(filename)
     match = _NAME.fullmatch(stem) or _DATED.fullmatch(stem)
-    flavor = (match["flavor"] or "full") if match else ""
+    flavor = FLAVOR[match["flavor"] or "full"] if match else "full"
     if match is None or SUFFIXES[flavor] != suffix:
         raise ContentError(
             f"{filename!r} is not the name of a build: they look like "
@@ -372,10 +364,8 @@ def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> 
     """Of some builds the preferred one that a request admits and that is for one of the triples; None: there is none."""
 
     def rank(build: Build) -> tuple[Version, str, int, int, int, str]:
-        optimisation = build.optimisation
-        place = OPTIMISATIONS.index(optimisation) if optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
-        flavor = FLAVORS.index(build.flavor)
-        return (build.version, build.release, -flavor, -place, -triples.index(build.triple), build.filename)
+        flavor, optimisation = FLAVORS.index(build.flavor), build.optimisation_rank
+        return (build.version, build.release, -flavor, -optimisation, -triples.index(build.triple), build.filename)
 
     admitted = (
         build

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import NoBuildError
 from .catalogue import Build, Catalogue, best, builds, resolve
-from .request import FLAVORS, Request, parse_request
+from .request import FLAVORS, Level, Request, parse_request
 from .target import Target, candidates, misfit
 
 
@@ -20,11 +20,6 @@ class Row:
 
     build: Build
     newest: bool = False
-
-
-def for_level(request: Request, target: Target) -> Request:
-    """A request that says nothing of CPU levels asks for the one that stands in a target's triple."""
-    return replace(request, level=f"v{target.level}") if target.level > 1 and not request.level else request
 
 
 def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row, ...]:
@@ -44,7 +39,7 @@ def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row,
     return tuple(Row(build, build.filename == newest.filename) for build in _sorted(found.values(), triples))
 
 
-def overview(target: Target, catalogue: Catalogue, level: str = "") -> tuple[Row, ...]:
+def overview(target: Target, catalogue: Catalogue, level: Level = "") -> tuple[Row, ...]:
     """The newest build of every line (minor version and variant) that can run on a target; a line without a final version by its
     newest pre-release.
 

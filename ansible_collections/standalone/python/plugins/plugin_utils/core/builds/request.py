@@ -10,9 +10,10 @@ No I/O. ``packaging`` is imported only where a request has operators.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..digits import NUMBER
 from ..errors import DeclarationError
@@ -31,13 +32,17 @@ VARIANTS = (
     "debug+static",
     "freethreaded+debug+static",
 )
-LEVELS = ("", "v2", "v3", "v4", "auto")
-FLAVORS = ("install_only_stripped", "install_only", "full")  # in order of preference
+Level = Literal["", "v2", "v3", "v4", "auto"]
+LEVELS: tuple[Level, ...] = ("", "v2", "v3", "v4", "auto")
+Flavor = Literal["install_only_stripped", "install_only", "full"]
+FLAVORS: tuple[Flavor, ...] = ("install_only_stripped", "install_only", "full")  # in order of preference
+FLAVOR: Mapping[str, Flavor] = {flavor: flavor for flavor in FLAVORS}
+_LEVEL: Mapping[str, Level] = {level: level for level in LEVELS}
 
 FORMS = "3.13, 3.13.1, '>=3.12,<3.14', ~=3.13.0, 3.13t, 3.13+debug, 3.13+v3, 3.13.1+20250115 or 3.16-dev"
 
 # The letters that CPython itself puts after a version: `python3.13t`, `python3.13d`, `python3.13td`.
-_SUFFIXES = {"": "", "t": "freethreaded", "d": "debug", "td": "freethreaded+debug"}
+_LETTERS = {"freethreaded": "t", "debug": "d"}
 _OPERATORS = (">=", ">", "~=", "==", "!=", "<", "<=")
 _FINAL = ("~", 0)  # sorts after 'a', 'b' and 'rc'
 _VERSION = re.compile(rf"({NUMBER})\.({NUMBER})\.({NUMBER})(?:(a|b|rc)({NUMBER}))?")
@@ -57,6 +62,14 @@ _PARTS = {
     "release": "a release of 8 digits such as 20250115",
     "flavor": ", ".join(FLAVORS),
 }
+
+
+def letters_of(variant: str) -> str:
+    """Return the letters of a variant, such as ``td`` for ``freethreaded+debug``; ``static`` has none."""
+    return "".join(_LETTERS.get(word, "") for word in variant.split("+"))
+
+
+_VARIANT_OF = {letters_of(variant): variant for variant in VARIANTS if "static" not in variant}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +145,9 @@ class Request:
     text: str
     version: str
     variant: str = ""
-    level: str = ""
+    level: Level = ""
     release: str = ""
-    flavor: str = ""
+    flavor: Flavor | Literal[""] = ""
     prereleases: bool = False
 
     def __str__(self) -> str:
@@ -240,9 +253,9 @@ def _filled(request: Request, text: str, said: dict[str, str]) -> Request:
         request,
         text=text,
         variant=said.get("variant", request.variant),
-        level=said.get("level", request.level),
+        level=_LEVEL[said["level"]] if "level" in said else request.level,
         release=said.get("release", request.release),
-        flavor=said.get("flavor", request.flavor),
+        flavor=FLAVOR[said["flavor"]] if "flavor" in said else request.flavor,
     )
 
 
@@ -267,7 +280,7 @@ def _without_operators(text: str, head: str, named: bool) -> Request:
     if match["dev"] and line.count(".") == 2:
         raise _unreadable(text, f"-dev goes with a minor version and {line + pre!r} is an exact one")
     prereleases = bool(pre or match["dev"])
-    return Request(text, line + pre, variant=_SUFFIXES[match["suffix"]], prereleases=prereleases)
+    return Request(text, line + pre, variant=_VARIANT_OF[match["suffix"]], prereleases=prereleases)
 
 
 def _with_operators(text: str, head: str) -> Request:

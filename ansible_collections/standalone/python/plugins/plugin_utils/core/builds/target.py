@@ -12,18 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import DeclarationError, NoBuildError, ObservationError
+from .request import Level, Request, with_parts
 
 # uname -s, and what PowerShell's agent says -> os. In words: OS_NAMES.
-SYSTEMS = {
+SYSTEMS: Mapping[str, Os] = {
     "linux": "linux",
     "darwin": "darwin",
     "macos": "darwin",
     "windows": "windows",
     "windows_nt": "windows",
 }
-OS_NAMES = {"linux": "linux", "darwin": "macOS", "windows": "Windows"}
+Os = Literal["linux", "darwin", "windows"]
+OS_NAMES: Mapping[Os, str] = {"linux": "linux", "darwin": "macOS", "windows": "Windows"}
 
 # uname -m (UTS_MACHINE in the Linux kernel's arch/*/Makefile, hw.machine on macOS), PROCESSOR_ARCHITECTURE of
 # Windows -> arch as in target triples. Some have no builds: they are here to get that for an answer.
@@ -87,6 +90,7 @@ _TRIPLE = re.compile(
     r"(?P<arch>[a-z0-9]+(?:_64)?)(?:_v(?P<level>[234]))?-(?:"
     r"unknown-linux-(?P<libc>gnueabihf|gnueabi|gnu|musleabihf|musleabi|musl)|(?P<darwin>apple-darwin)|(?P<windows>pc-windows-msvc))"
 )
+_LEVELS: Mapping[int, Level] = {1: "", 2: "v2", 3: "v3", 4: "v4"}
 _LIBC_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:[^0-9].*)?")
 
 
@@ -101,7 +105,7 @@ class Target:
     :ivar level: the x86-64 level of its CPU, 1 to 4; 1 on other architectures
     """
 
-    os: str
+    os: Os
     arch: str
     libc: str = ""
     libc_version: tuple[int, int] | None = None
@@ -114,7 +118,7 @@ class Target:
 
     def __str__(self) -> str:
         """In words: ``x86_64 linux, glibc 2.36``."""
-        words = [f"{self.arch} {OS_NAMES.get(self.os, self.os)}"]
+        words = [f"{self.arch} {OS_NAMES[self.os]}"]
         if self.os == "linux":
             version = ".".join(str(number) for number in self.libc_version or ())
             words.append(f"{_libc_family(self.libc)} {version}".strip())
@@ -185,7 +189,7 @@ def parse_triple(text: str) -> Target:
             f"{text!r} is no target triple: write one like x86_64-unknown-linux-gnu, "
             "aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
         )
-    system = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
+    system: Os = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
     libc = match["libc"] or ""
     return Target(system, match["arch"], "musl" if libc.startswith("musl") else libc, None, int(match["level"] or 1))
 
@@ -201,7 +205,7 @@ def cpu_level(flags: str) -> int:
     return level
 
 
-def candidates(target: Target, level: str = "") -> tuple[str, ...]:
+def candidates(target: Target, level: Level = "") -> tuple[str, ...]:
     """The triples to look for, best first. ``level`` is one of :data:`request.LEVELS`.
 
     :raises NoBuildError: the level is not one of this target's
@@ -214,7 +218,12 @@ def candidates(target: Target, level: str = "") -> tuple[str, ...]:
     return (_triple(target, int(level[1:])) if level else target.triple,)
 
 
-def level_misfit(target: Target, level: str) -> str:
+def for_level(request: Request, target: Target) -> Request:
+    """Return the request with the CPU level of a target's triple, if it names none itself."""
+    return request if request.level else with_parts(request, variant=_LEVELS[target.level])
+
+
+def level_misfit(target: Target, level: Level) -> str:
     """Why a request may not ask for this CPU level here, and what to do; empty where it may."""
     if level in ("", "auto"):
         return ""
@@ -224,6 +233,11 @@ def level_misfit(target: Target, level: str) -> str:
         highest = f"the host's CPU has level v{target.level}"
         return f"{highest}, ask for auto (the highest that it has) or leave {level} out"
     return ""
+
+
+def cpu_misfit(needed: Target, level: int) -> str:
+    """Return why builds for a target can't run on a CPU of a level, with the builds as subject; empty where they can."""
+    return f"needs a CPU of level v{needed.level}, and the host's has v{level}" if needed.level > level else ""
 
 
 def misfit(target: Target, triple: str) -> str:
@@ -238,8 +252,8 @@ def misfit(target: Target, triple: str) -> str:
         return f"is for {needed.arch} {OS_NAMES[needed.os]}, and the host is {target}"
     if needed.libc != target.libc:
         return f"needs {_libc_name(needed.libc)}, and the host has {_libc_name(target.libc)}"
-    if needed.level > target.level:
-        return f"needs a CPU of level v{needed.level}, and the host's has v{target.level}"
+    if reason := cpu_misfit(needed, target.level):
+        return reason
     oldest = MINIMUM_GLIBC.get(target.arch, MINIMUM_GLIBC_ELSEWHERE)
     if target.libc.startswith("gnu") and target.libc_version is not None and target.libc_version < oldest:
         return f"needs glibc {_dotted(oldest)} or later, and the host has {_dotted(target.libc_version)}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..archives.source import GITHUB, url_below
-from ..builds.catalogue import OPTIMISATIONS, Build
+from ..builds.catalogue import Build
 from ..builds.request import FLAVORS
 from ..builds.target import parse_triple
 
@@ -130,8 +130,7 @@ def _chosen(builds: Iterable[Build], key_of: Callable[[Build], Key | None]) -> t
 
 
 def _rank(build: Build) -> tuple[str, int, int]:
-    optimisation = OPTIMISATIONS.index(build.optimisation) if build.optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
-    return (build.release, -FLAVORS.index(build.flavor), -optimisation)
+    return (build.release, -FLAVORS.index(build.flavor), -build.optimisation_rank)
 
 
 def _uv_key(build: Build) -> str | None:

@@ -31,7 +31,7 @@ from ..archives.cache import what_failed
 from ..archives.source import SUMS
 from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename, parse_sums, rows_from_sums
 from ..builds.request import parse_request, with_parts
-from ..builds.target import parse_triple
+from ..builds.target import for_level, parse_triple
 from ..errors import ContentError, StandalonePythonError, TransportError
 from ..supply.catalogues import CATALOGUE
 from .storage import WORK, Place, Stamp
@@ -169,9 +169,7 @@ def asked(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavo
             target = parse_triple(triple)
             for flavor in flavors or ("",):
                 request = with_parts(parse_request(text), flavor=flavor)
-                if target.level > 1 and not request.level:
-                    request = replace(request, level=f"v{target.level}")
-                build = supply.resolve_for(request, target)
+                build = supply.resolve_for(for_level(request, target), target)
                 found.append(replace(build, sha256=supply.sha256(build)))
     return tuple(found)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..builds.catalogue import Build
 from ..builds.request import Request, Version
@@ -15,7 +16,7 @@ from .declaration import Desired, Wanted
 from .line import current_build, line_of
 from .observed import Installed, Observed
 from .receipt import Finish
-from .step import Install, Plan, SetLink, predict
+from .step import Install, InstallAction, Plan, SetLink, predict
 
 Resolve = Callable[[Request], Build]
 """Finds the build for a request on the host in question: the newest, and only called where what is installed is not enough; or,
@@ -26,7 +27,7 @@ where the declaration has a lock file, the locked one, which alone is enough."""
 class Choice:
     wanted: Wanted
     build: Build
-    action: str
+    action: InstallAction | Literal["none"]
     reason: str
     moved: str = ""
 

@@ -11,14 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
 from ..errors import DeclarationError, sanitized
 from .receipt import Finish
 
-STATES = ("present", "latest", "absent")
+State = Literal["present", "latest", "absent"]
+LinkKind = Literal["versioned", "default"]
+Delivery = Literal["push", "pull"]
+Attestations = Literal["off", "prefer", "require"]
+Verify = Literal["quick", "full"]
+UserPackages = Literal["keep", "discard"]
+STATES: Mapping[str, State] = {state: state for state in get_args(State)}
 DEFAULT_ROOT = "/opt/python"
 WINDOWS_ROOT = "%ProgramData%/standalone-python"
 
@@ -36,21 +42,21 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "links": {
         "type": "list",
         "elements": "str",
-        "choices": ["versioned", "default"],
-        "default": ["versioned", "default"],
+        "choices": list(get_args(LinkKind)),
+        "default": list(get_args(LinkKind)),
     },
     "force": {"type": "bool", "default": False},
-    "delivery": {"type": "str", "choices": ["push", "pull"], "default": "push"},
+    "delivery": {"type": "str", "choices": list(get_args(Delivery)), "default": "push"},
     "source": {"type": "str", "default": "upstream"},
     "checksum": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "catalogue": {"type": "str", "default": "bundled"},
     "lockfile": {"type": "str"},
-    "attestations": {"type": "str", "choices": ["off", "prefer", "require"], "default": "off"},
+    "attestations": {"type": "str", "choices": list(get_args(Attestations)), "default": "off"},
     "trusted_root": {"type": "str"},
-    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "verify": {"type": "str", "choices": list(get_args(Verify)), "default": "quick"},
     "externally_managed": {"type": "bool", "default": True},
-    "user_packages": {"type": "str", "choices": ["keep", "discard"], "default": "keep"},
+    "user_packages": {"type": "str", "choices": list(get_args(UserPackages)), "default": "keep"},
     "compile_bytecode": {"type": "bool", "default": False},
     "patch_sysconfig": {"type": "bool", "default": True},
     "register": {"type": "bool", "default": True},
@@ -87,7 +93,7 @@ class Wanted:
     """One declared request. ``default``: it gets the links ``python3`` and ``python``."""
 
     request: Request
-    state: str = "present"
+    state: State = "present"
     default: bool = False
 
 
@@ -124,19 +130,19 @@ class Desired:
     keep: int = 1
     root: str = DEFAULT_ROOT
     bin_dir: str = "/usr/local/bin"
-    links: frozenset[str] = frozenset({"versioned", "default"})
+    links: frozenset[LinkKind] = frozenset({"versioned", "default"})
     force: bool = False
-    delivery: str = "push"
+    delivery: Delivery = "push"
     source: str = "upstream"
     checksum: str = ""
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
     lockfile: str = ""
-    attestations: str = "off"
+    attestations: Attestations = "off"
     trusted_root: str = ""
-    verify: str = "quick"
+    verify: Verify = "quick"
     finish: Finish = field(default_factory=Finish)
-    user_packages: str = "keep"
+    user_packages: UserPackages = "keep"
     register: bool = True
     add_to_path: bool | None = None
     lock_timeout: int = 60
@@ -233,7 +239,7 @@ def is_local(text: str) -> bool:
     return text.strip() not in ("", "upstream", "bundled", "updated") and "://" not in text
 
 
-def parse_wanted(element: Any, state: str = "present") -> Wanted:
+def parse_wanted(element: Any, state: State = "present") -> Wanted:
     """One element of ``builds``: a request, or a mapping with the keys version, variant, flavor, release, default and state."""
     if not isinstance(element, Mapping):
         return Wanted(parse_request(_text(element)), state)
@@ -248,11 +254,11 @@ def parse_wanted(element: Any, state: str = "present") -> Wanted:
     flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
     if flavor and flavor not in FLAVORS:
         raise DeclarationError(f"the flavor {flavor!r} of {version} is none of {', '.join(FLAVORS)}")
-    state = _in_words(element.get("state") or state)
-    if state not in STATES:
-        raise DeclarationError(f"the state {state!r} of {version} is none of {', '.join(STATES)}")
+    stated = _in_words(element.get("state") or state)
+    if stated not in STATES:
+        raise DeclarationError(f"the state {stated!r} of {version} is none of {', '.join(STATES)}")
     default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
-    if default and state == "absent":
+    if default and stated == "absent":
         raise DeclarationError(f"{version} is declared both default and absent: choose one")
     request = with_parts(
         parse_request(_text(element["version"])),
@@ -260,7 +266,7 @@ def parse_wanted(element: Any, state: str = "present") -> Wanted:
         flavor=flavor,
         release=_in_words(element.get("release") or ""),
     )
-    return Wanted(request, state, default)
+    return Wanted(request, STATES[stated], default)
 
 
 def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -324,12 +330,12 @@ def _quoted(value: Any) -> str:
     return repr(value) if isinstance(value, str) else _in_words(value)
 
 
-def _wanted(elements: Sequence[Any], state: str) -> tuple[Wanted, ...]:
+def _wanted(elements: Sequence[Any], state: State) -> tuple[Wanted, ...]:
     builds = tuple(dict.fromkeys(parse_wanted(element, state) for element in elements))
     defaults = [wanted.request.text for wanted in builds if wanted.default]
     if len(defaults) > 1:
         raise DeclarationError(f"{' and '.join(defaults)} are all marked default: only one build can have python3 and python")
-    states: dict[Request, str] = {}
+    states: dict[Request, State] = {}
     for wanted in builds:
         if states.setdefault(wanted.request, wanted.state) != wanted.state:
             raise DeclarationError(

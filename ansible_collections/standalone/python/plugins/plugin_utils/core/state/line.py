@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..builds.catalogue import Build
+from ..builds.request import letters_of
+from .declaration import LinkKind
 from .observed import Observed
-
-_LETTERS = {"freethreaded": "t", "debug": "d"}
 
 
 def line_of(build: Build) -> str:
@@ -18,10 +18,10 @@ def line_of(build: Build) -> str:
     return f"cpython-{build.version.minor_line}" + (f"+{build.variant}" if build.variant else "")
 
 
-def link_names(build: Build, *, default: bool, kinds: frozenset[str], windows: bool = False) -> Iterator[tuple[str, str]]:
+def link_names(build: Build, *, default: bool, kinds: frozenset[LinkKind], windows: bool = False) -> Iterator[tuple[str, str]]:
     """Names of the links in ``bin_dir`` for the build that has the line, and the executable in it that each leads to."""
     plain = f"python{build.version.minor_line}"
-    letters = "".join(_LETTERS.get(part, "") for part in build.variant.split("+"))
+    letters = letters_of(build.variant)
     names = []
     if "versioned" in kinds:
         names.append((plain + letters, "bin/python3" if letters else f"bin/{plain}"))

@@ -12,11 +12,12 @@ installed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar, get_args
 
 from ..builds.catalogue import Build, parse_name
-from ..builds.target import cpu_level, from_facts, misfit, parse_triple
+from ..builds.target import cpu_level, cpu_misfit, from_facts, misfit, parse_triple
 from ..digits import whole_number
 from ..errors import AgentError, DeclarationError, ObservationError, sanitized
 from .answer import BEGIN, END, FAILURE_BEGIN, pairs, quoted
@@ -25,6 +26,12 @@ from .paths import joined, moved, printed
 from .receipt import Finish, Receipt, mark_of, parse_receipt
 
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
+FolderState = Literal["writable", "unwritable", "unreadable", "absent", "notfolder"]
+LockState = Literal["", "alive", "dead", "elsewhere"]
+SearchPath = Literal["", "ours", "there"]
+_FOLDER_STATES: Mapping[str, FolderState] = {state: state for state in get_args(FolderState)}
+_LOCK_STATES: Mapping[str, LockState] = {state: state for state in get_args(LockState)}
+_SEARCH_PATHS: Mapping[str, SearchPath] = {state: state for state in get_args(SearchPath)}
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -68,6 +75,29 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryEntry:
+    """What the registry of Windows says of a tag.
+
+    :ivar version: such as ``3.13.1``
+    :ivar bits: ``64bit`` or ``32bit``, the entry's ``SysArchitecture``
+    :ivar executable: the path of its interpreter, with slashes
+    """
+
+    version: str
+    bits: str
+    executable: str
+
+    @classmethod
+    def parse(cls, text: str) -> RegistryEntry:
+        """Read ``VERSION BITS EXECUTABLE``, as an agent prints an entry; what is missing is empty."""
+        version, bits, executable = [*text.split(" ", 2), "", ""][:3]
+        return cls(version, bits, executable)
+
+    def __str__(self) -> str:
+        return f"{sanitized(self.version)} at {printed(self.executable)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """A host as an agent found it.
 
@@ -88,20 +118,20 @@ class Observed:
     :ivar held: paths that were to go, and that a process on the host keeps open
     :ivar outdated: the plan was not carried out: it was made for a host that had something else at a path that it changes
     :ivar cleared: the run cleared what an earlier one left
-    :ivar registered: our tags in the registry (PEP 514) to ``VERSION ARCHITECTURE EXECUTABLE``
+    :ivar registered: our tags in the registry (PEP 514) and what each stands for
     :ivar search_path: ``ours`` where we put ``bin_dir`` into the PATH, ``there`` where somebody else did, else empty
     """
 
     root: str
     bin_dir: str
-    root_state: str
-    bin_dir_state: str
+    root_state: FolderState
+    bin_dir_state: FolderState
     installed: tuple[Installed, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     occupied: frozenset[str] = frozenset()
     leftovers: tuple[str, ...] = ()
     lock: str = ""
-    lock_state: str = ""
+    lock_state: LockState = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     cpu: str = ""
     windows: bool = False
@@ -109,8 +139,8 @@ class Observed:
     obstacles: tuple[str, ...] = ()
     outdated: bool = False
     cleared: bool = False
-    registered: Mapping[str, str] = field(default_factory=dict)
-    search_path: str = ""
+    registered: Mapping[str, RegistryEntry] = field(default_factory=dict)
+    search_path: SearchPath = ""
     root_obstacle: str = ""
     bin_dir_obstacle: str = ""
     root_exposed: str = ""
@@ -162,6 +192,13 @@ _USERS = re.compile(r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Sc
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
+# Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
+_OF_HOST = ("occupied", "leftover", "ls", "held", "obstacle", "registered")
+_OF_BUILD = frozenset(("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"))
+_Block = dict[str, list[str]]
+"""What an agent says of one build: key -> values."""
+
+
 def parse(text: str) -> Observed:
     """Read what an agent printed.
 
@@ -171,78 +208,74 @@ def parse(text: str) -> Observed:
     if FAILURE_BEGIN in text and FAILURE_BEGIN in text.splitlines():
         raise failure_in(text)
     single: dict[str, str] = {}
-    links: dict[str, str] = {}
-    occupied: list[str] = []
-    leftovers: list[str] = []
-    held: list[str] = []
-    obstacles: list[str] = []
-    registered: dict[str, str] = {}
-    blocks: list[list[tuple[str, str]]] = []
-    listing: list[str] = []
+    several: dict[str, list[str]] = {key: [] for key in _OF_HOST}
+    blocks: list[_Block] = []
     for key, value in pairs(text, BEGIN, END):
-        if key == "build":
-            blocks.append([(key, value)])
-        elif key in ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"):
+        if key in _OF_BUILD:
             if not blocks:
                 raise ObservationError(f"the host's answer can't be read: {key}= stands before any build=")
-            blocks[-1].append((key, value))
-        elif key == "occupied":
-            occupied.append(value)
-        elif key == "leftover":
-            leftovers.append(value)
-        elif key == "ls":
-            listing.append(value)
-        elif key == "held":
-            held.append(value)
-        elif key == "obstacle":
-            obstacles.append(value)
-        elif key == "registered":
-            tag, _unused, entry = value.partition(" ")
-            registered[tag] = entry
+            blocks[-1].setdefault(key, []).append(value)
+        elif key in several:
+            several[key].append(value)
+        elif key == "build":
+            blocks.append({key: [value]})
         else:
             single[key] = value
     try:
-        root, bin_dir = single["root"], single["bin_dir"]
-        for folder in (root, bin_dir):
-            if sanitized(folder, _LONGEST_PATH) != folder:
-                raise ObservationError(f"the host's answer can't be read: {sanitized(folder)} is not a folder's path")
-            if folder.startswith("~"):
-                raise AgentError(FAILURES["home"].format(detail=folder), step="observe")
-        for line in listing:
-            path, target = _listed(line, (root, bin_dir))
-            links[path] = target
-        windows = single.get("layout") == "windows"
-        found = [(block[0][1], _installed(block, root, windows=windows)) for block in blocks]
-        found_here = Observed(
-            root=root,
-            bin_dir=bin_dir,
-            root_state=single["root_state"],
-            bin_dir_state=single["bin_dir_state"],
-            installed=tuple(build for _unused, build in found if build),
-            links=links,
-            occupied=frozenset(occupied).union(f"{root}/{name}/" for name, build in found if not build),
-            leftovers=tuple(leftovers),
-            lock=single.get("lock", ""),
-            lock_state=single.get("lock_state", ""),
-            facts={key: single[key] for key in FACTS if key in single},
-            cpu=single.get("cpu", ""),
-            windows=windows,
-            held=tuple(held),
-            obstacles=tuple(obstacles),
-            outdated="outdated" in single,
-            cleared="cleared" in single,
-            registered=registered,
-            search_path=single.get("path", ""),
-            root_obstacle=single.get("root_obstacle", ""),
-            bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
-            root_exposed=exposure(single.get("root_exposed", "")),
-            bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
-        )
-        # In an image from outside the facts are this machine's, and `relocated` judges by the image's own.
-        outside = any(("start", "untried") in block for block in blocks)
-        return found_here if outside else judged(found_here, found_here.facts)
+        observed = _observed(single, several, blocks)
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
+    # In an image from outside the facts are this machine's, and `relocated` judges by the image's own.
+    offline = any("untried" in block.get("start", ()) for block in blocks)
+    return observed if offline else judged(observed, observed.facts)
+
+
+def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], blocks: Sequence[_Block]) -> Observed:
+    """
+    :raises KeyError: a key is missing
+    """
+    root, bin_dir = single["root"], single["bin_dir"]
+    for folder in (root, bin_dir):
+        if sanitized(folder, _LONGEST_PATH) != folder:
+            raise ObservationError(f"the host's answer can't be read: {sanitized(folder)} is not a folder's path")
+        if folder.startswith("~"):
+            raise AgentError(FAILURES["home"].format(detail=folder), step="observe")
+    windows = single.get("layout") == "windows"
+    found = [(block["build"][0], _installed(block, root, windows=windows)) for block in blocks]
+    return Observed(
+        root=root,
+        bin_dir=bin_dir,
+        root_state=_state("root_state", single["root_state"], _FOLDER_STATES),
+        bin_dir_state=_state("bin_dir_state", single["bin_dir_state"], _FOLDER_STATES),
+        installed=tuple(build for _name, build in found if build),
+        links=dict(_listed(line, (root, bin_dir)) for line in several["ls"]),
+        occupied=frozenset(several["occupied"]).union(f"{root}/{name}/" for name, build in found if not build),
+        leftovers=tuple(several["leftover"]),
+        lock=single.get("lock", ""),
+        lock_state=_state("lock_state", single.get("lock_state", ""), _LOCK_STATES),
+        facts={key: single[key] for key in FACTS if key in single},
+        cpu=single.get("cpu", ""),
+        windows=windows,
+        held=tuple(several["held"]),
+        obstacles=tuple(several["obstacle"]),
+        outdated="outdated" in single,
+        cleared="cleared" in single,
+        registered={tag: RegistryEntry.parse(entry) for tag, _, entry in (line.partition(" ") for line in several["registered"])},
+        search_path=_state("path", single.get("path", ""), _SEARCH_PATHS),
+        root_obstacle=single.get("root_obstacle", ""),
+        bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
+        root_exposed=exposure(single.get("root_exposed", "")),
+        bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
+    )
+
+
+_Known = TypeVar("_Known", bound=str)
+
+
+def _state(key: str, value: str, known: Mapping[str, _Known]) -> _Known:
+    if value not in known:
+        raise ObservationError(f"the host's answer can't be read: {quoted(value)} is not a valid {key}")
+    return known[value]
 
 
 def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True) -> Observed:
@@ -268,9 +301,7 @@ def _foreign(triple: str, facts: Mapping[str, str], cpu: str, *, fits: bool) -> 
         return ""
     flags = facts.get("cpu_flags") or cpu
     level = cpu_level(flags) if flags else needed.level
-    if needed.level > level:
-        return f"needs a CPU of level v{needed.level}, and the host's has v{level}"
-    return misfit(target, triple) if target and not fits else ""
+    return cpu_misfit(needed, level) or (misfit(target, triple) if target and not fits else "")
 
 
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
@@ -282,11 +313,8 @@ def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     return path, target
 
 
-def _installed(block: list[tuple[str, str]], root: str, *, windows: bool) -> Installed | None:
-    """A build's block of lines; None where its folder has a name that no build of ours has."""
-    values: dict[str, list[str]] = {}
-    for key, value in block:
-        values.setdefault(key, []).append(value)
+def _installed(values: _Block, root: str, *, windows: bool) -> Installed | None:
+    """Return a build as its block tells of it; None where its folder has a name that no build has."""
     name = values["build"][0]
     named = parse_name(name)
     if named is None:

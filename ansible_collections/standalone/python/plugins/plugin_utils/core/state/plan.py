@@ -28,7 +28,7 @@ from .line import current_build, line_of, link_names
 from .observed import Installed, Observed
 from .paths import native, printed
 from .registry import registrations, search_path
-from .step import Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, seen
+from .step import Action, Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, seen
 
 
 def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
@@ -285,7 +285,8 @@ def _outcome(
     wins = winners[line].build.name == choice.build.name
     mine = {path for path, target in links.items() if target.startswith(f"{stable}/")} if wins else set()
     relinked = [step for step in steps if isinstance(step, SetLink) and (step.path in mine or (wins and step.path == stable))]
-    action, reason = choice.action, choice.reason
+    action: Action = choice.action
+    reason = choice.reason
     if action == "none" and relinked:
         action, reason = "relink", "; ".join(map(str, relinked))
     return Outcome(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..builds.catalogue import Build
-from ..builds.request import Version
+from ..builds.request import FLAVOR, Version
 from ..digits import LARGEST
 
 
@@ -69,7 +69,10 @@ def parse_receipt(text: str) -> Receipt | None:
         if not 0 <= said["modules"] < LARGEST:
             return None
         return Receipt(
-            build=Build(**{name: said[name] for name in _BUILD} | {"version": Version.parse(said["version"])}),
+            build=Build(
+                **{name: said[name] for name in _BUILD}
+                | {"version": Version.parse(said["version"]), "flavor": FLAVOR[said["flavor"]]}
+            ),
             finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
             **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
             started=_typed(data.get("started", True), bool),

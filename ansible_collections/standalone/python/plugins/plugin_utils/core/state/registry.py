@@ -12,26 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 
 from ..builds.catalogue import Build
+from ..builds.request import letters_of
 from ..errors import AgentError
 from .declaration import Desired
-from .observed import Observed
+from .observed import Observed, RegistryEntry
 from .paths import native, printed
 from .step import Plan, Register, SetLink, SetSearchPath, Unlink, Unregister, ours, predict
 
 COMPANY = "StandalonePython"
-_LETTERS = {"freethreaded": "t", "debug": "d"}
 _SUFFIXES = {"i686": "-32", "aarch64": "-arm64"}
 
 
 def tag_of(build: Build) -> str:
     """``3.13``, ``3.13t`` for the free-threaded variant, ``3.13-32`` and ``3.13-arm64`` for other architectures than x86_64."""
-    letters = "".join(_LETTERS.get(part, "") for part in build.variant.split("+"))
-    return f"{build.version.minor_line}{letters}{_SUFFIXES.get(_arch(build), '')}"
+    return f"{build.version.minor_line}{letters_of(build.variant)}{_SUFFIXES.get(_arch(build), '')}"
 
 
-def entry_of(build: Build, executable: str) -> str:
-    """What the registry says of a build (see :class:`Observed`)."""
-    return f"{build.version} {'32bit' if _arch(build) == 'i686' else '64bit'} {executable}"
+def entry_of(build: Build, executable: str) -> RegistryEntry:
+    return RegistryEntry(str(build.version), "32bit" if _arch(build) == "i686" else "64bit", executable)
 
 
 def _arch(build: Build) -> str:
@@ -52,10 +50,10 @@ def registrations(
     for line, build in winners.items() if desired.register else ():
         wanted[tag_of(build)] = entry_of(build, f"{observed.root}/{line}/{observed.python}")
     for tag, entry in wanted.items():
-        was = observed.registered.get(tag, "")
+        was = observed.registered.get(tag)
         if was and not _line(was, observed) and not desired.force:
             raise AgentError(
-                f"{COMPANY}\\{tag} in the registry stands for {printed(_executable(was))}, which is not in "
+                f"{COMPANY}\\{tag} in the registry stands for {printed(was.executable)}, which is not in "
                 f"{native(observed.root)}: remove it there, use register: false, or use force: true",
                 step="plan",
             )
@@ -67,15 +65,10 @@ def registrations(
             yield Unregister(tag, was)
 
 
-def _executable(entry: str) -> str:
-    return entry.split(" ", 2)[-1]
-
-
-def _line(entry: str, observed: Observed) -> str:
+def _line(entry: RegistryEntry, observed: Observed) -> str:
     """The line that an entry of ours leads through; empty where the entry isn't ours."""
     start = f"{observed.root}/"
-    executable = _executable(entry)
-    return executable[len(start) :].partition("/")[0] if executable.startswith(start) else ""
+    return entry.executable.removeprefix(start).partition("/")[0] if entry.executable.startswith(start) else ""
 
 
 def search_path(desired: Desired, observed: Observed, steps: tuple[SetLink | Unlink, ...]) -> Iterator[SetSearchPath]:

@@ -17,13 +17,15 @@ from ..builds.catalogue import Build, parse_name
 from ..digits import NUMBER
 from ..errors import sanitized
 from .declaration import Desired, Wanted
-from .observed import Installed, Observed
+from .observed import Installed, Observed, RegistryEntry
 from .paths import joined, native, printed
 from .receipt import Receipt
 
 _LINE = re.compile(rf"cpython-{NUMBER}\.{NUMBER}(\+(freethreaded|debug|static))*")
 _LINK_NAME = re.compile(rf"python(3(\.{NUMBER}[td]*)?)?(\.cmd)?")
 _EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*|python\.exe")
+InstallAction = Literal["install", "upgrade", "downgrade", "repair", "reinstall"]
+Action = InstallAction | Literal["none", "relink"]
 _NOW = "~"  # later than any time in a receipt
 
 
@@ -39,7 +41,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A build comes into its place. ``action``: install, upgrade, downgrade, repair or reinstall.
+    """A build comes into its place.
 
     ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
     many user packages that build has, whether they are copied or not.
@@ -47,7 +49,7 @@ class Install:
     """
 
     build: Build
-    action: str
+    action: InstallAction
     reason: str
     carry: str = ""
     packages: int = 0
@@ -91,24 +93,24 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Windows' registry says of ``tag`` what ``entry`` says (see :class:`Observed`); ``was`` is what it said before."""
+    """Windows' registry says of ``tag`` what ``entry`` says; ``was`` is what it said before, None where the tag is new."""
 
     tag: str
-    entry: str
-    was: str = ""
+    entry: RegistryEntry
+    was: RegistryEntry | None = None
 
     def __str__(self) -> str:
-        instead = f" instead of {native_entry(self.was)}" if self.was else ""
-        return f"register {self.tag} as {native_entry(self.entry)}{instead}"
+        instead = f" instead of {self.was}" if self.was else ""
+        return f"register {self.tag} as {self.entry}{instead}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unregister:
     tag: str
-    was: str
+    was: RegistryEntry
 
     def __str__(self) -> str:
-        return f"unregister {sanitized(self.tag)}, {native_entry(self.was)}"
+        return f"unregister {sanitized(self.tag)}, {self.was}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ ABSENT = Seen()
 class Outcome:
     """What a declared request comes to.
 
-    ``action``: none, relink, or what :class:`Install` says. ``stable_path`` is the executable through the stable link, and
+    ``stable_path`` is the executable through the stable link, and
     the same as ``path`` where the stable link belongs to another build of the line. ``links`` are those in ``bin_dir``.
     """
 
@@ -160,7 +162,7 @@ class Outcome:
     path: str
     stable_path: str
     prefix: str
-    action: str
+    action: Action
     reason: str
     links: tuple[str, ...]
 
@@ -217,12 +219,6 @@ def seen(steps: Iterable[Step], observed: Observed) -> dict[str, Seen]:
     changing = [at for at in map(touched, steps) if at]
     paths = {at: at if "/" in at else f"{observed.root}/{at}" for at in (*(i.name for i in observed.installed), *changing)}
     return {at: found[path] for at, path in paths.items() if changing and path in found}
-
-
-def native_entry(entry: str) -> str:
-    """What the registry says of a tag, for people."""
-    version, _unused, rest = entry.partition(" ")
-    return f"{sanitized(version)} at {printed(rest.partition(' ')[2])}"
 
 
 def ours(path: str, target: str, observed: Observed) -> str:
@@ -310,7 +306,7 @@ def describe(observed: Observed) -> str:
     lines += [
         f"{native(path)} -> {printed(target)}" for path, target in sorted(observed.links.items()) if ours(path, target, observed)
     ]
-    lines += [f"registered as {sanitized(tag)}: {native_entry(entry)}" for tag, entry in sorted(observed.registered.items())]
+    lines += [f"registered as {sanitized(tag)}: {entry}" for tag, entry in sorted(observed.registered.items())]
     if observed.search_path == "ours":
         lines.append(f"in the PATH: {native(observed.bin_dir)}")
     lines += [f"left by an earlier run: {printed(path)}" for path in observed.leftovers]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..builds.catalogue import Build, Catalogue, bundled, resolve
 from ..builds.request import Request, with_parts
-from ..builds.target import Target, from_facts, parse_triple
+from ..builds.target import Target, for_level, from_facts, parse_triple
 from ..errors import ContentError, sanitized
-from ..state.declaration import Desired, parse_wanted
+from ..state.declaration import Attestations, Desired, parse_wanted
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Supply:
         checksum: str = "",
         token: str = "",
         lockfile: str = "",
-        attestations: str = "off",
+        attestations: Attestations = "off",
         trusted_root: str = "",
     ) -> Supply:
         """For a front end that installs nothing."""
@@ -184,9 +184,7 @@ def lookup_build(supply: Supply, wanted: Any, triple: str, flavor: str = "") -> 
     :raises StandalonePythonError: the request or the triple can't be read, there is none, or its checksum can't be had
     """
     request, target = with_parts(parse_wanted(wanted).request, flavor=flavor), parse_triple(triple)
-    if target.level > 1 and not request.level:
-        request = replace(request, level=f"v{target.level}")
-    build = supply.resolve_for(request, target)
+    build = supply.resolve_for(for_level(request, target), target)
     return {
         "filename": build.filename,
         "url": supply.shown_url(build),
