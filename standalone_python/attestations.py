@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from .core import OPTIONS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import OPTIONS
 
 ATTESTATIONS = click.option(
     "--attestations",

@@ -17,17 +17,15 @@ from importlib import import_module
 
 import click
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+
 from . import output
-from .core import StandalonePythonError
+from .exits import DIFFERS, FAILED, SIGNALLED, USAGE, EndedBySignal
 from .streams import prepare, unwritten
 
 # Most of a command's time is imports, which make much that stays and is nothing to look for garbage in.
 gc.set_threshold(100_000)
 
-FAILED, DIFFERS, USAGE = 1, 2, 64
-"""Exit codes beside 0: it failed; something would change or is damaged; the command line can't be read (EX_USAGE)."""
-SIGNALLED = 128
-"""With the number of a signal added: that ended it."""
 # Windows has no SIGHUP.
 _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -71,17 +69,6 @@ def group() -> None:
     """
 
 
-class Ended(BaseException):
-    """A signal that ends this process came, which is to be tidied up after as after Ctrl-C.
-
-    :ivar number: of the signal
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def main() -> None:
     out = prepare()
     _heed_signals()
@@ -115,7 +102,7 @@ def _ended() -> int:
     except (click.Abort, KeyboardInterrupt):
         output.line("standalone-python: ended by Ctrl-C", err=True)
         return SIGNALLED + signal.SIGINT
-    except Ended as ended:
+    except EndedBySignal as ended:
         output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
         return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
@@ -125,13 +112,13 @@ def _ended() -> int:
 
 
 def _heed_signals() -> None:
-    """Let what would end this process at once raise :class:`Ended`, once. What whoever started it ignores (nohup) stays so."""
+    """Let the first signal that would end this process raise :class:`EndedBySignal`; ignored signals (nohup) stay ignored."""
 
     def end(number: int, _frame: object) -> None:
         for one in _HEEDED:
             # Tidying up is not ended too.
             signal.signal(one, lambda _number, _frame: None)
-        raise Ended(number)
+        raise EndedBySignal(number)
 
     for one in _HEEDED:
         if signal.getsignal(one) is signal.SIG_DFL:

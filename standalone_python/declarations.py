@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .core import UNSHOWN, DeclarationError, TransportError, is_local
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import UNSHOWN, is_local
 
 ROLE = "interpreters_"
 # What the role's variables say of Ansible, and not of a host.

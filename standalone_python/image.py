@@ -14,22 +14,20 @@ import platform
 import sys
 from dataclasses import replace
 
-from .core import (
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     MACHINES,
     SYSTEMS,
-    DeclarationError,
-    Desired,
-    OfflineImage,
     Target,
-    TransportError,
     cpu_level,
     parse_triple,
     to_facts,
-    whole_number,
 )
-from .local import ImageHost, LocalHost
+from ansible_collections.standalone.python.plugins.plugin_utils.core.digits import whole_number
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, OfflineImage
 
-_MOST_LINKS = 40  # as many as Linux follows in one path
+from .image_paths import path_in_image
+from .local import ImageHost, LocalHost
 
 
 def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OfflineImageHost:
@@ -80,8 +78,8 @@ class OfflineImageHost(LocalHost):
         return replace(
             desired,
             image=OfflineImage(
-                root=within(self._image, desired.root),
-                bin_dir=within(self._image, desired.bin_dir),
+                root=path_in_image(self._image, desired.root),
+                bin_dir=path_in_image(self._image, desired.bin_dir),
                 python=sys.executable,
                 facts=to_facts(self._target) if self._target else {},
                 uid=self._number("passwd", "user", desired.finish.owner),
@@ -94,7 +92,7 @@ class OfflineImageHost(LocalHost):
         if not account or whole_number(account) is not None:
             return account
         try:
-            with open(within(self._image, f"/etc/{file}"), encoding="utf-8", errors="surrogateescape") as lines:
+            with open(path_in_image(self._image, f"/etc/{file}"), encoding="utf-8", errors="surrogateescape") as lines:
                 for line in lines:
                     name, _password, number, *_rest = [*line.rstrip("\n").split(":"), "", ""]
                     if name == account and whole_number(number) is not None:
@@ -104,35 +102,6 @@ class OfflineImageHost(LocalHost):
         raise DeclarationError(
             f"the image {self._image} has no {kind} {account} in its /etc/{file}: add it there first, or give the number"
         )
-
-
-def within(image: str, path: str) -> str:
-    """Where an absolute path of an image lies, as its own machine would follow it: an absolute link starts at the image's root,
-    and ``..`` doesn't leave it. No part of what is returned is a link.
-
-    :param image: a folder, with no link on the way to it
-    :raises TransportError: links lead in a circle
-    """
-    done: list[str] = []
-    left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-    links = 0
-    while left:
-        part = left.pop()
-        if part == "..":
-            del done[-1:]
-            continue
-        here = "/".join((image, *done, part))
-        if not os.path.islink(here):
-            done.append(part)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise TransportError(f"{path} in the image {image} is a link that leads in a circle, {here}: mend it first")
-        target = os.readlink(here)
-        if target.startswith("/"):
-            done.clear()
-        left += [part for part in reversed(target.split("/")) if part not in ("", ".")]
-    return "/".join((image, *done))
 
 
 def runs_here(triple: str) -> bool:

@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from .core import DeclarationError, TransportError, parse_triple
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, TransportError
 
 MODULE = "standalone.python.interpreters_info"
-# How Ansible's callback `minimal`, which `ansible` prints with, begins a host's result.
-_RESULT = re.compile(r"^(\S.*?) \| (SUCCESS|CHANGED|FAILED!|UNREACHABLE!) => (?={)", re.MULTILINE)
-_PLAIN = {
+_CALLBACK = "standalone_python_results"
+_SETTINGS = {
+    "ANSIBLE_CALLBACK_PLUGINS": os.path.join(os.path.dirname(os.path.abspath(__file__)), "ansible_callbacks"),
+    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+    "ANSIBLE_STDOUT_CALLBACK": _CALLBACK,
+    # Instead of those that the user has enabled.
+    "ANSIBLE_CALLBACKS_ENABLED": _CALLBACK,
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_FORCE_COLOR": "0",
-    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "0",
-    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
     "ANSIBLE_VERBOSITY": "0",
 }
 _MOST_NAMED = 5
@@ -56,29 +58,35 @@ def targets_of(inventory: str) -> tuple[str, ...]:
         )
     if "," not in inventory and not os.path.exists(inventory):
         raise DeclarationError(f"the inventory {inventory} is not there: check the path")
-    # -P, not -I: Ansible may be on PYTHONPATH or among the user's own packages, but never in the working directory.
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env={**os.environ, **_PLAIN},
-        check=False,
-    )
-    answers = list(parse_answers(done.stdout))
+    answers, errors = _answers(inventory)
     if not answers:
-        said = " ".join(done.stderr.split())[-300:]
-        raise DeclarationError(f"the inventory {inventory} has no hosts that Ansible could ask; it said: {said or 'nothing'}")
+        raise DeclarationError(
+            f"the inventory {inventory} has no hosts that Ansible could ask; it said: {errors[-300:] or 'nothing'}"
+        )
     return _triples(answers, inventory)
 
 
-def parse_answers(output: str) -> Iterator[Answer]:
-    """What ``ansible`` printed, host by host."""
-    decoder = json.JSONDecoder()
-    for match in _RESULT.finditer(output):
-        result, _end = decoder.raw_decode(output, match.end())
-        yield Answer(match[1], match[2] in ("SUCCESS", "CHANGED"), result)
+def _answers(inventory: str) -> tuple[list[Answer], str]:
+    """Run the module on all hosts; return what each answered, and what Ansible wrote to standard error, on one line."""
+    with tempfile.TemporaryDirectory(prefix="standalone-python-") as folder:
+        results = os.path.join(folder, "results")
+        # -P, not -I: Ansible may be on PYTHONPATH or among the user's own packages, but never in the working directory.
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, **_SETTINGS, "STANDALONE_PYTHON_RESULTS": results},
+            check=False,
+        )
+        try:
+            with open(results, encoding="utf-8") as lines:
+                answers = [Answer(**json.loads(line)) for line in lines]
+        except FileNotFoundError:  # no host has answered
+            answers = []
+    return answers, " ".join(done.stderr.split())
 
 
 def _triples(answers: list[Answer], inventory: str) -> tuple[str, ...]:

@@ -11,8 +11,12 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import BinaryIO, Self
 
-from .cli import Ended
-from .core import Completed, Desired, TransportError, sanitized
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError, sanitized
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
+
+from .exits import EndedBySignal
+from .image_paths import path_in_image
 
 # Where chroot is, for a root whose PATH is another user's.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -118,9 +122,7 @@ class ImageHost:
 
     def _remember(self) -> None:
         """The times of what sending a file changes: /tmp in the image, or where that will be made."""
-        from .image import within
-
-        folder = within(os.path.realpath(self._image), "/tmp")  # noqa: S108
+        folder = path_in_image(os.path.realpath(self._image), "/tmp")  # noqa: S108
         folder = folder if os.path.isdir(folder) else os.path.dirname(folder)
         if os.path.isdir(folder):
             status = os.stat(folder)
@@ -168,9 +170,9 @@ def _run(command: list[str], given: str | BinaryIO) -> Completed:
     with process:
         try:
             output, errors = process.communicate(script)
-        except (KeyboardInterrupt, Ended) as ended:
+        except (KeyboardInterrupt, EndedBySignal) as ended:
             # Of Ctrl-C the shell has had it too. It tidies up: killed in the middle of that, it would leave it to the next run.
-            if isinstance(ended, Ended):
+            if isinstance(ended, EndedBySignal):
                 process.send_signal(ended.number)
             process.communicate()
             raise

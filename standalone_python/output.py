@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from .core import sanitized
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import sanitized
 
 # First word of a step -> its colour.
 _COLOURS = {

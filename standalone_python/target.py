@@ -12,20 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .core import (
-    Decision,
-    DeclarationError,
-    Desired,
-    Facts,
-    Observed,
-    Supply,
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     Target,
-    decide,
     for_level,
     from_facts,
     misfit,
     parse_triple,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Decision, decide
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 
 class _Targeted(Supply):

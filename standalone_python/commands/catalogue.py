@@ -11,26 +11,23 @@ from typing import Any
 
 import click
 
-from .. import output
-from ..core import (
-    About,
-    Build,
-    Request,
-    Row,
-    Supply,
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, listed, overview
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     Target,
-    TransportError,
-    default_root,
     for_level,
     from_facts,
-    listed,
-    observe,
-    observing,
-    overview,
-    parse_request,
     parse_triple,
-    resolve,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import About
+
+from .. import output
 from ..local import LocalHost
 
 _TARGET = click.option(
@@ -128,15 +125,16 @@ def update(where: str, as_json: bool) -> int:
     doesn't, Astral's own list of versions is asked, which has no sizes. A checksum that is not what it was is an error. Where
     neither can be had, what is known stays, and how old it is is said.
     """
-    from ..core import add, is_local
-    from ..core import update as update_from
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import is_local
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import add
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import update as update_from
 
     root = default_root()
     try:
         if is_local(where):
             done = add(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
         else:
-            from ..core import Http
+            from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 
             done = update_from(root, Http(location="" if where == "upstream" else where), where)
     except TransportError as error:
@@ -163,7 +161,7 @@ def _supply(source: str, known: str) -> Supply:
 
 
 def _updated() -> About | None:
-    from ..core import about
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import about
 
     return about(default_root())
 

@@ -14,25 +14,22 @@ from typing import Any
 
 import click
 
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..core import (
-    Changes,
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, canonical, parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     DeclarationError,
+    StandalonePythonError,
+    TransportError,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare, is_local
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
+    Changes,
     Lock,
     Locked,
-    Request,
     Slot,
-    StandalonePythonError,
-    Supply,
-    TransportError,
     add_command,
-    canonical,
     changes,
-    declare,
-    is_local,
     keep_attestations,
-    parse_request,
-    parse_triple,
     read_lock,
     renew,
     size_of,
@@ -40,6 +37,9 @@ from ..core import (
     stale,
     write_lock,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..output import line, tell_remarks
 
 # Connections at a time, for the sizes.

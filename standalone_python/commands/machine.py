@@ -11,28 +11,29 @@ from typing import Any
 
 import click
 
-from .. import output
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..cli import DIFFERS
-from ..core import (
-    DEFAULT_ROOT,
-    AgentError,
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
     Decision,
-    DeclarationError,
-    Desired,
-    Facts,
-    Observed,
     Result,
-    Supply,
     carry_out,
     confirm,
     decide,
-    declare,
-    describe,
     observe,
-    observing,
-    predict,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError, DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
+    DEFAULT_ROOT,
+    Desired,
+    declare,
+    observing,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+
+from .. import output
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
+from ..exits import DIFFERS
 from ..local import ImageHost, LocalHost
 
 Host = LocalHost | ImageHost
@@ -148,7 +149,7 @@ def _carry_out(
     after = done.after
     output.tell_remarks([*supply.remarks, *done.remarks])
     if as_json:
-        from ..core import result_data
+        from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
 
         difference = {"before": describe(done.before), "after": describe(after)} if with_diff else {}
         output.data(result_data(done.plan, after) | ({"diff": difference} if with_diff else {}))
@@ -199,7 +200,8 @@ def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: 
 
 def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, verify: str) -> tuple[str, ...]:
     """Print what is there; returns what is damaged."""
-    from ..core import damage, from_facts, info
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import from_facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info
 
     desired = observing(_with_paths(folders, place[0]) | {"verify": verify})
     with _host(place) as host:
@@ -279,7 +281,7 @@ def rollback(
     removed, and what was made through the stable path, such as virtual environments, goes along. A second time it
     goes one further.
     """
-    from ..core import exact, rollback_target
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, rollback_target
 
     with _host((root_dir, target)) as host:
         looked_at = host.placed(observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)))

@@ -16,27 +16,26 @@ from typing import Any
 
 import click
 
-from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..cli import DIFFERS
-from ..core import (
-    TOOLS,
-    Attestations,
-    Build,
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
     Plan,
-    Progress,
-    StandalonePythonError,
-    Supply,
     asked,
     contents,
-    parse_url,
     path_of,
-    place_of,
-    read_lock,
-    survey,
-    sync,
     unattested,
     verify,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import place_of
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, survey, sync
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Attestations
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+
+from ..attestations import ATTESTATIONS, TRUSTED_ROOT
+from ..exits import DIFFERS
 from ..output import line, tell_remarks
 
 DEST = click.argument("dest")

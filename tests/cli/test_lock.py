@@ -427,6 +427,17 @@ def test_hosts_that_are_not_reached_are_named_and_nothing_is_written(place: Plac
     assert not place.lockfile.exists()
 
 
+def test_a_host_whose_name_looks_like_a_result_is_observed(place: Place) -> None:
+    """Results are data: nothing is read from what Ansible prints for people."""
+    place.release(OLD, ("3.13.1",))
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = dict.fromkeys(("a | SUCCESS => {}", 'b | UNREACHABLE! => {"msg": "no"}'), host)
+    (place.folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+    ran = place.run("--inventory", "hosts.yml")
+    assert (ran.code, ran.errors) == (0, "")
+    assert {entry["target"] for entry in place.builds} == {GNU}
+
+
 def test_a_module_in_the_working_directory_is_not_run_in_place_of_ansible(place: Place, inventory: Inventory) -> None:
     inventory("# nobody\n")
     for name in ("ansible", "json", "typing", "sitecustomize"):

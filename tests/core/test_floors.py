@@ -294,8 +294,37 @@ def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None
     assert {f"{PACKAGE}.archives.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()
 
 
-def test_the_command_line_finds_each_name_of_the_core() -> None:
-    """It imports a module when it needs a name, so a module that moved fails only then."""
-    from standalone_python import core
+COMMAND_LINE = REPOSITORY / "standalone_python"
 
-    assert [name for name in core.__all__ if not hasattr(core, name)] == []
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The modules of the command line that one of them imports, also late or by a name in a text: ``cli``, ``commands.lock``."""
+    known = {".".join(one.relative_to(COMMAND_LINE).with_suffix("").parts) for one in COMMAND_LINE.rglob("*.py")}
+    here = path.relative_to(COMMAND_LINE).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = here[: -node.level]
+            found = ".".join([*above, *([node.module] if node.module else [])])
+            yield from {found, *(f"{found}.{alias.name}".lstrip(".") for alias in node.names)} & known
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("standalone_python."):
+            yield from {node.value.removeprefix("standalone_python.").partition(":")[0]} & known
+
+
+def test_no_modules_of_the_command_line_import_each_other_in_a_circle() -> None:
+    leans = {
+        ".".join(path.relative_to(COMMAND_LINE).with_suffix("").parts): set(imported_by(path))
+        for path in COMMAND_LINE.rglob("*.py")
+    }
+    assert {"commands.machine", "commands.mirror"} <= leans["cli"]
+    while free := [name for name, others in leans.items() if not others & set(leans)]:
+        for name in free:
+            del leans[name]
+    assert leans == {}
+
+
+def test_the_list_of_pyinfras_names_is_what_it_imports() -> None:
+    from pyinfra_ops.standalone_python import core
+
+    tree = ast.parse(Path(str(core.__file__)).read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert names - {"annotations"} == set(core.__all__)
