@@ -31,15 +31,15 @@ _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "plan": ("standalone_python.commands.machine:plan", "say what a declaration would change on this machine"),
-    "apply": ("standalone_python.commands.machine:apply", "make this machine as a declaration says"),
+    "plan": ("standalone_python.commands.machine:plan", "show what a declaration would change on this machine"),
+    "apply": ("standalone_python.commands.machine:apply", "install, upgrade and remove what a declaration says"),
     "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
     "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
-    "rollback": ("standalone_python.commands.machine:rollback", "return a stable link to the kept build before"),
+    "rollback": ("standalone_python.commands.machine:rollback", "point a stable link back to the previous build"),
     "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
-    "catalogue": ("standalone_python.commands.catalogue:catalogue", "what exists: list, show, update"),
-    "mirror": ("standalone_python.commands.mirror:group", "a folder of builds for any web server: sync, verify, export"),
+    "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
+    "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
 }
 
 
@@ -62,10 +62,10 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="standalone-python")
 def group() -> None:
-    """Keep python-build-standalone interpreters: on this machine, in images, and for a fleet.
+    """Install and upgrade Python from python-build-standalone: on this machine, in images, and for a fleet.
 
-    Exit codes: 0 all is well; 1 it failed, and one sentence says why; 2 something would change or is damaged (plan, verify);
-    64 the command line can't be read.
+    Exit codes: 0 success; 1 failure, explained in one sentence; 2 something would change or is damaged (plan, verify);
+    64 the command line is invalid.
     """
 
 

@@ -112,7 +112,7 @@ def _check_plain(name: str, value: Any, shown: str) -> None:
         raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
     if isinstance(value, str) and ("{{" in value or "{%" in value):
         found = "which is" if name in UNSHOWN else f"which is {value!r},"
-        raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write what comes of it")
+        raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write its result")
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_plain(name, item, shown)
 

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation: a declaration in, and out of it what pyinfra executes. What it decides, the core decides."""
+"""The operation: it turns a declaration into commands for pyinfra. The core decides which changes are needed."""
 
 from __future__ import annotations
 
@@ -123,14 +123,15 @@ def interpreters(
     lock_timeout: int = 60,
 ) -> Generator[PyinfraCommand, None, None]:
     """
-    Install, upgrade, repair, relink and remove python-build-standalone interpreters until a host has what is declared. The host
-    needs no Python, only a POSIX shell and tar.
+    Compare a host with the declared interpreters and make only the changes that are needed. It installs, upgrades, repairs,
+    relinks and removes builds of python-build-standalone. The host needs no Python, only a POSIX shell and tar.
 
-    + builds: the interpreters that the host shall have, each a request such as ``3.13``, ``3.13.1``, ``>=3.12,<3.14``, ``3.13t``
+    + builds: the interpreters that the host must have, each a request such as ``3.13``, ``3.13.1``, ``>=3.12,<3.14``, ``3.13t``
       or ``3.13.1+20250115``, or a mapping with the keys version, variant, flavor, release, default and state
     + state: ``present`` (any sound build that satisfies the request is enough), ``latest`` (the newest version, and its newest
       release) or ``absent``
-    + exclusive: remove the builds of ours under root whose minor version and variant no request asks for
+    + exclusive: remove the builds that this operation installed under root and whose minor version and variant no request
+      asks for
     + keep: how many replaced builds of each minor version and variant stay for a rollback
     + root: the folder on the host that holds the builds; an absolute path, or one that begins with ``~``
     + bin_dir: the folder for the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
@@ -139,7 +140,7 @@ def interpreters(
     + mode: the mode of folders and executables in octal digits, ``"0755"`` where nothing is said
     + links: which links to make in bin_dir: ``versioned`` (``python3.13``), ``default`` (``python3`` and ``python``, for the
       build marked default)
-    + force: replace a file or a link of someone else's where one of ours must go; never a folder
+    + force: replace a file or a link that this operation did not create, where one of its own must go; never a folder
     + delivery: ``push`` (this machine downloads, verifies, keeps and sends) or ``pull`` (the host downloads and verifies)
     + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
     + checksum: the sha256 of that single archive
@@ -157,8 +158,8 @@ def interpreters(
       or ``discard``
     + compile_bytecode: compile the standard library when installing
     + patch_sysconfig: replace the paths and compilers of the machine that made the build by those of the host
-    + register: means something on Windows hosts only, which pyinfra doesn't reach
-    + add_to_path: means something on Windows hosts only, which pyinfra doesn't reach
+    + register: has an effect on Windows hosts only, which pyinfra does not manage
+    + add_to_path: has an effect on Windows hosts only, which pyinfra does not manage
     + lock_timeout: seconds to wait for another run that changes the same root
 
     ``_env`` is for what runs on the host, such as proxies for ``delivery="pull"``; what this machine downloads goes by its own
@@ -202,7 +203,7 @@ def _look(desired: Desired) -> Callable[[Facts], Observed]:
             Observation, root=desired.root, bin_dir=desired.bin_dir, verify=desired.verify, facts=facts, **extra
         )
         if observed is None:
-            raise ObservationError("what is installed on the host could not be observed: see above")
+            raise ObservationError("cannot observe what is installed on the host: see the error above")
         return observed
 
     return look
@@ -213,7 +214,7 @@ def _failed(error: StandalonePythonError) -> Iterator[PyinfraCommand]:
     if host.state.is_executing:
         yield Failure(str(error))
     elif isinstance(error, (AgentError, ObservationError)) or _ignored():
-        logger.warning(f"{host.print_prefix}as things are now, this will fail: {error}")
+        logger.warning(f"{host.print_prefix}this will fail unless an earlier operation changes the host: {error}")
         yield Failure(str(error))
     else:
         say(host, str(error))
@@ -227,4 +228,4 @@ def _ignored() -> bool:
 
 def _why_nothing(decision: Decision) -> str:
     reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in decision.plan.outcomes]
-    return "; ".join(reasons) or "no build is installed that would have to go"
+    return "; ".join(reasons) or "nothing that is installed has to be removed"

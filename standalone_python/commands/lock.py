@@ -97,7 +97,7 @@ def lock(
     desired = declare(options)
     requests = [wanted.request for wanted in desired.builds if wanted.state != "absent"]
     if not requests:
-        raise DeclarationError(f"{file} declares no build that a host shall have: there is nothing to lock")
+        raise DeclarationError(f"{file} declares no build to install: there is nothing to lock")
     upgraded = _upgraded(file, requests, upgrades)
     path = output or desired.lockfile or f"{os.path.splitext(file)[0]}.lock.json"
     if file == "-" and not (output or desired.lockfile):

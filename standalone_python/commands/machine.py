@@ -60,7 +60,7 @@ _WHERE = _options(
 # Those of a declaration that can be given on the command line, too.
 _OPTIONS = ("root", "bin_dir", "source", "catalogue", "lockfile", "attestations", "trusted_root")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_DRY = click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done; the exit code is 2 if anything would.")
+_DRY = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done; the exit code is 2 if anything would.")
 _DECLARATION = _options(
     click.argument("file"),
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
@@ -78,7 +78,7 @@ _DECLARATION = _options(
 @click.command()
 @_DECLARATION
 def plan(**given: Any) -> int:
-    """Say what FILE would change, and change nothing.
+    """Show what FILE would change, and change nothing.
 
     FILE is YAML, the same mapping that the Ansible module and the pyinfra operation take ("-" is standard input):
 
@@ -86,8 +86,8 @@ def plan(**given: Any) -> int:
         builds: ["3.13", {version: "3.12", default: true}]
         state: latest
 
-    Options given here win over FILE, whose token and checksum are for its own source only. The exit code is 0 where
-    nothing is to do and 2 where something would change.
+    Options given here win over FILE. Its token and checksum count for its own source only. The exit code is 0 if nothing
+    has to change and 2 if something would.
     """
     return _declared(given, check=True)
 
@@ -95,14 +95,14 @@ def plan(**given: Any) -> int:
 @click.command()
 @_DECLARATION
 def apply(**given: Any) -> int:
-    """Install, upgrade, repair, relink and remove until this machine has what FILE declares.
+    """Make the changes that FILE needs on this machine: install, upgrade, repair, relink and remove.
 
     FILE is what `plan` takes. A second run changes nothing. A run that fails leaves the machine as it was, or
     says that it doesn't.
 
-    With --root-dir it is an image that gets it. It is entered with chroot where you are root and this machine can run
-    what is in it. Otherwise --target says what its machine is, and nothing in the image is started: the first `verify`
-    on that machine does it.
+    With --root-dir the changes go into an image. It is entered with chroot if you are root and this machine can run its
+    programs. Otherwise --target names its kind of machine, and nothing in the image is started: the first `verify` on
+    that machine does it.
     """
     return _declared(given, check=False)
 
@@ -138,7 +138,7 @@ def _carry_out(
     as_json: bool,
     with_diff: bool = False,
     with_paths: bool = True,
-    nothing: str = "no build is installed that would have to go",
+    nothing: str = "nothing that is installed has to be removed",
 ) -> int:
     """Say what was decided and, without ``check``, do it; returns the exit code."""
     planned, before = decision.plan, decision.observed
@@ -192,8 +192,8 @@ def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: 
     An interpreter that was installed from outside, into the image of this machine, is started here for the first time, and
     its receipt says so from then on.
 
-    The exit code is 2 where something is damaged: `apply` with a declaration that has verify: full mends it. It is 0 where all is
-    sound, also where nothing is installed. Files that somebody has added are shown, and are no damage.
+    The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
+    also if nothing is installed. Files that were added are shown, and do not count as damage.
     """
     return DIFFERS if _show({"root": root, "bin_dir": bin_dir}, (root_dir, target), as_json=as_json, verify="full") else 0
 
@@ -235,7 +235,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
         if one["foreign"]:
             output.line(f"left alone: {one['prefix']} {one['foreign']}")
         for extra in one["extra"]:
-            output.line(f"added by somebody: {one['prefix']}/{extra}")
+            output.line(f"added after the install: {one['prefix']}/{extra}")
         if one["untrusted"]:
             output.line(f"not started: {one['prefix']}, as {one['untrusted']}")
     for name in confirmed:
@@ -274,7 +274,7 @@ def rollback(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Return a stable link to the kept build before.
+    """Point a stable link back to the previous build.
 
     LINE is a minor version with its variant, such as 3.13 or 3.13t; it may be left out where only one is in use. The link goes to
     the build that was installed last before the one in use, of those that `keep` has kept. Nothing is downloaded and nothing is
@@ -288,20 +288,21 @@ def rollback(
         observed = observe(host, looked_at, facts="no")
         if observed.root_state in ("unreadable", "notfolder"):
             raise AgentError(f"the root {observed.root} can't be looked into: choose another root or become a user who may")
-        way = rollback_target(observed, line)
-        desired = host.placed(declare(way.options))
+        rolled_back = rollback_target(observed, line)
+        desired = host.placed(declare(rolled_back.options))
         supply = Supply(desired)
         decision = decide(desired, supply, lambda _facts: observed, check=dry_run)
-        if decision.plan.installs or decision.plan.removals or decision.plan.outcomes[0].build.name != way.to.name:
+        current, previous = rolled_back.current, rolled_back.previous
+        if decision.plan.installs or decision.plan.removals or decision.plan.outcomes[0].build.name != previous.name:
             raise AgentError(
-                f"{way.to.name} can't be told from another build by a request, so no declaration goes back to it: "
-                f"remove {way.was.name} instead"
+                f"no request means {previous.name} and no other build, so no declaration returns to it: "
+                f"remove {current.name} instead"
             )
         code = _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, with_paths=False)
     if not as_json:
-        to = exact(way.to.build)
+        to = exact(previous.build)
         output.line(
-            f"{to} {'would be' if dry_run else 'is'} in use in place of {exact(way.was.build)}; a declaration with state: latest "
+            f"{to} {'would be' if dry_run else 'is'} in use in place of {exact(current.build)}; a declaration with state: latest "
             f"goes forward again: to make this last, declare {to}"
         )
     return code
@@ -321,7 +322,7 @@ def remove(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Remove every installed build that a REQUEST means, with its links.
+    """Remove every installed build that matches a REQUEST, with its links.
 
     A request is such as 3.13, 3.13.1, 3.13t, '>=3.9,<3.12' or 3.13.1+20250115. What others have installed is never touched.
     """
@@ -330,7 +331,7 @@ def remove(
     with _host((root_dir, target)) as host:
         desired = host.placed(desired)
         decision = decide(desired, supply, lambda facts: observe(host, desired, facts=facts), check=dry_run)
-        nothing = f"no build of ours in {decision.observed.root} is meant by {', '.join(requests)}"
+        nothing = f"nothing installed in {decision.observed.root} matches {', '.join(requests)}"
         return _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, nothing=nothing)
 
 

@@ -769,7 +769,7 @@ APPLYING: tuple[Case, ...] = (
         "a foreign file where a link goes",
         (File(PYTHON, "mine"),),
         steps=INSTALL,
-        fails=("foreign", "is not ours"),
+        fails=("foreign", "was not created by standalone-python"),
     ),
     Case(
         "a foreign link where a link goes",
@@ -777,13 +777,18 @@ APPLYING: tuple[Case, ...] = (
         steps=INSTALL,
         fails=("foreign", "/usr/bin/true"),
     ),
-    Case("a foreign folder where a link goes", (Folder(PYTHON),), steps=INSTALL, fails=("foreign", "is not ours")),
+    Case(
+        "a foreign folder where a link goes",
+        (Folder(PYTHON),),
+        steps=INSTALL,
+        fails=("foreign", "was not created by standalone-python"),
+    ),
     Case(
         "a foreign folder where a link goes, with force",
         (Folder(PYTHON),),
         {"force": True},
         steps=INSTALL,
-        fails=("foreign", "is not ours"),
+        fails=("foreign", "was not created by standalone-python"),
     ),
     Case(
         "foreign files and links, with force",

@@ -91,7 +91,7 @@ def test_show(command: Command, source: Path) -> None:
     [
         (("list", "three"), "the request 'three' can't be read"),
         (("list", "3.6", "--target", GNU), "no build of 3.6 for x86_64 linux"),
-        (("list", "--target", "x86"), "'x86' is no target triple"),
+        (("list", "--target", "x86"), "'x86' is not a target triple"),
         (("list", "--target", "riscv64-apple-darwin"), "no build of 3 for riscv64 macOS"),
         (("list", "--source", "/nowhere"), "the source '/nowhere' is neither"),
         (("list", "--catalogue", "/nowhere"), "the catalogue /nowhere can't be read"),

@@ -120,7 +120,7 @@ BAD_FILES = {
         "builds: !vault secret\n",
         "has builds with the tag !vault, which only Ansible reads: have it in another file",
     ),
-    "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "build_dir is no option: the options are builds,"),
+    "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "unknown option build_dir: the options are builds,"),
     "a number": ("builds: [3.1]\n", "write '3.10' in quotes"),
     "no builds": ("state: latest\n", "builds is missing: give it"),
     "a list in itself": ("builds: &all [*all]\n", "has builds, which holds itself or is nested too deeply: write a mapping"),
@@ -326,7 +326,7 @@ def test_status_and_verify(upgraded: Command) -> None:
     verified = upgraded("verify", "--root", "root")
     assert verified.code == 2
     assert "is broken: its files differ from what was installed: lib/python3.13/json/decoder.py\n" in verified.output
-    assert "added by somebody: " in verified.output
+    assert "added after the install: " in verified.output
     told = upgraded("verify", "--root", "root", "--json")
     assert told.code == 2
     assert [one["sound"] for one in json.loads(told.output)["interpreters"]] == [True, False]
@@ -368,7 +368,7 @@ def test_where_nothing_is(command: Command) -> None:
         assert (ended.code, ended.output.splitlines()[1]) == (0, "no interpreters are installed there")
     assert "the lines in use in" in command("rollback", "--root", "root").sentence
     ended = command("remove", "3.13", "--root", "root")
-    assert ended.output == f"nothing to do: no build of ours in {command.folder}/root is meant by 3.13\n"
+    assert ended.output == f"nothing to do: nothing installed in {command.folder}/root matches 3.13\n"
     assert below(command.folder) == set()
 
 
@@ -387,8 +387,8 @@ def test_rollback(upgraded: Command, source: Path) -> None:
     assert in_use(upgraded) == OLD13
     assert below(upgraded.folder) == before, "nothing comes and nothing goes"
     sentence = upgraded("rollback", "--root", "root").sentence
-    assert sentence.startswith(f"there is nothing before {OLD13} in ")
-    assert f"came later, {LATER13}; declare that" in sentence
+    assert sentence.startswith(f"no build earlier than {OLD13} in ")
+    assert f"other builds of the line are newer, {LATER13}; declare the one" in sentence
     for state, build in (("present", OLD13), ("latest", LATER13)):
         assert upgraded("apply", "-", "--root", "root", given=declared(source, "3.13", state=state)).code == 0
         assert in_use(upgraded) == build, "a declaration of the line stays, unless it asks for the latest"
@@ -409,11 +409,11 @@ def test_rollback_passes_over_what_is_broken(upgraded: Command) -> None:
     (old,) = (upgraded.folder / "root").glob(f"cpython-{OLD13}*")
     (old / "bin/python3.13").unlink()
     sentence = upgraded("rollback", "3.13", "--root", "root").sentence
-    assert f"could go back to in {upgraded.folder}/root is broken: {OLD13} (its executable is missing)" in sentence
+    assert f"every earlier build of 3.13 in {upgraded.folder}/root is broken, {OLD13} (its executable is missing)" in sentence
 
 
 @pytest.mark.parametrize(
-    ("line", "says"), [("3.13.1", "is no line"), ("3.12", "no build of 3.12 is in use"), ("x", "can't be read")]
+    ("line", "says"), [("3.13.1", "is not a line"), ("3.12", "no build of 3.12 is in use"), ("x", "can't be read")]
 )
 def test_no_line_to_roll_back(upgraded: Command, line: str, says: str) -> None:
     assert says in upgraded("rollback", line, "--root", "root").sentence

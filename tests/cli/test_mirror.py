@@ -399,7 +399,7 @@ def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> 
         ("sync D --lockfile L --flavor full", 64, "--flavor goes with --request"),
         ("sync D --request 3.13 --target T --jobs 0", 64, "'--jobs': 0 is not in the range"),
         ("sync D --request 3.x --target x86_64-apple-darwin", 1, "the request '3.x' can't be read"),
-        ("sync D --request 3.13 --target x86-linux", 1, "'x86-linux' is no target triple: write one like"),
+        ("sync D --request 3.13 --target x86-linux", 1, "'x86-linux' is not a target triple: write one like"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --flavor tiny", 1, "'tiny' is unknown"),
         ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it knows no version 3.99"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "can't be used as a URL"),

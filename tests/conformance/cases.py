@@ -256,7 +256,7 @@ CASES = (
         (
             Step(
                 ONE.declared,
-                says="not ours",
+                says="not created by standalone-python",
                 builds=(),
                 first=_write("bin/python3.13", "mine"),
                 then=_there("bin/python3.13", "mine"),
@@ -265,7 +265,7 @@ CASES = (
             Step({**ONE.declared, "force": True}, (), (OLD13,), _lines(v3_13=OLD13)),
             Step(
                 {"builds": ["3.12"]},
-                says="not ours",
+                says="not created by standalone-python",
                 builds=("3.12.1+20250115", OLD13),
                 first=_write(f"{_name(OLD12)}/mine", "mine"),
                 then=_there(f"{_name(OLD12)}/mine", "mine"),

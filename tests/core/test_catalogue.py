@@ -792,7 +792,7 @@ def test_lines_that_are_no_checksums_are_quoted(line: str) -> None:
             "<!DOCTYPE html>\n<html>",
             "SHA256SUMS of release 20250115 has a line that is no checksum and file name: '<!DOCTYPE html>'",
         ),
-        ("latest", "", "'latest' is no release: they are named by their date, such as 20250115"),
+        ("latest", "", "'latest' is not a release: releases are named by their date, such as 20250115"),
     ],
 )
 def test_checksums_that_are_none(tag: str, text: str, message: str) -> None:

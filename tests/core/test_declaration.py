@@ -121,7 +121,7 @@ def test_info_only_observes() -> None:
     assert observing({"root": "~/python"}) == Desired(builds=(), root="~/python", bin_dir="~/python/bin")
     with pytest.raises(DeclarationError) as caught:
         observing({"builds": ["3.13"]})
-    assert str(caught.value) == "builds is no option: the options are root, bin_dir, verify"
+    assert str(caught.value) == "unknown option builds: the options are root, bin_dir, verify"
     assert set(INFO_OPTIONS) <= set(OPTIONS)
 
 
@@ -170,30 +170,32 @@ def test_numbers_that_are_no_trap(number: float) -> None:
 
 @pytest.mark.parametrize("element", [True, None, ["3.13"], b"3.13", object])
 def test_no_request_at_all(element: Any) -> None:
-    assert refused_build(element) == (f"{element!r} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
+    assert refused_build(element) == (
+        f"{element!r} is not a valid request: write a text such as '3.13' or a mapping with version: '3.13'"
+    )
 
 
 @pytest.mark.parametrize(
     ("element", "sentence"),
     [
         ("", f"the request is empty: write a version such as {FORMS}"),
-        ("latest", f"the request 'latest' can't be read, 'latest' is no version: write one like {FORMS}"),
+        ("latest", f"the request 'latest' can't be read, 'latest' is not a version: write one like {FORMS}"),
         (
             "pypy3.10",
             f"the request 'pypy3.10' asks for pypy, but there are builds of CPython only: write a version such as {FORMS}",
         ),
-        (float("nan"), f"the request 'nan' can't be read, 'nan' is no version: write one like {FORMS}"),
+        (float("nan"), f"the request 'nan' can't be read, 'nan' is not a version: write one like {FORMS}"),
         ({}, "the build {} has no version: give one, such as version: '3.13'"),
         ({"version": None}, "the build {'version': None} has no version: give one, such as version: '3.13'"),
         (
             {"version": "3.13", "varient": "debug"},
-            f"the build {{'version': '3.13', 'varient': 'debug'}} has the key varient, which means nothing: the keys are {KEYS}",
+            f"the build {{'version': '3.13', 'varient': 'debug'}} has the unknown key varient: the keys are {KEYS}",
         ),
         (
             {"version": "3.13", "flavor": "stripped"},
-            "the flavor 'stripped' of 3.13 is none of install_only_stripped, install_only, full",
+            "the flavor 'stripped' of 3.13 is not one of install_only_stripped, install_only, full",
         ),
-        ({"version": "3.13", "state": "gone"}, "the state 'gone' of 3.13 is none of present, latest, absent"),
+        ({"version": "3.13", "state": "gone"}, "the state 'gone' of 3.13 is not one of present, latest, absent"),
         ({"version": "3.13", "default": "maybe"}, "default of 3.13 is 'maybe': give a truth value, true or false"),
         ({"version": "3.13", "default": 2}, "default of 3.13 is 2: give a truth value, true or false"),
         (
@@ -312,7 +314,7 @@ def test_a_token_that_can_not_be_read_is_not_shown() -> None:
 
 def test_no_such_option() -> None:
     assert refused({"builds": ["3.13"], "version": "3.13", "path": "/"}) == (
-        f"path, version is no option: the options are {', '.join(OPTIONS)}"
+        f"path, unknown option version: the options are {', '.join(OPTIONS)}"
     )
 
 
@@ -431,7 +433,7 @@ def test_a_folder_that_is_not_utf_8_or_that_nobody_sees_as_it_is(option: str, va
     with pytest.raises(DeclarationError) as caught:
         declare({"builds": [], option: value}, windows=windows)
     assert str(caught.value) == (
-        f"{option} is {value!r}: give a path in UTF-8, without control characters and without letters that nobody sees"
+        f"{option} is {value!r}: give a path in UTF-8, without control characters and without invisible characters"
     )
 
 

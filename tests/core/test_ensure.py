@@ -371,8 +371,7 @@ def failing(**more: Any) -> str:
 def test_the_agents_sentence_reaches_the_user() -> None:
     lines = [FAILURE_BEGIN, "step=unpacking x", "failure=notar", "committing=no", FAILURE_END, ""]
     assert failing(says={2: Completed(1, "\n".join(lines), "")}) == (
-        "AgentError: unpacking x failed: there is no tar on the host to unpack the archive with: install it; "
-        "the host is as it was"
+        "AgentError: unpacking x failed: the host has no tar to unpack the archive: install it; the host is as it was"
     )
 
 
@@ -528,7 +527,7 @@ def test_another_run_makes_more_necessary() -> None:
 def test_a_foreign_file_that_came_meanwhile_is_named() -> None:
     there = host({"installed": [OLD]})
     there.before = lambda state: replace(state, occupied=frozenset({f"{BIN}/python3.13"}))
-    with pytest.raises(AgentError, match="which is a file and is not ours"):
+    with pytest.raises(AgentError, match="it is a file and was not created by standalone-python"):
         ensure(there, desired(), MemorySupply(CATALOGUE))
     assert there.state.installed[0].name == OLD
     assert f"{ROOT}/cpython-3.13" not in there.state.links

@@ -225,7 +225,7 @@ def test_every_truncation_is_an_error(name: str) -> None:
 
 
 def test_nothing_between_the_sentinels() -> None:
-    assert refused(f"{BEGIN}\n{END}\n") == "the host's answer can't be read: it says nothing of 'root'"
+    assert refused(f"{BEGIN}\n{END}\n") == "the host's answer can't be read: it lacks 'root'"
 
 
 @pytest.mark.parametrize("key", ["root", "bin_dir", "root_state", "bin_dir_state"])
@@ -236,7 +236,7 @@ def test_what_must_be_said(key: str) -> None:
 
 def test_a_line_that_is_none() -> None:
     text = WHOLE.replace("start=0", "sh: 12: not found\nstart=0", 1)
-    assert refused(text) == "the host's answer can't be read: 'sh: 12: not found' is no key=value line"
+    assert refused(text) == "the host's answer can't be read: 'sh: 12: not found' is not a key=value line"
 
 
 def test_what_is_said_of_no_build() -> None:
@@ -260,7 +260,7 @@ def test_two_builds_that_ran_together() -> None:
 )
 def test_a_listing_that_is_none(line: str) -> None:
     text = WHOLE.replace(END, f"ls={line}\n{END}")
-    assert refused(text) == f"the host's answer can't be read: {line!r} is no line of ls -l on a link"
+    assert refused(text) == f"the host's answer can't be read: {line!r} is not a line of ls -l about a link"
 
 
 @pytest.mark.parametrize(

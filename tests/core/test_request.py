@@ -108,14 +108,14 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
             "GraalPy-24",
             (f"the request 'GraalPy-24' asks for GraalPy, but there are builds of CPython only: write a version such as {FORMS}"),
         ),
-        ("latest", f"the request 'latest' can't be read, 'latest' is no version: write one like {FORMS}"),
+        ("latest", f"the request 'latest' can't be read, 'latest' is not a version: write one like {FORMS}"),
         (
             "3.9,3.13",
-            f"the request '3.9,3.13' can't be read, '3.9,3.13' is no version, and several are a list: ['3.9', '3.13']: write one like {FORMS}",
+            f"the request '3.9,3.13' can't be read, '3.9,3.13' is not a version, and several are a list: ['3.9', '3.13']: write one like {FORMS}",
         ),
-        ("3.13x", f"the request '3.13x' can't be read, '3.13x' is no version: write one like {FORMS}"),
-        ("3.013", f"the request '3.013' can't be read, '3.013' is no version: write one like {FORMS}"),
-        ("^3.13", f"the request '^3.13' can't be read, '^3.13' is no version: write one like {FORMS}"),
+        ("3.13x", f"the request '3.13x' can't be read, '3.13x' is not a version: write one like {FORMS}"),
+        ("3.013", f"the request '3.013' can't be read, '3.013' is not a version: write one like {FORMS}"),
+        ("^3.13", f"the request '^3.13' can't be read, '^3.13' is not a version: write one like {FORMS}"),
         (
             "3.13.1-dev",
             (
@@ -125,7 +125,9 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
         ),
         (
             ">=3.1 2",
-            (f"the request '>=3.1 2' can't be read, '>=3.1 2' is no set of version specifiers (PEP 440): write one like {FORMS}"),
+            (
+                f"the request '>=3.1 2' can't be read, '>=3.1 2' is not a valid set of version specifiers (PEP 440): write one like {FORMS}"
+            ),
         ),
         (
             "===3.13.1",
@@ -316,7 +318,7 @@ def test_prereleases_come_before_the_final_version() -> None:
 
 @pytest.mark.parametrize("text", ["", "3", "3.13", "3.13.01", "3.13.1.dev0", "3.13.1c1", "v3.13.1", "3.13.1\n"])
 def test_no_version(text: str) -> None:
-    with pytest.raises(DeclarationError, match="is no version of CPython"):
+    with pytest.raises(DeclarationError, match="is not a version of CPython"):
         Version.parse(text)
 
 

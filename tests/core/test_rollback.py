@@ -58,7 +58,7 @@ OTHER_LINE = installed("3.13.0+20260303", 1, options="freethreaded-")
     ],
 )
 def test_what_was_before(observed: Observed, to: Installed) -> None:
-    assert rollback_target(observed, "3.13").to == to
+    assert rollback_target(observed, "3.13").previous == to
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_all_that_changes_is_the_stable_link(bin_links: tuple[str, ...]) -> None
     ("observed", "line", "says"),
     [
         (host(A, use=0), "3.13", "no other build of the line is kept; declare an older one"),
-        (host(A, B, use=0), "3.13", "what is kept of the line came later, 3.13.1+20250317; declare that"),
+        (host(A, B, use=0), "3.13", "other builds of the line are newer, 3.13.1+20250317; declare the one"),
         (host(A, B, use=1), "3.13t", "no build of 3.13t is in use in /p, the lines in use there are 3.13:"),
-        (host(A, B, use=1), "3.13.1", "'3.13.1' is no line"),
-        (host(A, B, use=1), ">=3.13", "'>=3.13' is no line"),
+        (host(A, B, use=1), "3.13.1", "'3.13.1' is not a line"),
+        (host(A, B, use=1), ">=3.13", "'>=3.13' is not a line"),
         (Observed("/p", "/p/bin", "absent", "absent"), "", "the lines in use in /p are none"),
     ],
 )

@@ -272,8 +272,8 @@ def test_from_a_build_that_was_unpacked_by_hand(fresh_host: FreshHost, source: P
     message, changed = play(host, source)
     assert (message, changed) == (
         (
-            "a link to /opt/python/cpython-3.13/bin/python3.13 belongs at /usr/local/bin/python3.13, which leads to "
-            "/opt/python/python/bin/python3.13 and is not ours: move it away, choose another bin_dir or links, or use force: true"
+            "cannot link /usr/local/bin/python3.13 to /opt/python/cpython-3.13/bin/python3.13: it leads to "
+            "/opt/python/python/bin/python3.13 and was not created by standalone-python; move it away, choose another bin_dir or links, or use force: true"
         ),
         False,
     )
@@ -298,7 +298,10 @@ def test_from_a_folder_that_has_the_builds_name(fresh_host: FreshHost, source: P
     by_hand = f"mkdir -p /opt/python && tar -xzf /root/build.tar.gz -C /opt/python && mv /opt/python/python /opt/python/{name}"
     assert host.exec(["sh", "-ec", by_hand]).returncode == 0
     message, changed = play(host, source)
-    assert "something of that name is that is not ours: move it away, choose another root, or use force: true" in message
+    assert (
+        "something of that name exists there and was not created by standalone-python; move it away, choose another root, or use force: true"
+        in message
+    )
     assert not changed
     assert play(host, source, force=True) == ("", True)
     assert host.exec(["test", "-f", f"/opt/python/{name}/.standalone-python/receipt.json"]).returncode == 0

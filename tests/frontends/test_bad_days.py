@@ -71,7 +71,7 @@ DAYS: Mapping[str, Day] = {
     "no tar": Day(
         "busybox",
         ("rm /usr/bin/tar",),
-        f"unpacking {name(LATER13)} failed: there is no tar on the host to unpack the archive with: install it{AS_IT_WAS}",
+        f"unpacking {name(LATER13)} failed: the host has no tar to unpack the archive: install it{AS_IT_WAS}",
     ),
     "no gzip": Day(
         "busybox",
@@ -157,13 +157,14 @@ DAYS: Mapping[str, Day] = {
     "a foreign file": Day(
         "debian",
         (f"echo mine >{LINK13}",),
-        f"a link to /opt/python/cpython-3.13/bin/python3.13 belongs at {LINK13}, which is a file and is not ours: "
+        f"cannot link {LINK13} to /opt/python/cpython-3.13/bin/python3.13: it is a file and was not created by standalone-python; "
         "move it away, choose another bin_dir or links, or use force: true",
     ),
     "a foreign link": Day(
         "debian",
         (f"ln -s /usr/bin/perl {LINK13}",),
-        f"a link to /opt/python/cpython-3.13/bin/python3.13 belongs at {LINK13}, which leads to /usr/bin/perl and is not ours: "
+        f"cannot link {LINK13} to /opt/python/cpython-3.13/bin/python3.13: it leads to /usr/bin/perl and was not created by "
+        "standalone-python; "
         "move it away, choose another bin_dir or links, or use force: true",
     ),
     "a host for which there is none": Day(

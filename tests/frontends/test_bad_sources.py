@@ -153,7 +153,7 @@ PLAIN = "(x86_64-unknown-linux-gnu, install_only_stripped)"
 NOT_PROMISED = "the archive <FILE13> is not the one that was promised: its SHA-256 should be "
 FETCHED = "<FILE12> could not be fetched: "
 REFUSED: Mapping[str, str] = {
-    "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is no version: write one like …",
+    "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is not a version: write one like …",
     "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; nearest is 3.12.1+20250115 {PLAIN}",
     "no-release": f"no build of 3.12.1+20200101 for {GLIBC}: release 20200101 doesn't have it; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
@@ -298,7 +298,7 @@ def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
         ("3.13", ["3.13.4"]),
         ("{'version': '3.13', 'release': '20250115'}", ["3.13.0"]),
         ("3.1", "the version is the number 3.1, as YAML and Python read 3.10 without quotes: write '3.10' in quotes"),
-        ("[none]", "None is no request: write a text such as '3.13' or a mapping with version: '3.13'"),
+        ("[none]", "None is not a valid request: write a text such as '3.13' or a mapping with version: '3.13'"),
     ],
 )
 def test_what_the_lookup_takes(terms: str, said: str | list[str], source: Path) -> None:

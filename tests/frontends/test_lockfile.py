@@ -132,7 +132,7 @@ def test_what_is_not_what_was_locked_is_not_installed(
         for other in (mirror, archive):
             reads(complaint(play(host, task(**declared, source=str(other)), environment=environment)), sentence)
         contradiction = play(host, task(**declared, source=str(archive), checksum="ab" * 32))
-        reads(complaint(contradiction), "checksum and lockfile both say which archive the source has to be: leave checksum out")
+        reads(complaint(contradiction), "checksum and lockfile both name the sha256 of the archive: leave checksum out")
 
 
 def test_a_single_archive_needs_no_checksum(locked: Locked, source: Path, fleet: Mapping[str, Host], tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_what_was_installed_from_another_archive_is_made_anew(
     run = play(host, task(**unlocked | {"source": str(other)}), task(**declared), task(**declared))
     actions = [(result.result["interpreters"][0]["action"], result.result["changed"]) for result in run.results]
     assert actions == [("install", True), ("reinstall", True), ("none", False)], run.output
-    assert run.results[1].result["interpreters"][0]["reason"] == "it was made of another archive than the locked one"
+    assert run.results[1].result["interpreters"][0]["reason"] == "its archive is not the locked one"
 
 
 def test_offline_with_a_filled_cache(locked: Locked, fleet: Mapping[str, Host], web: Web, tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def test_what_an_earlier_operation_mends(fleet: Mapping[str, Host], source: Path
     there.write_text("mine")
     deploy = FORESTALLED.format(link=str(link), root=str(tmp_path), source=str(source))
     dry = run_deploy(deploy, {host.name: login(host)}, dry=True)
-    assert "as things are now, this will fail: a link to" in dry.output
+    assert "this will fail unless an earlier operation changes the host: cannot link" in dry.output
     assert there.read_text() == "mine"
     # As a person does it: changes are looked for, and Enter is pressed.
     (tmp_path / "deploy.py").write_text(deploy)
@@ -346,7 +346,7 @@ def test_bad_input_is_said_before_anything_is_done(fleet: Mapping[str, Host]) ->
         "write '3.10' in quotes": {"builds": [3.1]},
         "state is 'newest': give one of present, latest, absent": {"builds": ["3.13"], "state": "newest"},
         "builds is missing: give it": {"state": "latest"},
-        "stat is no option: the options are builds, state, ": {"builds": ["3.13"], "stat": "latest"},
+        "unknown option stat: the options are builds, state, ": {"builds": ["3.13"], "stat": "latest"},
         "root is 'python'": {"builds": ["3.13"], "root": "python"},
     }
     deploys = {
@@ -428,7 +428,7 @@ DAYS: Mapping[str, Day] = {
     "no tar": Day(
         "busybox",
         "rm /usr/bin/tar",
-        f"unpacking {BUILD} failed: there is no tar on the host to unpack the archive with: install it{AS_IT_WAS}",
+        f"unpacking {BUILD} failed: the host has no tar to unpack the archive: install it{AS_IT_WAS}",
     ),
     "disk full before": Day(
         "busybox",

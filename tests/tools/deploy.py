@@ -50,7 +50,7 @@ class Deployed:
         """Why a host failed, or the whole run."""
         stopped = re.search(r"^--> (?:pyinfra|Operation|Fact) error[^:]*: (.*)$", self.output, re.MULTILINE)
         of_host = " ".join(self.said(host))
-        foretold = of_host.partition("as things are now, this will fail: ")[2]
+        foretold = of_host.partition("this will fail unless an earlier operation changes the host: ")[2]
         return foretold or (of_host if self.code else "") or (stopped[1] if stopped else "")
 
 

@@ -221,7 +221,7 @@ def test_what_is_not_ours_stays(host: Host) -> None:
         rf"[void][IO.Directory]::CreateDirectory('{ROOT}\bin'); [IO.File]::WriteAllText('{ROOT}\bin\python3.13.cmd', 'mine')"
     )
     failed = host.declare(f"3.13+{OLD}", fails=True)
-    assert "which is a file and is not ours" in failed.message
+    assert "it is a file and was not created by standalone-python" in failed.message
     assert host.sent() == []
     assert host.powershell(rf"[IO.File]::ReadAllText('{ROOT}\bin\python3.13.cmd')") == "mine"
     host.declare(f"3.13+{OLD}", force=True)

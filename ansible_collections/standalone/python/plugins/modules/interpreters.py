@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: interpreters
-short_description: Keep python-build-standalone interpreters on a host as declared
+short_description: Install and upgrade Python on hosts, even hosts that have no Python
 version_added: 0.1.0
 author:
   - standalone-python contributors (!UNKNOWN)
 description:
-  - Installs, upgrades, repairs, relinks and removes the interpreters of the python-build-standalone project until a host has what
-    is declared. A second run changes nothing.
+  - Compares a host with the declared interpreters and makes only the changes that are needed. It installs, upgrades, repairs,
+    relinks and removes builds of the python-build-standalone project. A second run changes nothing.
   - The host needs no Python. It needs a POSIX shell and what O(delivery) names, or PowerShell 5.1 or later on Windows.
   - An interpreter is unpacked, checked and started once in a staging folder. Then it gets its name and its links. A run that is
     killed leaves the host as it was; the next run clears what it left.
@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   builds:
     description:
-      - The interpreters that the host shall have.
+      - The interpreters that the host must have.
       - 'Each is a request in text: V(3.13), V(3.13.1), V(>=3.12,<3.14), V(~=3.13.0), V(3.13t) or V(3.13+freethreaded),
         V(3.13d) or V(3.13+debug), V(3.13.1+20250115) for one release, V(3.13+v3) for one x86-64 level or V(3.13+auto) for the
         best one that the CPU has, V(3.16.0a2) or V(3.16-dev) for pre-releases. V(cpython-3.13) and V(cpython@3.13) mean V(3.13).'
@@ -43,13 +43,13 @@ options:
         catalogue nor the network is used for a request that is satisfied. Where there is an O(lockfile), it says which build.
       - With V(latest), the host gets the newest version that satisfies the request, and the newest release of that version. A new
         release of the same version is an upgrade.
-      - With V(absent), every build of ours that satisfies the request is removed, with its links.
+      - With V(absent), every build that this module installed and that satisfies the request is removed, with its links.
     type: str
     choices: [present, latest, absent]
     default: present
   exclusive:
     description:
-      - Remove the builds of ours under O(root) whose minor version and variant no request asks for.
+      - Remove the builds that this module installed under O(root) and whose minor version and variant no request asks for.
       - Replaced builds of those that are asked for stay as O(keep) says.
     type: bool
     default: false
@@ -67,7 +67,7 @@ options:
       - A build counts as owned by whom it was declared for, in these words. Another name or number, of the same user too, installs
         it anew.
       - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
-        administrators write, and a root that is there passes on what it has.
+        administrators write, and an existing root passes on its own permissions.
     type: str
   group:
     description:
@@ -93,7 +93,7 @@ options:
     default: [versioned, default]
   force:
     description:
-      - Replace a file or a link of someone else's where one of ours must go. Without it, that is an error.
+      - Replace a file or a link that this module did not create, where one of its own must go. Without it, that is an error.
       - A folder is never replaced by a link.
     type: bool
     default: false
@@ -170,7 +170,7 @@ options:
       - With V(keep), the new build gets copies of the packages, of their scripts, and of the data that they list. Files that
         can't be copied are named in a warning.
       - With V(discard), the new build has only what it brings itself.
-      - This means nothing where O(externally_managed) is V(true), before or after the run.
+      - It has no effect where O(externally_managed) is V(true), before or after the run.
     type: str
     choices: [keep, discard]
     default: keep
@@ -189,14 +189,14 @@ options:
     description:
       - On Windows, make each minor version and variant known in the registry as PEP 514 says, so that C(py -V:StandalonePython/3.13)
         and IDEs find it. For all users, or for one where O(root) lies in that user's profile.
-      - With V(false), those that O(builds) names are taken out of it. Elsewhere this means nothing.
+      - With V(false), those that O(builds) names are taken out of it. On other systems it has no effect.
     type: bool
     default: true
   add_to_path:
     description:
       - On Windows, add O(bin_dir) to the PATH of the machine, or of the user where O(root) lies in that user's profile.
       - With V(false), take it off again if this module has added it. It also goes with the last link in O(bin_dir).
-      - The default is to leave the PATH as it is. Elsewhere this means nothing.
+      - The default is to leave the PATH as it is. On other systems it has no effect.
     type: bool
   lock_timeout:
     description:
@@ -208,7 +208,7 @@ attributes:
     description:
       - Predicts what a run would do, without changing the host.
       - No build is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
-        little room, or an O(owner) that is no user of the host or that the task's user may not give files to.
+        little room, or an O(owner) that does not exist on the host or that the task's user may not give files to.
     support: full
   diff_mode:
     description: Shows the interpreters before and after, in words.

@@ -1,13 +1,12 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a host as declared: observe, plan, deliver, apply, and believe only what is observed afterwards.
+"""The whole flow: observe a host, plan, deliver, apply, and observe again. Only the second observation proves a change.
 
-A front end gives a :class:`Host`, which runs a script in the host's shell and sends a file; nothing here knows how. On the path
-that finds everything in order the host is given one script, and neither the catalogue nor the network is touched.
+A front end provides a :class:`Host`, which runs a script in the host's shell and sends a file. If nothing has to change, the host
+runs one script, and neither the catalogue nor the network is used.
 
-:func:`ensure` is the whole of it. A front end that decides at one time and acts at another takes :func:`decide` and
-:func:`carry_out`.
+A front end that decides at one time and acts at another calls :func:`decide` and :func:`carry_out` instead of :func:`ensure`.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a script on a host ended with; the texts are whole."""
+    """The exit code and the complete output of a script on a host."""
 
     code: int
     output: str
@@ -55,7 +54,7 @@ class Host(Protocol):
 
 
 class Supply(Protocol):
-    """Where builds come from, for one declaration."""
+    """Provides the builds of one declaration."""
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build: ...
 
@@ -81,7 +80,7 @@ class Result:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a user should know though all is as declared."""
+        """Warnings that do not fail the run."""
         told = list(self.after.remarks)
         receipts = {installed.name: installed.receipt for installed in self.after.installed}
         for step in self.plan.installs:
@@ -97,7 +96,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a declaration comes to on a host as observed; nothing of it is done yet."""
+    """The changes that a declaration needs on an observed host. None of them is made yet."""
 
     plan: Plan
     observed: Observed
@@ -111,11 +110,11 @@ _TRIES = 3  # of a plan, each made of what the one before found changed
 
 
 class _FactsNeeded(Exception):
-    """The plan needs to know what kind of host it is for."""
+    """The plan needs facts about the host, which were not observed yet."""
 
 
 def _renderer(desired: Desired) -> Any:
-    """The room with a host's shell. PowerShell's is loaded for hosts that have it: the command line and pyinfra have none."""
+    """Return the module that renders scripts for the host's shell. PowerShell's is imported only for Windows hosts."""
     if not desired.windows:
         return sh
     from .agents import powershell
@@ -142,7 +141,7 @@ def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mappi
 def ensure(
     host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
-    """Make ``host`` as ``desired``, or with ``check`` say what that would change.
+    """Make the changes that ``desired`` needs on ``host``; with ``check``, predict them and change nothing.
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
@@ -157,7 +156,9 @@ def ensure(
 
 
 def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False) -> Decision:
-    """What has to be done. With ``check`` it can only be told, not carried out, and the host may be looked at once less.
+    """Decide which changes a host needs.
+
+    :param check: the decision will not be carried out, so fewer facts may be enough
 
     :raises StandalonePythonError: with a sentence for the user
     """
@@ -178,14 +179,14 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
         planned = plan(desired, observed, _resolver(supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
-            _see_that_it_can_pull(desired, supply, observed, step.build.filename)
+            _check_pull_tools(desired, supply, observed, step.build.filename)
     return Decision(planned, observed)
 
 
 def carry_out(
     host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
-    """Do what was decided, and look whether it is so.
+    """Make the changes of a decision, and observe the host again.
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
@@ -252,14 +253,14 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
 
 
 def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: sh.Facts) -> Observed:
-    """The host as it has just been observed, unless what kind of host it is was not observed before and is needed now."""
+    """Return the latest observation. Observe again only if facts are needed that it lacks."""
     if facts == "yes" and not latest.facts:
         return observe(host, desired, facts=facts, environment=environment)
     return latest
 
 
 def _without_held(planned: Plan, after: Observed) -> Plan:
-    """A plan without what a process on the host stood in the way of: Windows removes no file that is open."""
+    """Return the plan without the steps that an open file prevented: Windows does not remove open files."""
     if not after.held:
         return planned
 
@@ -280,8 +281,9 @@ def _as_on_host(desired: Desired, observed: Observed) -> Observed:
 def confirm(
     host: Host, desired: Desired, observed: Observed, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> tuple[tuple[str, ...], Observed]:
-    """Complete the receipts of builds that were installed from outside and that ``observed`` saw start, and change nothing else;
-    returns their names, and the host after it.
+    """Complete the receipts of builds that were installed into an offline image and that ``observed`` saw start.
+
+    Nothing else changes. Returns the names of those builds, and the host after it.
 
     :raises StandalonePythonError: with a sentence for the user
     """
@@ -304,10 +306,10 @@ def _resolver(supply: Supply, observed: Observed) -> Resolve:
 
 
 def read(completed: Completed) -> Observed:
-    """What an agent's script ended with, as an observation.
+    """Parse the output of an agent's script.
 
-    :raises AgentError: the agent says what failed
-    :raises ObservationError: it says nothing that can be read
+    :raises AgentError: the agent reported a failure
+    :raises ObservationError: the output is not an observation
     """
     try:
         return parse(completed.output)
@@ -318,8 +320,8 @@ def read(completed: Completed) -> Observed:
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
 
 
-def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, archive: str) -> None:
-    """What can be known before anything is downloaded, and so also where a change is only told.
+def _check_pull_tools(desired: Desired, supply: Supply, observed: Observed, archive: str) -> None:
+    """Check that the host has the programs for ``delivery: pull``, before anything is downloaded.
 
     :raises AgentError: the host lacks a program
     """

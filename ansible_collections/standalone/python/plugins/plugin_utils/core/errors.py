@@ -1,10 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, as a user meets it.
+"""The errors that the core raises on purpose. A front end turns them into its tool's own form.
 
-The core raises these and nothing else on purpose; only a transport (the action plugin, an operation, the command line) turns one
-into its tool's own form. Every message is one sentence: what was asked, what was found, what to do.
+A message says what failed and on what, what to do, and the state of the host if it was touched.
 
 Hosts, servers and archives choose parts of these sentences. :func:`sanitized` keeps such text from commanding a terminal.
 """
@@ -46,27 +45,27 @@ class StandalonePythonError(Exception):
 
 
 class DeclarationError(StandalonePythonError, ValueError):
-    """A request or an option that can't be read, or that contradicts another."""
+    """A request or an option is invalid, or contradicts another."""
 
 
 class NoBuildError(StandalonePythonError, LookupError):
-    """No build for a request on a target; the message names the nearest ones."""
+    """No build satisfies a request on a target. The message names the nearest builds."""
 
 
 class ContentError(StandalonePythonError):
-    """Content is not what was promised: checksum, length, kind, or a member of an archive that must not be there."""
+    """Content has the wrong checksum, length or type, or an archive has a forbidden member."""
 
 
 class TransportError(StandalonePythonError):
-    """Content could not be had: network, server, file or a missing library on the controller."""
+    """Content is unavailable: a network, server or file error, or a library is missing on the controller."""
 
 
 class ObservationError(StandalonePythonError):
-    """What an agent printed about a host can't be read. Never to be taken for a host on which nothing is installed."""
+    """The output of an agent can't be read. It never means that nothing is installed."""
 
 
 class AgentError(StandalonePythonError):
-    """A host could not be changed as planned.
+    """A host could not be changed.
 
     :param step: what the agent was doing, such as ``unpack``
     :param code: the agent's exit code; -1 where it was not reached

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What front ends tell of a host, and of what they did to it: plain data, the same in each. No I/O."""
+"""The results of front ends as plain data, the same in each: a host's interpreters, and what a run did. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .state.step import Confirm, Install, Outcome, Plan
 
 
 def info(observed: Observed) -> dict[str, Any]:
-    """The host's interpreters and target; the keys are those that the module ``interpreters_info`` documents.
+    """Return the host's interpreters and target. The module ``interpreters_info`` documents the keys.
 
     :param observed: with facts; those of an image of unknown kind, seen from outside, give no target
     :raises ObservationError: the facts are not whole
@@ -57,7 +57,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
 
 
 def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
-    """What a plan comes to, done or predicted; the keys are those that the module ``interpreters`` documents.
+    """Return the result of a plan, done or predicted. The module ``interpreters`` documents the keys.
 
     :param after: the host after it
     """
@@ -79,7 +79,7 @@ def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
 
 
 def _additions(installed: Installed | None, install: Install | None) -> dict[str, Any]:
-    """What others than this project put into a build, and what became of it when the build came."""
+    """Return the files and packages that users added to a build, and whether a new build kept them."""
     receipt = installed.receipt if installed else None
     return {
         "extra": list(installed.extra) if installed else [],
@@ -110,21 +110,20 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def damage(observed: Observed) -> tuple[str, ...]:
-    """What is not in order on a host, whatever is declared, in words: broken builds, links of ours that lead to nothing, what a
-    killed run left.
+    """Return the damage on a host, in words: broken builds, own links without a target, and leftovers of interrupted runs.
 
-    :raises AgentError: the root can't be looked into, so nobody knows
+    :raises AgentError: the root can't be read
     """
     broken = [f"{installed.name} is broken: {installed.problem}" for installed in observed.installed if installed.problem]
-    # Whoever may mend it: whether this user could is another question.
+    # Assume write access; permissions are checked elsewhere.
     mendable = replace(observed, root_exposed="", bin_dir_exposed="", obstacles=())
     if observed.root_state == "unwritable":
         mendable = replace(mendable, root_state="writable")
     if observed.bin_dir_state in ("unwritable", "unreadable", "notfolder"):
         mendable = replace(mendable, bin_dir_state="writable")
-    left = plan_of(Desired((), root=observed.root, bin_dir=observed.bin_dir), mendable, _nothing_is_asked_for)
+    left = plan_of(Desired((), root=observed.root, bin_dir=observed.bin_dir), mendable, _no_request)
     return (*broken, *(f"to do: {step}" for step in left.steps if not isinstance(step, Confirm)))
 
 
-def _nothing_is_asked_for(request: object) -> Any:
+def _no_request(request: object) -> Any:
     raise AssertionError(request)

@@ -211,7 +211,7 @@ def rows_from_sums(tag: str, text: str) -> str:
     :raises ContentError: ``tag`` is no tag, or the text is no SHA256SUMS, such as an HTML page
     """
     if not re.fullmatch(r"[0-9]{8}", tag):
-        raise ContentError(f"{tag!r} is no release: they are named by their date, such as 20250115")
+        raise ContentError(f"{tag!r} is not a release: releases are named by their date, such as 20250115")
     sums = parse_sums(text, tag)
     if sums.unread:
         raise ContentError(f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {sums.unread[0]!r}")

@@ -124,7 +124,7 @@ class Version:
 def _version(text: str) -> Version:
     match = _VERSION.fullmatch(text)
     if match is None:
-        raise DeclarationError(f"{text!r} is no version of CPython: write one like 3.13.1 or 3.14.0rc2")
+        raise DeclarationError(f"{text!r} is not a version of CPython: write one like 3.13.1 or 3.14.0rc2")
     major, minor, micro, phase, number = match.groups()
     return Version(int(major), int(minor), int(micro), (phase, int(number)) if phase else None)
 
@@ -271,12 +271,12 @@ def _without_operators(text: str, head: str, named: bool) -> Request:
     match = _PLAIN.fullmatch(head)
     if match is None or (not match["line"] and (match["suffix"] or match["dev"] or not named)):
         several = f", and several are a list: {[part.strip() for part in text.split(',')]}" if "," in text else ""
-        raise _unreadable(text, f"{head!r} is no version{several}")
+        raise _unreadable(text, f"{head!r} is not a version{several}")
     line, pre = match["line"], match["pre"]
     if pre:
         line = line if line.count(".") == 2 else f"{line}.0"
         if line.count(".") != 2:
-            raise _unreadable(text, f"{head!r} is no version")
+            raise _unreadable(text, f"{head!r} is not a version")
     if match["dev"] and line.count(".") == 2:
         raise _unreadable(text, f"-dev goes with a minor version and {line + pre!r} is an exact one")
     prereleases = bool(pre or match["dev"])
@@ -293,7 +293,7 @@ def _with_operators(text: str, head: str) -> Request:
             raise InvalidSpecifier(head)
         specifiers = [OneSpecifier(part) for part in head.split(",")]
     except InvalidSpecifier:
-        raise _unreadable(text, f"{head!r} is no set of version specifiers (PEP 440)") from None
+        raise _unreadable(text, f"{head!r} is not a valid set of version specifiers (PEP 440)") from None
     if any(specifier.operator == "===" for specifier in specifiers):
         raise _unreadable(text, "=== compares text and no versions")
     prereleases = any(

@@ -186,7 +186,7 @@ def parse_triple(text: str) -> Target:
     match = _TRIPLE.fullmatch(text)
     if match is None or (match["level"] and match["arch"] != "x86_64"):
         raise DeclarationError(
-            f"{text!r} is no target triple: write one like x86_64-unknown-linux-gnu, "
+            f"{text!r} is not a target triple: write one like x86_64-unknown-linux-gnu, "
             "aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
         )
     system: Os = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"

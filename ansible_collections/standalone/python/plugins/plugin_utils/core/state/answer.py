@@ -34,7 +34,7 @@ def pairs(text: str, begin: str, end: str) -> Iterator[tuple[str, str]]:
     for line in lines[first:last]:
         key, separator, value = line.partition("=")
         if not separator:
-            raise ObservationError(f"the host's answer can't be read: {quoted(line)} is no key=value line")
+            raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a key=value line")
         if key.endswith("*"):
             key, value = key[:-1], _decoded(value)
         yield key, value

@@ -150,7 +150,7 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
     build = resolve(wanted.request) if desired.lockfile else installed.build
     changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
     if desired.lockfile and installed.receipt and build.sha256 not in (None, installed.build.sha256):
-        changed = "it was made of another archive than the locked one"
+        changed = "its archive is not the locked one"
     if not installed.problem and not changed:
         if desired.lockfile:
             return Choice(wanted, installed.build, "none", f"{build.version} of {build.release} is locked")

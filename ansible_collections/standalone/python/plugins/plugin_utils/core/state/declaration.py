@@ -167,7 +167,7 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     if windows and (unknown := [name for name in ("owner", "group", "mode") if values[name]]):
         raise DeclarationError(
             f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can "
-            "read and administrators write, and a root that is there passes on what it has"
+            "read and administrators write, and an existing root passes on its own permissions"
         )
     if values["keep"] < 0:
         raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
@@ -179,7 +179,7 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
             "use delivery: push, or a source that is an http(s) URL"
         )
     if values["checksum"] and values["lockfile"]:
-        raise DeclarationError("checksum and lockfile both say which archive the source has to be: leave checksum out")
+        raise DeclarationError("checksum and lockfile both name the sha256 of the archive: leave checksum out")
     return Desired(
         builds=_wanted(values["builds"], values["state"]),
         exclusive=values["exclusive"],
@@ -246,17 +246,16 @@ def parse_wanted(element: Any, state: State = "present") -> Wanted:
     unknown = [_in_words(key) for key in element if key not in _BUILD_KEYS]
     if unknown:
         raise DeclarationError(
-            f"the build {_quoted(dict(element))} has the key {', '.join(unknown)}, which means nothing: "
-            f"the keys are {', '.join(_BUILD_KEYS)}"
+            f"the build {_quoted(dict(element))} has the unknown key {', '.join(unknown)}: the keys are {', '.join(_BUILD_KEYS)}"
         )
     if element.get("version") in (None, ""):
         raise DeclarationError(f"the build {_quoted(dict(element))} has no version: give one, such as version: '3.13'")
     flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
     if flavor and flavor not in FLAVORS:
-        raise DeclarationError(f"the flavor {flavor!r} of {version} is none of {', '.join(FLAVORS)}")
+        raise DeclarationError(f"the flavor {flavor!r} of {version} is not one of {', '.join(FLAVORS)}")
     stated = _in_words(element.get("state") or state)
     if stated not in STATES:
-        raise DeclarationError(f"the state {stated!r} of {version} is none of {', '.join(STATES)}")
+        raise DeclarationError(f"the state {stated!r} of {version} is not one of {', '.join(STATES)}")
     default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
     if default and stated == "absent":
         raise DeclarationError(f"{version} is declared both default and absent: choose one")
@@ -276,7 +275,7 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
     """
     unknown = sorted(map(_in_words, set(options) - set(table)))
     if unknown:
-        raise DeclarationError(f"{', '.join(unknown)} is no option: the options are {', '.join(table)}")
+        raise DeclarationError(f"unknown option {', '.join(unknown)}: the options are {', '.join(table)}")
     # Only what was given is looked at: defaults need no check.
     values = _DEFAULTS | {name: _value(name, table[name], value) for name, value in options.items() if value is not None}
     if missing := [name for name in _REQUIRED if name in table and name not in values]:
@@ -356,14 +355,16 @@ def _text(version: Any) -> str:
             )
         return text
     if isinstance(version, bool) or not isinstance(version, (str, int)):
-        raise DeclarationError(f"{_quoted(version)} is no request: write a text such as '3.13' or a mapping with version: '3.13'")
+        raise DeclarationError(
+            f"{_quoted(version)} is not a valid request: write a text such as '3.13' or a mapping with version: '3.13'"
+        )
     return _in_words(version)
 
 
 def _check_letters(option: str, path: str) -> None:
     if sanitized(path, None) != path:
         raise DeclarationError(
-            f"{option} is {path!r}: give a path in UTF-8, without control characters and without letters that nobody sees"
+            f"{option} is {path!r}: give a path in UTF-8, without control characters and without invisible characters"
         )
 
 

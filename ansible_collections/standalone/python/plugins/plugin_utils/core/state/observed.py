@@ -224,7 +224,7 @@ def parse(text: str) -> Observed:
     try:
         observed = _observed(single, several, blocks)
     except KeyError as missing:
-        raise ObservationError(f"the host's answer can't be read: it says nothing of {missing}") from None
+        raise ObservationError(f"the host's answer can't be read: it lacks {missing}") from None
     # In an image from outside the facts are this machine's, and `relocated` judges by the image's own.
     offline = any("untried" in block.get("start", ()) for block in blocks)
     return observed if offline else judged(observed, observed.facts)
@@ -309,7 +309,7 @@ def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
-        raise ObservationError(f"the host's answer can't be read: {quoted(line)} is no line of ls -l on a link")
+        raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a line of ls -l about a link")
     return path, target
 
 

@@ -1,15 +1,15 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to change on a host: ``plan(desired, observed, resolve) -> Plan``. No I/O.
+"""The changes that a host needs: ``plan(desired, observed, resolve) -> Plan``. No I/O.
 
 A *line* is what one stable link stands for: a minor version and a variant, such as ``cpython-3.13`` or
 ``cpython-3.13+freethreaded``. Each declared request chooses one build. Of the builds chosen in a line, one has the line's stable
 link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
 
-The order of the steps is the order in which they are carried out: what a killed run left is cleared, builds come, receipts of
-builds that were installed from outside are completed, links change, links go, builds go. Nothing that isn't ours is ever taken
-for ours: not a folder without a receipt's folder in it, not a link that leads elsewhere.
+Steps are in the order of their execution: clear leftovers of an interrupted run, install builds, complete the receipts of builds
+that were installed into an offline image, set links, remove links, remove builds. Only folders with a receipt's folder in them
+and links of the exact form of :func:`step.ours` count as created by this project.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .step import Action, Clear, Confirm, Install, Outcome, Plan, Remove, SetLin
 
 
 def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
-    """The difference between what is declared and what is there.
+    """Return the steps from the observed to the desired state.
 
     :raises NoBuildError: no build for a request (from ``resolve``)
     :raises DeclarationError: requests that contradict each other on this host
@@ -44,8 +44,8 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
             f"the root {native(observed.root)} {reason}: choose another root or become a user who may", step="observe"
         )
     resolve = cache(resolve)
-    # Builds for other kinds of hosts, as in a root that several share, are nobody's business here. Links that lead to them stay.
-    # Of links into the root where builds lay before, only those of declared lines change: the others may be that root's own.
+    # Hosts of several kinds may share a root: ignore builds for other kinds, and keep the links to them.
+    # Of links into a former root, only those of declared lines change: the others may be that root's own.
     whole = replace(observed, installed=tuple(replace(installed, moved="") for installed in observed.installed))
     observed = replace(observed, installed=tuple(installed for installed in observed.installed if not installed.foreign))
     gone = _absent(desired, observed)
@@ -122,7 +122,7 @@ def _replaced(desired: Desired, observed: Observed, choices: list[Choice], gone:
         if line in lines:
             lines[line].append(installed)
         elif desired.exclusive:
-            removed[installed.name] = "nothing declared asks for it"
+            removed[installed.name] = "no declared request asks for it"
     for line, builds in lines.items():
         current = current_build(observed, line)
         builds.sort(key=lambda i: (i.name == current, not i.problem, i.installed_at, *age(i.build), i.name), reverse=True)
@@ -132,7 +132,7 @@ def _replaced(desired: Desired, observed: Observed, choices: list[Choice], gone:
 
 
 def _links(desired: Desired, observed: Observed, winners: Mapping[str, Choice]) -> dict[str, str]:
-    """Every link that shall be: path to target text."""
+    """Return the links that the host must have: path to target text."""
     links: dict[str, str] = {}
     for line, choice in winners.items():
         links[f"{observed.root}/{line}"] = choice.build.name
@@ -156,7 +156,7 @@ def _unlinks(
     winners: Mapping[str, Choice],
     gone: Mapping[str, str],
 ) -> Iterator[Unlink]:
-    """Links of ours that nothing stands behind any more, or that this declaration speaks of and doesn't want."""
+    """Yield the own links to remove: their build is gone, or the declaration does not want them."""
     installed = {build.name for build in observed.installed}
     left = (installed - set(gone)) | {choice.build.name for choice in winners.values()}
     mine = {path: inside for path, target in observed.links.items() if (inside := ours(path, target, observed))}
@@ -179,7 +179,7 @@ def _lines(observed: Observed, winners: Mapping[str, Choice], gone: Mapping[str,
 
 
 def _clearing(observed: Observed) -> Iterator[Clear]:
-    # Where somebody else is at work, or only somebody else could, it is theirs to clear.
+    # Another run is active, or this user lacks the permission: leave the leftovers to others.
     if observed.lock_state in ("alive", "elsewhere") or observed.root_state == "unwritable" or observed.root_exposed:
         return
     paths = observed.leftovers + ((f"{observed.root}/.standalone-python.lock",) if observed.lock else ())
@@ -188,8 +188,8 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
 
 
 def confirmations(observed: Observed, moving: Set[str]) -> Iterator[Confirm]:
-    """Receipts to be completed, but for builds that go or come anew."""
-    # Who may not write there can use what is there all the same; it is confirmed when somebody comes who may.
+    """Yield the receipts to complete, except those of builds that are removed or installed anew."""
+    # Without write permission the build is usable all the same; a later run with permission confirms it.
     if observed.root_state == "writable":
         yield from (Confirm(i.name) for i in observed.installed if i.unconfirmed and i.name not in moving)
 
@@ -202,8 +202,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
             place = f"{observed.root}/{step.build.name}"
             if place in observed.links or observed.occupied & {place, f"{place}/"}:
                 raise AgentError(
-                    f"{step.build.name} belongs into {native(observed.root)}, where something of that name is that is not ours: "
-                    "move it away, choose another root, or use force: true",
+                    f"cannot install {step.build.name} in {native(observed.root)}: something of that name exists there and "
+                    "was not created by standalone-python; move it away, choose another root, or use force: true",
                     step="plan",
                 )
     if steps and observed.root_obstacle:
@@ -270,7 +270,7 @@ def _check_place_of_link(step: SetLink, desired: Desired, observed: Observed) ->
         another = "root" if step.path.startswith(f"{observed.root}/cpython-") else "bin_dir or links"
         way = "" if there == "is a folder" else ", or use force: true"
         raise AgentError(
-            f"a link to {native(step.to)} belongs at {native(step.path)}, which {there} and is not ours: "
+            f"cannot link {native(step.path)} to {native(step.to)}: it {there} and was not created by standalone-python; "
             f"move it away{' or' if not way else ','} choose another {another}{way}",
             step="plan",
         )

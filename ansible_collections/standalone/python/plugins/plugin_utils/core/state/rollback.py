@@ -1,10 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way back to a build that an upgrade replaced and that is kept, as a declaration: it asks for a build that is there, so all
-that changes is where a stable link leads. No I/O.
+"""The rollback to a kept build, as a declaration. It requests an installed build, so only the stable link changes. No I/O.
 
-What was in use before is told by when builds were installed. So a second way back leads further back, and never forward again.
+The order of the installations decides which build was in use before. So a second rollback goes one build further back.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 @dataclass(frozen=True, slots=True)
 class RollbackTarget:
     """
-    :ivar was: what the stable link leads to now
-    :ivar to: the kept build that was installed last before it
-    :ivar options: the declaration that goes there, for :func:`declaration.declare`
+    :ivar current: the build that the stable link leads to now
+    :ivar previous: the kept build that was installed last before it
+    :ivar options: the declaration of the previous build, for :func:`declaration.declare`
     """
 
-    was: Installed
-    to: Installed
+    current: Installed
+    previous: Installed
     options: Mapping[str, Any]
 
 
 def rollback_target(observed: Observed, line: str = "") -> RollbackTarget:
-    """The way back in a line such as ``3.13`` or ``3.13t``; without one, in the only line that the host has.
+    """Return the rollback of a line such as ``3.13`` or ``3.13t``; without a line, of the only one that the host has.
 
-    :raises DeclarationError: the line can't be read, or there is no way back in it; the message says what there is
+    :raises DeclarationError: the line is invalid, or has no earlier build; the message names the alternatives
     """
     name, was = _in_use(observed, line)
     mine = [one for one in observed.installed if line_of(one.build) == name and not one.foreign]
@@ -57,7 +56,7 @@ def exact(build: Build) -> str:
 
 
 def _order(installed: Installed) -> tuple[str, Version, str, str]:
-    """When it came; of those that came in the same second the newest is the one that an upgrade brought."""
+    """Order by the time of installation. Of builds of the same second, the upgrade installed the newest."""
     return (installed.installed_at, installed.build.version, installed.build.release, installed.name)
 
 
@@ -72,11 +71,13 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
     there = ", ".join(name.removeprefix("cpython-") for name in lines) or "none"
     if not line:
         if len(lines) != 1:
-            raise DeclarationError(f"the lines in use in {observed.root} are {there}: say which one goes back, such as 3.13")
+            raise DeclarationError(f"the lines in use in {observed.root} are {there}: name the one to roll back, such as 3.13")
         return next(iter(lines.items()))
     request = parse_request(line)
     if not _LINE.fullmatch(request.version):
-        raise DeclarationError(f"{line!r} is no line, which is a minor version with its variant such as 3.13 or 3.13t: give one")
+        raise DeclarationError(
+            f"{line!r} is not a line, which is a minor version with its variant such as 3.13 or 3.13t: give one"
+        )
     name = f"cpython-{request.version}" + (f"+{request.variant}" if request.variant else "")
     if name not in lines:
         raise DeclarationError(
@@ -89,18 +90,18 @@ def _why_none(name: str, was: Installed, mine: list[Installed], earlier: list[In
     line = name.removeprefix("cpython-")
     if earlier:
         broken = ", ".join(f"{exact(one.build)} ({one.problem})" for one in earlier)
-        return f"all that {line} could go back to in {observed.root} is broken: {broken}; declare one to have it repaired"
+        return f"every earlier build of {line} in {observed.root} is broken, {broken}: declare one to repair it"
     others = ", ".join(exact(one.build) for one in mine if one is not was)
     rest = (
-        f"what is kept of the line came later, {others}; declare that to have it"
+        f"other builds of the line are newer, {others}; declare the one that you want"
         if others
-        else "no other build of the line is kept; declare an older one to have it, and keep: 1 or more for the next time"
+        else "no other build of the line is kept; declare an older one, and keep: 1 or more for the next time"
     )
-    return f"there is nothing before {exact(was.build)} in {observed.root} to go back to: {rest}"
+    return f"no build earlier than {exact(was.build)} in {observed.root}: {rest}"
 
 
 def _options(observed: Observed, line: str, to: Installed) -> dict[str, Any]:
-    """Asks for the build as it was finished, and for the links that the line has: nothing comes, nothing goes."""
+    """Return options that request the build as it was finished and the links that the line has."""
     beginning = f"{observed.root}/{line}/"
     linked = {
         path.rpartition("/")[2]
