@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image of another machine, worked on from outside: nothing in it is started, and no link in it leads out of it.
+"""The image of another machine, changed offline: none of its programs is started, and links never lead out of it.
 
-The agents run in this machine's shell on the folders where the image's paths really lie. What is installed is finished by the
-Python that runs this, and its receipt says that it was not started.
+The agents run in this machine's shell, on the folders of the image. This machine's Python finishes the builds, and their
+receipts say that they were not started.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from .local import ImageHost, LocalHost
 
 
 def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OfflineImageHost:
-    """The image by chroot where this machine and its user can, and else from outside.
+    """Return the image as a host: entered with chroot if this machine and its user can, else offline.
 
-    :param triple: what the image's machine is; empty where nobody said it
-    :param to_install: builds may have to be chosen, for which the kind of machine has to be known
+    :param triple: the kind of the image's machine; empty if unknown
+    :param to_install: builds may have to be chosen, which needs the kind of machine
     :raises StandalonePythonError: with a sentence for the user
     """
     image = ImageHost(folder)
-    # Nothing is tried in an image of another kind: what it has for a shell may be anything.
+    # Start nothing in an image of another kind: its shell may be for another system.
     if triple and not runs_here(triple):
         return OfflineImageHost(folder, triple)
     why, unready = image.barred()
@@ -105,7 +105,7 @@ class OfflineImageHost(LocalHost):
 
 
 def runs_here(triple: str) -> bool:
-    """Whether this machine's kernel and CPU run programs for a triple; what C library is there is another question.
+    """Return whether this machine's kernel and CPU run programs for a triple. The C library is not checked.
 
     :raises DeclarationError: the triple is none
     """

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Standard streams that never end the work: who reads what is printed may leave, its disk be full, its letters be others.
+"""Standard streams that never stop a command: not a closed pipe, a full disk or another encoding.
 
-What can't be printed is passed over; what that means for the exit code is asked at the end.
+Output that can't be written is dropped. At the end :func:`unwritten` tells whether the exit code has to be an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-# The reader wanted no more: a pipe that head has left, a terminal that is gone.
+# The reader has closed its end: `head` has exited, or the terminal is gone.
 _LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
 
 
@@ -58,7 +58,7 @@ def prepare() -> Stream | None:
 
 
 def unwritten(out: Stream | None) -> OSError | None:
-    """Why standard output lacks something that its reader would have wanted."""
+    """Return the error that kept output from a reader who still wanted it; None if there is none."""
     if out is None:
         return None
     sys.stdout.flush()

@@ -314,7 +314,7 @@ def test_a_token_that_can_not_be_read_is_not_shown() -> None:
 
 def test_no_such_option() -> None:
     assert refused({"builds": ["3.13"], "version": "3.13", "path": "/"}) == (
-        f"path, unknown option version: the options are {', '.join(OPTIONS)}"
+        f"unknown option path, version: the options are {', '.join(OPTIONS)}"
     )
 
 

@@ -231,7 +231,7 @@ def test_nothing_between_the_sentinels() -> None:
 @pytest.mark.parametrize("key", ["root", "bin_dir", "root_state", "bin_dir_state"])
 def test_what_must_be_said(key: str) -> None:
     text = re.sub(f"^{key}=.*\n", "", WHOLE, flags=re.MULTILINE)
-    assert refused(text) == f"the host's answer can't be read: it says nothing of {key!r}"
+    assert refused(text) == f"the host's answer can't be read: it lacks {key!r}"
 
 
 def test_a_line_that_is_none() -> None:

@@ -206,7 +206,7 @@ def test_every_triple_of_the_catalogue_is_a_target(text: str) -> None:
              "x86_64-unknown-linux", "x86_64-unknown-freebsd", "X86_64-unknown-linux-gnu", "linux64"],
 )  # fmt: skip
 def test_no_triple(text: str) -> None:
-    with pytest.raises(DeclarationError, match="is no target triple: write one like"):
+    with pytest.raises(DeclarationError, match="is not a target triple: write one like"):
         parse_triple(text)
 
 

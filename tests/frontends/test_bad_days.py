@@ -81,7 +81,7 @@ DAYS: Mapping[str, Day] = {
     "no checksum tool": Day(
         "busybox",
         ("rm /usr/bin/sha256sum",),
-        f"unpacking {name(LATER13)} failed: there is no sha256sum, shasum or openssl on the host to check the archive with: "
+        f"unpacking {name(LATER13)} failed: the host has no sha256sum, shasum or openssl to verify the archive: "
         f"install one of them{AS_IT_WAS}",
     ),
     "neither curl nor wget": Day(

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of any front end, read into :class:`Desired`: their names, defaults, meanings and errors stand here once.
+"""The options of all front ends, parsed into :class:`Desired`. No I/O.
 
-``OPTIONS`` has the form of Ansible's argument specification, which is plain data; other front ends read the same table. No I/O.
+``OPTIONS`` has the form of Ansible's argument specification, which is plain data; other front ends use the same table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATES: Mapping[str, State] = {state: state for state in get_args(State)}
 DEFAULT_ROOT = "/opt/python"
 WINDOWS_ROOT = "%ProgramData%/standalone-python"
 
-# Where the meaning of each is told: the module's documentation, which a test holds against this table.
+# The module's documentation explains each; a test compares it with this table.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "builds": {"type": "list", "elements": "raw", "required": True},
     "state": {"type": "str", "choices": list(STATES), "default": "present"},
@@ -99,14 +99,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class OfflineImage:
-    """An image of another machine, in a folder of this one, that is worked on from outside: nothing of it is started.
+    """The image of another machine, in a folder of this one. None of its programs is started.
 
-    :ivar root: where the declared root lies on this machine, with no link on the way
-    :ivar bin_dir: where the declared folder of links lies
-    :ivar python: this machine's interpreter, which does what a build's own does elsewhere
-    :ivar facts: what the host will be (see :func:`target.from_facts`); empty where that isn't known
-    :ivar uid: the number that the declared owner has in the image; empty where none is declared
-    :ivar gid: the same of the group
+    :ivar root: the path of the declared root on this machine, without links
+    :ivar bin_dir: the same for the folder of links
+    :ivar python: this machine's interpreter, which runs the finisher instead of a build's own
+    :ivar facts: the facts of the image's host (see :func:`target.from_facts`); empty if unknown
+    :ivar uid: the number of the declared owner in the image; empty if none is declared
+    :ivar gid: the same for the group
     """
 
     root: str

@@ -14,12 +14,12 @@ from .observed import Observed
 
 
 def line_of(build: Build) -> str:
-    """The name of the stable link that a build can have."""
+    """Return the line of a build, which is the name of its stable link."""
     return f"cpython-{build.version.minor_line}" + (f"+{build.variant}" if build.variant else "")
 
 
 def link_names(build: Build, *, default: bool, kinds: frozenset[LinkKind], windows: bool = False) -> Iterator[tuple[str, str]]:
-    """Names of the links in ``bin_dir`` for the build that has the line, and the executable in it that each leads to."""
+    """Yield the names of a line's links in ``bin_dir``, each with the executable that it leads to."""
     plain = f"python{build.version.minor_line}"
     letters = letters_of(build.variant)
     names = []
@@ -28,12 +28,12 @@ def link_names(build: Build, *, default: bool, kinds: frozenset[LinkKind], windo
     if default and "default" in kinds:
         names += [("python3", "bin/python3"), ("python", "bin/python3")]
     for name, executable in names:
-        # Windows starts no program through a link of another name: it would look for the program's libraries beside the link.
+        # A program that Windows starts through a link of another name looks for its libraries beside the link.
         yield (f"{name}.cmd", "python.exe") if windows else (name, executable)
 
 
 def current_build(observed: Observed, line: str) -> str:
-    """The name of the build that a line's stable link leads to; empty where there is none of ours."""
+    """Return the name of the installed build that a line's stable link leads to; empty if there is none."""
     target = observed.links.get(f"{observed.root}/{line}", "")
     name = target.removeprefix(f"{observed.root}/")
     return name if any(installed.name == name for installed in observed.installed) else ""

@@ -39,14 +39,15 @@ _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's
 class Installed:
     """A build on a host that this project installed.
 
-    ``problem`` says in words what is wrong with it; empty where it is sound. ``extra`` are files that somebody put into its
-    standard library (seen with ``verify: full`` only), which are reported and left alone. ``unconfirmed``: it was started and
-    tried just now, for the first time, and its receipt doesn't say so yet. ``foreign`` says why a build for another kind of
-    host can't run here, with the build as subject; such a build has no problem. ``packages`` is how many packages users installed
-    into it (0 where ``externally_managed`` is true). ``untrusted`` says who else could change its interpreter, which was not
-    started then; empty where nobody could. ``mark`` tells this installation from any other of
-    the same build: some lines of its receipt, or ``*`` if they have letters that may not come back to the host as they are.
-    ``moved`` is where a build was installed that lies elsewhere now and has no other problem.
+    :ivar problem: what is wrong with it, in words; empty if it is sound
+    :ivar extra: files that were added to its standard library; known with ``verify: full`` only, reported and left alone
+    :ivar unconfirmed: the agent started and tried it for the first time, and its receipt lacks that
+    :ivar foreign: why a build for another kind of host can't run here, with the build as subject; it has no ``problem`` then
+    :ivar packages: the number of packages that users installed into it; 0 if ``externally_managed`` is true
+    :ivar untrusted: who else can change its interpreter, which was not started then; else empty
+    :ivar moved: where the build was installed, if it lies elsewhere now and has no other problem; else empty
+    :ivar mark: distinguishes this installation from any other of the same build: some lines of its receipt, or ``*`` if they have
+        characters that may not reach the host unchanged
     """
 
     name: str
@@ -101,25 +102,25 @@ class RegistryEntry:
 class Observed:
     """A host as an agent found it.
 
-    :ivar root_state: ``writable``, ``unwritable``, ``unreadable``, ``absent`` (it can be made) or ``notfolder``
-    :ivar root_obstacle: the file, or the link that leads to no folder, on the way to a root that can't be made; else empty
+    :ivar root_state: whether this user can write to ``root``; ``absent`` means that the user can create it
+    :ivar root_obstacle: the file or dangling link that prevents the creation of ``root``; else empty
     :ivar bin_dir_obstacle: the same for ``bin_dir``
-    :ivar links: path to target text, of every symbolic link in ``root`` and ``bin_dir`` that could concern us
-    :ivar occupied: paths of what is there and is no link and no build of ours; a folder's ends with a slash
-    :ivar leftovers: paths of what a killed run left
-    :ivar obstacles: paths of what has the name of a lock or of a temporary thing of ours, and isn't one
-    :ivar lock: the lock's text (``pid:started:boot:host``), empty where there is none
-    :ivar lock_state: ``alive``, ``dead``, ``elsewhere`` or empty
-    :ivar root_exposed: who else could change what is written to ``root``, in words; empty where nobody could
-    :ivar bin_dir_exposed: the same of ``bin_dir``
-    :ivar facts: the host's own facts (see :func:`target.from_facts`); empty where they were not asked for
-    :ivar cpu: the flags of the host's CPU, told without the facts where a build needs a level of them; else empty
-    :ivar windows: whether builds lie as Windows has them
-    :ivar held: paths that were to go, and that a process on the host keeps open
-    :ivar outdated: the plan was not carried out: it was made for a host that had something else at a path that it changes
-    :ivar cleared: the run cleared what an earlier one left
-    :ivar registered: our tags in the registry (PEP 514) and what each stands for
-    :ivar search_path: ``ours`` where we put ``bin_dir`` into the PATH, ``there`` where somebody else did, else empty
+    :ivar links: path to target text of the symbolic links in ``root`` and ``bin_dir`` whose names this project uses
+    :ivar occupied: paths with such names that are neither links nor own builds; a folder's path ends with a slash
+    :ivar leftovers: paths that an interrupted run left
+    :ivar obstacles: paths with the name of an own lock or temporary folder that this project did not create
+    :ivar lock: the lock's text (``pid:started:boot:host``); empty without a lock
+    :ivar lock_state: whether the holder of the lock is running; ``elsewhere`` if another machine holds it; empty without a lock
+    :ivar root_exposed: who else can change what is written to ``root``, in words; else empty
+    :ivar bin_dir_exposed: the same for ``bin_dir``
+    :ivar facts: the host's own facts (see :func:`target.from_facts`); empty if they were not observed
+    :ivar cpu: the flags of the host's CPU, if a build needs a CPU level and ``facts`` is empty; else empty
+    :ivar windows: whether builds have the layout of Windows
+    :ivar held: paths that could not be removed, because a process on the host has them open
+    :ivar outdated: the plan was not carried out, because a path that it changes differs from what the plan saw
+    :ivar cleared: the run removed the leftovers of an earlier one
+    :ivar registered: own tags in the registry (PEP 514), and the entry of each
+    :ivar search_path: ``ours`` if this project added ``bin_dir`` to the PATH, ``there`` if somebody else did, else empty
     """
 
     root: str
@@ -153,7 +154,7 @@ class Observed:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences that a user should read though all is as declared."""
+        """Warnings that do not fail a run."""
         way = "" if self.windows else ": run as that user, or let only root and this user change it"
         remarks = [f"{one.name} was not started, as {one.untrusted}{way}" for one in self.installed if one.untrusted]
         if self.held:
@@ -165,22 +166,22 @@ class Observed:
 
     @property
     def former_roots(self) -> frozenset[str]:
-        """The roots where builds lay that were moved or copied here. Links that lead there are ours."""
+        """The roots that builds were moved or copied from. Links into them are own links."""
         return frozenset(one.moved.rpartition("/")[0] for one in self.installed if one.moved and not self.windows)
 
     @property
     def tools(self) -> frozenset[str]:
-        """The programs found on the host, of those that matter here; empty where facts were not asked for."""
+        """The programs that the host has, of those that agents use; empty if facts were not observed."""
         return frozenset(self.facts.get("tools", "").split())
 
     @property
     def free_kb(self) -> int | None:
-        """Free space on the root's file system in kilobytes; None where it isn't known."""
+        """Free space on the root's file system in kilobytes; None if unknown."""
         return self._number("free_kb")
 
     @property
     def free_inodes(self) -> int | None:
-        """Files and folders that can still be made on the root's file system; None where it has no limit or doesn't tell."""
+        """Free inodes on the root's file system; None if it has no limit or does not report one."""
         return self._number("free_inodes")
 
     def _number(self, fact: str) -> int | None:
@@ -202,8 +203,8 @@ _Block = dict[str, list[str]]
 def parse(text: str) -> Observed:
     """Read what an agent printed.
 
-    :raises AgentError: the agent says that it failed
-    :raises ObservationError: there is no whole observation in ``text``
+    :raises AgentError: the agent reported a failure
+    :raises ObservationError: ``text`` has no complete observation
     """
     if FAILURE_BEGIN in text and FAILURE_BEGIN in text.splitlines():
         raise failure_in(text)
@@ -225,7 +226,7 @@ def parse(text: str) -> Observed:
         observed = _observed(single, several, blocks)
     except KeyError as missing:
         raise ObservationError(f"the host's answer can't be read: it lacks {missing}") from None
-    # In an image from outside the facts are this machine's, and `relocated` judges by the image's own.
+    # In an offline image these facts are this machine's; `relocated` judges by the image's own.
     offline = any("untried" in block.get("start", ()) for block in blocks)
     return observed if offline else judged(observed, observed.facts)
 
@@ -293,7 +294,7 @@ def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True
 
 
 def _foreign(triple: str, facts: Mapping[str, str], cpu: str, *, fits: bool) -> str:
-    """Why builds for a triple can't run on a host; empty where they can, or where too little is known."""
+    """Return why builds for a triple can't run on a host; empty if they can, or if too little is known."""
     try:
         needed = parse_triple(triple)
         target = from_facts(facts) if "os" in facts else None
@@ -305,7 +306,7 @@ def _foreign(triple: str, facts: Mapping[str, str], cpu: str, *, fits: bool) -> 
 
 
 def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
-    """Path and target of a line of ``ls -ldn``; the path begins with one of ``folders``."""
+    """Return path and target from a line of ``ls -ldn``; the path begins with one of ``folders``."""
     starts = [at for folder in folders if (at := line.find(f" {folder.rstrip('/')}/")) >= 0]
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
@@ -323,7 +324,7 @@ def _installed(values: _Block, root: str, *, windows: bool) -> Installed | None:
         raise ObservationError(f"the host's answer can't be read: what it says of {sanitized(name)} is not whole")
     receipt = parse_receipt("\n".join(values.get("receipt", ())))
     if receipt and receipt.build.name != name:
-        # A copy of another build, or one that somebody renamed: its paths are wrong.
+        # The folder was copied or renamed: the build's paths are wrong.
         receipt = None
     problem = _problem(values, receipt)
     unconfirmed = receipt is not None and not receipt.started and not problem and values["start"] == ["0"]
@@ -383,7 +384,7 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
 
 
 def relocated(observed: Observed, places: Mapping[str, str], facts: Mapping[str, str]) -> Observed:
-    """What was observed in an image that lies in a folder of this machine, as the host itself would say it.
+    """Return the observation of an offline image with the paths and facts of the image itself.
 
     :param places: where the root and the folder of links lie, to what they are called on the host
     :param facts: what kind of host it is; what this machine said of itself in their place is left out

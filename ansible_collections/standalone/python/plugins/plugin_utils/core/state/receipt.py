@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The receipt of a build: what ``.standalone-python/receipt.json`` in it says. No I/O."""
+"""The receipt of a build: the content of its ``.standalone-python/receipt.json``. No I/O."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..digits import LARGEST
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a build is finished on a host. Two that differ need the build to be installed anew.
+    """How a build is finished on a host. A build whose ``Finish`` differs from the declared one is installed anew.
 
-    ``owner``, ``group`` and ``mode`` are empty where nothing was said; ``mode`` is octal text such as ``0755``.
+    ``owner``, ``group`` and ``mode`` are empty by default; ``mode`` is octal text such as ``0755``.
     """
 
     externally_managed: bool = True
@@ -32,11 +32,12 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What ``.standalone-python/receipt.json`` says (written by ``agents/on_host/finish.py``).
+    """The content of ``.standalone-python/receipt.json``, which ``agents/on_host/finish.py`` writes.
 
-    ``carried`` is how many user packages came along from the build that it replaced; ``not_carried`` says what didn't, and why.
-    ``prefix`` is where the build lay when it was finished, as the host itself calls it; empty in older receipts.
-    ``started`` is false where it was installed from outside, into the image of another machine, and no host has started it yet.
+    :ivar started: false if the build was installed into an offline image, and no host has started it yet
+    :ivar carried: the number of user packages that were copied from the replaced build
+    :ivar not_carried: the files that could not be copied, each with the reason
+    :ivar prefix: the build's path on the host when it was finished; empty in older receipts
     """
 
     build: Build
@@ -62,7 +63,7 @@ _RECEIPT: Mapping[type, tuple[str, ...]] = {
 
 
 def parse_receipt(text: str) -> Receipt | None:
-    """A receipt's JSON text as a :class:`Receipt`; None where it is not a whole receipt of ours."""
+    """Parse the JSON text of a receipt; None if it is not a complete receipt of this project."""
     try:
         data = json.loads(text)
         said = {name: _typed(data[name], kind) for kind, names in _RECEIPT.items() for name in names}
@@ -92,6 +93,6 @@ def _typed(value: Any, kind: type) -> Any:
 
 
 def mark_of(receipt: Iterable[str]) -> str:
-    """What agents compute of a receipt's lines as well."""
+    """Return the mark of an installation, from the lines of its receipt. Agents compute the same."""
     mark = "".join(line for line in receipt if line.startswith(_MARKING))
     return mark if mark.isascii() and mark.isprintable() else "*"

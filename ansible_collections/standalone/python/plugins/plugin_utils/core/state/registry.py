@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Windows itself is told of a host's builds: the registry, for ``py`` and for IDEs, and the PATH. No I/O.
+"""The entries of Windows' registry for ``py`` and IDEs, and the PATH. No I/O.
 
-A registry entry stands for a line, as a stable link does, and leads through that link: what was found by it survives upgrades.
+An entry stands for a line and leads through its stable link, so paths that tools take from it survive upgrades.
 Source: PEP 514; tags as python.org's installers write them.
 """
 
@@ -42,7 +42,7 @@ def registrations(
     """
     :param winners: by line, the build that its stable link leads to, of the lines that the declaration speaks of
     :param lines: all that have a stable link to a build when all is done
-    :raises AgentError: a tag stands for something that isn't ours
+    :raises AgentError: a tag stands for an interpreter outside of the root
     """
     if not observed.windows:
         return
@@ -66,13 +66,13 @@ def registrations(
 
 
 def _line(entry: RegistryEntry, observed: Observed) -> str:
-    """The line that an entry of ours leads through; empty where the entry isn't ours."""
+    """Return the line that an entry leads through; empty if the entry leads out of the root."""
     start = f"{observed.root}/"
     return entry.executable.removeprefix(start).partition("/")[0] if entry.executable.startswith(start) else ""
 
 
 def search_path(desired: Desired, observed: Observed, steps: tuple[SetLink | Unlink, ...]) -> Iterator[SetSearchPath]:
-    """The PATH has the folder of the links where that was asked for and it has links, and loses it again if we put it there."""
+    """Yield the change of the PATH: add a folder that has links, if declared; remove one that this project added."""
     if not observed.windows:
         return
     after = predict(Plan(steps, ()), observed, desired)

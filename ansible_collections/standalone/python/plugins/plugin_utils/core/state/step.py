@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to a host, one unit at a time, and what each unit makes of the host. No I/O.
+"""The steps of a plan, and what the host is after each. No I/O.
 
-Which links are ours is told here, in one place: by their name, their folder and the exact form of what they lead to.
+:func:`ours` decides which links this project created: by name, folder and the exact form of the target.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NOW = "~"  # later than any time in a receipt
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """What a killed run left goes."""
+    """Remove what an interrupted run left."""
 
     paths: tuple[str, ...]
 
@@ -41,11 +41,11 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A build comes into its place.
+    """Install a build.
 
-    ``carry`` is the name of the build that it replaces, whose user packages are copied; empty where none are. ``packages`` is how
-    many user packages that build has, whether they are copied or not.
-    ``moved`` is the prefix that the installed build was finished for, where only that has to be mended: its own files do.
+    :ivar carry: the name of the replaced build whose user packages are copied; empty if none are
+    :ivar packages: the number of user packages in the replaced build, copied or not
+    :ivar moved: the prefix that the installed build was finished for, if only that has to be repaired, from its own files
     """
 
     build: Build
@@ -63,7 +63,7 @@ class Install:
 
 @dataclass(frozen=True, slots=True)
 class SetLink:
-    """The link at ``path`` leads to the text ``to``; ``was`` is where it led, empty where there was none."""
+    """Set the link at ``path`` to the text ``to``; ``was`` is its target before, empty if there was no link."""
 
     path: str
     to: str
@@ -93,7 +93,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Windows' registry says of ``tag`` what ``entry`` says; ``was`` is what it said before, None where the tag is new."""
+    """Write the entry of ``tag`` to the registry of Windows; ``was`` is its entry before, None for a new tag."""
 
     tag: str
     entry: RegistryEntry
@@ -115,7 +115,7 @@ class Unregister:
 
 @dataclass(frozen=True, slots=True)
 class SetSearchPath:
-    """The PATH of Windows' users gets the folder of the links, or loses it."""
+    """Add the folder of the links to the PATH on Windows, or remove it."""
 
     folder: str
     there: bool
@@ -126,7 +126,7 @@ class SetSearchPath:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The receipt of a build that was installed from outside says from now on that it was started."""
+    """Record in the receipt of a build from an offline image that it was started."""
 
     name: str
 
@@ -139,8 +139,10 @@ Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregi
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was at a path when a plan was made. ``text`` is where a link led, or a build's mark; ``*`` is any of them, for a text
-    whose letters may not come back to the host as they are."""
+    """What was at a path when a plan was made.
+
+    :ivar text: the target of a link, or a build's mark; ``*`` is for any, as some characters may not reach the host unchanged
+    """
 
     kind: Literal["absent", "link", "build", "file", "folder"] = "absent"
     text: str = ""
@@ -222,7 +224,7 @@ def seen(steps: Iterable[Step], observed: Observed) -> dict[str, Seen]:
 
 
 def ours(path: str, target: str, observed: Observed) -> str:
-    """The line or build that a link of ours leads to; empty where the link isn't ours."""
+    """Return the line or build that an own link leads to; empty if this project did not create the link."""
     folder, _unused, name = path.rpartition("/")
     inside = target.removeprefix(f"{observed.root}/")
     for former in observed.former_roots:
@@ -241,8 +243,7 @@ def ours(path: str, target: str, observed: Observed) -> str:
 
 
 def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
-    """The host as it will be once ``plan`` is carried out; receipts of new builds are as their finisher would write them,
-    apart from what only the host can count."""
+    """Return the host as it is after ``plan``. Receipts of new builds lack what only the host can count."""
     installed = {i.name: i for i in observed.installed}
     links = dict(observed.links)
     occupied = set(observed.occupied)
@@ -298,7 +299,7 @@ def _note(installed: Installed) -> str:
 
 
 def describe(observed: Observed) -> str:
-    """A host's interpreters in lines that a person reads, for a diff."""
+    """Return the host's interpreters as lines of text, for a diff."""
     lines = [
         installed.name + _note(installed) + (f" ({packages_in_words(installed.packages)})" if installed.packages else "")
         for installed in observed.installed
