@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     AgentError,
+    ContentError,
     DeclarationError,
     NoBuildError,
     StandalonePythonError,
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, Catalogue, resolve
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
+        Build,
+        Catalogue,
+        builds,
+        parse_filename,
+        parse_name,
+        resolve,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, for_level, listed, overview
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import (
         Request,
@@ -65,6 +73,14 @@ if TYPE_CHECKING:
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import place_of
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, survey, sync
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import (
+        Advisory,
+        Assessment,
+        as_data,
+        assess,
+        first_fixes,
+        rank,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
         DEFAULT_ROOT,
         OPTIONS,
@@ -100,7 +116,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "mirrors.s3": ("place_of",),
     "archives.cache": ("default_root",),
-    "builds.catalogue": ("Build", "Catalogue", "resolve"),
+    "builds.catalogue": ("Build", "Catalogue", "builds", "parse_filename", "parse_name", "resolve"),
+    "security.advisories": ("Advisory", "Assessment", "as_data", "assess", "first_fixes", "rank"),
     "digits": ("whole_number",),
     "state.declaration": ("DEFAULT_ROOT", "OPTIONS", "UNSHOWN", "Desired", "Outside", "declare", "is_local", "observing"),
     "ensure": ("Completed", "Decision", "Result", "carry_out", "confirm", "decide", "observe", "read"),
@@ -135,11 +152,14 @@ __all__ = [
     "TOOLS",
     "UNSHOWN",
     "About",
+    "Advisory",
     "AgentError",
+    "Assessment",
     "Build",
     "Catalogue",
     "Changes",
     "Completed",
+    "ContentError",
     "Decision",
     "DeclarationError",
     "Desired",
@@ -164,7 +184,10 @@ __all__ = [
     "about",
     "add",
     "add_command",
+    "as_data",
     "asked",
+    "assess",
+    "builds",
     "canonical",
     "carry_out",
     "changes",
@@ -177,6 +200,7 @@ __all__ = [
     "default_root",
     "describe",
     "exact",
+    "first_fixes",
     "for_level",
     "from_facts",
     "info",
@@ -187,12 +211,15 @@ __all__ = [
     "observe",
     "observing",
     "overview",
+    "parse_filename",
+    "parse_name",
     "parse_request",
     "parse_triple",
     "parse_url",
     "path_of",
     "place_of",
     "predict",
+    "rank",
     "read",
     "read_lock",
     "renew",

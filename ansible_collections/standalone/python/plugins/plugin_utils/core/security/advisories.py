@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from ..builds.catalogue import Build
 from ..builds.request import Version
@@ -22,6 +23,8 @@ COLUMNS = ("component", "id", "affected", "severity", "published", "aliases", "o
 # Conditions that no name of a build answers: the vulnerability is in a file that builds do not contain, or in CPython's expat.
 NOT_SHIPPED, BUNDLED_EXPAT = "not-shipped", "bundled-expat"
 
+# As the sources write them in lower case, worst first. OpenSSL says moderate where others say medium.
+SEVERITIES = ("critical", "high", "moderate", "medium", "low")
 # OpenSSL's 1.1.1b is later than 1.1.1, CPython's 3.13.0b1 earlier than 3.13.0.
 _VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-?(alpha|beta|(?:a|b|rc)(?=[0-9]))([0-9]{0,9}))?([a-z]{0,9})")
 _PRE_RELEASE = {"alpha": -3, "a": -3, "beta": -2, "b": -2, "rc": -1, None: 0}
@@ -137,6 +140,36 @@ def first_fixes(assessment: Assessment, candidates: Iterable[Build]) -> dict[Adv
         found |= dict.fromkeys(fixed, other)
         missing -= fixed
     return found
+
+
+def as_data(assessment: Assessment, fixes: Mapping[Advisory, Build]) -> dict[str, Any]:
+    """Return an assessment as plain data, for JSON.
+
+    :param fixes: of :func:`first_fixes`
+    """
+    return {
+        "build": assessment.build.name,
+        "components": [{"name": one.name, "version": one.version, "source": one.source} for one in assessment.components],
+        "advisories": [
+            {
+                "id": one.advisory.id,
+                "component": one.advisory.component,
+                "severity": one.advisory.severity,
+                "published": one.advisory.published,
+                "fixed": one.fixed,
+                "fixed_by": fixes[one.advisory].name if one.advisory in fixes else None,
+                "title": one.advisory.title,
+            }
+            for one in assessment.advisories
+        ],
+        "not_covered": list(assessment.not_covered),
+        "end_of_life": assessment.end_of_life,
+    }
+
+
+def rank(severity: str) -> int:
+    """Return a sort key of severities, the worst first; an unknown one comes last."""
+    return SEVERITIES.index(severity.lower()) if severity.lower() in SEVERITIES else len(SEVERITIES)
 
 
 def version_key(version: str) -> VersionKey:
