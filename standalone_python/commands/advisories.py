@@ -39,8 +39,8 @@ def advisories(names: Sequence[str], as_json: bool) -> int:
     """List the open advisories of each BUILD, the worst first.
 
     A BUILD is a name such as cpython-3.13.7+20250918-x86_64-unknown-linux-gnu-install_only, or the name of an archive. `fixed` is
-    the version of the component with the fix, and `fixed by` the first known build that has it. `not covered` lists components that
-    nothing is known about. No build is ever called clean.
+    the version of the component with the fix, and `fixed by` the first known build that has it. `not covered` lists components
+    that nothing is known about. No build is ever called clean.
     """
     known = Supply.of(catalogue="updated" if about(default_root()) else "bundled").catalogue
     found: list[tuple[Assessment, dict[Advisory, Build]]] = []
