@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
     from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import archive_size
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
         Build,
         Catalogue,
@@ -64,15 +65,15 @@ if TYPE_CHECKING:
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, returned
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
     from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
-        Plan,
-        asked,
-        contents,
+        SyncPlan,
+        attestation_problems,
+        builds_for,
+        listed_builds,
         path_of,
-        unattested,
         verify,
     )
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import place_of
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, survey, sync
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import storage_of
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, preview_sync, sync
     from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import (
         Advisory,
         Assessment,
@@ -103,18 +104,21 @@ if TYPE_CHECKING:
         changes,
         keep_attestations,
         read_lock,
-        renew,
-        size_of,
+        relock,
         slots,
         stale,
         write_lock,
     )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import Update, add, update
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import (
+        Update,
+        add_catalogue,
+        update_catalogue,
+    )
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import About, about
 
 _ROOMS = {
-    "mirrors.s3": ("place_of",),
+    "mirrors.s3": ("storage_of",),
     "archives.cache": ("default_root",),
     "builds.catalogue": ("Build", "Catalogue", "builds", "parse_filename", "parse_name", "resolve"),
     "security.advisories": ("Advisory", "Assessment", "as_data", "assess", "first_fixes", "rank"),
@@ -127,18 +131,19 @@ _ROOMS = {
     "builds.listing": ("Row", "for_level", "listed", "overview"),
     "supply.lock": (
         *("Changes", "Lock", "Locked", "Slot", "add_command", "changes", "keep_attestations", "read_lock"),
-        *("renew", "size_of", "slots", "stale", "write_lock"),
+        *("relock", "slots", "stale", "write_lock"),
     ),
-    "mirrors.mirror": ("Plan", "asked", "contents", "path_of", "unattested", "verify"),
+    "mirrors.mirror": ("SyncPlan", "builds_for", "listed_builds", "path_of", "attestation_problems", "verify"),
     "state.observed": ("Observed",),
-    "supply.update": ("Update", "add", "update"),
+    "supply.update": ("Update", "add_catalogue", "update_catalogue"),
     "agents.sh": ("Facts",),
     "builds.request": ("Request", "canonical", "parse_request", "with_parts"),
     "state.rollback": ("Way", "exact", "way_back"),
     "archives.source": ("parse_url",),
+    "archives.store": ("archive_size",),
     "state.step": ("describe", "predict"),
     "supply.supply": ("Supply",),
-    "mirrors.sync": ("Progress", "survey", "sync"),
+    "mirrors.sync": ("Progress", "preview_sync", "sync"),
     "builds.target": ("MACHINES", "SYSTEMS", "Target", "cpu_level", "from_facts", "misfit", "parse_triple", "to_facts"),
     "supply.user_catalogue": ("About", "about"),
 }
@@ -170,29 +175,30 @@ __all__ = [
     "NoBuildError",
     "Observed",
     "Outside",
-    "Plan",
     "Progress",
     "Request",
     "Row",
     "Slot",
     "StandalonePythonError",
     "Supply",
+    "SyncPlan",
     "Target",
     "TransportError",
     "Update",
     "Way",
     "about",
-    "add",
+    "add_catalogue",
     "add_command",
+    "archive_size",
     "as_data",
-    "asked",
     "assess",
+    "attestation_problems",
     "builds",
+    "builds_for",
     "canonical",
     "carry_out",
     "changes",
     "confirm",
-    "contents",
     "cpu_level",
     "damage",
     "decide",
@@ -207,6 +213,7 @@ __all__ = [
     "is_local",
     "keep_attestations",
     "listed",
+    "listed_builds",
     "misfit",
     "observe",
     "observing",
@@ -217,23 +224,21 @@ __all__ = [
     "parse_triple",
     "parse_url",
     "path_of",
-    "place_of",
     "predict",
+    "preview_sync",
     "rank",
     "read",
     "read_lock",
-    "renew",
+    "relock",
     "resolve",
     "returned",
     "sanitized",
-    "size_of",
     "slots",
     "stale",
-    "survey",
+    "storage_of",
     "sync",
     "to_facts",
-    "unattested",
-    "update",
+    "update_catalogue",
     "verify",
     "way_back",
     "whole_number",

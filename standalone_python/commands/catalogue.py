@@ -128,17 +128,16 @@ def update(where: str, as_json: bool) -> int:
     doesn't, Astral's own list of versions is asked, which has no sizes. A checksum that is not what it was is an error. Where
     neither can be had, what is known stays, and how old it is is said.
     """
-    from ..core import add, is_local
-    from ..core import update as update_from
+    from ..core import add_catalogue, is_local, update_catalogue
 
     root = default_root()
     try:
         if is_local(where):
-            done = add(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
+            done = add_catalogue(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
         else:
             from ..core import Http
 
-            done = update_from(root, Http(location="" if where == "upstream" else where), where)
+            done = update_catalogue(root, Http(location="" if where == "upstream" else where), where)
     except TransportError as error:
         raise TransportError(f"{error}; what is known is as before: {_age()}") from None
     told = {

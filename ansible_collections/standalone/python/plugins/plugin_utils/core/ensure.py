@@ -50,7 +50,7 @@ class Host(Protocol):
         path there."""
 
 
-class Supply(Protocol):
+class BuildProvider(Protocol):
     """Where builds come from, for one declaration."""
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build: ...
@@ -136,7 +136,7 @@ def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mappi
 
 
 def ensure(
-    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
+    host: Host, desired: Desired, supply: BuildProvider, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Make ``host`` as ``desired``, or with ``check`` say what that would change.
 
@@ -152,7 +152,7 @@ def ensure(
     return carry_out(host, desired, supply, decision, environment=environment)
 
 
-def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False) -> Decision:
+def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool = False) -> Decision:
     """What has to be done. With ``check`` it can only be told, not carried out, and the host may be looked at once less.
 
     :raises StandalonePythonError: with a sentence for the user
@@ -179,7 +179,7 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
 
 
 def carry_out(
-    host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
+    host: Host, desired: Desired, supply: BuildProvider, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Do what was decided, and look whether it is so.
 
@@ -290,7 +290,7 @@ def confirm(
     return names, judged(replace(after, facts=observed.facts), observed.facts)
 
 
-def _resolver(supply: Supply, observed: Observed) -> Resolve:
+def _resolver(supply: BuildProvider, observed: Observed) -> Resolve:
     def resolve(request: Request) -> Build:
         if not observed.facts:
             raise _FactsNeeded
@@ -314,7 +314,7 @@ def read(completed: Completed) -> Observed:
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
 
 
-def _see_that_it_can_pull(desired: Desired, supply: Supply, observed: Observed, archive: str) -> None:
+def _see_that_it_can_pull(desired: Desired, supply: BuildProvider, observed: Observed, archive: str) -> None:
     """What can be known before anything is downloaded, and so also where a change is only told.
 
     :raises AgentError: the host lacks a program
@@ -341,7 +341,7 @@ def _own(observed: Observed, step: Install) -> sh.Delivery:
     return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
 
 
-def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> sh.Delivery:
+def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
         form = "zst" if build.filename.endswith(".zst") else "gz"
