@@ -7,6 +7,8 @@ VERSIONED := pyproject.toml ansible_collections/standalone/python/galaxy.yml scr
 WINDOWS := $(if $(STANDALONE_PYTHON_WINDOWS),windows-)
 PACKAGES := tests/packages.txt $(wildcard tests/tools/hosts/packages.txt) $(if $(WINDOWS),tests/windows-packages.txt)
 PYTEST_ARGS ?=
+# One more than the processors of the smallest machine that runs all tests: many of them wait for hosts and servers.
+WORKERS ?= 3
 # Of `nox --list`: tags or names of sessions; all where it is empty.
 MATRIX ?=
 # Format of the report of `make coverage`: text, markdown or total.
@@ -18,7 +20,7 @@ demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
 
 test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 matrix: $(VENV)/.ready-to-test
 	@$(BIN)/nox $(if $(MATRIX),$(if $(filter oldest newest,$(MATRIX)),--tags,--sessions) $(MATRIX))

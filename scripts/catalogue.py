@@ -24,7 +24,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.github import API, read_rows, refresh, render
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import Kept, load, write
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import (
+    CachedGet,
+    load_catalogue_rows,
+    write_catalogue,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _from_tsv(options: argparse.Namespace) -> int:
     rows = read_rows(str(options.file), options.file.read_text("utf-8"))
-    changed = write(options.data, rows)
+    changed = write_catalogue(options.data, rows)
     for path in options.data.glob("*.tsv"):
         if path.name not in render(rows):
             path.unlink()
@@ -61,11 +65,11 @@ def _refresh(options: argparse.Namespace) -> int:
         import platformdirs
 
         options.kept = platformdirs.user_cache_path("standalone-python") / "refresh"
-    rows = load(options.data)
+    rows = load_catalogue_rows(options.data)
     before, unknown = len(rows), sum(known.sha256 == "-" for known in rows.values())
-    count = refresh(rows, Kept(options.kept, Http()), options.api, options.since)
+    count = refresh(rows, CachedGet(options.kept, Http()), options.api, options.since)
     filled = unknown - sum(rows[key].sha256 == "-" for key in list(rows)[:before])
-    changed = write(options.data, rows)
+    changed = write_catalogue(options.data, rows)
     print(
         f"{count} releases read: {len(rows) - before} builds added, {filled} checksums filled in; "
         f"{len(changed)} files changed: {', '.join(changed) or 'none'}"

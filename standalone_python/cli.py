@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
+    "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),
     "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
 }
 

@@ -30,6 +30,22 @@ if os.name != "nt":  # no test host runs there
 
 Builds = Callable[..., Path]
 
+TESTS = Path(__file__).parent
+# A file goes to one worker as a whole. What takes minutes begins first: begun last, it would leave the other workers idle.
+FIRST = (
+    *("conformance/test_everywhere.py", "molecule", "windows", "frontends", "docs/test_golden_images.py", "packaging"),
+    *("docs/test_adopting.py", "cli/test_foreign_images.py", "cli/test_machine.py", "agents", "finisher", "faults"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests; xdist keeps that order with ``--no-loadscope-reorder``."""
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(FIRST) if item.path.is_relative_to(TESTS / name)), len(FIRST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def builds() -> Builds:

@@ -126,17 +126,16 @@ def update(where: str, as_json: bool) -> int:
     neither can be had, what is known stays, and how old it is is said.
     """
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import is_local
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import add
-    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import update as update_from
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import add_catalogue, update_catalogue
 
     root = default_root()
     try:
         if is_local(where):
-            done = add(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
+            done = add_catalogue(root, Supply.of(catalogue=where).catalogue, os.path.abspath(os.path.expanduser(where)))
         else:
             from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 
-            done = update_from(root, Http(location="" if where == "upstream" else where), where)
+            done = update_catalogue(root, Http(location="" if where == "upstream" else where), where)
     except TransportError as error:
         raise TransportError(f"{error}; what is known is as before: {_age()}") from None
     told = {

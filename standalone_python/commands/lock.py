@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import archive_size
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, canonical, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
@@ -31,8 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
     changes,
     keep_attestations,
     read_lock,
-    renew,
-    size_of,
+    relock,
     slots,
     stale,
     write_lock,
@@ -123,11 +123,11 @@ def lock(
     supply = _supply(options, source, {"catalogue": catalogue, "attestations": attestations, "trusted_root": trusted_root})
     new, remarks = _with_sizes(
         old,
-        renew(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
-        lambda entry: size_of(entry.build, supply.source, supply.token),
+        relock(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
+        lambda entry: archive_size(entry.build, supply.source, supply.token),
     )
     if (attestations or desired.attestations) != "off":
-        keep_attestations(path, new, supply.attested)
+        keep_attestations(path, new, supply.find_attestations)
     if new != old or not there:
         write_lock(path, new)
     tell_remarks([*supply.remarks, *remarks])
@@ -206,7 +206,7 @@ def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, s
 
 def _finder(supply: Supply, beside: str) -> Callable[[Slot], Locked]:
     def find(slot: Slot) -> Locked:
-        found = supply.found(slot)
+        found = supply.lock_entry(slot)
         # Whoever has the lock file and the folder side by side finds the archive wherever they are.
         local = is_local(found.url) and not os.path.isabs(found.url)
         return replace(found, url=_relative(found.url, beside)) if local else found

@@ -21,15 +21,15 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
-    Plan,
-    asked,
-    contents,
+    SyncPlan,
+    attestation_problems,
+    builds_for,
+    listed_builds,
     path_of,
-    unattested,
     verify,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import place_of
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, survey, sync
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import storage_of
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, preview_sync, sync
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Attestations
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
@@ -92,18 +92,18 @@ def _sync(
         raise click.UsageError("--request and --target go together: what to mirror is a request on a target.")
     if flavors and not requests:
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
-    place = place_of(dest, endpoint_url)
+    storage = storage_of(dest, endpoint_url)
     supply = Supply.of(source=source, catalogue=catalogue, attestations=attestations or "off", trusted_root=trusted_root or "")
     locked = read_lock(lockfile).builds if lockfile else ()
-    wanted = (*(entry.build for entry in locked), *asked(supply, requests, triples, flavors))
+    wanted = (*(entry.build for entry in locked), *builds_for(supply, requests, triples, flavors))
     sizes = {path_of(build): build.size for build in wanted if build.size}
     sizes |= {path_of(entry.build): entry.size for entry in locked if entry.size}
     if dry_run:
-        plan = survey(place, wanted, prune=prune, jobs=jobs)
+        plan = preview_sync(storage, wanted, prune=prune, jobs=jobs)
     else:
         with _shown(dest, sizes) as progress:
-            attest = supply.attested if attestations in ("prefer", "require") else None
-            plan = sync(place, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
+            attest = supply.find_attestations if attestations in ("prefer", "require") else None
+            plan = sync(storage, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
     tell_remarks(supply.remarks)
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))
@@ -116,7 +116,7 @@ def _sync(
     return DIFFERS if dry_run and plan else 0
 
 
-def _plain(plan: Plan) -> dict[str, list[str]]:
+def _plain(plan: SyncPlan) -> dict[str, list[str]]:
     return {
         "fetched": [path_of(build) for build in plan.fetch],
         "there": [path_of(build) for build in plan.there],
@@ -125,7 +125,7 @@ def _plain(plan: Plan) -> dict[str, list[str]]:
     }
 
 
-def _counts(plan: Plan, dry_run: bool) -> str:
+def _counts(plan: SyncPlan, dry_run: bool) -> str:
     there = f"{len(plan.there)} there already"
     others = f", {len(plan.kept)} others kept" if plan.kept else ""
     if not plan:
@@ -146,10 +146,10 @@ def _verify(dest: str, endpoint_url: str, attestations: str | None, trusted_root
 
     With --attestations those that the mirror has are verified too.
     """
-    place = place_of(dest, endpoint_url)
-    found = verify(place, jobs)
+    storage = storage_of(dest, endpoint_url)
+    found = verify(storage, jobs)
     if attestations in ("prefer", "require"):
-        wrong, missing = unattested(place, os.path.expanduser(trusted_root or ""), jobs)
+        wrong, missing = attestation_problems(storage, os.path.expanduser(trusted_root or ""), jobs)
         required = missing if attestations == "require" else ()
         found = replace(found, problems=(*found.problems, *wrong, *required))
         for sentence in missing if not required else ():
@@ -177,7 +177,7 @@ def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:
     except StandalonePythonError:
         # Not repeated: it may have a password in it.
         raise click.UsageError("--url is no address: give http://HOST/PATH or https://HOST/PATH.") from None
-    exported = TOOLS[tool](contents(place_of(dest, endpoint_url)), base)
+    exported = TOOLS[tool](listed_builds(storage_of(dest, endpoint_url)), base)
     click.echo(exported.text, nl=False)
     if exported.left_out:
         names = ", ".join(path_of(build) for build in exported.left_out)
@@ -207,7 +207,7 @@ class _Drawn(_Said):
         self._wanted: tuple[Build, ...] = ()
         self._lock = Lock()
 
-    def plans(self, plan: Plan) -> None:
+    def plans(self, plan: SyncPlan) -> None:
         self._wanted = plan.fetch
 
     def receives(self, path: str, done: int, size: int) -> None:

@@ -269,10 +269,10 @@ def test_github_s_limit_is_used_up(upstream: Upstream, tmp_path: Path, monkeypat
     monkeypatch.setattr(lists, "API", f"{upstream.url}/releases")
     with serve(tmp_path) as web:
         monkeypatch.setattr(lists, "VERSIONS", (web.url("plain/nowhere"), web.url("plain/versions.ndjson")))
-        done = update.update(tmp_path / "cache", Http())
+        done = update.update_catalogue(tmp_path / "cache", Http())
         assert (done.added, done.about.source) == (1, web.url("plain/versions.ndjson"))
     with pytest.raises(TransportError, match="answered 403, its limit of calls an hour is used up"):
-        update.update(tmp_path / "other", Http(backoff=()))
+        update.update_catalogue(tmp_path / "other", Http(backoff=()))
 
 
 def test_no_network(command: Command) -> None:

@@ -251,17 +251,17 @@ def test_the_lock_of_a_killed_sync(
         monkeypatch.setenv(name, value)
     mine, other = (Bucket(BUCKET, "some/pbs", lease=4.0) for _unused in range(2))
     waited: list[str] = []
-    with mine.alone(5.0) as locked:
+    with mine.exclusive_lock(5.0) as locked:
         assert locked
         began = time.monotonic()
         with pytest.raises(
             TransportError, match=f"another sync is at work in the mirror {DEST}: wait for it; if there is none, remove s3://"
         ):
-            other.alone(6.0, lambda: waited.append("waits")).__enter__()
+            other.exclusive_lock(6.0, lambda: waited.append("waits")).__enter__()
         assert time.monotonic() - began > 5.0, "longer than it would be kept without being renewed"
     assert store.names() == set()
     store.client.put_object(Bucket=BUCKET, Key="some/pbs/.mirror/lock", Body=b"a machine that burned down")
-    with other.alone(20.0, lambda: waited.append("waits")) as locked:
+    with other.exclusive_lock(20.0, lambda: waited.append("waits")) as locked:
         assert locked
         assert waited == ["waits", "waits"]
     assert store.names() == set()
@@ -274,7 +274,7 @@ def test_a_sync_that_lost_its_lock_writes_no_more(
     for name, value in {**environment, "STANDALONE_PYTHON_CACHE": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     mine = Bucket(BUCKET, "some/pbs", lease=1.0)
-    with mine.alone(5.0):
+    with mine.exclusive_lock(5.0):
         store.client.put_object(Bucket=BUCKET, Key="some/pbs/.mirror/lock", Body=b"another's")
         assert mine.lease.lost.wait(30)
         with pytest.raises(TransportError, match="could not be kept for this sync, .* run it again"):

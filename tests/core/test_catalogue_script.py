@@ -234,7 +234,7 @@ def test_an_answer_that_is_no_list_of_releases(upstream: Upstream, data: Path, c
 
 
 def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:
-    kept = script.Kept(tmp_path / "kept", script.Http(backoff=()))
+    kept = script.CachedGet(tmp_path / "kept", script.Http(backoff=()))
     with pytest.raises(TransportError, match=r"http://127.0.0.1:9/releases could not be reached: Connection refused"):
         kept("http://127.0.0.1:9/releases?per_page=10")
 

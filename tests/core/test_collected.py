@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the workflow's Windows job runs can be run there: neither Ansible nor pyinfra has a controller on Windows."""
+"""What is collected: the workflow's Windows job runs there, where neither Ansible nor pyinfra has a controller; the longest is first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.conftest import FIRST, TESTS
 
 REPOSITORY = Path(__file__).parents[2]
 WITHOUT = """
@@ -38,3 +40,7 @@ def test_the_tests_of_the_windows_job_need_no_ansible(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "tests/agents/test_powershell.py::" in done.stdout
+
+
+def test_what_begins_first_exists() -> None:
+    assert [name for name in FIRST if not (TESTS / name).exists()] == []

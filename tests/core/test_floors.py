@@ -33,6 +33,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "builds": frozenset(),
     "state": frozenset({"builds"}),
     "agents": frozenset({"builds", "state"}),
+    "security": frozenset({"builds"}),
     "archives": frozenset({"builds"}),
     "supply": frozenset({"builds", "state", "archives"}),
     "mirrors": frozenset({"builds", "archives", "supply"}),
@@ -52,6 +53,7 @@ WORLDLY = {
 EXCEPTIONS = {
     "archives.attestation": {"logging"},
     "builds.catalogue": {"os", "open"},
+    "security.components": {"os", "open"},
     "archives.compression": {"zstandard"},
     "archives.failure": {"os", "pathlib", "socket", "ssl", "http", "requests", "urllib3", "time"},
     "agents.sh": {"pathlib"},

@@ -38,7 +38,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
     locked_build,
     parse_lock,
     read_lock,
-    renew,
+    relock,
     slots,
     stale,
     write_lock,
@@ -75,7 +75,7 @@ def refuse(slot: Slot) -> Locked:
 
 
 def locked(*requests: str, targets: tuple[str, ...] = (GNU,)) -> Lock:
-    return renew(Lock(declaration="pythons.yml"), slots(map(parse_request, requests), targets), find)
+    return relock(Lock(declaration="pythons.yml"), slots(map(parse_request, requests), targets), find)
 
 
 @st.composite
@@ -156,9 +156,9 @@ def test_the_canonical_text_means_the_same_request(version: str, parts: list[str
 @given(locks())
 def test_what_is_locked_stays(lock: Lock) -> None:
     wanted = [Slot(parse_request(entry.request), entry.target) for entry in lock.builds]
-    assert renew(lock, wanted, refuse) == lock
+    assert relock(lock, wanted, refuse) == lock
     assert stale(lock, wanted) == ((), ())
-    assert not changes(lock, renew(lock, wanted, refuse))
+    assert not changes(lock, relock(lock, wanted, refuse))
 
 
 def test_only_what_is_new_is_looked_for() -> None:
@@ -170,7 +170,7 @@ def test_only_what_is_new_is_looked_for() -> None:
         return find(slot)
 
     wanted = slots(map(parse_request, ("cpython-3.13", "3.12")), (GNU,))
-    new = renew(old, wanted, finding)
+    new = relock(old, wanted, finding)
     assert looked == [("3.12", GNU)]
     made = changes(old, new)
     assert [entry.request for entry in made.added] == ["3.12"]
@@ -190,8 +190,8 @@ def test_upgrading_takes_what_is_newer_and_only_for_what_was_asked() -> None:
     older = f"cpython-3.12.1+20240107-{GNU}-install_only.tar.gz", f"cpython-3.13.0+20241016-{GNU}-install_only.tar.gz"
     old = replace(new, builds=tuple(dated(entry, name) for entry, name in zip(new.builds, older, strict=True)))
     wanted = slots(map(parse_request, ("3.13", "3.12")), (GNU,))
-    assert renew(old, wanted, find, lambda request: True) == new
-    partly = renew(old, wanted, find, lambda request: canonical(request) == "3.13")
+    assert relock(old, wanted, find, lambda request: True) == new
+    partly = relock(old, wanted, find, lambda request: canonical(request) == "3.13")
     assert partly.builds == (old.builds[0], new.builds[1])
     assert [(before.build.release, after.request) for before, after in changes(old, partly).changed] == [("20241016", "3.13")]
 
@@ -201,7 +201,7 @@ def test_upgrading_never_goes_back() -> None:
     new = locked("3.13")
     behind = dated(new.builds[0], f"cpython-3.13.0+20241016-{GNU}-install_only.tar.gz")
     wanted = slots([parse_request("3.13")], (GNU,))
-    assert renew(new, wanted, lambda slot: behind, lambda request: True) == new
+    assert relock(new, wanted, lambda slot: behind, lambda request: True) == new
 
 
 def test_an_older_lock_without_a_request_is_stale_and_a_newer_build_makes_none_stale() -> None:

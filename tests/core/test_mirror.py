@@ -28,9 +28,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mir
     Archive,
     is_precompiled,
     lists,
-    once,
     path_of,
-    plan,
+    plan_sync,
+    unique_builds,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.catalogues import CATALOGUE
 
@@ -65,13 +65,13 @@ def situations(draw: st.DrawFn) -> tuple[tuple[Build, ...], dict[str, Archive], 
         true, other = one.sha256 or "", build(one.filename, "other").sha256 or ""
         listed = draw(st.sampled_from((true, true, other, "")))
         found[path_of(one)] = Archive(listed, draw(st.sampled_from((true, true, other))), draw(st.integers(0, 9)))
-    return once(draw(some_builds)), found, draw(st.booleans())
+    return unique_builds(draw(some_builds)), found, draw(st.booleans())
 
 
 @given(situations())
 def test_a_plan_accounts_for_all(situation: tuple[tuple[Build, ...], dict[str, Archive], bool]) -> None:
     wanted, found, prune = situation
-    made = plan(wanted, found, prune=prune)
+    made = plan_sync(wanted, found, prune=prune)
     assert sorted(map(path_of, (*made.fetch, *made.there))) == sorted(map(path_of, wanted))
     assert all(found[path_of(one)].actual == one.sha256 for one in made.there)
     assert not any(path_of(one) in found and found[path_of(one)].actual == one.sha256 for one in made.fetch)
@@ -85,11 +85,11 @@ def test_a_plan_accounts_for_all(situation: tuple[tuple[Build, ...], dict[str, A
 @given(situations())
 def test_after_a_sync_there_is_nothing_to_do(situation: tuple[tuple[Build, ...], dict[str, Archive], bool]) -> None:
     wanted, found, prune = situation
-    made = plan(wanted, found, prune=prune)
+    made = plan_sync(wanted, found, prune=prune)
     present = (*made.fetch, *made.there, *made.kept)
     after = {path: archive for path, archive in found.items() if path not in made.pruned}
     after |= {path_of(one): Archive(one.sha256 or "", one.sha256 or "", 1) for one in present}
-    again = plan(wanted, after, prune=prune)
+    again = plan_sync(wanted, after, prune=prune)
     assert not again
     assert set(again.there) == set(wanted)
 
@@ -104,9 +104,9 @@ def test_lists_say_what_is_there_and_nothing_else(present: list[Build]) -> None:
 
 
 def test_a_name_with_two_checksums() -> None:
-    assert once([BUILDS[0], BUILDS[0]]) == (BUILDS[0],)
+    assert unique_builds([BUILDS[0], BUILDS[0]]) == (BUILDS[0],)
     with pytest.raises(ContentError, match="asked for with two checksums, .*make the lock file anew"):
-        once([BUILDS[0], build(NAMES[0], "other")])
+        unique_builds([BUILDS[0], build(NAMES[0], "other")])
 
 
 def test_for_uv() -> None:

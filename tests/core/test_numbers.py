@@ -225,6 +225,6 @@ def test_json_that_has_no_end_or_numbers_without_one(text: str) -> None:
 )
 def test_how_long_a_server_asks_to_wait(text: str) -> None:
     response = cast("Any", SimpleNamespace(status_code=503, reason="", headers={"Retry-After": text}))
-    wrong = failure.refused(response, "https://example.org/x", "text")
+    wrong = failure.judge_response(response, "https://example.org/x", "text")
     assert wrong is not None
     assert wrong.pause in (0.0, 1.0)  # " 1" is a header with white space around it

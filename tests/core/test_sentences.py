@@ -196,15 +196,15 @@ def test_no_answer_of_a_server_commands_a_terminal(status: int, reason: str, hea
     headers = {"Content-Type": header, "Retry-After": header, "X-RateLimit-Remaining": "0", "Location": header}
     response = cast("Any", SimpleNamespace(status_code=status, reason=reason + HOSTILE, headers=headers))
     url = "https://example.org/20250115/SHA256SUMS"
-    if wrong := failure.refused(response, url, "text"):
-        check(str(failure.failed("SHA256SUMS", {url: wrong}, 3)), 1000)
+    if wrong := failure.judge_response(response, url, "text"):
+        check(str(failure.download_error("SHA256SUMS", {url: wrong}, 3)), 1000)
 
 
 def test_the_reason_of_a_status_stays_readable() -> None:
     response = cast("Any", SimpleNamespace(status_code=404, reason="\x1b]0;owned\x07Not Found", headers={}))
-    wrong = failure.refused(response, "https://example.org/x", "text")
+    wrong = failure.judge_response(response, "https://example.org/x", "text")
     assert wrong is not None
-    assert wrong.said == r"answered 404 \x1b]0;owned\x07Not Found"
+    assert wrong.problem == r"answered 404 \x1b]0;owned\x07Not Found"
 
 
 # What an archive says.

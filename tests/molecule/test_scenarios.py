@@ -42,34 +42,39 @@ def molecule(*words: str, home: Path, more: Mapping[str, str] = {}) -> subproces
     )
 
 
-@pytest.fixture(params=SCENARIOS)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A scenario's name; whatever becomes of it, its hosts are ended."""
+def passes(scenario: str, home: Path, more: Mapping[str, str] = {}) -> None:
+    """Run a scenario. It destroys its hosts itself; where it fails to, this does."""
+    try:
+        done = molecule("test", "-s", scenario, "--destroy", "always", home=home, more=more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        for action in ("create", "converge", "idempotence", "verify", "destroy"):
+            assert re.search(rf"{scenario} \S {action}: Executed: Successful", said), said
+    except BaseException:
+        molecule("destroy", "-s", scenario, home=home, more=more)
+        raise
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario: str, tmp_path: Path) -> None:
     if reason := unavailable():
         pytest.skip(reason)
-    yield request.param
-    molecule("destroy", "-s", request.param, home=tmp_path)
+    passes(scenario, tmp_path)
 
 
-def test_scenario(scenario: str, tmp_path: Path) -> None:
-    holds(scenario, molecule("test", "-s", scenario, "--destroy", "always", home=tmp_path))
-
-
-@pytest.mark.parametrize("scenario", IN_CONTAINERS)
-def test_scenario_in_containers(scenario: str, tmp_path: Path) -> None:
-    """Those that name images, with Podman."""
+@pytest.fixture(scope="module")
+def podman() -> Iterator[Mapping[str, str]]:
+    """The environment in which Podman has the images, which are imported once for all scenarios."""
     if reason := containers.unavailable():
         pytest.skip(reason)
     with containers.engine() as environment:
-        more = {"MOLECULE_ENGINE": "podman", **environment}
-        holds(scenario, molecule("test", "-s", scenario, "--destroy", "always", home=tmp_path, more=more))
+        yield environment
 
 
-def holds(scenario: str, done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
-    for action in ("create", "converge", "idempotence", "verify", "destroy"):
-        assert re.search(rf"{scenario} \S {action}: Executed: Successful", said), said
+@pytest.mark.parametrize("scenario", IN_CONTAINERS)
+def test_scenario_in_containers(scenario: str, podman: Mapping[str, str], tmp_path: Path) -> None:
+    """Those that name images, with Podman."""
+    passes(scenario, tmp_path, {"MOLECULE_ENGINE": "podman", **podman})
 
 
 def test_each_scenario_that_is_promised_is_there() -> None:

@@ -53,7 +53,7 @@ class Host(Protocol):
         path there."""
 
 
-class Supply(Protocol):
+class BuildProvider(Protocol):
     """Provides the builds of one declaration."""
 
     def resolve(self, request: Request, facts: Mapping[str, str]) -> Build: ...
@@ -139,7 +139,7 @@ def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mappi
 
 
 def ensure(
-    host: Host, desired: Desired, supply: Supply, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
+    host: Host, desired: Desired, supply: BuildProvider, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Make the changes that ``desired`` needs on ``host``; with ``check``, predict them and change nothing.
 
@@ -155,7 +155,7 @@ def ensure(
     return carry_out(host, desired, supply, decision, environment=environment)
 
 
-def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False) -> Decision:
+def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool = False) -> Decision:
     """Decide which changes a host needs.
 
     :param check: the decision will not be carried out, so fewer facts may be enough
@@ -184,7 +184,7 @@ def decide(desired: Desired, supply: Supply, look: Look, *, check: bool = False)
 
 
 def carry_out(
-    host: Host, desired: Desired, supply: Supply, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
+    host: Host, desired: Desired, supply: BuildProvider, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
     """Make the changes of a decision, and observe the host again.
 
@@ -296,7 +296,7 @@ def confirm(
     return names, judged(replace(after, facts=observed.facts), observed.facts)
 
 
-def _resolver(supply: Supply, observed: Observed) -> Resolve:
+def _resolver(supply: BuildProvider, observed: Observed) -> Resolve:
     def resolve(request: Request) -> Build:
         if not observed.facts:
             raise _FactsNeeded
@@ -320,7 +320,7 @@ def read(completed: Completed) -> Observed:
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
 
 
-def _check_pull_tools(desired: Desired, supply: Supply, observed: Observed, archive: str) -> None:
+def _check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed, archive: str) -> None:
     """Check that the host has the programs for ``delivery: pull``, before anything is downloaded.
 
     :raises AgentError: the host lacks a program
@@ -347,7 +347,7 @@ def _own(observed: Observed, step: Install) -> sh.Delivery:
     return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
 
 
-def _deliver(host: Host, desired: Desired, supply: Supply, observed: Observed, step: Install) -> sh.Delivery:
+def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
         form = "zst" if build.filename.endswith(".zst") else "gz"

@@ -59,19 +59,19 @@ def default_root() -> Path:
 
 
 @contextlib.contextmanager
-def usable(root: Path) -> Iterator[None]:
+def use_cache(root: Path) -> Iterator[None]:
     """The root, there and the user's own; an error of the file system becomes the sentence for it."""
     try:
         with contextlib.suppress(FileExistsError):
             root.mkdir(mode=0o700, parents=True)
-        check(root)
+        require_private(root)
         yield
     except OSError as error:
         do = "make room there, or " if error.errno in _FULL else ""
-        raise TransportError(f"the cache {root} can't be used ({what_failed(error)}): {do}{_INSTEAD}") from None
+        raise TransportError(f"the cache {root} can't be used ({os_reason(error)}): {do}{_INSTEAD}") from None
 
 
-def check(root: Path) -> None:
+def require_private(root: Path) -> None:
     """That nobody else can have put there what is found there. Windows has access lists for it, which are not looked at.
 
     :raises TransportError: somebody can
@@ -91,14 +91,14 @@ def check(root: Path) -> None:
         )
 
 
-def make(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """A folder of a cache, and those above it, for the user alone whatever the umask is."""
     if not folder.is_dir():
-        make(folder.parent)
+        make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def younger(path: Path, age: float | None) -> bool:
+def is_fresh(path: Path, age: float | None) -> bool:
     """Whether a file is there and was written less than so many seconds ago; None: whenever."""
     try:
         return time.time() - path.stat().st_mtime < (float("inf") if age is None else age)
@@ -106,7 +106,7 @@ def younger(path: Path, age: float | None) -> bool:
         return False
 
 
-def stamp(path: Path) -> list[int]:
+def file_stamp(path: Path) -> list[int]:
     """What changes when a file is written to, even by someone who sets its modification time back."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
@@ -129,7 +129,7 @@ class Sink:
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Iterator[Sink]:
+def atomic_write(path: Path) -> Iterator[Sink]:
     """A file that is at ``path`` when all of it is on the disk, and not at all where anything goes wrong."""
     part = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     try:
@@ -143,7 +143,7 @@ def written(path: Path) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def alone(folder: Path, wait: float | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """No other process works in the folder meanwhile; False where the file system has no locks to say so.
 
     :param wait: for so many seconds at most; None is LOCK_WAIT
@@ -176,15 +176,15 @@ def alone(folder: Path, wait: float | None = None, waits: Callable[[], None] = l
         lock.release()
 
 
-def clear(folder: Path, *, sure: bool) -> None:
+def remove_stale_parts(folder: Path, *, sure: bool) -> None:
     """Remove the temporary files that killed runs have left; where it is not sure that nobody works in the
     folder, only those that are a day old."""
     for path in folder.glob(f"*{TEMPORARY}"):
-        if sure or not younger(path, LEFT_OVER_AFTER):
+        if sure or not is_fresh(path, LEFT_OVER_AFTER):
             path.unlink(missing_ok=True)
 
 
-def what_failed(error: OSError) -> str:
+def os_reason(error: OSError) -> str:
     """The system's words for an error, without the path that people have read already."""
     return error.strerror or type(error).__name__
 

@@ -67,9 +67,9 @@ class DeniedError(TransportError):
 class Failure:
     """Why an attempt at one address failed; ``pause`` is what the server asked for, in seconds."""
 
-    said: str
+    problem: str
     advice: str
-    again: bool = False
+    retry: bool = False
     content: bool = False
     absent: bool = False
     denied: bool = False
@@ -79,7 +79,7 @@ class Failure:
 NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
 
 
-def refused(response: requests.Response, url: str, expect: Expect) -> Failure | None:
+def judge_response(response: requests.Response, url: str, expect: Expect) -> Failure | None:
     """What is wrong with the head of an answer."""
     status = response.status_code
     if status in (200, 206):
@@ -87,7 +87,7 @@ def refused(response: requests.Response, url: str, expect: Expect) -> Failure | 
             "text/html",
             "application/xhtml+xml",
         ):
-            return page(expect)
+            return page_failure(expect)
         return None
     advice = (
         ADVICE_GITHUB if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS else ADVICE.get(status, ADVICE_SERVER)
@@ -98,20 +98,20 @@ def refused(response: requests.Response, url: str, expect: Expect) -> Failure | 
     return Failure(
         f"answered {status} {sanitized(response.reason or '')}".rstrip(),
         advice,
-        again=status in RETRIED or status == 416,
+        retry=status in RETRIED or status == 416,
         absent=status in ABSENT,
         denied=status in DENIED,
         pause=_retry_after(response.headers.get("Retry-After", "")),
     )
 
 
-def page(expect: Expect) -> Failure:
+def page_failure(expect: Expect) -> Failure:
     """Somebody's log-in page, most often."""
     wanted = "an archive" if expect == "archive" else "plain text"
     return Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
 
 
-def unaskable(why: str, advice: str) -> Failure:
+def local_failure(why: str, advice: str) -> Failure:
     """Of what stands in the way on this machine, so that asking again is no use."""
     return Failure(f"can't be asked, {why}", advice)
 
@@ -129,13 +129,13 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-def failed(name: str, failures: Mapping[str, Failure], rounds: int) -> StandalonePythonError:
+def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> StandalonePythonError:
     """The error for a file that no address gave, from URL -> why, after some rounds of attempts."""
 
     def sentence(url: str, failure: Failure) -> str:
         asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
-        tried = f" (tried {rounds} times)" if failure.again and rounds > 1 else ""
-        return f"{sanitized(without_credentials(url))} {failure.said}{asks}{tried}"
+        tried = f" (tried {rounds} times)" if failure.retry and rounds > 1 else ""
+        return f"{sanitized(without_credentials(url))} {failure.problem}{asks}{tried}"
 
     said = "; ".join(sentence(url, failure) for url, failure in failures.items())
     # An address that has nothing is advice only where no other one had trouble.
@@ -161,9 +161,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             todo += [*at.args, getattr(at, "reason", None), at.__cause__, at.__context__]
 
 
-def unreached(error: BaseException, *, connecting: float, reading: float) -> Failure:
+def connection_failure(error: BaseException, *, connecting: float, reading: float) -> Failure:
     """Of an exception on the way to an address; the time limits are in seconds."""
-    return Failure(_reason(error, connecting, reading), ADVICE_NETWORK, again=not _final(error))
+    return Failure(_reason(error, connecting, reading), ADVICE_NETWORK, retry=not _final(error))
 
 
 def _final(error: BaseException) -> bool:
@@ -200,7 +200,7 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
     return "closed the connection without an answer"
 
 
-def blamed(failure: Failure | None, response: requests.Response, github_token: str) -> Failure | None:
+def blame_github_token(failure: Failure | None, response: requests.Response, github_token: str) -> Failure | None:
     """The failure, which names GITHUB_TOKEN where GitHub was shown it and denies what everybody may read."""
     shown = response.request.headers.get("Authorization", "")
     ours = shown == f"Bearer {github_token}" and urlsplit(response.url).hostname in GITHUB_HOSTS
@@ -209,14 +209,14 @@ def blamed(failure: Failure | None, response: requests.Response, github_token: s
     return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
 
 
-def unaskable_why(session: requests.Session, url: str, shown: str) -> Failure | None:
+def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failure | None:
     """Why an address can't even be asked; None where that is for the address itself.
 
     :param shown: the Authorization header
     """
     if not (shown.isascii() and shown.isprintable()):
         why = "the token has a line break or a letter in it that no header can have"
-        return unaskable(why, "check the token, and GITHUB_TOKEN")
+        return local_failure(why, "check the token, and GITHUB_TOKEN")
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = ""
@@ -239,13 +239,13 @@ def unaskable_why(session: requests.Session, url: str, shown: str) -> Failure | 
     name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
     if proxy.lower().startswith("socks"):
         why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
-        return unaskable(why, "install it, or name an HTTP proxy")
-    return unaskable(
+        return local_failure(why, "install it, or name an HTTP proxy")
+    return local_failure(
         f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
     )
 
 
-def bad_bundle() -> str:
+def wrong_bundle_variable() -> str:
     """The variable that names certificates for requests where there are none."""
     name = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), "")
     try:
@@ -256,11 +256,11 @@ def bad_bundle() -> str:
     return ""
 
 
-def judge(path: Path, expect: Expect) -> Failure | None:
+def judge_content(path: Path, expect: Expect) -> Failure | None:
     with path.open("rb") as file:
         head = file.read(512)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE_STARTS):
-        return page(expect)
+        return page_failure(expect)
     if not head:
         return Failure("sent nothing", ADVICE_CONTENT, content=True)
     if expect == "archive" and not head.startswith(tuple(MAGIC.values())):

@@ -33,14 +33,14 @@ from .failure import (
     NO_ADDRESS,
     Expect,
     Failure,
-    bad_bundle,
-    blamed,
-    failed,
-    judge,
-    refused,
-    unaskable,
-    unaskable_why,
-    unreached,
+    blame_github_token,
+    connection_failure,
+    download_error,
+    explain_unsendable,
+    judge_content,
+    judge_response,
+    local_failure,
+    wrong_bundle_variable,
 )
 from .partial import Partial, Watch, partial_of, receive, writing
 from .source import without_credentials
@@ -133,7 +133,7 @@ class Http:
         failures, rounds = self._attempts(urls, part, max_bytes, expect)
         if failures:
             # Not by the file's own name, which can be a hash.
-            raise failed(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
+            raise download_error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
 
     def size(self, urls: Sequence[str]) -> int:
         """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
@@ -148,7 +148,7 @@ class Http:
                 if not isinstance(size, Failure):
                     return size
                 failures[url] = size
-        raise failed(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
+        raise download_error(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
 
     def _size(self, session: requests.Session, url: str) -> int | Failure:
         import requests
@@ -160,12 +160,12 @@ class Http:
                 return response
             with response:
                 length = whole_number(response.headers.get("Content-Length", ""))
-                wrong = blamed(refused(response, url, "archive"), response, _github_token())
+                wrong = blame_github_token(judge_response(response, url, "archive"), response, _github_token())
             return wrong or (Failure("doesn't say it", ADVICE_CONTENT) if length is None else length)
         except ValueError:
             return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
+            return connection_failure(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
     def _attempts(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> tuple[dict[str, Failure], int]:
         """The failures, none where one address gave the file, and how many rounds were made."""
@@ -178,7 +178,7 @@ class Http:
                     if failure is None:
                         return {}, rounds
                     failures[url] = failure
-                    if not failure.again:
+                    if not failure.retry:
                         pending.remove(url)
                 if not pending or pause is None:
                     break
@@ -206,15 +206,15 @@ class Http:
                     # There is nothing after what we have: it is part of something else.
                     part.path.unlink(missing_ok=True)
                 return (
-                    blamed(refused(response, url, expect), response, _github_token())
+                    blame_github_token(judge_response(response, url, expect), response, _github_token())
                     or receive(response, url, part, headers, max_bytes, expect)
-                    or judge(part.path, expect)
+                    or judge_content(part.path, expect)
                 )
         # What urllib says of an address that the server redirects to.
         except ValueError:
             return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return unreached(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
+            return connection_failure(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
     def _open(
         self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
@@ -235,10 +235,10 @@ class Http:
                 )
             # What requests says where it can't even ask, whatever the reason; many of them are an OSError too.
             except ValueError:
-                return unaskable_why(session, at, shown) or NO_ADDRESS
+                return explain_unsendable(session, at, shown) or NO_ADDRESS
             except OSError:
-                if at.startswith("https:") and (bundle := bad_bundle()):
-                    return unaskable(f"{bundle} names no file or folder of certificates", f"correct {bundle}, or unset it")
+                if at.startswith("https:") and (bundle := wrong_bundle_variable()):
+                    return local_failure(f"{bundle} names no file or folder of certificates", f"correct {bundle}, or unset it")
                 raise
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response

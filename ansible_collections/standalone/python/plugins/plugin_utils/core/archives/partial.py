@@ -90,7 +90,7 @@ def receive(
     if response.status_code == 206 and (unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")):
         part.validator = ""
         part.path.unlink(missing_ok=True)
-        return Failure("sent another part of the file than was asked for", ADVICE_CONTENT, again=True, content=True)
+        return Failure("sent another part of the file than was asked for", ADVICE_CONTENT, retry=True, content=True)
     start = offset if response.status_code == 206 else 0
     # What is unpacked here is no part of what the server counts.
     part.url, part.validator = url, "" if unpacked else _validator(response.headers)
@@ -124,9 +124,9 @@ def receive(
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.
     if length is not None and received - start < length:
-        return Failure(f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, again=True)
+        return Failure(f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, retry=True)
     if unpacked and not unpacked.complete:
-        return Failure("broke off in the middle", ADVICE_NETWORK, again=True)
+        return Failure("broke off in the middle", ADVICE_NETWORK, retry=True)
     return None
 
 

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import ContentError, TransportError
-from .cache import alone, clear, default_root, make, stamp, usable, what_failed, written
+from .cache import atomic_write, default_root, exclusive_lock, file_stamp, make_private, os_reason, remove_stale_parts, use_cache
 from .compression import ARCHIVE_ENDINGS, Compression, require_zstandard
 from .source import SUMS, Source, sums_urls, url_below, urls, without_credentials
-from .texts import TEXT_AGE, Texts, local_path, read_if_there, read_text
+from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
 
 if TYPE_CHECKING:
     from ..builds.catalogue import Build, Sums
@@ -87,14 +87,14 @@ class Store:
         """
         compression = _compression(zstd)
         digest = self.sha256(build, source)
-        with usable(self.root):
+        with use_cache(self.root):
             folder = self.root / "builds" / f"{build.name}-{digest[:12]}"
             ready = _recorded(folder, compression, digest)
             if ready is not None:
                 return ready
-            make(folder)
-            with alone(folder) as locked:
-                clear(folder, sure=locked)
+            make_private(folder)
+            with exclusive_lock(folder) as locked:
+                remove_stale_parts(folder, sure=locked)
                 return _recorded(folder, compression, digest, rehash=True) or self._make(
                     folder, build, source, digest, compression
                 )
@@ -131,12 +131,12 @@ class Store:
         from . import attestation
 
         if source.kind in ("folder", "archive"):
-            return read_if_there(f"{urls(source, build)[0]}{attestation.ENDING}")
+            return read_optional_text(f"{urls(source, build)[0]}{attestation.ENDING}")
         upstream = source.kind == "upstream"
         if upstream and build.release < attestation.SINCE:
             return ""
         address = f"{attestation.API}{digest}" if upstream else url_below(source.location, build, attestation.ENDING)
-        with usable(self.root):
+        with use_cache(self.root):
             text, _kept = self.texts.get((address,), source, age=TEXT_AGE, optional=True)
         return attestation.from_api(text) if upstream and text else text
 
@@ -160,7 +160,7 @@ class Store:
         addresses = sums_urls(source, tag)
         if source.kind == "folder":
             return read_text(local_path(addresses[0]), SUMS)
-        with usable(self.root):
+        with use_cache(self.root):
             return self.texts.get(addresses, source, age)[0]
 
     def _fetch(self, source: Source, brief: bool) -> Fetch:
@@ -176,12 +176,12 @@ class Store:
         from . import archive
 
         for other in (self.root / "builds").iterdir():
-            clear(other, sure=False)
+            remove_stale_parts(other, sure=False)
         if build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
             require_zstandard()
         original = self._original(folder, build, source, digest)
         path = folder / f"payload.tar.{compression}"
-        with self._turn(build), written(path) as out:
+        with self._turn(build), atomic_write(path) as out:
             packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
             if packed.sha256 != digest:
                 raise _differs(original, digest, packed.sha256)
@@ -196,8 +196,8 @@ class Store:
         if not build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
-        make(folder)
-        return alone(folder)
+        make_private(folder)
+        return exclusive_lock(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
         """A build's archive, verified."""
@@ -243,7 +243,7 @@ def _verify(path: Path, digest: str) -> None:
         found = checksum(path)
     except OSError as error:
         raise TransportError(
-            f"the archive {path} can't be read ({what_failed(error)}): check its permissions and its disk"
+            f"the archive {path} can't be read ({os_reason(error)}): check its permissions and its disk"
         ) from None
     if found != digest:
         raise _differs(path, digest, found)
@@ -263,6 +263,22 @@ def _unknown(build: Build, why: str) -> ContentError:
     )
 
 
+def archive_size(build: Build, source: Source, token: str = "") -> int:
+    """How many bytes the archive of a build has, as the source says without sending it.
+
+    :raises StandalonePythonError: it can't be asked, or doesn't say
+    """
+    addresses = urls(source, build)
+    if source.kind in ("folder", "archive"):
+        try:
+            return os.path.getsize(os.path.expanduser(addresses[0]))
+        except OSError as error:
+            raise TransportError(f"the archive {addresses[0]} can't be read ({error.strerror}): put it there") from None
+    from .fetch import Http
+
+    return Http(token, source.location).size(addresses)
+
+
 def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
@@ -271,14 +287,14 @@ def _record(payload: Payload, original: str) -> None:
     about = {
         "recipe": RECIPE,
         "original": original,
-        "stamp": stamp(payload.path),
+        "stamp": file_stamp(payload.path),
         "sha256": payload.sha256,
         "unpacked": payload.unpacked,
         "files": payload.files,
         "inodes": payload.inodes,
         "half": payload.half,
     }
-    with written(_about(payload.path)) as out:
+    with atomic_write(_about(payload.path)) as out:
         out.write(json.dumps(about).encode())
 
 
@@ -288,7 +304,7 @@ def _recorded(folder: Path, compression: Compression, original: str, *, rehash: 
     path = folder / f"payload.tar.{compression}"
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
-        now = stamp(path)
+        now = file_stamp(path)
         payload = Payload(
             path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["inodes"], about["half"]
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ContentError, StandalonePythonError, TransportError
-from .cache import alone, clear, make, what_failed, younger
+from .cache import exclusive_lock, is_fresh, make_private, os_reason, remove_stale_parts
 from .credentials import bare
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ class Texts:
             # That there is none may be true for who asked so only.
             asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
         path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
-        if younger(path, age):
+        if is_fresh(path, age):
             return _kept(path, optional=optional)
-        make(folder)
+        make_private(folder)
         remark = ""
-        with alone(folder) as locked:
-            clear(folder, sure=locked)
-            if not younger(path, age):
+        with exclusive_lock(folder) as locked:
+            remove_stale_parts(folder, sure=locked)
+            if not is_fresh(path, age):
                 try:
                     self._fetch(source, optional).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
                 except StandalonePythonError as error:
@@ -100,13 +100,13 @@ def read_text(path: Path, what: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TransportError(
-            f"the {what} {path} can't be read ({what_failed(error)}): check the path and its permissions"
+            f"the {what} {path} can't be read ({os_reason(error)}): check the path and its permissions"
         ) from None
     except UnicodeDecodeError:
         raise ContentError(f"the {what} {path} is not text: check that it is the right file") from None
 
 
-def read_if_there(path: str) -> str:
+def read_optional_text(path: str) -> str:
     """A text that is beside something; empty where there is none.
 
     :raises TransportError: it can't be read

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 
 from ..archives.attestation import ENDING, missing
 from ..archives.attestation import verify as verify_attestation
-from ..archives.cache import what_failed
+from ..archives.cache import os_reason
 from ..archives.source import SUMS
 from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename, parse_sums, rows_from_sums
 from ..builds.request import parse_request, with_parts
 from ..builds.target import for_level, parse_triple
 from ..errors import ContentError, StandalonePythonError, TransportError
 from ..supply.catalogues import CATALOGUE
-from .storage import WORK, Place, Stamp
+from .storage import WORK, Stamp, Storage
 
 if TYPE_CHECKING:
     from ..supply.supply import Supply
@@ -64,7 +64,7 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SyncPlan:
     """What a sync does.
 
     :ivar fetch: what is wanted and is not there, or is there and is something else
@@ -100,7 +100,7 @@ def path_of(build: Build) -> str:
     return f"{build.release}/{build.filename}"
 
 
-def once(wanted: Iterable[Build]) -> tuple[Build, ...]:
+def unique_builds(wanted: Iterable[Build]) -> tuple[Build, ...]:
     """Each build once, newest release first.
 
     :raises ContentError: two sha256 for one name
@@ -116,7 +116,7 @@ def once(wanted: Iterable[Build]) -> tuple[Build, ...]:
     return ordered(known.values())
 
 
-def plan(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) -> Plan:
+def plan_sync(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) -> SyncPlan:
     """
     :param wanted: with their sha256, each once
     :param found: path -> what is there
@@ -125,7 +125,7 @@ def plan(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) 
     asked = {path_of(build): build for build in wanted}
     right = {path for path, build in asked.items() if path in found and found[path].actual == build.sha256}
     rest = sorted(set(found) - set(asked))
-    return Plan(
+    return SyncPlan(
         fetch=ordered(build for path, build in asked.items() if path not in right),
         there=ordered(asked[path] for path in right),
         kept=() if prune else ordered(_listed(path, found[path].listed) for path in rest if found[path].listed),
@@ -158,7 +158,7 @@ def is_precompiled(path: str) -> bool:
     return path.startswith(prefix) and path.endswith(suffix)
 
 
-def asked(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavors: Sequence[str]) -> tuple[Build, ...]:
+def builds_for(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavors: Sequence[str]) -> tuple[Build, ...]:
     """The builds, with their sha256, that requests mean on target triples; the preferred flavor where none is named.
 
     :raises StandalonePythonError: a request or a triple can't be read, there is no such build, or its checksum can't be had
@@ -186,7 +186,7 @@ def _listed(path: str, sha256: str) -> Build:
 # What follows reads.
 
 
-def verify(place: Place, jobs: int = JOBS) -> Verified:
+def verify(storage: Storage, jobs: int = JOBS) -> Verified:
     """Read all of a mirror, and compare it with its lists. What is found damaged the next sync brings anew.
 
     :raises ContentError: it is no mirror
@@ -194,39 +194,39 @@ def verify(place: Place, jobs: int = JOBS) -> Verified:
     """
     problems: list[str] = []
     listed: dict[str, str] = {}
-    with place.usable("be read", "check the path and its permissions"):
-        files = place.files()
+    with storage.explain_errors("be read", "check the path and its permissions"):
+        files = storage.files()
         releases = _releases(files)
         if not releases:
-            raise _none(place, f"TAG/{SUMS}")
+            raise _none(storage, f"TAG/{SUMS}")
         for sums in releases:
             tag = sums.partition("/")[0]
             try:
-                rows = rows_from_sums(tag, _text(place, sums))
+                rows = rows_from_sums(tag, _text(storage, sums))
             except StandalonePythonError as error:
                 problems.append(str(error))
                 continue
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
-        problems += _of_catalogue(place, listed)
-        problems += _of_precompiled(place, listed, files)
+        problems += _of_catalogue(storage, listed)
+        problems += _of_precompiled(storage, listed, files)
         bad = {}
         with ThreadPoolExecutor(jobs) as pool:
-            for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(place, path), listed), strict=True):
+            for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(storage, path), listed), strict=True):
                 if actual != digest:
                     bad[path] = actual
                     is_what = f"its SHA-256 should be {digest} and is {actual}" if len(actual) == 64 else actual
                     problems.append(f"{path} is damaged: {is_what}")
         size = sum(int(files[path][0]) for path in listed if path in files and len(bad.get(path, 64 * "0")) == 64)
-    known = recorded(place) if bad else {}
+    known = read_records(storage) if bad else {}
     if known:
         # So that a sync knows it, although they look as they did.
         read = {path: (actual, files[path]) for path, actual in bad.items() if len(actual) == 64}
-        with contextlib.suppress(OSError, TransportError), place.alone(0):
-            record(place, {path: record for path, record in known.items() if path not in bad} | read)
+        with contextlib.suppress(OSError, TransportError), storage.exclusive_lock(0):
+            write_records(storage, {path: record for path, record in known.items() if path not in bad} | read)
     return Verified(len(listed), size, tuple(problems))
 
 
-def unattested(place: Place, trusted_root: str = "", jobs: int = JOBS) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def attestation_problems(storage: Storage, trusted_root: str = "", jobs: int = JOBS) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is wrong with the attestations of the archives that a mirror lists, and of which it has none, as sentences.
 
     :raises StandalonePythonError: it is no mirror, or attestations can't be verified here
@@ -234,44 +234,44 @@ def unattested(place: Place, trusted_root: str = "", jobs: int = JOBS) -> tuple[
 
     def look_at(build: Build) -> tuple[str, str]:
         try:
-            lines = _text(place, f"{path_of(build)}{ENDING}")
+            lines = _text(storage, f"{path_of(build)}{ENDING}")
         except FileNotFoundError:
             lines = ""
         try:
             found = verify_attestation(lines, build, build.sha256 or "", trusted_root)
         except ContentError as error:
             return str(error), ""
-        return "", "" if found else missing(build, f"in {place}")
+        return "", "" if found else missing(build, f"in {storage}")
 
-    listed = contents(place)
-    with place.usable("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
+    listed = listed_builds(storage)
+    with storage.explain_errors("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
         said = list(pool.map(look_at, listed))
     return tuple(wrong for wrong, _none in said if wrong), tuple(none for _wrong, none in said if none)
 
 
-def contents(place: Place) -> tuple[Build, ...]:
+def listed_builds(storage: Storage) -> tuple[Build, ...]:
     """The builds that a mirror lists, newest release first.
 
     :raises ContentError: it is no mirror, or a list can't be read
     :raises TransportError: it can't be opened
     """
-    with place.usable("be read", "check the path and its permissions"):
+    with storage.explain_errors("be read", "check the path and its permissions"):
         try:
-            text = place.read(CATALOGUE).decode()
+            text = storage.read(CATALOGUE).decode()
         except FileNotFoundError:
-            raise _none(place, CATALOGUE) from None
+            raise _none(storage, CATALOGUE) from None
         except UnicodeDecodeError:
-            raise ContentError(f"{place}/{CATALOGUE} is not text: run mirror sync again") from None
-    return ordered(builds(from_rows(f"the catalogue {place}/{CATALOGUE}", text)))
+            raise ContentError(f"{storage}/{CATALOGUE} is not text: run mirror sync again") from None
+    return ordered(builds(from_rows(f"the catalogue {storage}/{CATALOGUE}", text)))
 
 
-def look(place: Place, wanted: Iterable[Build], records: Records, jobs: int) -> dict[str, Archive]:
+def inspect_mirror(storage: Storage, wanted: Iterable[Build], records: Records, jobs: int) -> dict[str, Archive]:
     """What is there. Of what is wanted the content is known after it, from the records or by reading it."""
-    files = place.files()
+    files = storage.files()
     listed: dict[str, str] = {}
     for sums in _releases(files):
         tag = sums.partition("/")[0]
-        listed |= {f"{tag}/{name}": digest for name, digest in parse_sums(_text(place, sums), tag).known.items()}
+        listed |= {f"{tag}/{name}": digest for name, digest in parse_sums(_text(storage, sums), tag).known.items()}
     found = {
         path: Archive(listed.get(path, ""), "", int(stamp[0]))
         for path, stamp in files.items()
@@ -281,26 +281,26 @@ def look(place: Place, wanted: Iterable[Build], records: Records, jobs: int) -> 
     # The stamp is older than the reading.
     unread = [path for path in present if path not in records or records[path][1] != files[path]]
     with ThreadPoolExecutor(jobs) as pool:
-        read = pool.map(lambda path: place.vouched(path) or place.checksum(path), unread)
+        read = pool.map(lambda path: storage.stored_sha256(path) or storage.checksum(path), unread)
         records |= {path: (actual, files[path]) for path, actual in zip(unread, read, strict=True)}
     return {path: replace(archive, actual=records[path][0]) if path in present else archive for path, archive in found.items()}
 
 
-def recorded(place: Place) -> Records:
+def read_records(storage: Storage) -> Records:
     """Path -> the sha256 that was read, and the file's stamp then."""
     try:
-        kept = json.loads(place.read(READ))
+        kept = json.loads(storage.read(READ))
         return {path: (digest, [*now]) for path, (digest, now) in kept.items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def record(place: Place, records: Records) -> None:
-    place.put(READ, json.dumps(records, indent=0).encode())
+def write_records(storage: Storage, records: Records) -> None:
+    storage.put(READ, json.dumps(records, indent=0).encode())
 
 
-def _none(place: Place, lacks: str) -> ContentError:
-    return ContentError(f"{place} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
+def _none(storage: Storage, lacks: str) -> ContentError:
+    return ContentError(f"{storage} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
 
 
 def _releases(files: Iterable[str]) -> list[str]:
@@ -308,24 +308,24 @@ def _releases(files: Iterable[str]) -> list[str]:
     return sorted((path for path in files if re.fullmatch(f"[0-9]{{8}}/{SUMS}", path)), reverse=True)
 
 
-def _text(place: Place, path: str) -> str:
-    return place.read(path).decode(errors="replace")
+def _text(storage: Storage, path: str) -> str:
+    return storage.read(path).decode(errors="replace")
 
 
-def _hashed(place: Place, path: str) -> str:
+def _hashed(storage: Storage, path: str) -> str:
     """The sha256 of a file, or what is wrong with it."""
     try:
-        return place.checksum(path)
+        return storage.checksum(path)
     except FileNotFoundError:
         return "it is not there"
     except OSError as error:
-        return f"it can't be read ({what_failed(error)})"
+        return f"it can't be read ({os_reason(error)})"
 
 
-def _of_catalogue(place: Place, listed: Mapping[str, str]) -> list[str]:
-    path = f"{place}/{CATALOGUE}"
+def _of_catalogue(storage: Storage, listed: Mapping[str, str]) -> list[str]:
+    path = f"{storage}/{CATALOGUE}"
     try:
-        rows = {path_of(build): build.sha256 for build in builds(from_rows(path, place.read(CATALOGUE).decode()))}
+        rows = {path_of(build): build.sha256 for build in builds(from_rows(path, storage.read(CATALOGUE).decode()))}
     except FileNotFoundError:
         return [f"{path} is not there: run mirror sync again"]
     except (ContentError, ValueError) as error:
@@ -333,13 +333,13 @@ def _of_catalogue(place: Place, listed: Mapping[str, str]) -> list[str]:
     return [] if rows == listed else [f"{path} and the {SUMS} files don't agree: run mirror sync again"]
 
 
-def _of_precompiled(place: Place, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
+def _of_precompiled(storage: Storage, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
     """Return what is wrong with the lists for mise: one that is missing, that differs, or whose archives have gone."""
     builds_listed = [_listed(path, digest) for path, digest in listed.items()]
     expected = {path: content for path, content in lists(builds_listed).items() if is_precompiled(path)}
     here = set(filter(is_precompiled, files))
-    wrong = {path for path in expected.keys() & here if place.read(path) != expected[path]} | (here - expected.keys())
+    wrong = {path for path in expected.keys() & here if storage.read(path) != expected[path]} | (here - expected.keys())
     return [
-        *(f"{place}/{path} is not there: run mirror sync again" for path in sorted(expected.keys() - here)),
-        *(f"{place}/{path} and the {SUMS} files don't agree: run mirror sync again" for path in sorted(wrong)),
+        *(f"{storage}/{path} is not there: run mirror sync again" for path in sorted(expected.keys() - here)),
+        *(f"{storage}/{path} and the {SUMS} files don't agree: run mirror sync again" for path in sorted(wrong)),
     ]

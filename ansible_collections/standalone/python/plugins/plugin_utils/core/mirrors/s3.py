@@ -20,18 +20,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..archives.cache import ROOT_VARIABLE, default_root, make, usable, what_failed
+from ..archives.cache import ROOT_VARIABLE, default_root, make_private, os_reason, use_cache
 from ..errors import DeclarationError, TransportError
 from .s3_client import SCHEME, Client
 from .s3_lock import LEASE, Lease
-from .storage import Folder, Place, Stamp
+from .storage import Folder, Stamp, Storage
 
 SHA256 = "sha256"
 CHUNK = 1 << 18
 ATTEMPTS = 4
 
 
-def place_of(text: str, endpoint_url: str = "") -> Place:
+def storage_of(text: str, endpoint_url: str = "") -> Storage:
     """A mirror by what a user calls it: a path, or ``s3://BUCKET/PREFIX``.
 
     :param endpoint_url: of an object store; where it is empty boto3's settings say it, and else it is Amazon's
@@ -72,13 +72,13 @@ class Bucket:
     elsewhere = f"have the cache elsewhere with {ROOT_VARIABLE}"
 
     @contextlib.contextmanager
-    def usable(self, what: str = "", do: str = "") -> Iterator[None]:
+    def explain_errors(self, what: str = "", do: str = "") -> Iterator[None]:
         """What is in the bucket has sentences of its own; so what fails here is the folder for downloads."""
         try:
             yield
         except OSError as error:
             raise TransportError(
-                f"downloads for the mirror {self} can't be kept in {self.work} ({what_failed(error)}): make room there, or "
+                f"downloads for the mirror {self} can't be kept in {self.work} ({os_reason(error)}): make room there, or "
                 f"{self.elsewhere}"
             ) from None
 
@@ -101,7 +101,7 @@ class Bucket:
             digest.update(chunk)
         return digest.hexdigest()
 
-    def vouched(self, path: str) -> str:
+    def stored_sha256(self, path: str) -> str:
         with self._client.sentence("be read"):
             said: str = self._client.call("head_object", path)["Metadata"].get(SHA256, "")
         return said if re.fullmatch("[0-9a-f]{64}", said) else ""
@@ -111,7 +111,7 @@ class Bucket:
         kind = "application/gzip" if path.endswith(".gz") else "text/plain; charset=utf-8"
         self._put(path, content, _md5([content]), ContentType=kind, CacheControl="no-cache")
 
-    def take(self, part: Path, path: str, sha256: str) -> Stamp:
+    def promote(self, part: Path, path: str, sha256: str) -> Stamp:
         with part.open("rb") as file:
             digest = _md5(iter(lambda: file.read(CHUNK), b""))
             size = file.tell()
@@ -130,9 +130,9 @@ class Bucket:
             self._client.call("delete_object", path)
 
     @contextlib.contextmanager
-    def alone(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
-        with usable(default_root()):
-            make(self.work)
+    def exclusive_lock(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+        with use_cache(default_root()):
+            make_private(self.work)
         with self.lease.held(wait, waits) as locked:
             yield locked
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..archives.archive import checksum
-from ..archives.cache import alone, stamp, what_failed, written
+from ..archives.cache import atomic_write, exclusive_lock, file_stamp, os_reason
 from ..errors import TransportError
 
 WORK = ".mirror"
@@ -24,7 +24,7 @@ Stamp = list[int | str]
 """The size of a file in bytes, and more that changes when the file does."""
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """Paths are below the mirror, with ``/``. A file is there whole or not at all; what can't be done is a ``TransportError`` or,
     below :meth:`usable`, an ``OSError``."""
 
@@ -36,14 +36,14 @@ class Place(Protocol):
     def elsewhere(self) -> str:
         """What else to do where downloads can't be written there."""
 
-    def alone(self, wait: float, waits: Callable[[], None] = ...) -> AbstractContextManager[bool]:
+    def exclusive_lock(self, wait: float, waits: Callable[[], None] = ...) -> AbstractContextManager[bool]:
         """No other process works in the mirror meanwhile; False where the place can't promise it.
 
         :param wait: for another, so many seconds at most
         :param waits: called where there is one to wait for
         """
 
-    def usable(self, what: str = ..., do: str = ...) -> AbstractContextManager[None]:
+    def explain_errors(self, what: str = ..., do: str = ...) -> AbstractContextManager[None]:
         """An error of the operating system becomes a sentence."""
 
     def files(self) -> dict[str, Stamp]:
@@ -60,12 +60,12 @@ class Place(Protocol):
         :raises FileNotFoundError: it is not there
         """
 
-    def vouched(self, path: str) -> str:
+    def stored_sha256(self, path: str) -> str:
         """The sha256 that the place itself says of a file, as it was found right when the file came; empty where it says none."""
 
     def put(self, path: str, content: bytes) -> None: ...
 
-    def take(self, part: Path, path: str, sha256: str) -> Stamp:
+    def promote(self, part: Path, path: str, sha256: str) -> Stamp:
         """Make a file, whose content is known to be right, one of the mirror; where it was it is no more."""
 
     def delete(self, path: str) -> None:
@@ -88,23 +88,25 @@ class Folder:
         return "choose another folder for the mirror"
 
     @contextlib.contextmanager
-    def alone(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    def exclusive_lock(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
         self.work.mkdir(parents=True, exist_ok=True)
-        with alone(self.work, wait, waits) as locked:
+        with exclusive_lock(self.work, wait, waits) as locked:
             yield locked
 
     @contextlib.contextmanager
-    def usable(self, what: str = "be written to", do: str = "make room there, or choose another folder") -> Iterator[None]:
+    def explain_errors(
+        self, what: str = "be written to", do: str = "make room there, or choose another folder"
+    ) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise TransportError(f"the mirror {self} can't {what} ({what_failed(error)}): {do}") from None
+            raise TransportError(f"the mirror {self} can't {what} ({os_reason(error)}): {do}") from None
 
     def files(self) -> dict[str, Stamp]:
         found: dict[str, Stamp] = {}
         for folder in sorted(path for path in (*self.path.glob(8 * "[0-9]"), self.path / "tools") if path.is_dir()):
             with os.scandir(folder) as entries:
-                found |= {f"{folder.name}/{entry.name}": [*stamp(Path(entry))] for entry in entries if entry.is_file()}
+                found |= {f"{folder.name}/{entry.name}": [*file_stamp(Path(entry))] for entry in entries if entry.is_file()}
         return found
 
     def read(self, path: str) -> bytes:
@@ -116,21 +118,21 @@ class Folder:
     def checksum(self, path: str) -> str:
         return checksum(self.path / path)
 
-    def vouched(self, path: str) -> str:
+    def stored_sha256(self, path: str) -> str:
         return ""
 
     def put(self, path: str, content: bytes) -> None:
         (self.path / path).parent.mkdir(exist_ok=True)
-        with written(self.path / path) as out:
+        with atomic_write(self.path / path) as out:
             out.write(content)
 
-    def take(self, part: Path, path: str, sha256: str) -> Stamp:
+    def promote(self, part: Path, path: str, sha256: str) -> Stamp:
         to = self.path / path
         to.parent.mkdir(exist_ok=True)
         # Not forced onto the disk, which would take most of the time: after a power cut it has another size or time than was
         # recorded, and the next sync reads it again.
         os.replace(part, to)
-        return [*stamp(to)]
+        return [*file_stamp(to)]
 
     def delete(self, path: str) -> None:
         (self.path / path).unlink(missing_ok=True)

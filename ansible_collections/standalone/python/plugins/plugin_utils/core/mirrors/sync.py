@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Event
 
 from ..archives.attestation import ENDING
-from ..archives.cache import TEMPORARY, clear, what_failed
+from ..archives.cache import TEMPORARY, os_reason, remove_stale_parts
 from ..archives.failure import DeniedError, NotThereError
 from ..archives.fetch import Http
 from ..archives.partial import LARGEST_PIECE
@@ -28,8 +28,20 @@ from ..archives.store import LARGEST_ARCHIVE
 from ..archives.texts import local_path
 from ..builds.catalogue import Build, is_build, parse_sums
 from ..errors import ContentError, DeclarationError, StandalonePythonError, TransportError
-from .mirror import JOBS, Plan, Records, is_precompiled, lists, look, once, path_of, plan, record, recorded
-from .storage import Folder, Place
+from .mirror import (
+    JOBS,
+    Records,
+    SyncPlan,
+    inspect_mirror,
+    is_precompiled,
+    lists,
+    path_of,
+    plan_sync,
+    read_records,
+    unique_builds,
+    write_records,
+)
+from .storage import Folder, Storage
 
 # Seconds that one sync waits for another: as long as a large one takes.
 WAIT = 6 * 3600.0
@@ -51,24 +63,24 @@ class Progress:
     def unlocked(self) -> None:
         """The place of the mirror can't keep another sync away."""
 
-    def plans(self, plan: Plan) -> None: ...
+    def plans(self, plan: SyncPlan) -> None: ...
 
     def receives(self, path: str, done: int, size: int) -> None:
         """Of one archive, ``done`` bytes are there; ``size`` is 0 where the server doesn't say."""
 
 
-def survey(place: Place, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> Plan:
+def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> SyncPlan:
     """What a sync would do. Writes nothing, and what it has to read it reads each time.
 
     :raises StandalonePythonError: as :func:`sync`
     """
-    wanted = once(wanted)
-    with place.usable():
-        return plan(wanted, look(place, wanted, recorded(place), jobs), prune=prune)
+    wanted = unique_builds(wanted)
+    with storage.explain_errors():
+        return plan_sync(wanted, inspect_mirror(storage, wanted, read_records(storage), jobs), prune=prune)
 
 
 def sync(
-    place: Place,
+    storage: Storage,
     wanted: Iterable[Build],
     source: Source,
     *,
@@ -76,7 +88,7 @@ def sync(
     jobs: int = JOBS,
     progress: Progress | None = None,
     attest: Attest | None = None,
-) -> Plan:
+) -> SyncPlan:
     """Bring into a mirror what is wanted of it; says what was done.
 
     Where some archives can't be had the others come, and nothing is pruned.
@@ -87,27 +99,27 @@ def sync(
     :raises TransportError: an archive can't be had, or the mirror not be written to
     :raises DeclarationError: the mirror is its own source
     """
-    wanted, progress = once(wanted), progress or Progress()
-    if source.kind == "folder" and isinstance(place, Folder) and _same(place.path, local_path(source.location)):
-        raise DeclarationError(f"the mirror {place} is its own source: name another folder")
-    with place.usable(), place.alone(WAIT, progress.waits) as locked:
+    wanted, progress = unique_builds(wanted), progress or Progress()
+    if source.kind == "folder" and isinstance(storage, Folder) and _same(storage.path, local_path(source.location)):
+        raise DeclarationError(f"the mirror {storage} is its own source: name another folder")
+    with storage.explain_errors(), storage.exclusive_lock(WAIT, progress.waits) as locked:
         if not locked:
             progress.unlocked()
-        records = recorded(place)
-        found = look(place, wanted, records, jobs)
-        todo = plan(wanted, found, prune=prune)
+        records = read_records(storage)
+        found = inspect_mirror(storage, wanted, records, jobs)
+        todo = plan_sync(wanted, found, prune=prune)
         # What stays listed until all has come.
-        others = plan(wanted, found, prune=False).kept
+        others = plan_sync(wanted, found, prune=False).kept
         progress.plans(todo)
         come: list[Build] = []
 
         def settle(kept: Iterable[Build]) -> None:
             present = (*todo.there, *kept, *come)
-            _write_lists(place, lists(present))
-            record(place, {path: records[path] for path in map(path_of, present) if path in records})
+            _write_lists(storage, lists(present))
+            write_records(storage, {path: records[path] for path in map(path_of, present) if path in records})
 
         mine = "" if locked else f".{os.getpid()}"
-        receive = _Receiver(place, source, mine, progress, records, attest)
+        receive = _Receiver(storage, source, mine, progress, records, attest)
         try:
             unattested = _all(todo.there, receive.attested, jobs, []) if attest else []
             failures = _all(todo.fetch, receive, jobs, come)
@@ -122,15 +134,15 @@ def sync(
             if not failures:
                 raise
         if failures:
-            raise _failed(place, failures, len(todo.fetch) - len(come), len(wanted))
+            raise _failed(storage, failures, len(todo.fetch) - len(come), len(wanted))
         if unattested:
             raise unattested[0]
-        beside = place.files() if todo.pruned else {}
+        beside = storage.files() if todo.pruned else {}
         for path in todo.pruned:
-            place.delete(path)
+            storage.delete(path)
             if f"{path}{ENDING}" in beside:
-                place.delete(f"{path}{ENDING}")
-        clear(place.work, sure=locked and prune)
+                storage.delete(f"{path}{ENDING}")
+        remove_stale_parts(storage.work, sure=locked and prune)
     return todo
 
 
@@ -138,21 +150,21 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _write_lists(place: Place, contents: Mapping[str, bytes]) -> None:
+def _write_lists(storage: Storage, contents: Mapping[str, bytes]) -> None:
     """Write the lists of what is there; remove those of releases and targets that have nothing any more."""
-    there = {path for path in place.files() if path.endswith(f"/{SUMS}") or is_precompiled(path)}
+    there = {path for path in storage.files() if path.endswith(f"/{SUMS}") or is_precompiled(path)}
     for path, content in contents.items():
-        if _read(place, path) != content:
-            place.put(path, content)
+        if _read(storage, path) != content:
+            storage.put(path, content)
     for path in there - set(contents):
-        if is_precompiled(path) or any(map(is_build, parse_sums(_read(place, path).decode(errors="replace")).known)):
-            place.delete(path)
+        if is_precompiled(path) or any(map(is_build, parse_sums(_read(storage, path).decode(errors="replace")).known)):
+            storage.delete(path)
 
 
-def _read(place: Place, path: str) -> bytes:
+def _read(storage: Storage, path: str) -> bytes:
     """The content of a file; nothing where it is not there."""
     try:
-        return place.read(path)
+        return storage.read(path)
     except FileNotFoundError:
         return b""
 
@@ -197,7 +209,7 @@ class _Receiver:
     :ivar mine: what tells this process' downloads from another's, where the file system can't
     """
 
-    place: Place
+    storage: Storage
     source: Source
     mine: str
     progress: Progress
@@ -208,7 +220,7 @@ class _Receiver:
         """Of an archive that is there."""
         lines = self._attestations(build)
         if lines:
-            self.place.put(*lines)
+            self.storage.put(*lines)
 
     def _attestations(self, build: Build) -> tuple[str, bytes] | None:
         """What has to be written beside an archive: path and content.
@@ -218,15 +230,15 @@ class _Receiver:
         if self.attest is None:
             return None
         path = f"{path_of(build)}{ENDING}"
-        have = _read(self.place, path).decode(errors="replace")
+        have = _read(self.storage, path).decode(errors="replace")
         lines = self.attest(build, have)
         return (path, lines.encode()) if lines and lines != have else None
 
     def __call__(self, build: Build, stop: Event) -> None:
         path, digest = path_of(build), build.sha256 or ""
-        part = self.place.work / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
+        part = self.storage.work / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
         came = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
-        with self.place.usable():
+        with self.storage.explain_errors():
             lines = self._attestations(build)
             earlier = part.stat().st_size if part.exists() else 0
             came.begins(earlier, 0)
@@ -242,9 +254,9 @@ class _Receiver:
                     f"{build.filename} from {self.source} is not the archive that was promised: its SHA-256 should be {digest} "
                     f"and is {came.digest.hexdigest()}; check the source, or the checksum"
                 )
-            self.records[path] = (digest, self.place.take(part, path, digest))
+            self.records[path] = (digest, self.storage.promote(part, path, digest))
             if lines:
-                self.place.put(*lines)
+                self.storage.put(*lines)
 
     def _bring(self, build: Build, part: Path, came: _Download) -> None:
         addresses = urls(self.source, build)
@@ -253,7 +265,7 @@ class _Receiver:
             return
         try:
             Http(location=self.source.location, sleep=came.pause).resume(
-                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead=self.place.elsewhere
+                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead=self.storage.elsewhere
             )
         except ContentError:
             part.unlink(missing_ok=True)
@@ -264,7 +276,7 @@ class _Receiver:
             file = origin.open("rb")
         except OSError as error:
             raise NotThereError(
-                f"the archive {origin} can't be read ({what_failed(error)}): put it there, or choose another source"
+                f"the archive {origin} can't be read ({os_reason(error)}): put it there, or choose another source"
             ) from None
         if origin.name != build.filename:
             file.close()
@@ -311,8 +323,8 @@ def _all(
     return failures
 
 
-def _failed(place: Place, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
+def _failed(storage: Storage, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
     # Why all the others were given up comes first.
     first = sorted(failures, key=lambda error: isinstance(error, (ContentError, NotThereError, DeniedError)))[0]
     kind = ContentError if isinstance(first, ContentError) else TransportError
-    return kind(f"{missing} of {wanted} archives are missing from the mirror {place}: {first}" if wanted > 1 else str(first))
+    return kind(f"{missing} of {wanted} archives are missing from the mirror {storage}: {first}" if wanted > 1 else str(first))

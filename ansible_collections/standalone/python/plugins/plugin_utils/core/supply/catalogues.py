@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from ..archives.cache import usable, what_failed
+from ..archives.cache import os_reason, use_cache
 from ..archives.source import SUMS, Source, parse_url, url_of, without_credentials
 from ..archives.store import Store, require_archive
 from ..archives.texts import TEXT_AGE, local_path, read_text
@@ -40,7 +40,7 @@ def load_catalogue(store: Store, source: Source, catalogue: str = "") -> Catalog
         return updated(store.root)
     if "://" in catalogue:
         address = parse_url(catalogue, "catalogue")
-        with usable(store.root):
+        with use_cache(store.root):
             text, kept = store.texts.get((address,), source, age=TEXT_AGE)
         return from_rows(f"the catalogue {without_credentials(address)}{kept}", text)
     if local_path(catalogue).is_dir():
@@ -52,7 +52,7 @@ def _own_catalogue(store: Store, source: Source) -> Catalogue:
     """What a server says that it holds; the bundled catalogue where it says nothing, or can't be asked now. That is remarked
     on where a build is missing; the archive's own sentence says the rest."""
     address = url_of(source.location, CATALOGUE)
-    with usable(store.root):
+    with use_cache(store.root):
         try:
             text, remark = store.texts.get((address,), source, age=TEXT_AGE, optional=True)
         except StandalonePythonError as error:
@@ -91,7 +91,7 @@ def _catalogue_of_folder(location: str) -> Catalogue:
             lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
             rows += [line for line in lines if line.split("\t")[1] in present]
     except OSError as error:
-        raise TransportError(f"the folder {location} can't be read ({what_failed(error)}): check its permissions") from None
+        raise TransportError(f"the folder {location} can't be read ({os_reason(error)}): check its permissions") from None
     if not releases:
         raise ContentError(
             f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "

@@ -12,7 +12,7 @@ upstream's place without a new lock; ``url`` is where it was found. The size is 
 
 Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
 
-All is pure but :func:`read_lock`, :func:`write_lock`, :func:`keep_attestations` and :func:`size_of`.
+All is pure but :func:`read_lock`, :func:`write_lock` and :func:`keep_attestations`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..builds.catalogue import RELEASE_IN_NAME_SINCE, Build, parse_filename
 from ..builds.request import Request, canonical, parse_request
@@ -32,9 +32,6 @@ from ..builds.target import Target, candidates, level_misfit, misfit, parse_trip
 from ..digits import LARGEST as LARGEST_NUMBER
 from ..digits import whole_number
 from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
-
-if TYPE_CHECKING:
-    from ..archives.source import Source
 
 FORM = 1
 ABOUT = "Made by 'standalone-python lock', and changed by nothing else. Review it, and keep it with the declaration."
@@ -141,7 +138,7 @@ def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ..
     return tuple(sorted(first.values(), key=lambda slot: _order(slot.key)))
 
 
-def renew(
+def relock(
     old: Lock, wanted: Sequence[Slot], find: Callable[[Slot], Locked], upgrade: Callable[[Request], bool] = lambda request: False
 ) -> Lock:
     """The lock that has what is wanted and nothing else. An entry that is there stays as it is, unless its request is to be
@@ -391,15 +388,15 @@ def write_lock(path: str, lock: Lock) -> None:
     """
     from pathlib import Path
 
-    from ..archives.cache import what_failed, written
+    from ..archives.cache import atomic_write, os_reason
 
     text = format_lock(lock)
     try:
-        with written(Path(os.path.realpath(os.path.expanduser(path)))) as file:
+        with atomic_write(Path(os.path.realpath(os.path.expanduser(path)))) as file:
             file.write(text.encode())
     except OSError as error:
         raise TransportError(
-            f"the lock file {path} can't be written ({what_failed(error)}): check its folder's permissions and its disk"
+            f"the lock file {path} can't be written ({os_reason(error)}): check its folder's permissions and its disk"
         ) from None
 
 
@@ -413,18 +410,18 @@ def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], st
     from pathlib import Path
 
     from ..archives.attestation import FOLDER, name_of
-    from ..archives.cache import what_failed, written
-    from ..archives.texts import read_if_there
+    from ..archives.cache import atomic_write, os_reason
+    from ..archives.texts import read_optional_text
 
     folder = Path(os.path.realpath(os.path.expanduser(path))).parent / FOLDER
 
     def keep(build: Build) -> None:
         to = folder / name_of(build)
-        have = read_if_there(str(to))
+        have = read_optional_text(str(to))
         lines = attested(build, have)
         if lines and lines != have:
             folder.mkdir(exist_ok=True)
-            with written(to) as file:
+            with atomic_write(to) as file:
                 file.write(lines.encode())
 
     builds = {entry.build.filename: entry.build for entry in lock.builds}
@@ -433,23 +430,5 @@ def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], st
             list(pool.map(keep, builds.values()))
     except OSError as error:
         raise TransportError(
-            f"attestations can't be written to {folder} ({what_failed(error)}): check its permissions and its disk"
+            f"attestations can't be written to {folder} ({os_reason(error)}): check its permissions and its disk"
         ) from None
-
-
-def size_of(build: Build, source: Source, token: str = "") -> int:
-    """How many bytes the archive of a build has, as the source says without sending it.
-
-    :raises StandalonePythonError: it can't be asked, or doesn't say
-    """
-    from ..archives.source import urls
-
-    addresses = urls(source, build)
-    if source.kind in ("folder", "archive"):
-        try:
-            return os.path.getsize(os.path.expanduser(addresses[0]))
-        except OSError as error:
-            raise TransportError(f"the archive {addresses[0]} can't be read ({error.strerror}): put it there") from None
-    from ..archives.fetch import Http
-
-    return Http(token, source.location).size(addresses)

@@ -101,7 +101,7 @@ class Supply:
             return resolve(request, target, self.catalogue)
         return locked_build(self.lock, request, target, self._desired.lockfile)
 
-    def found(self, slot: Slot) -> Locked:
+    def lock_entry(self, slot: Slot) -> Locked:
         """What a lock file has to say of a request on a target, but for the size.
 
         :raises StandalonePythonError: there is no such build, or its checksum can't be had
@@ -109,7 +109,7 @@ class Supply:
         build = self.resolve_for(slot.request, slot.host)
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
-    def attested(self, build: Build, have: str = "") -> str:
+    def find_attestations(self, build: Build, have: str = "") -> str:
         """The attestations of a build's archive, one a line, of which one is found right; empty where there are none and none are
         required.
 
@@ -131,18 +131,18 @@ class Supply:
         self.remarks.append(sentence)
         return ""
 
-    def _approve(self, build: Build) -> None:
+    def _require_attestations(self, build: Build) -> None:
         """Nothing goes to a host whose attestations are asked for and are wrong or missing."""
         if self._desired.attestations == "off":
             return
         from ..archives.attestation import FOLDER, name_of
-        from ..archives.texts import read_if_there
+        from ..archives.texts import read_optional_text
 
         beside = os.path.join(os.path.dirname(os.path.expanduser(self._desired.lockfile)), FOLDER, name_of(build))
-        self.attested(build, read_if_there(beside) if self._desired.lockfile else "")
+        self.find_attestations(build, read_optional_text(beside) if self._desired.lockfile else "")
 
     def payload(self, build: Build, *, zstd: bool) -> Payload:
-        self._approve(build)
+        self._require_attestations(build)
         return self.store.payload(build, self._source_of(build), zstd=zstd)
 
     def sha256(self, build: Build) -> str:
@@ -157,7 +157,7 @@ class Supply:
         """Where a host can fetch a build itself."""
         from ..archives.source import urls
 
-        self._approve(build)
+        self._require_attestations(build)
         return urls(self.source, build)
 
     @property

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..archives.cache import alone, clear, make, usable, written
+from ..archives.cache import atomic_write, exclusive_lock, make_private, remove_stale_parts, use_cache
 from ..archives.source import without_credentials
 from ..archives.texts import LARGEST_TEXT
 from ..builds.catalogue import Catalogue, builds, bundled
@@ -42,7 +42,7 @@ class Update:
     filled: int
 
 
-def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
+def update_catalogue(root: Path, http: Http, where: str = UPSTREAM) -> Update:
     """Read upstream's releases and keep what is new. Nothing is kept where any of it can't be read.
 
     :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of Astral's list of
@@ -53,12 +53,12 @@ def update(root: Path, http: Http, where: str = UPSTREAM) -> Update:
     with _alone_in(root) as folder:
         rows = _known(root)
         before = dict(rows)
-        get = Kept(folder / "kept", http)
+        get = CachedGet(folder / "kept", http)
         releases, source = _read_upstream(rows, get) if where == UPSTREAM else (_read_from(where, rows, get), where)
         return _keep(root, rows, before, releases, without_credentials(source))
 
 
-def add(root: Path, catalogue: Catalogue, where: str) -> Update:
+def add_catalogue(root: Path, catalogue: Catalogue, where: str) -> Update:
     """Keep what another catalogue has beyond what is known.
 
     :raises ContentError: a checksum is not what it was
@@ -74,15 +74,15 @@ def add(root: Path, catalogue: Catalogue, where: str) -> Update:
 @contextmanager
 def _alone_in(root: Path) -> Iterator[Path]:
     """The folder of what updates keep, without what killed runs have left in it; no other process works in it meanwhile."""
-    with usable(root):
+    with use_cache(root):
         folder = root / FOLDER
-        make(folder)
-        with alone(folder) as locked:
-            clear(folder, sure=locked)
+        make_private(folder)
+        with exclusive_lock(folder) as locked:
+            remove_stale_parts(folder, sure=locked)
             yield folder
 
 
-def _read_upstream(rows: github.Rows, get: Kept) -> tuple[int, str]:
+def _read_upstream(rows: github.Rows, get: CachedGet) -> tuple[int, str]:
     """How many releases were read, and where: of GitHub's API, or where that can't be had, of Astral's list."""
     try:
         return github.refresh(rows, get, github.API, only_news=True), UPSTREAM
@@ -93,7 +93,7 @@ def _read_upstream(rows: github.Rows, get: Kept) -> tuple[int, str]:
         raise error from None
 
 
-def _read_from(url: str, rows: github.Rows, get: Kept) -> int:
+def _read_from(url: str, rows: github.Rows, get: CachedGet) -> int:
     content, _next = get(url)
     if github.is_versions(content):
         news = github.versions_rows(without_credentials(url), content)
@@ -114,15 +114,15 @@ def _known(root: Path) -> github.Rows:
 
 def _keep(root: Path, rows: github.Rows, before: github.Rows, releases: int, source: str) -> Update:
     folder = root / FOLDER
-    write(folder, rows)
+    write_catalogue(folder, rows)
     told = About(time.strftime("%Y-%m-%d", time.gmtime()), source)
-    with written(folder / ABOUT) as out:
+    with atomic_write(folder / ABOUT) as out:
         out.write(json.dumps(asdict(told)).encode())
     filled = sum(known.sha256 == "-" and rows[key].sha256 != "-" for key, known in before.items())
     return Update(told, releases, len(rows) - len(before), filled)
 
 
-def write(folder: Path, rows: github.Rows) -> list[str]:
+def write_catalogue(folder: Path, rows: github.Rows) -> list[str]:
     """Write a catalogue's files where they are different, each as a whole. Returns the names of those that were."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
@@ -130,18 +130,18 @@ def write(folder: Path, rows: github.Rows) -> list[str]:
         path = folder / name
         if path.exists() and path.read_bytes() == text.encode():
             continue
-        with written(path) as out:
+        with atomic_write(path) as out:
             out.write(text.encode())
         changed.append(name)
     return changed
 
 
-def load(folder: Path) -> github.Rows:
+def load_catalogue_rows(folder: Path) -> github.Rows:
     """The rows in a folder, as :func:`write` left it; nothing where it doesn't exist."""
     return github.read_rows(str(folder), "".join(path.read_text("ascii") for path in sorted(folder.glob("*.tsv"))))
 
 
-class Kept:
+class CachedGet:
     """:class:`upstream.Get` that keeps what it fetched in a folder, and asks again on condition that it changed.
 
     A file of it is a line of JSON (url, etag, the next page) and then the content, compressed.
@@ -152,7 +152,7 @@ class Kept:
         self._http = http
 
     def __call__(self, url: str) -> tuple[bytes, str]:
-        make(self._folder)
+        make_private(self._folder)
         path = self._folder / hashlib.sha256(url.encode()).hexdigest()
         known, kept = self._kept(path)
         staged = path.with_suffix(".new")
@@ -164,7 +164,7 @@ class Kept:
         finally:
             staged.unlink(missing_ok=True)
         news = {"url": without_credentials(url), "etag": fetched.etag, "next": fetched.following}
-        with written(path) as out:
+        with atomic_write(path) as out:
             out.write(json.dumps(news).encode() + b"\n" + zlib.compress(content, 1))
         return content, fetched.following
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.cache import check, what_failed
+from ..archives.cache import os_reason, require_private
 from ..builds.catalogue import Catalogue, bundled, from_rows
 from ..errors import ContentError, TransportError
 
@@ -59,7 +59,7 @@ def updated(root: Path) -> Catalogue:
             f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as the user who runs this, "
             "or use catalogue: bundled"
         )
-    check(root)
+    require_private(root)
     base = bundled()
     folder = root / FOLDER
     mine = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", path.stem)}
@@ -96,6 +96,6 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise TransportError(f"{path} can't be read ({what_failed(error)}): check its permissions") from None
+        raise TransportError(f"{path} can't be read ({os_reason(error)}): check its permissions") from None
     except (ValueError, TypeError, RecursionError, ContentError):
         raise ContentError(f"{path} can't be read: remove its folder and update the catalogue anew") from None

@@ -1,0 +1,241 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known to be wrong with a build: open advisories, components that nobody has looked at, and the end of security support.
+
+Pure, apart from the bundled tables. It never says that a build is clean: a component without rows is "not covered".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..builds.catalogue import Build
+from ..builds.request import Version
+from ..errors import ContentError
+from .components import Component, applies, components, read_table
+
+COLUMNS = ("component", "id", "affected", "severity", "published", "aliases", "only", "source", "title")
+# Conditions that no name of a build answers: the vulnerability is in a file that builds do not contain, or in CPython's expat.
+NOT_SHIPPED, BUNDLED_EXPAT = "not-shipped", "bundled-expat"
+
+# As the sources write them in lower case, worst first. OpenSSL says moderate where others say medium.
+SEVERITIES = ("critical", "high", "moderate", "medium", "low")
+# OpenSSL's 1.1.1b is later than 1.1.1, CPython's 3.13.0b1 earlier than 3.13.0.
+_VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-?(alpha|beta|(?:a|b|rc)(?=[0-9]))([0-9]{0,9}))?([a-z]{0,9})")
+_PRE_RELEASE = {"alpha": -3, "a": -3, "beta": -2, "b": -2, "rc": -1, None: 0}
+
+VersionKey = tuple[tuple[int, ...], int, int, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Versions from ``start`` (inclusive; empty: all before) to ``end`` (exclusive; empty: no version with the fix is known)."""
+
+    start: str
+    end: str
+
+    def contains(self, version: str) -> bool:
+        key = version_key(version)
+        return (not self.start or version_key(self.start) <= key) and (not self.end or key < version_key(self.end))
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """A known vulnerability of a component.
+
+    :ivar severity: as its source says: ``Low``, ``Moderate``, ``Medium``, ``High``, ``Critical``; empty where it says none
+    :ivar published: ``2024-09-03``; empty where it is unknown
+    :ivar only: where it applies: a condition as of :func:`components.applies`, ``not-shipped`` or ``bundled-expat``
+    """
+
+    component: str
+    id: str
+    affected: tuple[Interval, ...]
+    severity: str
+    published: str
+    only: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An advisory that concerns a build.
+
+    :ivar fixed: the version of the component with the fix; None where none is known
+    """
+
+    advisory: Advisory
+    fixed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is known about a build.
+
+    :ivar not_covered: names of components that no source of advisories was searched for, or whose version is unknown
+    :ivar end_of_life: the day on which security support of its minor version ends; None where it is unknown
+    """
+
+    build: Build
+    components: tuple[Component, ...]
+    advisories: tuple[Open, ...]
+    not_covered: tuple[str, ...]
+    end_of_life: str | None
+
+
+def assess(build: Build) -> Assessment:
+    """Return what the bundled tables know about a build; advisories by component, then id.
+
+    :raises ContentError: a table can't be read
+    """
+    parts = components(build)
+    known = bundled_advisories()
+    unknown = tuple(part.name for part in parts if part.name not in known or part.version is None)
+    return Assessment(
+        build, parts, open_advisories(build, parts, known), unknown, bundled_end_of_life().get(build.version.minor_line)
+    )
+
+
+def open_advisories(build: Build, parts: Sequence[Component], advisories: Mapping[str, Sequence[Advisory]]) -> tuple[Open, ...]:
+    """Return the advisories that concern a build with these components.
+
+    :param advisories: component -> its advisories
+    """
+    bundled_expat = any(part.name == "expat" and part.version is None for part in parts)
+    found: list[Open] = []
+    for part in parts:
+        for advisory in advisories.get(part.name, ()) if part.version is not None else ():
+            if advisory.only == NOT_SHIPPED or (advisory.only == BUNDLED_EXPAT and not bundled_expat):
+                continue
+            if advisory.only != BUNDLED_EXPAT and not applies(advisory.only, build):
+                continue
+            for interval in advisory.affected:
+                if part.version and interval.contains(part.version):
+                    found.append(Open(advisory, interval.end or None))
+                    break
+    return tuple(found)
+
+
+def first_fixes(assessment: Assessment, candidates: Iterable[Build]) -> dict[Advisory, Build]:
+    """Return the first build that carries the fix of each open advisory; an advisory that no known build fixes is left out.
+
+    :param candidates: builds of any kind; later ones of the same line and target count, the same flavor first
+    :raises ContentError: a table can't be read
+    """
+    build = assessment.build
+    later = [other for other in candidates if _kind(other) == _kind(build) and _age(other) > _age(build)]
+    later.sort(key=lambda other: (*_age(other), other.flavor != build.flavor, other.optimisation != build.optimisation))
+    missing = {one.advisory for one in assessment.advisories}
+    found: dict[Advisory, Build] = {}
+    for other in later:
+        parts = components(other)
+        unknown = {part.name for part in parts if part.version is None}
+        still_open = {one.advisory for one in open_advisories(other, parts, bundled_advisories())}
+        fixed = {advisory for advisory in missing - still_open if advisory.component not in unknown}
+        found |= dict.fromkeys(fixed, other)
+        missing -= fixed
+    return found
+
+
+def as_data(assessment: Assessment, fixes: Mapping[Advisory, Build]) -> dict[str, Any]:
+    """Return an assessment as plain data, for JSON.
+
+    :param fixes: of :func:`first_fixes`
+    """
+    return {
+        "build": assessment.build.name,
+        "components": [{"name": one.name, "version": one.version, "source": one.source} for one in assessment.components],
+        "advisories": [
+            {
+                "id": one.advisory.id,
+                "component": one.advisory.component,
+                "severity": one.advisory.severity,
+                "published": one.advisory.published,
+                "fixed": one.fixed,
+                "fixed_by": fixes[one.advisory].name if one.advisory in fixes else None,
+                "title": one.advisory.title,
+            }
+            for one in assessment.advisories
+        ],
+        "not_covered": list(assessment.not_covered),
+        "end_of_life": assessment.end_of_life,
+    }
+
+
+def rank(severity: str) -> int:
+    """Return a sort key of severities, the worst first; an unknown one comes last."""
+    return SEVERITIES.index(severity.lower()) if severity.lower() in SEVERITIES else len(SEVERITIES)
+
+
+def version_key(version: str) -> VersionKey:
+    """Return a sort key: 1.1.1 < 1.1.1a < 1.1.1z < 1.1.1za, and 3.13.0a1 < 3.13.0rc1 < 3.13.0.
+
+    :raises ContentError: it is not a version
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise ContentError(f"{version!r} is not a version of a component")
+    numbers = [int(number) for number in match[1].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers), _PRE_RELEASE[match[2]], int(match[3] or 0), (len(match[4]), match[4])
+
+
+def parse_affected(text: str) -> tuple[Interval, ...]:
+    """Read half-open intervals, such as ``>=3.7.0,<3.8.17;<2.0`` or ``*``.
+
+    :raises ContentError: it has another form
+    """
+    return tuple(_interval(part) for part in text.split(";"))
+
+
+@cache
+def bundled_advisories() -> Mapping[str, tuple[Advisory, ...]]:
+    """Return the bundled advisories by component.
+
+    :raises ContentError: the table is missing or damaged
+    """
+    table: dict[str, list[Advisory]] = {}
+    for component, name, affected, severity, published, _aliases, only, _source, title in read_table("advisories.tsv", COLUMNS):
+        advisory = Advisory(component, name, parse_affected(affected), severity, published, only, title)
+        table.setdefault(component, []).append(advisory)
+    return {component: tuple(sorted(rows, key=lambda row: row.id)) for component, rows in table.items()}
+
+
+@cache
+def bundled_end_of_life() -> Mapping[str, str]:
+    """Return the day on which security support of each minor version ends, such as ``2029-10-31``.
+
+    :raises ContentError: the table is missing or damaged
+    """
+    rows = read_table("eol.tsv", ("cpython", "first_release", "end_of_bugfix", "end_of_security", "source"))
+    return {minor: end for minor, _first, _bugfix, end, _source in rows}
+
+
+def _kind(build: Build) -> tuple[str, ...]:
+    return build.version.minor_line, build.variant, build.triple
+
+
+def _age(build: Build) -> tuple[str, Version]:
+    return build.release, build.version
+
+
+def _interval(text: str) -> Interval:
+    if text == "*":
+        return Interval("", "")
+    start = end = ""
+    for bound in text.split(","):
+        if bound.startswith(">="):
+            start = bound[2:]
+        elif bound.startswith("<"):
+            end = bound[1:]
+        else:
+            raise ContentError(f"{text!r} is not a range of versions: write >=A,<B")
+    for version in filter(None, (start, end)):
+        version_key(version)
+    return Interval(start, end)

@@ -1,0 +1,160 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a build contains: CPython and the libraries that are linked into it.
+
+Reads the bundled table of components by release, and nothing else. Never looks into a build. An unknown version is None, which
+never means that the component has no vulnerability.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from ..builds.catalogue import Build
+from ..errors import ContentError
+
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "security_data")
+
+# Where a version is known from: the build's name; the table's rows of its release; those of the newest release before it.
+Origin = Literal["name", "table", "estimated"]
+
+# In the table: the version is that of CPython's own copy, which the table does not have.
+BUNDLED = "bundled"
+# This tag is from 2026-03-23: a slip of upstream's.
+MISDATED = "20250323"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of a build.
+
+    :ivar version: as its own project writes it; None where it is unknown
+    """
+
+    name: str
+    version: str | None
+    source: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of ``components.tsv``; ``applies`` is a condition for :func:`applies`."""
+
+    component: str
+    version: str
+    applies: str
+
+
+def components(build: Build, table: Mapping[str, tuple[Row, ...]] | None = None) -> tuple[Component, ...]:
+    """Return what a build contains, by name, CPython first.
+
+    A release without rows gets those of the newest release before it, marked ``estimated``.
+
+    :param table: release -> rows; by default the bundled one
+    :raises ContentError: the table can't be read, or has no release as old
+    """
+    table = bundled_components() if table is None else table
+    release = build.release if build.release in table else newest_before(build.release, table)
+    origin: Origin = "table" if release == build.release else "estimated"
+    found = {row.component: row.version for row in table[release] if row.component != "cpython" and applies(row.applies, build)}
+    return (
+        Component("cpython", str(build.version), "name"),
+        *(Component(name, None if found[name] == BUNDLED else found[name], origin) for name in sorted(found)),
+    )
+
+
+def newest_before(release: str, releases: Iterable[str]) -> str:
+    """Return the newest of the releases that is not later than another.
+
+    :raises ContentError: there is none
+    """
+    earlier = [one for one in releases if one <= release and one != MISDATED]
+    if not earlier:
+        raise ContentError(f"the components of release {release} are unknown: the table begins later")
+    return max(earlier)
+
+
+def applies(condition: str, build: Build) -> bool:
+    """Whether a condition of the tables holds for a build.
+
+    :raises ContentError: a term is unknown, so the table is newer than this version of standalone-python
+    """
+    return all(_holds(term.strip(), build) for term in condition.split("&")) if condition not in ("", "*") else True
+
+
+def platform(triple: str) -> str:
+    """Return the platform of a target triple: ``linux-gnu``, ``linux-musl``, ``darwin`` or ``windows``."""
+    for platform, part in (("linux-musl", "-musl"), ("darwin", "-apple-"), ("windows", "-windows-")):
+        if part in triple:
+            return platform
+    return "linux-gnu"
+
+
+@cache
+def bundled_components() -> Mapping[str, tuple[Row, ...]]:
+    """Return the bundled table: release -> rows.
+
+    :raises ContentError: it is missing or damaged
+    """
+    table: dict[str, list[Row]] = {}
+    for release, component, version, condition in read_table("components.tsv", ("release", "component", "version", "applies")):
+        table.setdefault(release, []).append(Row(component, version, condition))
+    return {release: tuple(rows) for release, rows in table.items()}
+
+
+def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Return the rows of a bundled table.
+
+    :param columns: the head line that it must have
+    :raises ContentError: it is missing, or a row has another number of columns
+    """
+    path = os.path.join(DATA, name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"cannot read {path}: {error}; reinstall standalone-python") from None
+    if not lines or tuple(lines[0].split("\t")) != columns:
+        raise ContentError(f"cannot read {path}: its columns are not {', '.join(columns)}; reinstall standalone-python")
+    for number, line in enumerate(lines[1:], 2):
+        row = tuple(line.split("\t"))
+        if len(row) != len(columns):
+            raise ContentError(f"cannot read {path}, line {number}: {len(row)} columns instead of {len(columns)}")
+        yield row
+
+
+def _holds(term: str, build: Build) -> bool:
+    if term == "static":
+        return "static" in build.options.split("+") or "static" in build.variant.split("+")
+    for sign in ("!=", ">=", "<", "="):
+        key, found, text = term.partition(sign)
+        if found:
+            values = text.split("|")
+            if key == "cpython":
+                return _COMPARE[sign](_minor(build.version.minor_line), _minor(text))
+            if key in _PROPERTY and sign in ("=", "!="):
+                return (_PROPERTY[key](build) in values) == (sign == "=")
+            break
+    raise ContentError(f"unknown condition {term!r} in the tables of components and advisories: update standalone-python")
+
+
+def _minor(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+_COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    "=": lambda one, other: one == other,
+    "!=": lambda one, other: one != other,
+    ">=": lambda one, other: one >= other,
+    "<": lambda one, other: one < other,
+}
+_PROPERTY: Mapping[str, Callable[[Build], str]] = {
+    "arch": lambda build: build.triple.partition("-")[0],
+    "platform": lambda build: platform(build.triple),
+    "triple": lambda build: build.triple,
+}
