@@ -402,5 +402,5 @@ def test_a_supply_with_a_lock_file_opens_no_catalogue(tmp_path: Path) -> None:
 
 
 def test_checksum_and_lockfile_contradict_each_other() -> None:
-    with pytest.raises(DeclarationError, match="checksum and lockfile both say"):
+    with pytest.raises(DeclarationError, match="checksum and lockfile both name"):
         declare({"builds": ["3.13"], "lockfile": "l", "checksum": "ab" * 32})
