@@ -522,7 +522,7 @@ def test_an_agent_as_another_user(powershell: Shell, disk: Path, tmp_path: Path)
 
 
 @linted
-@pytest.mark.parametrize("script", [AGENTS / "observe.ps1", AGENTS / "apply.ps1", MODULE, UTILITY], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [*sorted(AGENTS.glob("*.ps1")), MODULE, UTILITY], ids=lambda path: path.name)
 def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell) -> None:
     done = subprocess.run([powershell.command[0], "--lint", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

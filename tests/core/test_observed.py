@@ -469,9 +469,9 @@ def test_failures(code: str, detail: str, words: str) -> None:
 
 
 def test_what_agents_name_as_a_failure_has_a_sentence() -> None:
-    shell = (AGENTS / "apply.sh").read_text(encoding="utf-8")
+    shell = "".join(path.read_text(encoding="utf-8") for path in sorted(AGENTS.glob("*.sh")))
     finisher = (AGENTS / "finish.py").read_text(encoding="utf-8")
-    codes = set(re.findall(r"\b(?:fail|try) ([a-z]+)\b", shell))
+    codes = set(re.findall(r"\b(?:fail|try) ([a-z]+)\b", re.sub("(?m)^ *#.*", "", shell)))
     codes |= set(re.findall(r'Failure\(\s*"([a-z]+)"', finisher)) | set(re.findall(r'errno\.E[A-Z]+: "([a-z]+)"', finisher))
     assert codes >= {"checksum", "locked", "module", "permission"}
     # The finisher's own words are enough where its code has no sentence.

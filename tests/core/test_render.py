@@ -27,6 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     ABSENT,
     Clear,
+    Confirm,
     Install,
     Plan,
     Remove,
@@ -294,6 +295,36 @@ def test_the_finisher_arrives_whole(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
 
 
+CALLED = r"(?m)(?:^|[;&|({{!]|\b(?:then|do|else|if|elif|while|until|or|try [a-z]+))\s*(?:! )?({names})(?![\w)=.-])"
+
+
+@pytest.mark.parametrize(
+    ("steps", "delivery"),
+    [
+        ((Install(BUILD, "install", "why"),), pushed(BUILD)),
+        ((Install(BUILD, "install", "why"),), sh.Pulled(("https://x/y",), "gz", "python", "", "ab")),
+        ((Install(BUILD, "repair", "why", moved="/old"),), sh.Own("/old", "ab", "", "ab")),
+        ((Confirm(BUILD.name),), None),
+        ((SetLink("/x/cpython-3.13", "cpython-x"), Unlink("/x/y", "z"), Remove("cpython-x", "why")), None),
+    ],
+    ids=["push", "pull", "own", "confirm", "links"],
+)
+def test_a_script_has_every_function_that_it_calls(steps: tuple[Step, ...], delivery: sh.Delivery | None) -> None:
+    """Files of the agent are sent only where a plan needs them."""
+    texts = "".join(path.read_text(encoding="utf-8") for path in AGENTS.glob("*.sh"))
+    names = "|".join({*re.findall(r"(?m)^(\w+)\(\)", texts), "premises", "prepare", "commit", "finisher"})
+    script = sh.application(Desired(builds=()), Plan(steps, ()), {BUILD.name: delivery} if delivery else {})
+    called = set(re.findall(CALLED.format(names=names), script))
+    assert called - set(re.findall(r"(?m)^(\w+)\(\)", script)) == {"host_facts"}, "which is called only if facts isn't no"
+    assert len(called) > 60
+
+
+def test_what_a_plan_does_not_need_is_not_sent() -> None:
+    script = sh.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
+    for call in ("unpack_checked", "finisher_run", "download"):
+        assert f"{call}()" not in script
+
+
 def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
     finisher = (AGENTS / "finish.py").read_text(encoding="utf-8").splitlines()[-1]
     assert finisher not in sh.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
@@ -385,7 +416,8 @@ def test_taking_the_comments_out_changes_nothing(command: Sequence[str], tmp_pat
     (root / "cpython-3.13").symlink_to(build.name)
     desired = Desired(builds=(), root=str(root), bin_dir=str(tmp_path / "bin"))
     settings = f"root={root}\nbin_dir={tmp_path}/bin\nverify=quick\nfacts=yes\n"
-    whole = settings + (AGENTS / "observe.sh").read_text(encoding="utf-8") + "observe </dev/null\n"
+    parts = ("observe.sh", "trust.sh", "unusual.sh", "lock.sh", "disk.sh", "facts.sh")
+    whole = settings + "".join((AGENTS / part).read_text(encoding="utf-8") for part in parts) + "observe </dev/null\n"
     answers = []
     for script in (whole, sh.observation(desired, facts="yes")):
         done = subprocess.run([*command, "-s"], input=script, text=True, capture_output=True, check=True)

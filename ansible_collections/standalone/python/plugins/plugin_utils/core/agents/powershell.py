@@ -16,14 +16,12 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
 from .sh import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
 
-_AGENTS = Path(__file__).with_name("on_host")
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
@@ -109,7 +107,7 @@ def application(
         + _assignments({"lock_timeout": str(desired.lock_timeout), "force": "yes" if desired.force else "no"})
         + observe
         + more
-        + _agent("apply.ps1")
+        + "".join(map(_agent, _appliers(plan, deliveries)))
         + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
         + _function("Test-Premises", _premises(plan))
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
@@ -118,10 +116,21 @@ def application(
     )
 
 
+def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Return the names of the files that ``plan`` needs on a host."""
+    yield "apply.ps1"
+    if plan.installs:
+        yield from ("build.ps1", "tar.ps1")
+    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+        yield "download.ps1"
+    if any(isinstance(step, (Register, Unregister, SetSearchPath)) for step in plan.steps):
+        yield "registry.ps1"
+
+
 @cache
 def _agent(name: str) -> str:
     """An agent's text without indentation and the lines that are comments only."""
-    lines = (line.strip() for line in (_AGENTS / name).read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in module(name).splitlines())
     return "".join(f"{line}\n" for line in lines if line and (not line.startswith("#") or line.startswith("#%%")))
 
 

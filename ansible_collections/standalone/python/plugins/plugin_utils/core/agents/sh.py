@@ -24,7 +24,6 @@ from ..state.observed import Finish, moved
 from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("on_host")
-_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
@@ -74,31 +73,32 @@ class Own:
 Delivery = Pushed | Pulled | Own
 
 
-def _agent(text: str) -> str:
-    """An agent's text without the lines that are comments only: they are for who reads the file."""
-    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+@cache
+def module(name: str) -> str:
+    """A file of ``on_host``, whole."""
+    return (_AGENTS / name).read_text(encoding="utf-8")
 
 
-def _observer(text: str) -> str:
-    """Also without indentation and what functions say of themselves: it is sent most often, and some shells read a script from a
-    pipe one letter at a time. None of observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
-    lines = map(str.lstrip, _agent(text).splitlines())
+@cache
+def _agent(*names: str) -> str:
+    """The text of agents, without lines that are only comments."""
+    lines = (line for name in names for line in module(name).splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.lstrip().startswith("#"))
+
+
+def _observer(*names: str) -> str:
+    """The text of an observer's parts, also without indentation and the comments on functions.
+
+    Observers are sent most often, and some shells read a script from a pipe one letter at a time. None of their texts of several
+    lines is indented; one in apply.sh is.
+    """
+    lines = map(str.lstrip, _agent(*names).splitlines())
     return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in lines)
 
 
-# Read when this module is: Ansible imports it once, before it forks a worker for each host.
-_OBSERVE, _UNUSUAL, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
-
-
-@cache
-def _apply() -> str:
-    return _agent((_AGENTS / "apply.sh").read_text(encoding="utf-8"))
-
-
-@cache
-def module(name: str) -> str:
-    """A file of the finisher, whole."""
-    return (_AGENTS / name).read_text(encoding="utf-8")
+# Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
+_OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh", "lock.sh")
+_DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
 
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
@@ -145,8 +145,8 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
     """
     head = _exports(environment) + _assignments(_settings(desired, facts=facts))
     kind = facts != "no"
-    more = _MORE if kind or desired.verify == "full" else ""
-    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
+    more = _DISK if kind or desired.verify == "full" else ""
+    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
 
 
 def application(
@@ -171,14 +171,23 @@ def application(
         + _assignments(settings)
         + _OBSERVE
         + _UNUSUAL
-        + _MORE
-        + _apply()
+        + _DISK
+        + _agent(*_appliers(plan, deliveries))
         + _function("finisher", _finisher(desired, plan))
         + _function("premises", _premises(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(desired, plan))
         + "apply </dev/null\n"
     )
+
+
+def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Return the names of the files that ``plan`` needs on a host."""
+    yield "apply.sh"
+    if plan.installs or plan.confirmations:
+        yield "build.sh"
+    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+        yield "download.sh"
 
 
 def _mode_of_root(finish: Finish) -> str:

@@ -1,0 +1,132 @@
+# unusual.sh: what observe.sh needs where something is unusual: what a run left, what others could have changed, what has to be made.
+# A quick look is sent without it, as some shells read a script from a pipe one letter at a time.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
+# shellcheck disable=SC3066,SC3067 # see observe.sh
+
+unusual() { :; }
+
+# Image-based systems have links on the way, such as /opt -> var/opt, whose targets come with the first start. What such a link names
+# is what has to be made: mkdir -p alone says that the link exists.
+to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing yet; near: the last of it that is there; first: of PATH
+  way=$1
+  first=
+  hops=0
+  while :; do
+    nearest "$way"
+    [ -n "$first" ] || first=${near:-/}
+    # As many links as Linux follows in one path.
+    if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
+    hops=$((hops + 1))
+    behind=$(leads_to "$near")
+    case $behind in
+      '') break ;;
+      /*) way=$behind${way#"$near"} ;;
+      *) way=${near%/*}/$behind${way#"$near"} ;;
+    esac
+  done
+  near=${near:-/}
+}
+
+existing() { # PATH -> itself or the nearest folder above it that exists, above the place that links name where they lead to nothing
+  to_make "$1"
+  printf '%s' "$near"
+}
+
+place_to_make() { # KEY PATH: the same where something else than a folder is on the way
+  to_make "$2"
+  if [ -d "$near" ]; then
+    if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
+  elif [ "$first" = "$2" ]; then
+    echo "$1_state=notfolder"
+  else
+    echo "$1_state=unwritable"
+    say "$1_obstacle" "$first"
+  fi
+}
+
+# The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
+trial='import os, sys, importlib.util as u
+[__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
+sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
+
+weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
+  my_group=0
+  [ -O / ] || my_group=$(id -g)
+  found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
+    -perm -020 ! -group 0 ! -group "$my_group" \) 2>&1)
+  [ -z "$found" ] || {
+    weigh "${found%%"$nl"*}"
+    open=${open:-unknown - $1}
+  }
+}
+
+start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if this is root; what it says is in $says
+  case $only in '' | -) return 1 ;; esac
+  [ -O / ] && { have setsid || ! (: </dev/tty) 2>/dev/null; } || return
+  # shellcheck disable=SC2046 # split into words on purpose
+  account=$(set -f && set -- $(LC_ALL=C ls -ld "${open#owner * }") && printf '%s' "$3")
+  case $account in '' | -* | *[!A-Za-z0-9_.@-]*) return 1 ;; esac
+  own_group=$(id -g "$account" 2>/dev/null) && groups=--init-groups || own_group=65534 groups=--clear-groups
+  session=
+  ! have setsid || session=setsid
+  interpreter=$1/bin/python3
+  # shellcheck disable=SC2016 # for that user's shell
+  alone='[ -x "$0" ] && echo started && exec "$0" -I -V'
+  for tool in setpriv su; do
+    have $tool || continue
+    set -- "--reuid=$only" "--regid=$own_group" "$groups" --no-new-privs /bin/sh -c "$alone"
+    [ $tool = setpriv ] || set -- -s /bin/sh -c "$alone" "$account"
+    # Nothing of root's environment, folder or terminal.
+    says=$(cd / && $session env -i "PATH=$PATH" $tool "$@" "$interpreter" </dev/null 2>&1)
+    code=$?
+    case $nl$says in *"${nl}started$nl"*) says=${says#*"started$nl"} && return ;; esac
+  done
+  return 1
+}
+
+leftovers() { # what a killed run left, and what else has one of our names
+  p=$root/.standalone-python.staging
+  if [ -d "$p" ] && [ ! -h "$p" ]; then say leftover "$p"
+  elif there "$p"; then say obstacle "$p"
+  fi
+  for p in "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
+    if [ -h "$p" ]; then say leftover "$p"
+    elif there "$p"; then say obstacle "$p"
+    fi
+  done
+  for p in "$root"/.standalone-python.lock-broken-*; do
+    if there "$p"; then say leftover "$p"; fi
+  done
+  for p in "$root"/.standalone-python.staging.*; do
+    if there "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
+  done
+  for p in "$root"/.staging "$root"/.staging.[0123456789]*; do
+    if is_staging "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
+  done
+  for p in "$root"/.lock-broken-[0123456789]*; do
+    if is_claim "$p"; then say leftover "$p"; fi
+  done
+}
+
+# Before, the names of a run's own things were names that others use too: only what has the exact form of ours is cleared.
+is_staging() { # PATH: is it a staging folder of a run of ours?
+  [ -d "$1" ] && [ ! -h "$1" ] || return 1
+  of_ours=
+  for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    case ${f##*/} in
+      finish.py | paths.py | macho.py | bytecode.py) ;;
+      cpython-*)
+        [ -d "$f" ] && [ ! -h "$f" ] || return 1
+        of_ours=yes ;;
+      *) ! there "$f" || return 1 ;;
+    esac
+  done
+  [ -n "$of_ours" ]
+}
+
+is_claim() { # PATH: is it an empty folder?
+  [ -d "$1" ] && [ ! -h "$1" ] || return 1
+  for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    ! there "$f" || return 1
+  done
+}
