@@ -277,10 +277,10 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
 @pytest.mark.parametrize(
     ("triple", "release", "bytecode", "files"),
     [
-        ("x86_64-unknown-linux-gnu", "20250115", False, ["finish.py", "paths.py"]),
-        ("aarch64-apple-darwin", "20251209", False, ["finish.py", "paths.py"]),
-        ("x86_64-apple-darwin", "20251202", False, ["finish.py", "paths.py", "macho.py"]),
-        ("x86_64-unknown-linux-gnu", "20250115", True, ["finish.py", "paths.py", "bytecode.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", False, [*sh.FINISHER, "paths.py"]),
+        ("aarch64-apple-darwin", "20251209", False, [*sh.FINISHER, "paths.py"]),
+        ("x86_64-apple-darwin", "20251202", False, [*sh.FINISHER, "paths.py", "macho.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", True, [*sh.FINISHER, "paths.py", "bytecode.py"]),
     ],
 )
 def test_the_finisher_arrives_whole(

@@ -20,7 +20,7 @@ from functools import cache
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
-from .sh import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
+from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
 
 _PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 # PowerShell takes typographic quotes for quotes.
@@ -142,7 +142,7 @@ def _observe() -> tuple[str, str, str]:
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
     """What interpreters run to finish themselves: its files, by their names."""
-    names = ["finish.py", *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
+    names = [*FINISHER, *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
     names += ["carry.py"] if any(install.carry for install in plan.installs) else []
     return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
 

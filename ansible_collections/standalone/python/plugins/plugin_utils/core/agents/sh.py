@@ -25,6 +25,8 @@ from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
+# finish.py and the parts that it always loads.
+FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "receipt.py")
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
@@ -103,7 +105,7 @@ _DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
     """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
-    names = ["finish.py"] if plan.installs or plan.confirmations else []
+    names = [*FINISHER] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []

@@ -1,0 +1,111 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether this interpreter is whole. Sent beside finish.py; standard library only, Python 3.8 and later."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+WINDOWS = os.name == "nt"
+# Module -> the extension it stands on: without that one the build lacks the module.
+MODULES = {
+    "ssl": "_ssl",
+    "sqlite3": "_sqlite3",
+    "ctypes": "_ctypes",
+    "zlib": "zlib",
+    "lzma": "_lzma",
+    "hashlib": "_hashlib",
+}
+
+
+class Broken(Exception):
+    """The interpreter is not whole: a code of finish.py and one sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def check_interpreter(tree: str, version: str) -> None:
+    """A CPython whose library is missing falls back, silently, to the folder it was built for."""
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        found = getattr(sys, name)
+        if os.path.realpath(found) != tree:
+            raise Broken("prefix", "the interpreter of %s runs with sys.%s %s" % (tree, name, found))
+    if not os.path.realpath(os.__file__ or "").startswith(tree + os.sep):
+        raise Broken("prefix", "the interpreter of %s uses the library %s" % (tree, os.__file__))
+    reported = sys.version.split()[0]
+    if reported != version:
+        raise Broken("version", "promised was %s, but the interpreter reports %s" % (version, reported))
+
+
+def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
+    """Those of `MODULES` that this build lacks; any other that is not whole is a failure.
+
+    Its extension is loaded, for which a host can lack something. The rest of it are files that have only to be there: they came
+    with the archive, whose sum agreed, and to compile them would take four times as long.
+    """
+    missing = []
+    for name, extension in sorted(MODULES.items()):
+        try:
+            written = [
+                os.path.join(library, *(name + end).split("/")) for end in (".py", "/__init__.py", ".pyc", "/__init__.pyc")
+            ]
+            if name != extension and not any(map(os.path.isfile, written)):
+                raise ModuleNotFoundError("No module named '%s'" % name, name=name)
+            __import__(extension)
+        except Exception as error:
+            lacking = isinstance(error, ModuleNotFoundError) and error.name in (name, extension)
+            if not lacking or carried(extension):
+                raise Broken("module", "import %s: %s: %s" % (name, type(error).__name__, error)) from error
+            missing.append(name)
+    return missing
+
+
+def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
+    """Starts `work` in a process of its own; call the result for what `work` gave or raised.
+
+    A third of this program's time is the loading of the extensions to be checked, which needs nothing else.
+    """
+    if not hasattr(os, "fork"):
+        return work
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            try:
+                text = "ok\n" + "\n".join(work())
+            except Broken as failure:
+                text = "%s\n%s" % (failure.code, " ".join(str(failure).split()))
+            os.write(writing, text.encode("utf-8", "backslashreplace"))
+        finally:
+            os._exit(0)
+    os.close(writing)
+
+    def result() -> list[str]:
+        with open(reading, encoding="utf-8") as pipe:
+            code, *lines = pipe.read().split("\n")
+        status = os.waitpid(child, 0)[1]
+        if code == "ok":
+            return [line for line in lines if line]
+        if not code:
+            raise Broken("module", "the interpreter died (wait status %d) while importing modules" % status)
+        raise Broken(code, "".join(lines))
+
+    return result
+
+
+def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
+    """Whether the build has, or should have by its list, the extension module."""
+    if extension in sys.builtin_module_names:
+        return True
+    folder = os.path.join(os.path.dirname(library), "DLLs") if WINDOWS else library + "/lib-dynload"
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    here = any(name.startswith(extension + ".") for name in names)
+    return here or any("lib-dynload/%s." % extension in path or "DLLs/%s." % extension in path for path in listed)
