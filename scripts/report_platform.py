@@ -33,6 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import disk, files, finish, macho
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import MODULES
 
 WINDOWS = os.name == "nt"
 DARWIN = sys.platform == "darwin"
@@ -318,7 +319,7 @@ def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
     listing = tree / files.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
     words = [f"tree={tree}", f"final={trial.root / 'final'}", "name=final", f"version={version}"]
-    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1"]
+    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1", f"modules={MODULES}"]
     begun = time.monotonic()
     told = said(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
     trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(told.split())}")

@@ -573,7 +573,7 @@ root_state=writable
 bin_dir_state=absent
 held*=QzovUHl0aMO2bi8uc3RhZ2luZw==
 held=C:/other
-ls=link C:/links/python3.13.cmd -> C:/a -> b/python.exe
+link=C:/links/python3.13.cmd -> C:/a -> b/python.exe
 registered=3.13 3.13.1 64bit C:/Program Files/python.exe
 registered=3.12-32
 path=ours

@@ -38,7 +38,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
     touched,
 )
 from tests.tools.planning import build_of, name_of, resolver
-from tests.tools.random_hosts import ROOT, Situation, situations
+from tests.tools.random_hosts import Situation, situations
 
 AGENTS = Path(str(sh.__file__)).with_name("on_host")
 SHELLS = {
@@ -66,7 +66,19 @@ variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
 # Instead of the agents' own functions: how many words they were called with, and the words, each ended by what no word has in it.
 SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
     f'{name}() {{ told {name} "$@"; }}\n'
-    for name in ("is_as_seen", "may_link", "begin", "pushed", "pulled", "finish", "still", "settle", "link", "unlink", "remove")
+    for name in (
+        "is_as_seen",
+        "can_make_links",
+        "begin",
+        "pushed",
+        "pulled",
+        "finish",
+        "still",
+        "commit_build",
+        "link",
+        "unlink",
+        "remove",
+    )
 )
 
 
@@ -99,11 +111,8 @@ def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
     told = [["is_as_seen", at, what.kind, what.text] for at, what in seen.items()]
-    told += [
-        ["may_link", step.path, *([] if step.was.startswith((f"{ROOT}/", "cpython-")) or not step.was else [step.was])]
-        for step in found.steps
-        if isinstance(step, SetLink)
-    ]
+    folders = dict.fromkeys(step.path.rpartition("/")[0] for step in found.steps if isinstance(step, SetLink))
+    told += [["can_make_links", folder] for folder in folders]
     for step in found.installs:
         told += [
             ["begin", step.build.name],
@@ -115,7 +124,7 @@ def calls(found: Plan) -> list[list[str]]:
             told.append(["still", at, seen[at].kind, seen[at].text])
         match any_step:
             case Install(build):
-                told.append(["settle", build.name])
+                told.append(["commit_build", build.name])
             case SetLink(path, to):
                 told.append(["link", path, to])
             case Unlink(path):
@@ -168,13 +177,12 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
-    own = texts["name"].startswith((f"{texts['root']}/", "cpython-"))
     assert told == [
-        ["may_link", texts["path"], *([texts["name"]] if texts["name"] and not own else [])],
+        ["can_make_links", texts["path"].rpartition("/")[0]],
         ["begin", build.name],
         ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
         ["still", build.name, "absent", ""],
-        ["settle", build.name],
+        ["commit_build", build.name],
         *links,
         ["link", texts["path"], texts["to"]],
         *links,
@@ -229,6 +237,7 @@ def test_the_finishers_arguments() -> None:
         "externally_managed=0",
         "compile_bytecode=1",
         "patch_sysconfig=1",
+        f"modules={sh.MODULES}",
         "owner=app",
         "group=staff",
         "mode=0750",
@@ -256,7 +265,7 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "reason"))
     seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
     script = sh.application(Desired(builds=(), outside=OUTSIDE), Plan(steps, (), seen), {})
-    assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
+    assert run(spied(script, "prepare")) == [["can_make_links", "/mnt/image/usr/local/bin"]]
     premises = [
         ["/mnt/image/usr/local/bin/python3.13", "absent", ""],
         ["/mnt/image/srv/python/cpython-3.12", "link", "x"],

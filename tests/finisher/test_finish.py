@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import (
     disk,
     files,
@@ -337,6 +338,7 @@ def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_pat
     assert receipts[1] == receipts[0] | {"started": False}
     confirmed = tmp_path / "receipt.json"
     command = [staged.tree / "bin/python3", "-I", "-B", finish.__file__, f"tree={staged.tree}", f"confirm={confirmed}"]
+    command.append(f"modules={sh.MODULES}")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout == "finished=ok\n", done
     assert json.loads(confirmed.read_text()) == receipts[0]
@@ -345,6 +347,7 @@ def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_pat
 def test_what_does_not_start_as_it_should_is_not_confirmed(newest: Staged, tmp_path: Path) -> None:
     assert newest.run(python=sys.executable, started="0")["finished"] == "ok"
     command = [sys.executable, "-I", "-B", finish.__file__, f"tree={newest.tree}", f"confirm={tmp_path}/receipt.json"]
+    command.append(f"modules={sh.MODULES}")
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout.partition("\n")[0]) == (3, "failure=prefix")
     assert not (tmp_path / "receipt.json").exists()

@@ -149,17 +149,14 @@ def _cleared(state: Observed) -> Observed:
 
 
 def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Observed:
-    force = "\nforce=yes\n" in script
     assert state.root_state in ("writable", "absent"), "a plan was made for a root that can't be written"
     assert not state.root_exposed, "a plan was made for a root that others can change"
     made: dict[str, Installed] = {}
     name = ""
     for function, *words in _calls(script, "prepare"):
         match function, words:
-            case "may_link", [path, *_was]:
-                target = state.links.get(path, "")
-                ours = target.startswith((f"{state.root}/", "cpython-"))
-                assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
+            case "can_make_links", [folder]:
+                assert folder in (state.root, state.bin_dir)
             case "begin", [name]:
                 pass
             case "secure", ["$bin_dir"]:
@@ -185,7 +182,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert [["is_as_seen", *words, "||", "return"]] == [
                     call for call in _calls(script, "premises") if call[1] == words[0]
                 ]
-            case "settle", [name]:
+            case "commit_build", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)
                 occupied -= {f"{state.root}/{name}", f"{state.root}/{name}/"}

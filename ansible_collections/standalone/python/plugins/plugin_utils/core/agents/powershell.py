@@ -104,7 +104,7 @@ def application(
     return (
         _beside(beside | ({"token": (token,)} if token else {}))
         + _settings(desired, "no")
-        + _assignments({"lock_timeout": str(desired.lock_timeout), "force": "yes" if desired.force else "no"})
+        + _assignments({"lock_timeout": str(desired.lock_timeout)})
         + observe
         + more
         + "".join(map(_agent, _appliers(plan, deliveries)))
@@ -180,7 +180,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     """Everything that can fail, before anything that can be seen."""
     for step in plan.steps:
         if isinstance(step, SetLink):
-            yield f"Assert-Link {_native(step.path)} {_native(step.to)}"
+            yield f"Assert-Launcher {_native(step.path)} {_native(step.to)}"
     if any(isinstance(step, (Register, Unregister)) for step in plan.steps):
         yield "Assert-Registry"
     for install in plan.installs:

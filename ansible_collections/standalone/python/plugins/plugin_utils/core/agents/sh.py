@@ -27,6 +27,8 @@ _AGENTS = Path(__file__).with_name("on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
 # finish.py and the parts that it always loads.
 FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "receipt.py")
+# The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
+MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl zlib:zlib"
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
@@ -145,7 +147,8 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
 
     :param quick: send what serves where all is in order, and no facts; elsewhere the answer is that the look is `unfinished`
     """
-    head = _exports(environment) + _assignments(_settings(desired, facts=facts))
+    settings = _settings(desired, facts=facts) | ({} if quick else {"modules": MODULES})
+    head = _exports(environment) + _assignments(settings)
     kind = facts != "no"
     more = _DISK if kind or desired.verify == "full" else ""
     return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
@@ -160,8 +163,8 @@ def application(
     """
     finish, outside = desired.finish, desired.outside
     settings = _settings(desired, facts="no") | {
+        "modules": MODULES,
         "lock_timeout": str(desired.lock_timeout),
-        "force": "yes" if desired.force else "no",
         "inside": desired.root if outside else "",
         "owner": outside.uid if outside else finish.owner,
         "group": outside.gid if outside else finish.group,
@@ -212,11 +215,9 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     """Everything that can fail, before anything that can be seen."""
     if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
         yield 'secure "$bin_dir"'
-    for step in plan.steps:
-        if isinstance(step, SetLink):
-            # The plan knows more links of ours than the agent: those of a root that was moved.
-            known = not step.was or step.was.startswith((f"{desired.root}/", "cpython-"))
-            yield _call("may_link", moved(step.path, desired.places), *([] if known else [step.was]))
+    links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
+    for folder in dict.fromkeys(link.rpartition("/")[0] for link in links):
+        yield _call("can_make_links", folder)
     for install in plan.installs:
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
@@ -248,6 +249,7 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "externally_managed": finish.externally_managed,
         "compile_bytecode": finish.compile_bytecode,
         "patch_sysconfig": finish.patch_sysconfig,
+        "modules": MODULES,
         "owner": finish.owner,
         "group": finish.group,
         "mode": finish.mode,
@@ -282,7 +284,7 @@ def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
             yield _call("still", *_seen(desired, plan, at))
         match step:
             case Install(build):
-                yield _call("settle", build.name)
+                yield _call("commit_build", build.name)
             case Confirm(name):
                 yield _call("confirm", name)
             case SetLink(path, to):

@@ -251,6 +251,11 @@ def parse(text: str) -> Observed:
             leftovers.append(value)
         elif key == "ls":
             listing.append(value)
+        elif key == "link":
+            path, arrow, target = value.partition(" -> ")
+            if not arrow:
+                raise ObservationError(f"the host's answer can't be read: {_quoted(value)} is not a link and its target")
+            links[path] = target
         elif key == "held":
             held.append(value)
         elif key == "obstacle":
@@ -575,7 +580,6 @@ FAILURES: Mapping[str, str] = {
     "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
-    "foreign": "{detail} is not ours: move it away, choose another bin_dir or links, or use force: true",
     "home": "{detail} can't be told, as the host knows no home folder of this user: set HOME there, or give an absolute path",
     "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
     "inodes": "the file system has {last} free inodes and {first} are needed: remove files on it, or choose another root",

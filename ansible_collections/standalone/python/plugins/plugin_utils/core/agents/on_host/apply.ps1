@@ -5,7 +5,7 @@
 # Windows' own here: files that a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
 # still held then stays for the next run, and is named (held=).
 #
-# Set before it: what observe.ps1 wants, and $lock_timeout (seconds), $force (yes|no).
+# Set before it: what observe.ps1 wants, and $lock_timeout (seconds).
 # The renderer adds the functions Get-Finisher (gives finish.py and what it needs, by name), Invoke-Prepare and Invoke-Commit (this plan's steps).
 
 $state.step = $state.code = $state.detail = $state.made = $state.staged = $state.finisher = ''
@@ -245,24 +245,12 @@ function Assert-Still([string]$at, [string]$kind, [string]$text) {
     if (-not (Test-Seen $at $kind $text)) { Stop-Run 'changed' $state.differs }
 }
 
-function Assert-Link([string]$path, [string]$to) { # a link of ours, or nothing, must be there; and one can be made
+function Assert-Launcher([string]$path, [string]$to) { # it can be written; a junction in the root always can
     $state.step = "checking $path"
     $folder = [IO.Path]::GetDirectoryName($path)
-    if ($folder -ne $root) {
-        Assert-Unexposed $folder
-        [void](Get-LauncherText $folder $to)
-    }
-    if (-not (Test-There $path)) { return }
-    if ($folder -eq $root) {
-        if (Use-Junction 'is' $path) {
-            if ($force -eq 'yes' -or [IO.File]::Exists((Join-Name $path '.standalone-python/receipt.json'))) { return }
-            Stop-Run 'foreign' "$path leads to nothing of ours"
-        }
-    } elseif ($was = Get-Launched $path) {
-        if ($force -eq 'yes' -or $was.StartsWith((ConvertTo-Slashes $root) + '/', [StringComparison]::OrdinalIgnoreCase)) { return }
-        Stop-Run 'foreign' "$path starts $was"
-    }
-    if ($force -ne 'yes' -or [IO.Directory]::Exists($path)) { Stop-Run 'foreign' $path }
+    if ($folder -eq $root) { return }
+    Assert-Unexposed $folder
+    [void](Get-LauncherText $folder $to)
 }
 
 # A junction can't be renamed over another. The moment between the two steps is the only one in which a stable link leads nowhere; a

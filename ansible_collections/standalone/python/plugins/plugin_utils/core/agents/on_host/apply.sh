@@ -4,9 +4,8 @@
 # started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the
 # commit leaves the host as it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
 #
-# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here: it stays
-# the runner's own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't
-# where it is now).
+# Set before it: what observe.sh needs, and lock_timeout (seconds), owner, group, mode (of a root made here: it stays the runner's
+# own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't where it is now).
 # The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 # shellcheck disable=SC3067 # see observe.sh
@@ -246,21 +245,11 @@ still() { # PATH|NAME KIND TEXT
   committing=yes
 }
 
-may_link() { # PATH [TEXT]: a link of ours or one with that text, or nothing, must be there, and its folder or what can become one
+can_make_links() { # FOLDER: it exists, or it can be made
   step="checking $1"
-  [ -d "${1%/*}" ] || {
-    to_make "${1%/*}"
-    [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
-  }
-  if [ -h "$1" ]; then
-    [ "$force" != yes ] || return 0
-    at=$(leads_to "$1")
-    case $at in
-      "${2-cpython-}" | "${inside:-$root}"/* | cpython-*) return ;;
-      *) fail foreign "$1 leads to $at" ;;
-    esac
-  fi
-  [ ! -e "$1" ] || { [ "$force" = yes ] && [ ! -d "$1" ]; } || fail foreign "$1"
+  [ ! -d "$1" ] || return 0
+  to_make "$1"
+  [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
 }
 
 # With SOURCE_DATE_EPOCH two runs shall give the same to the bit: what this one has changed gets that time.
@@ -345,7 +334,7 @@ sys.exit(failed != 0)
 ' "$1" "$2") >/dev/null 2>&1
 }
 
-settle() { # NAME: the build gets its name; one that has it is exchanged
+commit_build() { # NAME: the build gets its name; one that has it is exchanged
   step="renaming $1"
   exchanged=
   if there "$root/$1"; then

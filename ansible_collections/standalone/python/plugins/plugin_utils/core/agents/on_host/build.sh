@@ -116,7 +116,7 @@ finish() { # key=value...: the interpreter finishes its own installation, and sh
 try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so
   step="starting $name"
   { trusted "$root/$1" && weigh_all "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
-  finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1"
+  finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"
 }
 
 finisher_run() { # PYTHON key=value...

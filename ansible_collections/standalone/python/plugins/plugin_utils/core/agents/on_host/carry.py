@@ -367,7 +367,7 @@ class Copier:
         os.symlink(leads, self.at(path))
         self.own(self.at(path), status)
 
-    def settle_folders(self) -> None:
+    def set_modes_of_folders(self) -> None:
         """Last, as a folder may forbid to write into it."""
         for folder in sorted(self.folders, reverse=True):
             status = self.folders[folder]
@@ -489,5 +489,5 @@ def _bring(tree: Tree, copier: Copier, packages: str, entries: Mapping[str, str]
             carried.files += 1
         except Refused as reason:
             carried.behind.append("%s: %s" % (path, reason))
-    copier.settle_folders()
+    copier.set_modes_of_folders()
     carried.packages = sum(os.path.lexists(copier.at("%s/%s" % (packages, name))) for name in users)

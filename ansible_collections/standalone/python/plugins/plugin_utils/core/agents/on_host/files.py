@@ -50,7 +50,7 @@ class Access:
     def __init__(self, mode: int, owner: int, group: int) -> None:
         self.mode, self.owner, self.group = mode, owner, group
 
-    def settle(self, path: str, status: os.stat_result) -> None:
+    def apply(self, path: str, status: os.stat_result) -> None:
         """Makes it so where it differs. A link has an owner but no mode of its own, and is not followed."""
         owned = self.owner in (-1, status.st_uid) and self.group in (-1, status.st_gid)
         if not owned:
@@ -88,7 +88,7 @@ def walk(tree: str, access: Access) -> Walked:
                 else:
                     raise Incomplete("%s is neither a file, a folder nor a link" % path)
                 if not WINDOWS:
-                    access.settle(entry.path, status)
+                    access.apply(entry.path, status)
 
     visit(tree, "")
     return walked

@@ -56,6 +56,7 @@ TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
     *("owner", "group", "mode", "tool"),
 )
+MODULES = "modules"  # MODULE:EXTENSION words: what is tried
 CARRY = "carry"  # the name of the build in `root` whose user packages come along
 SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig", "started")
 FORMER = ("former",)  # where the tree was finished before, if it is finished again
@@ -124,18 +125,23 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
     """``key=value`` words -> Job. All keys but owner, group, mode, options, url, root and carry must have a value."""
     given = {"started": "1"}
     given.update(word.partition("=")[::2] for word in arguments)
-    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, CARRY, *FORMER})
+    unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, MODULES, CARRY, *FORMER})
     if unknown:
         raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
     for key in SWITCHES:
         if given.get(key) not in ("0", "1"):
             raise Failure("arguments", "%s must be 0 or 1, not %r" % (key, given.get(key, "")))
-    for key in ("tree", "final", "name", "version"):
+    for key in ("tree", "final", "name", "version", MODULES):
         if not given.get(key):
             raise Failure("arguments", "%s=... is missing" % key)
     parse_mode(given.get("mode", ""))
-    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, CARRY, *FORMER)}
+    texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, MODULES, CARRY, *FORMER)}
     return Job(texts, {key: given[key] == "1" for key in SWITCHES})
+
+
+def parse_modules(text: str) -> dict[str, str]:
+    """``MODULE:EXTENSION`` words as a dict."""
+    return dict(word.split(":") for word in text.split())
 
 
 def parse_mode(text: str) -> int:
@@ -260,7 +266,7 @@ def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], a
     return {"carried": carried.packages, "carried_files": carried.files, "not_carried": carried.named()}
 
 
-def confirm(tree: str, path: str) -> dict[str, object]:
+def confirm(tree: str, path: str, modules: str) -> dict[str, object]:
     """Tries what `finish` left out with ``started=0``; the receipt that says so goes to `path`.
 
     :raises Failure: the build isn't whole
@@ -274,7 +280,8 @@ def confirm(tree: str, path: str) -> dict[str, object]:
     interpreter.check_interpreter(tree, fields["version"])
     library = os.path.dirname(os.path.realpath(os.__file__))
     fields.update(
-        started=True, missing=interpreter.missing_modules(library, lambda extension: interpreter.carries(extension, library, ()))
+        started=True,
+        missing=interpreter.missing_modules(parse_modules(modules), library, ()),
     )
     disk.write(path, receipt.receipt_text(fields))
     status = os.lstat(before)
@@ -313,11 +320,10 @@ def finish(job: Job) -> dict[str, object]:
     if delivered:
         with open(list_path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             entries = files.parse_list(file.read())
+    modules = parse_modules(job[MODULES])
     tried: Callable[[], list[str]] = list
     if own:
-        tried = interpreter.beside(
-            lambda: interpreter.missing_modules(library, lambda extension: interpreter.carries(extension, library, entries))
-        )
+        tried = interpreter.beside(lambda: interpreter.missing_modules(modules, library, entries))
 
     changed: list[str] = []
     unpatched: list[str] = []
@@ -374,7 +380,7 @@ def finish(job: Job) -> dict[str, object]:
     receipt_path = files.at(tree, RECEIPT)
     disk.write(receipt_path, receipt.receipt_text(fields))
     for path in (list_path, receipt_path, os.path.join(tree, files.FOLDER), tree) if not WINDOWS else ():
-        access.settle(path, os.lstat(path))
+        access.apply(path, os.lstat(path))
     if moment is not None:
         disk.set_times(tree, moment)
     disk.synchronise(tree, receipt_path)
@@ -402,7 +408,9 @@ def main(arguments: list[str]) -> int:
         return 0
     given = dict(word.partition("=")[::2] for word in arguments)
     try:
-        said = confirm(given["tree"], given["confirm"]) if "confirm" in given else finish(parse_arguments(arguments))
+        said = (
+            confirm(given["tree"], given["confirm"], given[MODULES]) if "confirm" in given else finish(parse_arguments(arguments))
+        )
     except (Failure, files.Incomplete, interpreter.Broken) as failure:
         return report(failure.code, str(failure))
     except OSError as error:

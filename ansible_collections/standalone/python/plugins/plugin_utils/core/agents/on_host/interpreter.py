@@ -10,18 +10,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 WINDOWS = os.name == "nt"
-# Module -> the extension it stands on: without that one the build lacks the module.
-MODULES = {
-    "ssl": "_ssl",
-    "sqlite3": "_sqlite3",
-    "ctypes": "_ctypes",
-    "zlib": "zlib",
-    "lzma": "_lzma",
-    "hashlib": "_hashlib",
-}
 
 
 class Broken(Exception):
@@ -45,14 +36,18 @@ def check_interpreter(tree: str, version: str) -> None:
         raise Broken("version", "promised was %s, but the interpreter reports %s" % (version, reported))
 
 
-def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
-    """Those of `MODULES` that this build lacks; any other that is not whole is a failure.
+def missing_modules(modules: Mapping[str, str], library: str, listed: Iterable[str]) -> list[str]:
+    """Return those of `modules` whose extension this build lacks.
+
+    :param modules: module to the extension that it needs
+    :param listed: the build's list of files
+    :raises Broken: a module can't be imported, although the build has its extension
 
     Its extension is loaded, for which a host can lack something. The rest of it are files that have only to be there: they came
     with the archive, whose sum agreed, and to compile them would take four times as long.
     """
     missing = []
-    for name, extension in sorted(MODULES.items()):
+    for name, extension in sorted(modules.items()):
         try:
             written = [
                 os.path.join(library, *(name + end).split("/")) for end in (".py", "/__init__.py", ".pyc", "/__init__.pyc")
@@ -62,7 +57,7 @@ def missing_modules(library: str, carried: Callable[[str], bool]) -> list[str]:
             __import__(extension)
         except Exception as error:
             lacking = isinstance(error, ModuleNotFoundError) and error.name in (name, extension)
-            if not lacking or carried(extension):
+            if not lacking or carries(extension, library, listed):
                 raise Broken("module", "import %s: %s: %s" % (name, type(error).__name__, error)) from error
             missing.append(name)
     return missing

@@ -284,7 +284,7 @@ function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many
     $count
 }
 
-function Write-Stable([string]$path) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $(Get-StableTarget $path)" }
+function Write-Stable([string]$path) { Write-Pair 'link' "$(ConvertTo-Slashes $path) -> $(Get-StableTarget $path)" }
 
 function Get-StableTarget([string]$path) { # -> where a stable link leads: the receipt behind it names that
     try { if ((Read-Text (Join-Name $path '.standalone-python/receipt.json')) -match '"name": "([^"]+)"') { return $Matches[1] } } catch { }
@@ -405,7 +405,7 @@ function Write-Observation {
     }
     foreach ($path in Get-Entries $bin_dir 'python') {
         $to = Get-Launched $path
-        if ($to) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $to" } else { Write-Occupied $path }
+        if ($to) { Write-Pair 'link' "$(ConvertTo-Slashes $path) -> $to" } else { Write-Occupied $path }
     }
     Write-Registered
     Write-SearchPath

@@ -183,8 +183,8 @@ links() { # LINK...: what list says of them, if it doesn't hide letters that are
   case $listed in
     *'?'*) ! have readlink || {
       for p; do
-        line=$(printf 'link %s -> ' "$p" && readlink "$p")
-        put "ls=${line%%"$nl"*}"
+        line=$(printf '%s -> ' "$p" && readlink "$p")
+        put "link=${line%%"$nl"*}"
       done
       return
     } ;;

@@ -44,9 +44,9 @@ place_to_make() { # KEY PATH: the same where something else than a folder is on 
   fi
 }
 
-# The modules that the finisher tries, as far as the build has the extension that each stands on, and where it runs from.
+# As the finisher does: the modules whose extension the build has are imported, and it must run from its own folder.
 trial='import os, sys, importlib.util as u
-[__import__(m) for m in ("ctypes", "hashlib", "lzma", "sqlite3", "ssl", "zlib") if u.find_spec({"hashlib": "_hashlib", "zlib": "zlib"}.get(m, "_" + m))]
+[__import__(m) for m, e in (w.split(":") for w in "'"$modules"'".split()) if u.find_spec(e)]
 sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
 
 weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
