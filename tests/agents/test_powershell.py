@@ -28,7 +28,6 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell as renderer
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import FAILURES, Observed, parse
@@ -207,23 +206,6 @@ def test_the_root_of_a_drive_or_a_share_is_no_junction(powershell: Shell, disk: 
 
 
 WHOLE = {"opt": "folder", "opt/python": "folder", f"opt/python/{fakes.fake('3.13.1').name}": "build 3.13.1"}
-
-
-def test_a_payload_of_two_halves(powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
-    """.NET Framework's gunzip would end with the first."""
-    import gzip
-
-    raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True).read_bytes())
-    path = tmp_path / "halves.tar.gz"
-    with path.open("wb") as out:
-        payload = archive.Halves(out, "gz")
-        payload.write(raw[:2048])
-        payload.divide()
-        payload.write(raw[2048:])
-        payload.end()
-    apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "", payload.half), powershell, disk, system)
-    assert tree(disk, windows=True) == WHOLE
-    assert not path.exists()
 
 
 @pytest.mark.parametrize("dialect", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT], ids=["gnu", "pax", "ustar"])

@@ -104,7 +104,7 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> sh.Pushed:
-    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56, 78)
+    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78)
 
 
 def calls(found: Plan) -> list[list[str]]:
@@ -116,7 +116,7 @@ def calls(found: Plan) -> list[list[str]]:
     for step in found.installs:
         told += [
             ["begin", step.build.name],
-            ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"],
+            ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78"],
             ["finish"],
         ]
     for any_step in found.steps:

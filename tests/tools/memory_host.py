@@ -161,7 +161,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 pass
             case "secure", ["$bin_dir"]:
                 assert not state.bin_dir_exposed, "a plan was made for a folder for links that others can change"
-            case "pushed", [path, _sha256, form, need_kb, _half, need_inodes]:
+            case "pushed", [path, _sha256, form, need_kb, need_inodes]:
                 assert path in uploads
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0

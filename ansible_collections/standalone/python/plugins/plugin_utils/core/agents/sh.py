@@ -39,8 +39,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes and inodes that unpacking it
-    needs, and where its second half begins (in blocks of 64 KiB; 0: it has none)."""
+    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, and the kilobytes and inodes that
+    unpacking it needs."""
 
     path: str
     sha256: str
@@ -48,7 +48,6 @@ class Pushed:
     need_kb: int
     url: str
     archive_sha256: str
-    half: int = 0
     inodes: int = 0
 
 
@@ -222,7 +221,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         delivery = deliveries[install.build.name]
         yield _call("begin", install.build.name)
         if isinstance(delivery, Pushed):
-            numbers = (str(number) for number in (delivery.need_kb, delivery.half, delivery.inodes))
+            numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
             yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
         elif isinstance(delivery, Own):
             yield _call("copied", delivery.files_sha256)

@@ -27,28 +27,15 @@ enough() { # FREE NEEDED
   [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
 }
 
-unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where its second half begins, in blocks of 64 KiB
-  if [ "${4:-0}" = 0 ]; then
-    unpack_stream "$2" "${3-}" <"$1"
-    return
-  fi
-  # Each half is whole tar members of its own packed stream; both name all folders they need, and find them made.
-  dd if="$1" bs=65536 count="$4" 2>/dev/null | unpack_stream "$2" &
-  first_half=$!
-  dd if="$1" bs=65536 skip="$4" 2>/dev/null | unpack_stream "$2"
-  second_half=$?
-  wait "$first_half" && [ $second_half = 0 ]
-}
-
-unpack_stream() { # FORM(zst|gz) [MEMBER]: standard input, into the build's place; what went wrong is in its file err
-  case $1 in
+unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
+  case $2 in
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
   # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape. Its 10 KiB at a time from a pipe
   # cost a quarter of its time, against 64 KiB; other tars don't know the variable, and busybox' not the option.
-  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
-    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
+  { "$packer" -dcq 2>>"$here/err" <"$1" || : >"$here/broken"; } |
+    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${3:+"$3"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
 }
 
 # openssl uses what the processor has for it, which most sha256sum don't: a third of the time.
@@ -58,12 +45,12 @@ archive_sha256() { # FILE -> its sum, perhaps with more after it
 
 # The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
 # disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
+unpack_checked() { # FILE SHA256 FORM [MEMBER]
   step="unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  unpack "$1" "$3" "${4-}" "${5-}" &
+  unpack "$1" "$3" "${4-}" &
   unpacker=$!
   found=$(archive_sha256 "$1")
   wait "$unpacker"
@@ -77,9 +64,9 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES HALF INODES: an archive that the controller sent, holding one tree, python/
-  space "$4" "$6"
-  unpack_checked "$1" "$2" "$3" '' "$5"
+pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent, holding one tree, python/
+  space "$4" "$5"
+  unpack_checked "$1" "$2" "$3"
   to_disk_meanwhile "$1"
 }
 

@@ -1,63 +1,16 @@
 # tar.ps1: unpacks a .tar.gz on a Windows that has no tar.exe. Sent with build.ps1.
 
-# A .tar.gz without tar.exe. A payload has two gzip members, and .NET Framework's GZipStream ends with the first: so each is inflated
-# by itself. Where one ends is not told, as the inflater reads ahead; it is where the member's length stands that has been unpacked.
-function Open-Member($tar) { # -> whether there is another member
-    if ($tar.inflater) {
-        $tar.inflater.Dispose()
-        $tar.inflater = $null
-        $from = [Math]::Max($tar.start, $tar.file.Position - 65536)
-        $tar.file.Position = $from
-        $window = [byte[]]::new([Math]::Min(131072, $tar.file.Length - $from))
-        $size = 0
-        while ($size -lt $window.Length) {
-            $got = $tar.file.Read($window, $size, $window.Length - $size)
-            if (-not $got) { break }
-            $size += $got
-        }
-        $length = [BitConverter]::GetBytes([uint32]($tar.unpacked % 4294967296))
-        $at = 3
-        while ($true) {
-            $at = [Array]::IndexOf($window, $length[0], $at + 1)
-            if ($at -lt 0 -or $at + 4 -gt $size) { throw [IO.InvalidDataException]::new('the archive ends in the middle') }
-            if ($window[$at + 1] -ne $length[1] -or $window[$at + 2] -ne $length[2] -or $window[$at + 3] -ne $length[3]) { continue }
-            if ($from + $at + 4 -eq $tar.file.Length) { return $false }
-            if ($at + 6 -lt $size -and $window[$at + 4] -eq 31 -and $window[$at + 5] -eq 139 -and $window[$at + 6] -eq 8) { break }
-        }
-        $tar.start = $from + $at + 4
-    }
-    $tar.file.Position = $tar.start
-    $header = [byte[]]::new(10)
-    if ($tar.file.Read($header, 0, 10) -ne 10 -or $header[0] -ne 31 -or $header[1] -ne 139 -or $header[2] -ne 8) {
-        throw [IO.InvalidDataException]::new('the archive is not compressed with gzip')
-    }
-    if ($header[3] -band 4) { $extra = $tar.file.ReadByte() + 256 * $tar.file.ReadByte(); $tar.file.Position += $extra }
-    foreach ($text in 8, 16) { if ($header[3] -band $text) { while ($tar.file.ReadByte() -gt 0) { } } }
-    if ($header[3] -band 2) { $tar.file.Position += 2 }
-    $tar.start = $tar.file.Position
-    $tar.unpacked = 0
-    $tar.inflater = [IO.Compression.DeflateStream]::new($tar.file, [IO.Compression.CompressionMode]::Decompress, $true)
-    $true
-}
-
 function Read-Unpacked($tar, [int]$count) { # into the buffer; throws where there is less
     $got = 0
     while ($got -lt $count) {
         $read = $tar.inflater.Read($tar.buffer, $got, $count - $got)
-        if ($read -eq 0) {
-            if (Open-Member $tar) { continue }
-            throw [IO.InvalidDataException]::new('the archive ends in the middle')
-        }
+        if ($read -eq 0) { throw [IO.InvalidDataException]::new('the archive ends in the middle') }
         $got += $read
-        $tar.unpacked += $read
     }
 }
 
 function Skip-Rest($tar) { # up to the true end, or one that is missing shows
-    do {
-        $read = $tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length)
-        $tar.unpacked += $read
-    } while ($read -gt 0 -or (Open-Member $tar))
+    while ($tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length) -gt 0) { }
 }
 
 function Read-Field($tar, [int]$at, [int]$size) { # -> a text of a header, up to its NUL
@@ -80,12 +33,12 @@ function Assert-Name([string]$name) { # one that lands where it says, in every W
 }
 
 function Expand-Here([string]$archive) {
-    $tar = @{ start = 0; inflater = $null; unpacked = 0; buffer = [byte[]]::new(65536) }
-    $tar.file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
+    $packed = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
+    $tar = @{ buffer = [byte[]]::new(65536) }
+    $tar.inflater = [IO.Compression.GZipStream]::new($packed, [IO.Compression.CompressionMode]::Decompress)
     $folders = [Collections.Generic.HashSet[string]]::new()
     $long = ''
     try {
-        [void](Open-Member $tar)
         while ($true) {
             Read-Unpacked $tar 512
             if ($tar.buffer[0] -eq 0) { Skip-Rest $tar; break }
@@ -122,8 +75,5 @@ function Expand-Here([string]$archive) {
         }
     } catch [IO.InvalidDataException] { Stop-Run 'unpack' $_.Exception.GetBaseException().Message }
     catch [FormatException] { Stop-Run 'unpack' 'the archive has a header that is none' }
-    finally {
-        if ($tar.inflater) { $tar.inflater.Dispose() }
-        $tar.file.Dispose()
-    }
+    finally { $tar.inflater.Dispose() }
 }
