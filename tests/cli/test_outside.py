@@ -247,7 +247,7 @@ def test_bytecode_needs_the_same_python(command: Command, root_dir: Path, builds
     image = ("--root-dir", root_dir, "--target", ARM)
     refused = command("apply", file, *image, environment={"PATH": "/usr/bin:/bin"})
     assert refused.code == 1
-    assert f"bytecode of {minor}.9 is made by a Python {minor} only, and here is 3." in refused.errors
+    assert f"bytecode of {minor}.9 needs a Python {minor}, and this machine has 3." in refused.errors
     assert refused.errors.endswith("or leave compile_bytecode out; the host is as it was\n")
     assert not (root_dir / ROOT).exists()
 

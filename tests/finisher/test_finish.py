@@ -358,7 +358,7 @@ def test_bytecode_by_a_python_of_the_same_minor(newest: Staged) -> None:
     said = newest.run(python=sys.executable, env=env, compile_bytecode="1", started="0", version="3.99.1")
     assert (said["failure"], said["detail"].partition(",")[0]) == (
         "bytecode",
-        "bytecode of 3.99.1 is made by a Python 3.99 only",
+        "bytecode of 3.99.1 needs a Python 3.99",
     )
 
 
@@ -426,7 +426,7 @@ def test_library_of_an_older_macos_build_learns_where_it_is(minor: str, builds: 
     assert false.read_bytes() == before
     assert (newest.tree / files.LIST).read_text() == list_of(newest.tree)
     [unpatched] = json.loads((newest.tree / finish.RECEIPT).read_text())["unpatched"]
-    assert unpatched.startswith("lib/libpython3.13t.dylib keeps the install name that it was built with: its header has 0 bytes")
+    assert unpatched.startswith("lib/libpython3.13t.dylib keeps its install name: its header has 0 bytes")
 
 
 def test_library_is_left_alone_where_paths_are_not_to_be_patched(newest: Staged) -> None:

@@ -247,7 +247,7 @@ def test_listed_file_that_is_gone(staged: Staged) -> None:
     (staged.tree / "Lib" / "wave.py").unlink()
     assert staged.run() == {
         "failure": "content",
-        "detail": "Lib/wave.py of the build's list is not there",
+        "detail": "Lib/wave.py of the build's list is missing",
     }
 
 
@@ -343,7 +343,7 @@ def test_user_packages_come_along(windows_here: Windows, windows_builds: Builds,
     receipt = json.loads((new.tree / finish.RECEIPT).read_text("utf-8"))
     assert receipt["carried"] == 1
     assert receipt["not_carried"] == [
-        "Scripts/another.exe: it is a launcher that starts the old build; use python -m, or install the package again"
+        "Scripts/another.exe: it is a launcher of the old build: use python -m, or install the package again"
     ]
     done = new.ask(new.tree / "python.exe", "-B", "-c", "import mine; print(mine.x)")
     assert done.stdout.strip() == "1", done

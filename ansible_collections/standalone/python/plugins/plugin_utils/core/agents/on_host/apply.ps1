@@ -1,19 +1,20 @@
-# apply.ps1: carries out a plan on a Windows host, then prints what the host has now. Comes after observe.ps1, whose functions it uses.
+# apply.ps1: carries out a plan on a Windows host, then observes the host again. It follows observe.ps1, whose functions it uses.
 #
-# As apply.sh: everything new is made in root\.standalone-python.staging, checked, finished and started, before anything is changed
-# that can be seen; a failure before that leaves the host as it was, and a kill leaves what the next run recognises. What is
-# Windows' own here: files that a process has open can't be removed, and folders with such files can't be renamed. So each removal is tried for a while; what is
-# still held then stays for the next run, and is named (held=).
+# Like apply.sh, it prepares all builds in root\.standalone-python.staging before it changes anything visible. A failure before the
+# commit changes nothing. After a kill, the next run clears what is left.
+# On Windows an open file can't be removed, and a folder with an open file can't be renamed. So each removal is tried for some
+# seconds. What is still in use then stays for the next run, and is printed (held=).
 #
-# Set before it: what observe.ps1 wants, and $lock_timeout (seconds).
-# The renderer adds the functions Get-Finisher (gives finish.py and what it needs, by name), Invoke-Prepare and Invoke-Commit (this plan's steps).
+# Set before it: what observe.ps1 needs, and $lock_timeout (seconds).
+# The renderer adds the functions Get-Finisher (returns finish.py and its parts by name), Test-Premises, Invoke-Prepare and
+# Invoke-Commit.
 
 $state.step = $state.code = $state.detail = $state.made = $state.staged = $state.finisher = ''
 $state.committing = 'no'
 $state.restored = [Collections.ArrayList]::new()
 
-# A query, a user and a password can be secrets.
-function Hide-Secrets([string]$text) { # -> the text without these parts of the URLs in it
+# Users, passwords, queries and fragments of URLs can be secrets.
+function Hide-Secrets([string]$text) { # -> the text without them
     [regex]::Replace($text, '([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#]*@)?([^\s?#]*)(?:[?#]\S*)?', '$1$2')
 }
 
@@ -23,15 +24,15 @@ function Stop-Run([string]$code, [string]$detail) {
     throw 'standalone-python'
 }
 
-# What .NET throws, by what a user can do about it. Numbers: winerror.h, as HRESULTs.
-function Resolve-Failure($exception, [string]$otherwise) { # -> code of the failure
+# Sorts exceptions by what a user can do. Numbers: winerror.h, as HRESULTs.
+function Resolve-Failure($exception, [string]$otherwise) { # -> the code of the failure
     $base = $exception.GetBaseException()
     if ($base.HResult -in -2147024784, -2147024857) { 'space' }
     elseif ($base -is [UnauthorizedAccessException] -or $base -is [Security.SecurityException]) { 'permission' }
     else { $otherwise }
 }
 
-function Wait-While([scriptblock]$attempt) { # tries until it doesn't throw, for about 6 seconds: virus scanners let go after a while
+function Wait-While([scriptblock]$attempt) { # repeats it for about 6 seconds while it throws, as virus scanners hold new files
     foreach ($pause in 0, 50, 200, 1000, 2000, 3000) {
         if ($pause) { [Threading.Thread]::Sleep($pause) }
         try { & $attempt; return } catch { $last = $_.Exception }
@@ -39,7 +40,7 @@ function Wait-While([scriptblock]$attempt) { # tries until it doesn't throw, for
     throw $last
 }
 
-function Remove-Tree([string]$folder) { # -> whether all of it is gone
+function Remove-Tree([string]$folder) { # -> is it completely removed?
     if (-not (Test-There $folder)) { return $true }
     try {
         Wait-While {
@@ -58,17 +59,17 @@ function Remove-Tree([string]$folder) { # -> whether all of it is gone
 
 function New-Folder([string]$path) { [void][IO.Directory]::CreateDirectory($path) }
 
-# A folder in the profile has its rights. Any other is made so that all users can use what is in it, and administrators change it, and
-# has these rights from its first moment: in ProgramData it would inherit that all users may put things into it.
+# In the profile a folder inherits its rights. Elsewhere all users may read it and only administrators may change it, from its first
+# moment: in ProgramData it would inherit that all users may create files.
 function New-Own([string]$path) {
     if (Test-Below $path (Get-Home)) { New-Folder $path; return }
     $list = Get-OwnList
-    # .NET Framework and .NET have this under different names; the linter knows the former's only.
+    # .NET Framework and .NET have different names for this; the linter knows only the former's.
     $extensions = 'System.IO.FileSystemAclExtensions' -as [type]
     if ($extensions) { [void]$extensions::CreateDirectory($list, $path) } else { [void][IO.Directory]::CreateDirectory($path, $list) }
 }
 
-function Get-OwnList { # -> its list: who may do what
+function Get-OwnList { # -> the access list of such a folder
     $list = [Security.AccessControl.DirectorySecurity]::new()
     $list.SetAccessRuleProtection($true, $false)
     $rights = @(@('S-1-5-18', 'FullControl'), @('S-1-5-32-544', 'FullControl'), @('S-1-5-32-545', 'ReadAndExecute'))
@@ -86,7 +87,7 @@ function Test-Administrator {
     $me.IsInRole([Security.Principal.WindowsBuiltInRole]'Administrator')
 }
 
-function Assert-Unexposed([string]$folder) { # what is written there must be this user's and administrators' alone
+function Assert-Unexposed([string]$folder) { # fails if others than this user and administrators can change it
     $state.above.Clear()
     $found = Find-ChangerOfFolder $folder
     if ($found) { Stop-Run 'untrusted' $found }
@@ -101,7 +102,7 @@ function New-Root {
     Assert-Unexposed $root
 }
 
-function New-Staging { # what it holds is started: one that is there may have been made by somebody else, while the root was open
+function New-Staging { # checked, as its files are started: another user may have created it while the root was writable for others
     if (-not (Test-There $staging)) { New-Folder $staging }
     Assert-Unexposed $staging
     $state.staged = 'yes'
@@ -119,7 +120,7 @@ function Enter-Lock {
             break
         } catch {
             $problem = $_.Exception.GetBaseException()
-            # The run that made the root has failed, and took it away again.
+            # The run that created the root has failed and removed it.
             if ($problem -is [IO.DirectoryNotFoundException] -and $started.Elapsed.TotalSeconds -lt 60) { New-Root; continue }
             if (-not (Test-There $path) -and $started.Elapsed.TotalSeconds -ge 2) { Stop-Run 'unwritable' $problem.Message }
             if ($started.Elapsed.TotalSeconds -ge [Math]::Max(1, [int]$lock_timeout)) {
@@ -134,7 +135,7 @@ function Enter-Lock {
     $state.lock.SetLength(0)
     $state.lock.Write($bytes, 0, $bytes.Length)
     $state.lock.Flush()
-    # A run of an older version has it under another name. What it left is a file that nobody has open.
+    # Older versions use another name. A dead run left a file that nobody has open.
     $old = Join-Name $root '.lock'
     while ($holder = Get-LockText $old) {
         try {
@@ -150,13 +151,13 @@ function Enter-Lock {
     }
 }
 
-function Exit-Run { # also where the run failed: back to what was, as far as that is ours
+function Exit-Run { # after a failure too: moves builds back, and removes the staging folder, the lock and an empty root
     if ($state.lock) {
         if ($state.staged) {
             Restore-Builds $staging
             if (-not (Remove-Tree $staging) -and -not $state.held.Contains($staging)) { [void]$state.held.Add($staging) }
         }
-        # Before it is closed: then nobody can open it in between, and not every system removes it by itself.
+        # Before it is closed, so that nobody can open it in between; not every system removes it by itself.
         [IO.File]::Delete((Join-Name $root '.standalone-python.lock'))
         $state.lock.Dispose()
         $state.lock = $null
@@ -168,7 +169,7 @@ function Exit-Run { # also where the run failed: back to what was, as far as tha
     }
 }
 
-function Restore-Builds([string]$from) { # one whose exchange was not completed goes back to its place
+function Restore-Builds([string]$from) { # moves builds back whose exchange was not completed
     if (-not [IO.Directory]::Exists($from)) { return }
     foreach ($place in [IO.Directory]::GetDirectories($from)) {
         $old = Join-Name $place 'old'
@@ -180,7 +181,7 @@ function Restore-Builds([string]$from) { # one whose exchange was not completed 
     }
 }
 
-function Find-Obstacles { # under the names of what a run makes, if it isn't what a run makes
+function Find-Obstacles { # what has a name that a run uses, and is of another kind
     $path = Join-Name $root '.standalone-python.staging'
     if ([IO.File]::Exists($path)) { Stop-Run 'obstacle' $path }
     foreach ($folder in $root, $bin_dir) {
@@ -209,11 +210,11 @@ function Remove-Link([string]$path) {
     elseif (Test-There $path) { [IO.File]::Delete($path) }
 }
 
-function Test-Seen([string]$at, [string]$kind, [string]$text) { # is that what the plan was made for? AT: a path, or a build's name
+function Test-Seen([string]$at, [string]$kind, [string]$text) { # is this still what the plan saw? AT: a path, or the name of a build
     $path = Join-Name $root $at
     $is = $false
     switch ($kind) {
-        # A build that this run has just put back to its place was not there when the plan was made.
+        # A build that this run has just moved back did not exist when the plan was made.
         absent { $is = -not (Test-There $path) -or $state.restored.Contains($path) }
         link {
             $to = if (Use-Junction 'is' $path) { Get-StableTarget $path } else { Get-Launched $path }
@@ -230,7 +231,7 @@ function Test-Seen([string]$at, [string]$kind, [string]$text) { # is that what t
     $is
 }
 
-function Get-Mark([string]$folder) { # -> the lines of its receipt that tell this installation from another one, as observed.py takes them
+function Get-Mark([string]$folder) { # -> the lines of its receipt that identify this installation, as the controller computes them
     try { $lines = (Read-Text (Join-Name $folder '.standalone-python/receipt.json')).Split("`n") } catch { return '' }
     $marking = foreach ($line in $lines) {
         foreach ($start in ' "installed_at": ', ' "files_sha256": ', ' "started": ') {
@@ -240,12 +241,12 @@ function Get-Mark([string]$folder) { # -> the lines of its receipt that tell thi
     $marking -join ''
 }
 
-# Between this and the step that follows somebody can still change the path.
+# A moment is left between this check and the next step.
 function Assert-Still([string]$at, [string]$kind, [string]$text) {
     if (-not (Test-Seen $at $kind $text)) { Stop-Run 'changed' $state.differs }
 }
 
-function Assert-Launcher([string]$path, [string]$to) { # it can be written; a junction in the root always can
+function Assert-Launcher([string]$path, [string]$to) { # can this launcher be written? (a junction in the root always can)
     $state.step = "checking $path"
     $folder = [IO.Path]::GetDirectoryName($path)
     if ($folder -eq $root) { return }
@@ -253,8 +254,8 @@ function Assert-Launcher([string]$path, [string]$to) { # it can be written; a ju
     [void](Get-LauncherText $folder $to)
 }
 
-# A junction can't be renamed over another. The moment between the two steps is the only one in which a stable link leads nowhere; a
-# run that dies in it leaves the new one under its temporary name, and the next run makes it anew.
+# A junction can't be renamed over another, so the stable link is missing for a moment. A run that is killed then leaves the new
+# junction under its temporary name, and the next run creates it again.
 function Set-Stable([string]$path, [string]$name) {
     $state.step = "linking $path"
     $new = Join-Name $root '.standalone-python-link'
@@ -275,7 +276,7 @@ function Set-Launcher([string]$path, [string]$to) {
     $state.committing = 'yes'
 }
 
-# cmd reads it in whatever code page its console has, so it is ASCII: other letters come from variables, which have them right.
+# cmd reads a launcher in the code page of its console, so the text is ASCII. Variables keep other letters right.
 function Get-LauncherText([string]$folder, [string]$to) {
     $separator = [IO.Path]::DirectorySeparatorChar
     if (Test-Below "$folder$separator" $root) {
@@ -297,7 +298,7 @@ function Clear-Link([string]$path) {
     $state.committing = 'yes'
 }
 
-function Complete-Rename([string]$name) { # the build gets its name; what has it makes room
+function Complete-Rename([string]$name) { # moves the build to its place; what has that name is moved away first
     $state.step = "renaming $name"
     $place = Join-Name $root $name
     if (Test-There $place) {
@@ -310,7 +311,7 @@ function Complete-Rename([string]$name) { # the build gets its name; what has it
     $state.committing = 'yes'
 }
 
-function Remove-Build([string]$name) { # out of its place first, so that no half of it is ever found there
+function Remove-Build([string]$name) { # moves the build away first, so that its place never holds a part of it
     $state.step = "removing $name"
     $place = Join-Name $root $name
     if (-not [IO.Directory]::Exists($place)) { return }
@@ -334,7 +335,7 @@ function Invoke-Application {
         $state.step = 'clearing what an earlier run left'
         Find-Obstacles
         Clear-Leftovers
-        # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
+        # Another run may have changed the host while this one waited for the lock: then the controller plans again.
         if (-not (Test-Premises)) {
             $state.outdated = 'yes'
             Exit-Run

@@ -1,12 +1,12 @@
-# apply.sh: carries out a plan on a host, then prints what the host has now. Comes after observe.sh, whose functions it uses.
+# apply.sh: carries out a plan on a host, then observes the host again. It follows observe.sh, whose functions it uses.
 #
-# Everything new is made in root/.standalone-python.staging, on the file system where it will stay: unpacked, checked, finished,
-# started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the
-# commit leaves the host as it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
+# It prepares all builds in root/.standalone-python.staging, on their final file system: unpacked, verified, finished, started and
+# on disk. Then it commits: one rename for each build, then links, then removals. A failure before the commit changes nothing.
+# After a kill at any point, the next run clears what is left (clear_leftovers).
 #
-# Set before it: what observe.sh needs, and lock_timeout (seconds), owner, group, mode (of a root made here: it stays the runner's
-# own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't where it is now).
-# The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
+# Set before it: what observe.sh needs, and lock_timeout (seconds), owner, group, mode (of a root that is created here: it belongs
+# to the runner, and only its group is set), inside (the root's path on the host itself, where it differs). The renderer adds the
+# functions finisher (writes finish.py and its parts into a folder), premises, prepare and commit.
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 # shellcheck disable=SC3067 # see observe.sh
 
@@ -17,7 +17,7 @@ made_root=
 committing=
 restored=
 
-fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
+fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
   leave
   echo '== standalone-python failure 1 =='
@@ -29,13 +29,13 @@ fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, la
   exit 1
 }
 
-leave() { # once begun it is not interrupted
+leave() { # signals no longer interrupt it
   trap - EXIT
   trap '' HUP INT TERM
-  # What still runs in the background may write into what is removed here.
+  # Background jobs may still write into the staging folder.
   wait
   [ -z "$locked" ] || {
-    # What can't go back to its place stays where the next run finds it.
+    # If a build can't be moved back, the staging folder stays for the next run.
     [ -z "$staging" ] || { restore "$staging" && discard "$staging"; }
     rm -f "$lock"
   }
@@ -47,15 +47,15 @@ leave() { # once begun it is not interrupted
   done
 }
 
-discard() { # FOLDER: also where a killed run's tar is still busy in it, or a folder in it can't be written
+discard() { # FOLDER: retries, as the tar of a killed run may still write to it, and a folder in it may be read-only
   rm -rf "$1" 2>/dev/null && return
   sleep 1
   chmod -R u+rwx "$1" 2>/dev/null
   rm -rf "$1" || set_aside "$1"
 }
 
-# What a program of this host still has open, its NFS client keeps under a name of its own (.nfs...) until it is closed; the
-# build that it was is gone all the same. Later runs go on, and remove what they can.
+# An NFS client keeps an open file as .nfs... until the program closes it. The build is gone all the same. Later runs go on, and
+# remove what they can.
 set_aside() { # FOLDER
   [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
   aside=$root/.standalone-python.staging.$$
@@ -63,7 +63,7 @@ set_aside() { # FOLDER
   mv "$1" "$aside"
 }
 
-# A disk may be so full that the message about it found no room in its file. Systems say of one without inodes that it has no space.
+# On a full disk even the error message may be lost. Systems report missing inodes as missing space.
 fail_if_full() { # [DETAIL]
   near=$(existing "$root")
   free=$(free_inodes "$near")
@@ -72,7 +72,7 @@ fail_if_full() { # [DETAIL]
   [ -z "$free" ] || [ ${#free} -gt 2 ] || fail space "$free kB are free below $root${1:+; $1}"
 }
 
-# Who can change a folder on the way can lead what is written, removed or started to any other place.
+# A user who can change a folder of the path can redirect what is written, removed or started.
 secure() { # FOLDER
   [ -z "$python" ] || return 0
   climb "$1"
@@ -81,20 +81,20 @@ secure() { # FOLDER
   [ -z "$open" ] || fail untrusted "$open"
 }
 
-own() { # PATH: of a run that had this root before
+own() { # PATH: left by an earlier run
   judged=$nl sound=$nl
   open=
   [ -n "$python" ] || weigh "$1" on
   [ -z "$open" ] || fail untrusted "$open"
 }
 
-try() { # CODE COMMAND...: runs it; what it prints to standard error is the detail of a failure
+try() { # CODE COMMAND...: fails with CODE and the standard error of COMMAND
   try_code=$1
   shift
   said=$("$@" 2>&1 >/dev/null) || fail "$try_code" "$said"
 }
 
-# A symbolic link is made with its content in one step, by one process only, on every file system, NFS included; flock is not.
+# Creating a symbolic link is atomic on every file system, NFS included. flock is not.
 lock() {
   me=$(process $$)
   me=$$:${me#* }:$(boot):$(uname -n)
@@ -110,22 +110,22 @@ lock() {
       refused=0
       continue
     fi
-    # Into a folder of that name ln would go.
+    # ln would put the link into a folder of that name.
     there "$lock" || { said=$(ln -s "$me" "$lock" 2>&1) && break; }
-    # It has just come, or gone; gone with the root, if the run that made the root failed; or no link can be made here at all.
+    # Another run has just taken or released the lock, or removed its root after a failure; or links can't be created here.
     refused=$((refused + 1))
     [ "$refused" -lt 4 ] || ! there "$lock" || fail obstacle "$lock"
     [ "$refused" -lt 4 ] || fail unwritable "$said"
     make_root
   done
   locked=yes
-  # A run of an older version has it under another name.
+  # Older versions use another name.
   while holder=$(lock_holder "$root/.lock") && [ -n "$holder" ]; do
     await "$root/.lock" "$holder"
   done
 }
 
-await() { # LOCK HOLDER: for a second, or breaks the lock of a holder that is no more
+await() { # LOCK HOLDER: waits a second, or breaks the lock if its holder is dead
   if [ "$(lock_state "$2")" = dead ]; then
     break_lock "$1" "$2"
   else
@@ -139,9 +139,9 @@ rest_a_second() {
   waited=$((waited + 1))
 }
 
-# Only who made the claim may break the lock that the claim names, and only while it is still that one: a run that saw the same
-# dead holder a moment later can't remove the lock of the run that has come since. Where the claimer died too, its claim stays
-# for who gets the lock (clear_leftovers), and the next claim has another name, which again only one can make.
+# Only the run that created the claim may break the lock that it names, and only while the lock is unchanged. So a slower run that
+# saw the same dead holder can't remove the lock of a newer run. If the claimer dies too, its claim stays until a run has the lock
+# (clear_leftovers), and the next claim has another name.
 break_lock() { # LOCK HOLDER
   claim=$1-broken-$(printf '%s' "$2" | tr -c 'A-Za-z0-9' _)
   patience=10
@@ -159,8 +159,8 @@ break_lock() { # LOCK HOLDER
   rmdir "$claim" 2>/dev/null
 }
 
-restore() { # STAGING: a build whose exchange was not completed goes back to its place
-  # An image may have links anywhere, which must lead nobody out of it.
+restore() { # STAGING: moves builds back whose exchange was not completed
+  # In an image any name may be a link, and following it could lead out of the image.
   [ ! -h "$1" ] || return 0
   for old in "$1"/*/old; do
     { there "$old" && [ ! -h "${old%/old}" ]; } || continue
@@ -170,7 +170,7 @@ restore() { # STAGING: a build whose exchange was not completed goes back to its
   done
 }
 
-find_obstacles() { # under the names of what a run makes, if it isn't what a run makes
+find_obstacles() { # what has a name that a run uses, and is of another kind
   p=$root/.standalone-python.staging
   if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then fail obstacle "$p"; fi
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
@@ -178,7 +178,7 @@ find_obstacles() { # under the names of what a run makes, if it isn't what a run
   done
 }
 
-clear_leftovers() { # as a rule there are none, and no program is started to find that
+clear_leftovers() { # starts no program if there are none
   fresh=$root/.standalone-python.staging
   for old in "$fresh"/*/old "$root"/.staging/*/old; do
     back=${old%/old}
@@ -216,10 +216,10 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
   done
 }
 
-is_as_seen() { # PATH|NAME KIND TEXT: is that what the plan was made for? Or else $differs has the path.
+is_as_seen() { # PATH|NAME KIND TEXT: is this still what the plan saw? If not, $differs is the path.
   case $1 in /*) differs=$1 ;; *) differs=$root/$1 ;; esac
   case $2 in
-    # A build that this run has just put back to its place was not there when the plan was made.
+    # A build that this run has just moved back did not exist when the plan was made.
     absent) ! there "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
     link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(leads_to "$differs" 2>/dev/null)" = "$3" ]; } ;;
     build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(mark "$differs")" = "$3" ]; } ;;
@@ -228,7 +228,7 @@ is_as_seen() { # PATH|NAME KIND TEXT: is that what the plan was made for? Or els
   esac
 }
 
-mark() { # BUILD-FOLDER -> the lines of its receipt that tell this installation from another one, as observed.py takes them
+mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installation, as the controller computes them
   [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ] || return 0
   marking=
   while IFS= read -r line || [ -n "$line" ]; do
@@ -239,7 +239,7 @@ mark() { # BUILD-FOLDER -> the lines of its receipt that tell this installation 
   put "$marking"
 }
 
-# Between this and the step that follows somebody can still change the path: no shell has one call that does both.
+# A moment is left between this check and the next step, as no shell has one call for both.
 still() { # PATH|NAME KIND TEXT
   is_as_seen "$@" || fail changed "$differs"
   committing=yes
@@ -252,10 +252,10 @@ can_make_links() { # FOLDER: it exists, or it can be made
   [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
 }
 
-# With SOURCE_DATE_EPOCH two runs shall give the same to the bit: what this one has changed gets that time.
+# With SOURCE_DATE_EPOCH, two runs give the same bytes and times: what this run has changed gets that time.
 dated() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
 
-stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is another user's keeps its time
+stamp() { # PATH [TOP]: sets the time of PATH and the folders above it up to TOP; folders of other users keep theirs
   dated || return 0
   set -- "$1" "${2:-$1}"
   while :; do
@@ -268,7 +268,7 @@ stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is
   done
 }
 
-trusted() { # BUILD-FOLDER: one of ours, which nobody else can have changed
+trusted() { # BUILD-FOLDER: is it a build that nobody else can have changed?
   open=
   judged=$nl sound=$nl
   root_open=
@@ -276,7 +276,7 @@ trusted() { # BUILD-FOLDER: one of ours, which nobody else can have changed
   [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && weigh_build "$1" && [ -z "$open" ]
 }
 
-helped() { # CODE ARGUMENT...: by the first interpreter that this run may start, and that can
+run_python() { # CODE ARGUMENT...: by the first trusted interpreter that succeeds
   for p in "$root"/cpython-*; do
     [ -n "$python" ] || trusted "$p" || continue
     (for_builds; "${python:-$p/bin/python3}" -I -B -S -c "$@") 2>/dev/null && return
@@ -285,13 +285,13 @@ helped() { # CODE ARGUMENT...: by the first interpreter that this run may start,
 }
 
 stamp_with_python() { # PATH
-  helped 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' "$1" "$SOURCE_DATE_EPOCH"
+  run_python 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' "$1" "$SOURCE_DATE_EPOCH"
 }
 
-rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a plain mv would go
+rename_over() { # NEW PATH: plain mv would move NEW into PATH, if that is a link to a folder
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
-  helped 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" && return
+  run_python 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" && return
   rm -f "$2" && mv -f "$1" "$2"
 }
 
@@ -304,7 +304,7 @@ link() { # PATH TARGET
     to_make "$folder"
     try io mkdir -p "$way"
   }
-  # If nothing was there, then what comes this moment is not replaced either.
+  # Without a link to replace, ln fails if something is created at this moment.
   if there "$1"; then
     try io ln -s "$2" "$folder/.standalone-python-link"
     try io rename_over "$folder/.standalone-python-link" "$1"
@@ -320,9 +320,9 @@ unlink() { # PATH
   stamp "${1%/*}"
 }
 
-# Two renames would leave a moment in which the stable link leads to nothing. No shell has one that does both; the fresh
-# interpreter has, by ctypes: Linux' renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP, which are both 2.
-exchange() { # FRESH-BUILD PATH: they change places in one step, or nothing happens
+# Between two renames the stable link would lead to nothing. The new interpreter can exchange in one call, by ctypes: Linux'
+# renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP. Both flags are 2.
+exchange() { # NEW-BUILD PATH: swaps them in one step, or fails
   (for_builds; "${python:-$1/bin/python3}" -I -B -S -c '
 import ctypes, os, sys
 library, (one, other) = ctypes.CDLL(None), map(os.fsencode, sys.argv[1:])
@@ -334,7 +334,7 @@ sys.exit(failed != 0)
 ' "$1" "$2") >/dev/null 2>&1
 }
 
-commit_build() { # NAME: the build gets its name; one that has it is exchanged
+commit_build() { # NAME: moves the build to its place; exchanges it with one of the same name
   step="renaming $1"
   exchanged=
   if there "$root/$1"; then
@@ -348,15 +348,15 @@ commit_build() { # NAME: the build gets its name; one that has it is exchanged
   fi
 }
 
-confirm() { # NAME: its receipt says from now on that it was started
+confirm() { # NAME: puts the receipt in place that says "started"
   step="confirming $1"
   try io mv -f "$staging/$1/receipt.json" "$root/$1/.standalone-python/receipt.json"
   stamp "$root/$1/.standalone-python"
 }
 
-remove() { # NAME: out of its place first, so that no half of it is ever found there
+remove() { # NAME: moves the build away first, so that its place never holds a part of it
   step="removing $1"
-  # The run that had the lock before may have done it.
+  # The run that had the lock before may have removed it.
   [ -e "$root/$1" ] || return 0
   try io mkdir -p "$staging/$1"
   try io mv "$root/$1" "$staging/$1/removed"
@@ -368,14 +368,14 @@ make_root() {
   made_below=$near
   made_root=$way
   try unwritable mkdir -p ${mode:+-m "$mode"} "$way"
-  # Who owns this folder could lead the next run of root to any other place.
+  # The owner of this folder could redirect the next run of root, so it stays the runner's.
   give "$root" ''
 }
 
-give() { # PATH OWNER: to that one, if any, and to the group that was declared
+give() { # PATH OWNER: sets the owner, if not empty, and the declared group
   [ -n "$2$group" ] || return 0
   said=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
-  # In the words of GNU, busybox, BSD and toybox.
+  # The messages of GNU, busybox, BSD and toybox.
   case $said in
     *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
     *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "there is no group $group on this host" ;;
@@ -403,7 +403,7 @@ apply() {
   step="clearing what an earlier run left"
   find_obstacles
   clear_leftovers
-  # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
+  # Another run may have changed the host while this one waited for the lock: then the controller plans again.
   premises || {
     outdated=yes
     leave

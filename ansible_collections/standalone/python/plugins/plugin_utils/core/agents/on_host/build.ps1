@@ -1,11 +1,11 @@
-# build.ps1: a build is made in the staging folder: checked, unpacked, and finished by its own interpreter.
+# build.ps1: prepares a build in the staging folder: verifies and unpacks its archive, and lets its interpreter finish it.
 # Sent with apply.ps1 where a plan installs builds.
 
-function Start-Build([string]$name) { # an empty place for a build that is being made
+function Start-Build([string]$name) { # creates the folder in which a build is prepared
     $state.step = "preparing $name"
     $state.name = $name
     $state.here = Join-Name $staging $name
-    # What an earlier run left there may still be held.
+    # A program may still use what an earlier run left there.
     while (Test-There $state.here) { $state.here += '_' }
     New-Folder $state.here
     $state.places[$name] = $state.here
@@ -20,7 +20,7 @@ function Assert-Space([long]$kilobytes) {
     if ($null -ne $free -and $free -lt $kilobytes) { Stop-Run 'space' "$kilobytes $free" }
 }
 
-function Expand-Checked([string]$archive, [string]$sha256) { # nothing is unpacked before the sum agrees
+function Expand-Checked([string]$archive, [string]$sha256) { # unpacks nothing before the checksum matches
     $state.step = "unpacking $($state.name)"
     try { $found = Get-Sha256 $archive } catch { $found = '(unreadable)' }
     if ($found -ne $sha256) { Stop-Run 'checksum' "$sha256 $found" }
@@ -28,18 +28,18 @@ function Expand-Checked([string]$archive, [string]$sha256) { # nothing is unpack
     if ([IO.File]::Exists($tar)) { Expand-WithTar $tar $archive } else { Expand-Here $archive }
 }
 
-# Archive and folder are never named to it: what it makes of letters that aren't ASCII depends on its version.
+# tar.exe gets no path: how it reads letters that aren't ASCII depends on its version.
 function Expand-WithTar([string]$tar, [string]$archive) {
     $start = Get-Starter $tar '-xf -'
     $start.WorkingDirectory = $state.here
-    # .NET Framework puts a byte order mark before what a program reads where the console's code page is UTF-8, as Ansible sets it.
-    try { [Console]::InputEncoding = [Text.UTF8Encoding]::new($false) } catch { } # there is no console
+    # With the code page UTF-8, which Ansible sets, .NET Framework writes a byte order mark to a program's input.
+    try { [Console]::InputEncoding = [Text.UTF8Encoding]::new($false) } catch { } # no console
     $process = [Diagnostics.Process]::Start($start)
     $errors = $process.StandardError.ReadToEndAsync()
     $out = $process.StandardOutput.ReadToEndAsync()
     $file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
     try { $file.CopyTo($process.StandardInput.BaseStream, 65536); $process.StandardInput.Close() }
-    catch { } # it has ended, and has said why
+    catch { } # it has ended and printed the reason
     finally { $file.Dispose() }
     $process.WaitForExit()
     if ($process.ExitCode -ne 0) {
@@ -57,18 +57,18 @@ function Expand-Pushed([string]$archive, [string]$sha256, [long]$kilobytes) { # 
     try { [IO.Directory]::Delete([IO.Path]::GetDirectoryName($archive), $false) } catch { } # if it was the last one
 }
 
-# As a Windows program takes its command line apart: backslashes count only before a quote.
+# Windows programs split their command line so: a backslash is special only before a quote.
 function Join-Arguments([string[]]$words) {
     $quoted = foreach ($word in $words) { '"' + ([regex]::Replace($word, '(\\*)("|$)', { param($m) $m.Groups[1].Value * 2 + $(if ($m.Groups[2].Length) { '\"' }) })) + '"' }
     $quoted -join ' '
 }
 
-function Complete-Build([string[]]$settings) { # the interpreter finishes its own installation, and shows that it starts
+function Complete-Build([string[]]$settings) { # starts the new interpreter, which finishes its own installation
     $name = $state.name
     $state.step = "finishing $name"
     $tree = Join-Name $state.here 'python'
     $python = Join-Name $tree 'python.exe'
-    if (-not [IO.File]::Exists($python)) { Stop-Run 'content' 'there is no python/python.exe in it' }
+    if (-not [IO.File]::Exists($python)) { Stop-Run 'content' 'it has no python/python.exe' }
     $words = @('-I', '-B', '-X', 'utf8', (Join-Name $staging 'finish.py'), "tree=$tree", "root=$root", "final=$(Join-Name $root $name)", "name=$name") + $settings
     $answer = Invoke-Program $python (Join-Arguments $words)
     if ($answer.code -eq 0) { return }
@@ -78,6 +78,6 @@ function Complete-Build([string[]]$settings) { # the interpreter finishes its ow
         if ($line.StartsWith('failure=')) { $code = $line.Substring(8).Trim() }
         if ($line.StartsWith('detail=')) { $detail = $line.Substring(7).Trim() }
     }
-    if (-not $detail) { $detail = "it ended with exit code $($answer.code) and said nothing" }
+    if (-not $detail) { $detail = "it ended with exit code $($answer.code) and printed nothing" }
     Stop-Run $code $detail
 }

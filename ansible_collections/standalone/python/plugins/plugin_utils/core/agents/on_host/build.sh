@@ -1,8 +1,8 @@
-# build.sh: a build is made in the staging folder: unpacked while its archive is hashed, then finished by its own interpreter.
+# build.sh: prepares a build in the staging folder: verifies and unpacks its archive, and lets its interpreter finish it.
 # Sent with apply.sh where a plan installs or confirms builds.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
-begin() { # NAME: an empty place for a build that is being made
+begin() { # NAME: creates the folder in which a build is prepared
   name=$1
   here=$staging/$name
   step="preparing $name"
@@ -11,11 +11,11 @@ begin() { # NAME: an empty place for a build that is being made
     fail_if_full "$said"
     fail io "$said"
   }
-  # Before a whole build is unpacked for somebody who is not there.
+  # An unknown owner is an error before a whole build is unpacked.
   give "$here/given" "$owner"
 }
 
-space() { # KILOBYTES INODES: that much is free
+space() { # KILOBYTES INODES: fails unless that much is free
   free=$(free_kb "$staging")
   enough "$free" "$1" || fail space "$1 $free"
   free=$(free_inodes "$staging")
@@ -23,28 +23,28 @@ space() { # KILOBYTES INODES: that much is free
 }
 
 enough() { # FREE NEEDED
-  # By length first: mksh counts with 32 bits, and there are disks with more kilobytes.
+  # mksh computes with 32 bits, so the lengths are compared first.
   [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
 }
 
-unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's place; what went wrong is in its file err
+unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's folder; errors go to the file err there
   case $2 in
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
-  # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape. Its 10 KiB at a time from a pipe
-  # cost a quarter of its time, against 64 KiB; other tars don't know the variable, and busybox' not the option.
+  # cd, as GNU tar takes a backslash in -C for an escape. -b128 makes it read 64 KiB at a time instead of 10, which saves a
+  # quarter of its time. Other tars ignore the variable; busybox' tar lacks the option.
   { "$packer" -dcq 2>>"$here/err" <"$1" || : >"$here/broken"; } |
     (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${3:+"$3"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
 }
 
-# openssl uses what the processor has for it, which most sha256sum don't: a third of the time.
-archive_sha256() { # FILE -> its sum, perhaps with more after it
+# openssl uses the CPU's SHA extensions: a third of sha256sum's time.
+archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
   { have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null
 }
 
-# The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
-# disk may be full.
+# The archive is hashed while it is unpacked. Nothing of it is run or kept unless the checksum matches. The checksum needs no
+# temporary file, as the disk may be full.
 unpack_checked() { # FILE SHA256 FORM [MEMBER]
   step="unpacking $name"
   have tar || fail notar
@@ -64,13 +64,13 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER]
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent, holding one tree, python/
+pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent; it holds python/
   space "$4" "$5"
   unpack_checked "$1" "$2" "$3"
   to_disk_meanwhile "$1"
 }
 
-copied() { # SHA256: the build of this name that lies here, copied; its files are those of its list, which has that sum
+copied() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
   step="copying $name"
   said=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$said"
   if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
@@ -79,28 +79,28 @@ copied() { # SHA256: the build of this name that lies here, copied; its files ar
   fail content "its files differ from what was installed, or nothing here can compare them"
 }
 
-# The finisher waits for the disk before it ends; what is written until then it needn't wait for. Where sync can't, it waits.
-to_disk_meanwhile() { # ARCHIVE: is removed first, or it would be written as well
+# The finisher waits until all is on disk. The more is written before, the less it waits.
+to_disk_meanwhile() { # ARCHIVE: removed first, or it would be written as well
   { rm -f "$1" && sync -f "$here"; } >/dev/null 2>&1 &
 }
 
-# macOS marks what a browser has fetched, or a program that is itself marked, and asks a person before it starts such a thing. The
-# checksum has answered that question. As a rule nothing is marked, and only one file is looked at.
+# macOS marks downloaded files, and asks a person before it starts one. The checksum is verified, so the mark is removed. Usually
+# nothing is marked, and one file shows that.
 unquarantine() {
   have xattr && [ "$(uname -s)" = Darwin ] || return 0
   xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
   xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
 }
 
-finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
+finish() { # key=value...: starts the new interpreter, which finishes its own installation
   step="finishing $name"
-  # Not -x: where programs may not be started from this disk, the attempt says so.
-  [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
+  # Not -x: on a disk mounted noexec, the attempt gives the reason.
+  [ -f "$here/python/bin/python3" ] || fail content "it has no python/bin/python3"
   unquarantine
   finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
 }
 
-try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so
+try_first() { # NAME: starts a build for the first time that was installed into an image from outside
   step="starting $name"
   { trusted "$root/$1" && weigh_all "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
   finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"

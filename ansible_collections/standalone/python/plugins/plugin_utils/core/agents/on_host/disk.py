@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files replaced, times set, and everything on disk. Sent beside finish.py; standard library only, Python 3.8 and later."""
+"""Replaces files, sets times, and writes all to disk. Sent beside finish.py; standard library only, Python 3.8 and later."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WINDOWS = os.name == "nt"
 
 
 def as_it_is(path: str) -> str:
-    """On Windows, the path in the form that may be longer than 260 characters."""
+    """Return the path in the form that Windows allows to be longer than 260 characters."""
     if not WINDOWS or path.startswith("\\\\?\\"):
         return path
     return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
 
 
 def write(path: str, text: str) -> None:
-    """Replaces `path` by a new file, so that a hard link elsewhere in the tree keeps its content."""
+    """Replace `path` by a new file. A hard link elsewhere in the tree keeps its content."""
     fresh = path + ".new"
     with open(fresh, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.write(text)
@@ -36,7 +36,7 @@ def write(path: str, text: str) -> None:
 
 
 def patiently(work: Callable[[], object]) -> None:
-    """On Windows, again for two seconds: what looks through new files there (a virus scanner) holds them for a moment."""
+    """Repeat `work` for two seconds on Windows, where virus scanners hold new files for a moment."""
     for _attempt in range(20 if WINDOWS else 0):
         try:
             work()
@@ -47,13 +47,13 @@ def patiently(work: Callable[[], object]) -> None:
 
 
 def source_date(environment: Mapping[str, str]) -> int | None:
-    """SOURCE_DATE_EPOCH (reproducible-builds.org), in seconds."""
+    """Return SOURCE_DATE_EPOCH (reproducible-builds.org) in seconds."""
     epoch = environment.get("SOURCE_DATE_EPOCH", "")
     return int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) < 19 else None
 
 
 def set_times(tree: str, moment: int) -> None:
-    """Everything in `tree`, links and folders too, has this one time."""
+    """Set the time of everything in `tree`, links and folders included."""
     follow = os.utime not in os.supports_follow_symlinks
     for folder, folders, files in os.walk(tree):
         for name in (*files, *folders):
@@ -64,10 +64,10 @@ def set_times(tree: str, moment: int) -> None:
 
 
 def synchronise(tree: str, receipt: str) -> None:
-    """Everything of the tree is on disk when this returns, as far as the system offers that.
+    """Write the whole tree to disk, as far as the system can.
 
-    On Windows only an administrator may ask for a whole volume. One by one would take many seconds, and leave out what
-    this interpreter runs from, so for other users only the receipt is, and Windows writes the rest when it pleases.
+    On Windows only an administrator can flush a volume. Flushing each file would take many seconds, and fails for files that
+    this interpreter runs from. So for other users only the receipt is flushed.
     """
     if WINDOWS:
         with open(receipt, "r+b") as file:
@@ -88,7 +88,7 @@ def synchronise(tree: str, receipt: str) -> None:
 
 
 def flush_volume(tree: str) -> None:
-    """Source: Microsoft's page on FlushFileBuffers."""
+    """Flush the volume of `tree`. Source: Microsoft's page on FlushFileBuffers."""
     drive = os.path.splitdrive(os.path.realpath(tree))[0].replace("\\\\?\\", "")
     try:
         with open("\\\\.\\" + drive, "r+b", buffering=0) as volume:
@@ -98,7 +98,10 @@ def flush_volume(tree: str) -> None:
 
 
 def sync_file_system(descriptor: int) -> bool:
-    """syncfs(2), where the C library has it and this build has ctypes; an error of the disk is raised."""
+    """Call syncfs(2), and return whether that was possible. It needs the C library's function and ctypes.
+
+    :raises OSError: the disk failed
+    """
     try:
         import ctypes
 

@@ -1,7 +1,7 @@
-# disk.sh: checksums of files and free space, for verify=full, facts.sh and apply.sh.
+# disk.sh: computes checksums and free space. Sent with verify=full, facts.sh and apply.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
-sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever computes it here
+sha256() { # [-c LIST | FILE]: like sha256sum, with any program of this host
   if have sha256sum; then sha256sum "$@"
   elif have shasum; then shasum -a 256 "$@"
   elif [ "$1" = -c ]; then return 127
@@ -10,11 +10,11 @@ sha256() { # sha256 [-c LIST | FILE]: in sha256sum's format, with whatever compu
   fi
 }
 
-free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
+free_kb() { # FOLDER -> free kilobytes; empty if unknown
   df -Pk "$1" 2>/dev/null | {
     read -r _
     IFS= read -r line || return 0
-    # A device's name may have spaces: what is wanted stands before the only column with a percent sign and a path.
+    # A device's name may have spaces, so columns are counted back from the percent sign.
     set -f
     # shellcheck disable=SC2086 # split into words on purpose
     set -- ${line%%"% "*}
@@ -23,12 +23,12 @@ free_kb() { # FOLDER -> kilobytes free there; empty where that can't be told
   }
 }
 
-free_inodes() { # FOLDER -> how many files can still be made there; empty where that can't be told, or there is no limit
+free_inodes() { # FOLDER -> free inodes; empty if unknown or unlimited
   LC_ALL=C df -Pi "$1" 2>/dev/null | {
     read -r head
     IFS= read -r line || return 0
     case $head in
-      *ifree*) line=${line#*"% "} ;; # BSD: behind the blocks, which have a percent sign of their own
+      *ifree*) line=${line#*"% "} ;; # BSD: behind the blocks' own percent sign
       *[Ii]nodes*) ;;
       *) return 0 ;;
     esac
@@ -36,12 +36,12 @@ free_inodes() { # FOLDER -> how many files can still be made there; empty where 
     # shellcheck disable=SC2086 # split into words on purpose
     case $line in *"% "*) set -- ${line%%"% "*} ;; *) return 0 ;; esac
     [ $# -lt 3 ] || shift $(($# - 3))
-    # Used, free, percent. Where none is in use, the file system counts none.
+    # Used, free, percent. If none is in use, the file system has no inodes.
     case $1$2 in 0* | *[!0-9]*) ;; *) printf '%s' "$2" ;; esac
   }
 }
 
-compare() ( # BUILD-FOLDER: every file against the list, and what the standard library has beyond it
+compare() ( # BUILD-FOLDER: compares each file with the list, and prints additional modules
   cd "$1" || return
   list=.standalone-python/files.sha256
   if [ ! -r $list ]; then

@@ -1,7 +1,7 @@
-# download.ps1: the host downloads a build's archive itself. Sent with build.ps1 for delivery: pull.
+# download.ps1: downloads a build's archive on the host. Sent with build.ps1 for delivery: pull.
 
-# .NET Framework knows no proxies of the environment, and PowerShell 5.1 asks for no TLS 1.2 by itself.
-function Get-Proxy([Uri]$address) { # -> the proxy that the environment names; nothing for the system's own settings
+# .NET Framework ignores proxies in the environment.
+function Get-Proxy([Uri]$address) { # -> the proxy in the environment; nothing for the system's settings
     foreach ($name in ([string][Environment]::GetEnvironmentVariable('no_proxy')).Split(',')) {
         $name = $name.Trim().TrimStart('.')
         if ($name -and ($name -eq '*' -or $address.Host -eq $name -or $address.Host.EndsWith(".$name", [StringComparison]::OrdinalIgnoreCase))) {
@@ -25,16 +25,16 @@ function Get-Login([Uri]$address) {
     [Net.NetworkCredential]::new([Uri]::UnescapeDataString($name), [Uri]::UnescapeDataString([string]$word))
 }
 
-# What .NET says of a text that is no address quotes it, with the password that may be in it.
+# The message of .NET would quote the text, which may contain a password.
 function ConvertTo-Address([string]$text, [string]$what) {
     $address = $null
     if (-not [Uri]::TryCreate($text, [UriKind]'Absolute', [ref]$address)) { throw [IO.IOException]::new("$what is not a valid URL") }
     $address
 }
 
-# Redirects are followed here: .NET Framework would go from https to http, and a login is for the first server only.
+# .NET Framework follows redirects from https to http, and a login is only for the first server: so redirects are followed here.
 function Save-Url([string]$url, [string]$path) {
-    # 0 is what the system has, which is at least that.
+    # PowerShell 5.1 does not enable TLS 1.2 by itself. 0 stands for the system's default, which has it.
     $protocols = [Net.ServicePointManager]::SecurityProtocol
     if ([int]$protocols) { [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12 }
     $address = $first = ConvertTo-Address $url 'the address'
@@ -57,14 +57,14 @@ function Save-Url([string]$url, [string]$path) {
     throw [IO.IOException]::new('the server redirects more than 10 times')
 }
 
-function Get-Authorization([Uri]$address) { # -> the header that a token or the user in the address makes; nothing without both
+function Get-Authorization([Uri]$address) { # -> the header for the token or the user in the address; nothing without them
     if ($secrets['token']) { return "Bearer $($secrets['token'] -join '')" }
     if (-not $address.UserInfo) { return }
     $login = Get-Login $address
     'Basic ' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes("$($login.UserName):$($login.Password)"))
 }
 
-function Get-Answer([Uri]$address, [string]$login) { # -> the server's, a redirect included
+function Get-Answer([Uri]$address, [string]$login) { # -> the server's response; redirects are not followed
     $request = [Net.WebRequest]::Create($address)
     $request.AllowAutoRedirect = $false
     $proxy = Get-Proxy $address
@@ -76,7 +76,7 @@ function Get-Answer([Uri]$address, [string]$login) { # -> the server's, a redire
     $request.GetResponse()
 }
 
-function Expand-Pulled([string]$sha256) { # from the first of its URLs that answers
+function Expand-Pulled([string]$sha256) { # downloads from the first URL that answers
     $archive = Join-Name $state.here 'archive'
     $problems = @()
     foreach ($url in $secrets["url $($state.name)"]) {

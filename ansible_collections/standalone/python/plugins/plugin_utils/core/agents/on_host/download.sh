@@ -1,12 +1,12 @@
-# download.sh: the host downloads a build's archive itself. Sent with build.sh for delivery: pull.
+# download.sh: downloads a build's archive on the host. Sent with build.sh for delivery: pull.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
-download() { # URL FILE; the token and what secrets the URL has never stand on a command line, which other users can read
+download() { # URL FILE: keeps the token and secrets in the URL off command lines, which other users can read
   if have curl; then
     header=
     [ -z "$token" ] || header="header = \"Authorization: Bearer $(quoted "$token")\""
     case $1 in [Hh][Tt][Tt][Pp][Ss]:*) onward='=https' ;; *) onward='=http,https' ;; esac
-    # -g: a URL is one address, whatever brackets and braces it has.
+    # -g: brackets and braces in a URL have no meaning.
     curl -gfsSL --proto =http,https --proto-redir "$onward" --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
       -K - 2>"$here/err" <<END
 url = "$(quoted "$1")"
@@ -20,13 +20,12 @@ END
   else
     case $1 in *://*@* | *\?*) fail tokenwget ;; esac
     [ -z "$token" ] || fail tokenwget
-    # Without -T: a busybox built without time limits, such as Debian's, crashes on it.
+    # No -T: Debian's busybox, built without time limits, crashes on it.
     wget -q -O "$2" "$1" 2>"$here/err"
   fi
 }
 
-# GNU wget has no option against a redirect from https to http, so redirects are followed here. It would also give the token to
-# whomever it is sent on to.
+# GNU wget can't refuse a redirect from https to http, and sends the token to the new server. So redirects are followed here.
 download_by_gnu_wget() { # URL FILE
   (umask 077 && cat >"$here/wgetrc") <<END
 ${token:+header = Authorization: Bearer }$token
@@ -65,7 +64,7 @@ END
   done
 }
 
-# What people see of an address: no user, password, query or fragment, each of which can be a secret.
+# Users, passwords, queries and fragments can be secrets, so messages show none of them.
 shown() { # URL
   server=${1#*://}
   server=${server%%[?#]*}
@@ -74,7 +73,7 @@ shown() { # URL
   put "${1%%://*}://${server##*@}$below"
 }
 
-# The words of curl or wget, with addresses as above and without a server's headers.
+# The output of curl or wget, without secrets and without the server's headers.
 download_errors() {
   LC_ALL=C sed -e '/^  /d' -e 's,\(://\)[^/ ]*@,\1,g' -e 's,\(://[^?# ]*\)[?#][^ ]*,\1,g' "$here/err" 2>/dev/null
 }
@@ -87,7 +86,7 @@ $1
 END
 }
 
-pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
+pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that answers
   sum=$1
   form=$2
   tree=$3

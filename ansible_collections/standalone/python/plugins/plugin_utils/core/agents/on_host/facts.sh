@@ -1,4 +1,4 @@
-# facts.sh: what kind of host it is. Sent only where that is asked for. Needs disk.sh.
+# facts.sh: prints what kind of host it is. Sent if facts isn't no, with disk.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
 glibc_version() { # FILE-OF-LIBC -> 2.36
@@ -15,7 +15,7 @@ glibc_version() { # FILE-OF-LIBC -> 2.36
   done
 }
 
-linked_libc() { # what this very shell is linked to: the file of its C library or loader, from its memory map
+linked_libc() { # -> the C library or loader of this shell, from its memory map
   [ -r /proc/self/maps ] || return 0
   while read -r _ _ _ _ _ file; do
     case $file in
@@ -25,13 +25,13 @@ linked_libc() { # what this very shell is linked to: the file of its C library o
   done </proc/self/maps
 }
 
-loaders() { # the loaders that are there, for a shell that is linked to none
+loaders() { # -> the loaders of this host, for a shell that is static
   for f in /lib/ld-musl-*.so.1 /lib64/ld-linux-x86-64.so.2 /lib/ld-linux*.so.* /lib64/ld64.so.* /lib/ld64.so.* /lib64/ld-linux*.so.*; do
     [ -e "$f" ] && printf '%s ' "$f"
   done
 }
 
-machine() { # -> the architecture that this userland runs, which uname -m doesn't tell under a 32-bit one
+machine() { # -> the architecture of this userland; under a 32-bit one uname -m prints the kernel's
   arch=$(uname -m)
   loader=$(loaders)
   case $arch in
@@ -76,7 +76,7 @@ linux_facts() {
 
 darwin_facts() {
   arch=$(uname -m)
-  # A shell under Rosetta is told x86_64 on an arm64 machine, which runs arm64 builds better.
+  # Under Rosetta uname prints x86_64, but arm64 builds run better.
   [ "$(sysctl -n hw.optional.arm64 2>/dev/null)" = 1 ] && arch=arm64
   echo "arch=$arch"
   if [ "$arch" = x86_64 ]; then
@@ -95,7 +95,7 @@ host_facts() {
   tools=
   for t in tar zstd gzip curl wget sha256sum shasum openssl awk; do have "$t" && tools="$tools $t"; done
   echo "tools=${tools# }"
-  # A wget that is busybox's has no way to keep a token off its command line.
+  # Only GNU wget can keep a token off its command line.
   have curl || case $(wget --version 2>&1) in *GNU\ Wget*) echo wget=gnu ;; esac
   free=$(free_kb "$(existing "$root")")
   [ -z "$free" ] || echo "free_kb=$free"

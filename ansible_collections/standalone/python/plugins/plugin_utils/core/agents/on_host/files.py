@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a build: walked, hashed, listed and counted.
+"""Walks, hashes, lists and counts the files of a build.
 
 Sent beside finish.py; standard library only, Python 3.8 and later.
 """
@@ -21,18 +21,18 @@ WINDOWS = os.name == "nt"
 
 
 class Incomplete(Exception):
-    """The tree has not the files that it must have: one sentence."""
+    """The tree lacks files, or has others: a sentence."""
 
     code = "content"
 
 
 def at(folder: str, relative: str) -> str:
-    """A path of the list, in `folder`. Windows takes no ``/`` in a path that it is told to take as it is."""
+    """Return a path of the list, in `folder`. Windows takes no ``/`` in paths that begin with ``\\\\?\\``."""
     return os.path.join(folder, *relative.split("/"))
 
 
 class Walked:
-    """What one walk found: paths relative to the tree, with ``/``; of links, where they lead."""
+    """The files of a tree, and its links with their targets. Paths are relative to the tree, with ``/``."""
 
     __slots__ = ("files", "links")
 
@@ -42,8 +42,8 @@ class Walked:
 
 
 class Access:
-    """Who owns everything (-1: left alone) and what may be done: `mode` for folders and executables, the same
-    without execution for other files."""
+    """The owner and group of all files (-1: unchanged), and the mode of folders and executables; other files get it without
+    execution."""
 
     __slots__ = ("group", "mode", "owner")
 
@@ -51,7 +51,7 @@ class Access:
         self.mode, self.owner, self.group = mode, owner, group
 
     def apply(self, path: str, status: os.stat_result) -> None:
-        """Makes it so where it differs. A link has an owner but no mode of its own, and is not followed."""
+        """Set owner and mode where they differ. A link is not followed, and has no mode."""
         owned = self.owner in (-1, status.st_uid) and self.group in (-1, status.st_gid)
         if not owned:
             os.chown(path, self.owner, self.group, follow_symlinks=False)
@@ -64,7 +64,7 @@ class Access:
 
 
 def walk(tree: str, access: Access) -> Walked:
-    """Settles everything in `tree` but `FOLDER`, in one walk; what it found.
+    """Set the access of everything in `tree` but `FOLDER`, and return what is there.
 
     :raises Incomplete: for what is neither file, folder nor link
     """
@@ -83,7 +83,7 @@ def walk(tree: str, access: Access) -> Walked:
                 elif kind == stat.S_IFLNK:
                     walked.links[path] = os.readlink(entry.path).replace(os.sep, "/")
                 elif kind == stat.S_IFDIR:
-                    # What is inside comes first: a mode that forbids searching must not stop the walk.
+                    # Contents first, as the folder's new mode may forbid searching it.
                     visit(entry.path, path + "/")
                 else:
                     raise Incomplete("%s is neither a file, a folder nor a link" % path)
@@ -95,7 +95,7 @@ def walk(tree: str, access: Access) -> Walked:
 
 
 def leading_to(links: Mapping[str, str], changed: set[str]) -> set[str]:
-    """The links that lead to one of `changed`, through other links too."""
+    """Return the links that lead to one of `changed`, also through other links."""
     aims = {link: os.path.normpath(os.path.join(os.path.dirname(link), aim)).replace(os.sep, "/") for link, aim in links.items()}
     found = set(changed)
     while True:
@@ -106,7 +106,7 @@ def leading_to(links: Mapping[str, str], changed: set[str]) -> set[str]:
 
 
 def parse_list(text: str) -> dict[str, str]:
-    """``HEX  path`` lines -> path: HEX."""
+    """Return path to checksum of ``HEX  path`` lines."""
     lines = text.split("\n")[:-1]
     bad = [number for number, line in enumerate(lines, 1) if line[64:66] != "  " or not line[66:]]
     if bad or (text and not text.endswith("\n")):
@@ -129,7 +129,7 @@ def digest_of(path: str) -> str:
 
 
 def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, str]:
-    """Path -> sha256 of its content: for files, and for links that lead to a file inside the tree."""
+    """Return path to SHA-256, for files and for links to files in the tree."""
     found = {path: digest_of(at(tree, path)) for path in files}
     for path in links:
         real = os.path.realpath(at(tree, path))
@@ -140,18 +140,18 @@ def digests(tree: str, files: Iterable[str], links: Iterable[str]) -> dict[str, 
 
 
 def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: set[str]) -> dict[str, str]:
-    """The list as it is now: entries of what `changed` (or was removed) renewed, the others as they came.
+    """Return the list with new checksums for what `changed`, and without what was removed.
 
-    :raises Incomplete: for a listed file that is not there
+    :raises Incomplete: a listed file is missing
     """
     here = {*walked.files, *walked.links}
     lost = sorted(entries.keys() - here - changed)
-    # Where names that differ only in case are one file, the walk saw one, with the content of the last.
+    # If the file system ignores case, names that differ only in case are one file with the last content.
     merged = [path for path in lost if os.path.lexists(at(tree, path))]
     gone = [path for path in lost if path not in merged]
     if gone:
         more = " and %d more" % (len(gone) - 1) if len(gone) > 1 else ""
-        raise Incomplete("%s%s of the build's list is not there" % (gone[0], more))
+        raise Incomplete("%s%s of the build's list is missing" % (gone[0], more))
     if merged:
         folded = {path.casefold() for path in merged}
         changed = changed | {path for path in here if path.casefold() in folded}
@@ -162,7 +162,7 @@ def reconcile(tree: str, entries: Mapping[str, str], walked: Walked, changed: se
 
 
 def count_modules(tree: str) -> int:
-    """How many entries the standard library's folder and lib-dynload have, as observe.sh counts them."""
+    """Return the number of entries in the standard library and lib-dynload, as observe.sh counts them."""
 
     def count(folder: str) -> int:
         names = os.listdir(folder) if os.path.isdir(folder) else []
@@ -175,7 +175,7 @@ def count_modules(tree: str) -> int:
 
 
 def executable_of(tree: str, version: str, flags: str) -> str:
-    """The interpreter, relative to the tree."""
+    """Return the interpreter's path, relative to the tree."""
     minor = ".".join(version.split(".")[:2])
     names = ["bin/python" + minor, "bin/python" + minor + flags, "bin/python3", "python.exe"]
     for name in names:
@@ -185,13 +185,13 @@ def executable_of(tree: str, version: str, flags: str) -> str:
 
 
 def bundled_packages(files: Iterable[str]) -> str:
-    """The folders in site-packages that describe the packages which the build itself brings, with spaces between them."""
+    """Return the metadata folders of the build's own packages, separated by spaces."""
     parts = (path.split("/site-packages/", 1)[-1].partition("/")[0] for path in files if "/site-packages/" in path)
     return " ".join(sorted({part for part in parts if part.endswith(".dist-info")}))
 
 
 def library_of(tree: str) -> str:
-    """The standard library's folder of a tree whose interpreter isn't this one."""
+    """Return the standard library's folder of a tree whose interpreter isn't this one."""
     found = [tree + "/lib/" + name for name in sorted(os.listdir(tree + "/lib")) if name.startswith("python3.")]
     for folder in found:
         if os.path.isfile(folder + "/os.py") and os.path.realpath(folder) == folder:

@@ -1,24 +1,21 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The finisher: a build that was just unpacked finishes its own installation, the same way on every system.
+"""The finisher: an unpacked build finishes its own installation, the same way on every system.
 
     <staging>/python/bin/python3 -I -B finish.py tree=<staging>/python final=<root>/<name> name=<name> ...
 
-It checks that this interpreter is whole and runs from `tree`, makes the build-time paths that upstream
-captured true for `final`, sets permissions, leaves the list of files and the receipt, and returns when all is
-on disk. It never touches anything outside `tree`, never follows a link to change what it leads to, and never
-uses the network.
+It checks that this interpreter is complete and runs from `tree`, replaces the paths of the build machine by `final`,
+sets owner and permissions, writes the list of files and the receipt, and returns when all is on disk. It changes nothing
+outside `tree`, follows no link to change a file, and uses no network.
 
-With `carry=<name>` it copies what users installed into that build of `root=<root>`, which this one replaces.
+With `carry=<name>` it copies the user packages of that build in `root=<root>`, which this build replaces.
 
-With `started=0` it is run by another Python instead, for a tree that can't be started on this machine: nothing of
-the tree is started, and the receipt says so. There `confirm=<path>` tries later what was left out, and writes to
-that path the receipt that says so.
+With `started=0`, another Python runs it for a tree that can't be started on this machine. Nothing of the tree is
+started, and the receipt says so. Later `confirm=<path>` runs the skipped checks, and writes the new receipt to that path.
 
-Its parts are beside it, and each is loaded by its path. Standard library only, Python 3.8 and later. What is imported is
-kept small on purpose: a fresh tree has no bytecode, so every module costs its compilation: ``dataclasses`` alone more than
-all the work done here.
+Its parts are files beside it. Standard library only, Python 3.8 and later. It imports little, as a new tree has no
+bytecode and every module has to be compiled: ``dataclasses`` alone takes longer than all the work here.
 
 On standard output: ``key=value`` lines. Exit 0 after ``finished=ok``; exit 3 after ``failure=CODE`` and
 ``detail=ONE LINE``, where CODE is one of `CODES`.
@@ -41,12 +38,12 @@ if TYPE_CHECKING:
 CODES = (
     "arguments",  # a key is missing, unknown or unreadable
     "prefix",  # this interpreter runs from elsewhere than `tree`
-    "version",  # it reports another version than promised
-    "module",  # a module that the build has can't be imported
-    "content",  # a file of the list is not there
-    "patch",  # sysconfig data that can't be understood
-    "bytecode",  # no Python here that compiles for the build
-    "account",  # there is no such user or group
+    "version",  # it reports another version than expected
+    "module",  # a module of the build can't be imported
+    "content",  # a file of the list is missing
+    "patch",  # sysconfig data can't be read
+    "bytecode",  # no Python here can compile for the build
+    "account",  # unknown user or group
     "permission",
     "space",
     "io",
@@ -56,11 +53,11 @@ TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
     *("owner", "group", "mode", "tool"),
 )
-MODULES = "modules"  # MODULE:EXTENSION words: what is tried
-CARRY = "carry"  # the name of the build in `root` whose user packages come along
+MODULES = "modules"  # MODULE:EXTENSION words: the modules to try
+CARRY = "carry"  # the build in `root` whose user packages are copied
 SWITCHES = ("externally_managed", "compile_bytecode", "patch_sysconfig", "started")
-FORMER = ("former",)  # where the tree was finished before, if it is finished again
-IDS = ("uid", "gid")  # what owner and group are where their names are not this machine's
+FORMER = ("former",)  # the prefix that the tree was finished for before
+IDS = ("uid", "gid")  # owner and group as numbers, where the names are another machine's
 RECEIPT = ".standalone-python/receipt.json"
 SCHEMA = 1
 WINDOWS = os.name == "nt"
@@ -82,10 +79,9 @@ Error=This Python is kept by standalone-python and may be replaced at any time: 
 
 
 def sent(name: str) -> Any:
-    """The module that was sent beside this file; None where it wasn't, as some builds don't need it.
+    """Load the module beside this file; None if it was not sent, as not every build needs it.
 
-    By its path, as nothing else in this folder may be taken for a module, and -I looks into none; and without importlib's
-    own means to do so, which would have to be compiled first.
+    -I imports nothing from this folder, and importlib would have to be compiled first.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
     if not os.path.isfile(path):
@@ -101,7 +97,7 @@ if not TYPE_CHECKING:
 
 
 class Failure(Exception):
-    """The build can't be finished: a code of `CODES` and one sentence for the user."""
+    """The build can't be finished: a code of `CODES` and a sentence for the user."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -109,7 +105,7 @@ class Failure(Exception):
 
 
 class Job:
-    """What was asked: the keys of the command line, texts as they came, switches as bool."""
+    """The values of the command line: texts, and switches as bool."""
 
     __slots__ = ("switches", "texts")
 
@@ -122,30 +118,33 @@ class Job:
 
 
 def parse_arguments(arguments: Iterable[str]) -> Job:
-    """``key=value`` words -> Job. All keys but owner, group, mode, options, url, root and carry must have a value."""
+    """Return the Job of ``key=value`` words.
+
+    :raises Failure: a key is unknown, or a required one is missing
+    """
     given = {"started": "1"}
     given.update(word.partition("=")[::2] for word in arguments)
     unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, MODULES, CARRY, *FORMER})
     if unknown:
-        raise Failure("arguments", "unknown key %s" % ", ".join(unknown))
+        raise Failure("arguments", "unknown keys: %s" % ", ".join(unknown))
     for key in SWITCHES:
         if given.get(key) not in ("0", "1"):
             raise Failure("arguments", "%s must be 0 or 1, not %r" % (key, given.get(key, "")))
     for key in ("tree", "final", "name", "version", MODULES):
         if not given.get(key):
-            raise Failure("arguments", "%s=... is missing" % key)
+            raise Failure("arguments", "%s is missing" % key)
     parse_mode(given.get("mode", ""))
     texts = {key: given.get(key, "") for key in (*PLACES, *TEXTS, *IDS, MODULES, CARRY, *FORMER)}
     return Job(texts, {key: given[key] == "1" for key in SWITCHES})
 
 
 def parse_modules(text: str) -> dict[str, str]:
-    """``MODULE:EXTENSION`` words as a dict."""
+    """Return ``MODULE:EXTENSION`` words as a dict."""
     return dict(word.split(":") for word in text.split())
 
 
 def parse_mode(text: str) -> int:
-    """Octal text -> mode of folders and executables; set-uid, set-gid and sticky bits are refused."""
+    """Return the mode of folders and executables; set-uid, set-gid and sticky bits are errors."""
     try:
         mode = int(text or "0755", 8)
     except ValueError:
@@ -159,7 +158,7 @@ def parse_mode(text: str) -> int:
 
 
 def patch_scripts(folder: str, former: str, prefix: str) -> list[str]:
-    """Makes the first lines of scripts true, also of those that a user installed; the paths that changed."""
+    """Replace `former` by `prefix` in the first lines of scripts, users' scripts included; return the changed paths."""
     paths = sent("paths")
     changed = []
     for name in sorted(os.listdir(folder)):
@@ -179,7 +178,7 @@ def patch_scripts(folder: str, former: str, prefix: str) -> list[str]:
 
 
 def patch_tree(library: str, prefix: str, former: str) -> list[str]:
-    """Makes the tree's files true for `prefix`; the paths that changed or, bytecode of such, were removed."""
+    """Replace the build machine's paths by `prefix`; return the changed files, and their bytecode, which is removed."""
     paths = sent("paths")
     changed = []
     for path, patch in paths.patches(library):
@@ -204,7 +203,7 @@ def patch_tree(library: str, prefix: str, former: str) -> list[str]:
 
 
 def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
-    """Makes the install name of macOS' libpython true for `prefix`: the paths that changed, and why others didn't."""
+    """Set the install name of libpython on macOS; return the changed paths, and why others did not change."""
     names = [name for name in sorted(os.listdir(folder)) if name.startswith("libpython") and name.endswith(".dylib")]
     names = [name for name in names if not os.path.islink(folder + "/" + name)]
     macho = sent("macho") if names else None
@@ -217,7 +216,7 @@ def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
             if macho.make_true(folder + "/" + name, "%s/lib/%s" % (prefix, name)):
                 changed.append(folder + "/" + name)
         except macho.Unchanged as reason:
-            unchanged.append("lib/%s keeps the install name that it was built with: %s" % (name, reason))
+            unchanged.append("lib/%s keeps its install name: %s" % (name, reason))
     return changed, unchanged
 
 
@@ -234,7 +233,7 @@ def compile_tree(tree: str, final: str, library: str, version: str, *, own: bool
 
 
 def identity(text: str, module: str, function: str, field: str) -> int:
-    """The number of a user or group given by name or number; -1 for none given."""
+    """Return the number of a user or group given by name or number; -1 if none is given."""
     if not text or WINDOWS:
         return -1
     if text.isdigit():
@@ -247,7 +246,7 @@ def identity(text: str, module: str, function: str, field: str) -> int:
 
 
 def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], access: files.Access) -> dict[str, object]:
-    """Copies the user packages of the build that this one replaces; what the receipt says of it."""
+    """Copy the user packages of the build that this one replaces; return the receipt's fields about it."""
     carry = sent("carry") if job[CARRY] else None
     if carry is None:
         return {"carried": 0, "carried_files": 0, "not_carried": []}
@@ -295,10 +294,9 @@ def confirm(tree: str, path: str, modules: str) -> dict[str, object]:
 
 
 def finish(job: Job) -> dict[str, object]:
-    """Does it all; what to print.
+    """Finish the build; return the values to print.
 
-    :raises Failure: with what a user must know
-    :raises OSError: the disk said no
+    :raises OSError: a file can't be written
     """
     moment = disk.source_date(os.environ)
     tree, final, own = os.path.realpath(job["tree"]), job["final"], job.switches["started"]
@@ -332,7 +330,7 @@ def finish(job: Job) -> dict[str, object]:
         changed += patch_tree(library, final, job["former"])
     if job["former"] and not WINDOWS:
         changed += patch_scripts(files.at(tree, "bin"), job["former"], final)
-        # What a user added is in no list.
+        # Users' files are in no list.
         changed = [path for path in changed if os.path.relpath(path, tree) in entries]
     if job.switches["externally_managed"]:
         changed.append(files.at(library, "EXTERNALLY-MANAGED"))
@@ -340,7 +338,7 @@ def finish(job: Job) -> dict[str, object]:
     again = job["former"] and job.switches["compile_bytecode"]
     compiled = {path for path in entries if again and path.endswith(".pyc") and os.path.lexists(files.at(tree, path))}
     for path in compiled:
-        os.remove(files.at(tree, path))  # what is imported from bytecode would make other bytecode
+        os.remove(files.at(tree, path))  # modules imported from bytecode would change the bytecode
     if job.switches["compile_bytecode"]:
         compile_tree(tree, final, library, job["version"], own=own)
     walked = files.walk(tree, access)
@@ -426,9 +424,9 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Windows' code page has no letters for many paths; who reads this there is told that it is UTF-8.
+    # Many paths have letters that Windows' code page lacks; the caller reads UTF-8.
     encoding = {"encoding": "utf-8"} if WINDOWS else {}
     getattr(sys.stdout, "reconfigure", lambda **options: None)(errors="backslashreplace", **encoding)
     status = main(sys.argv[1:])
     sys.stdout.flush()
-    os._exit(status)  # what an interpreter clears up at its end takes 5 ms, and nobody needs it
+    os._exit(status)  # skips the interpreter's cleanup, which takes 5 ms

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether this interpreter is whole. Sent beside finish.py; standard library only, Python 3.8 and later."""
+"""Checks that this interpreter is complete. Sent beside finish.py; standard library only, Python 3.8 and later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOWS = os.name == "nt"
 
 
 class Broken(Exception):
-    """The interpreter is not whole: a code of finish.py and one sentence."""
+    """The interpreter is not complete: a code of finish.py and a sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -24,7 +24,10 @@ class Broken(Exception):
 
 
 def check_interpreter(tree: str, version: str) -> None:
-    """A CPython whose library is missing falls back, silently, to the folder it was built for."""
+    """Check prefix and version. A CPython without its library silently uses the folder that it was built for.
+
+    :raises Broken: they differ
+    """
     for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
         found = getattr(sys, name)
         if os.path.realpath(found) != tree:
@@ -33,7 +36,7 @@ def check_interpreter(tree: str, version: str) -> None:
         raise Broken("prefix", "the interpreter of %s uses the library %s" % (tree, os.__file__))
     reported = sys.version.split()[0]
     if reported != version:
-        raise Broken("version", "promised was %s, but the interpreter reports %s" % (version, reported))
+        raise Broken("version", "expected was %s, but the interpreter reports %s" % (version, reported))
 
 
 def missing_modules(modules: Mapping[str, str], library: str, listed: Iterable[str]) -> list[str]:
@@ -43,8 +46,8 @@ def missing_modules(modules: Mapping[str, str], library: str, listed: Iterable[s
     :param listed: the build's list of files
     :raises Broken: a module can't be imported, although the build has its extension
 
-    Its extension is loaded, for which a host can lack something. The rest of it are files that have only to be there: they came
-    with the archive, whose sum agreed, and to compile them would take four times as long.
+    Only the extension is loaded, as it may need something that the host lacks. Of the module's Python files the existence is
+    checked: they came with the verified archive, and compiling them would take four times as long.
     """
     missing = []
     for name, extension in sorted(modules.items()):
@@ -64,9 +67,9 @@ def missing_modules(modules: Mapping[str, str], library: str, listed: Iterable[s
 
 
 def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
-    """Starts `work` in a process of its own; call the result for what `work` gave or raised.
+    """Start `work` in another process; call the result to get what it returned or raised.
 
-    A third of this program's time is the loading of the extensions to be checked, which needs nothing else.
+    Loading the extensions takes a third of this program's time.
     """
     if not hasattr(os, "fork"):
         return work
@@ -97,7 +100,7 @@ def beside(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
 
 
 def carries(extension: str, library: str, listed: Iterable[str]) -> bool:
-    """Whether the build has, or should have by its list, the extension module."""
+    """Whether the build has the extension, or its list names it."""
     if extension in sys.builtin_module_names:
         return True
     folder = os.path.join(os.path.dirname(library), "DLLs") if WINDOWS else library + "/lib-dynload"

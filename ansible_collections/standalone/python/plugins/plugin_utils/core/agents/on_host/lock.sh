@@ -1,13 +1,13 @@
-# lock.sh: who holds a root's lock, and whether that process still runs. Sent with unusual.sh.
+# lock.sh: reads the lock of a root, and finds whether its holder still runs. Sent with unusual.sh.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
-lock_holder() { # LOCK -> its text; empty if there is no link with the text of a lock
+lock_holder() { # LOCK -> its text; empty if it is not a lock
   [ -h "$1" ] || return 0
   text=$(leads_to "$1" 2>/dev/null)
   ! lock_text "$text" || printf '%s' "$text"
 }
 
-# The number becomes a path in /proc. No range of letters: what is in one depends on the caller's language.
+# The process number becomes a path in /proc. Digits are listed, as a range depends on the locale.
 lock_text() { # TEXT: is it pid:started:boot:host?
   case $1 in *"$nl"*) return 1 ;; *:*:*:?*) ;; *) return 1 ;; esac
   lock_pid=${1%%:*}
@@ -18,17 +18,17 @@ lock_text() { # TEXT: is it pid:started:boot:host?
   [ ${#lock_pid} -le 10 ] && [ ${#lock_start} -le 20 ]
 }
 
-process() { # PID -> its state, and when it started in the kernel's ticks; nothing if the kernel doesn't say or it is gone
+process() { # PID -> its state and start in kernel ticks; nothing if it is gone or unknown
   [ -r "/proc/$1/stat" ] || return 0
   stat=
-  # The program's name may have anything in it, also brackets and line ends.
+  # The program's name may contain brackets and line ends.
   while IFS= read -r line || [ -n "$line" ]; do stat=$stat$line; done 2>/dev/null <"/proc/$1/stat"
   # shellcheck disable=SC2086 # split into words on purpose: the fields from the third on
   set -- ${stat##*") "}
   [ $# -lt 20 ] || printf '%s' "$1 ${20}"
 }
 
-boot() { # -> what tells this start of the machine from the one before, and after a dot whose process numbers are meant
+boot() { # -> the boot id, a dot, and the namespace of process numbers
   if [ -r /proc/sys/kernel/random/boot_id ]; then
     IFS= read -r id </proc/sys/kernel/random/boot_id
     numbers=$(leads_to /proc/self/ns/pid 2>/dev/null)
@@ -38,7 +38,7 @@ boot() { # -> what tells this start of the machine from the one before, and afte
   fi
 }
 
-machine_id() { # -> a part of it that tells machines apart, and that is too little to be the id, which is for this machine only
+machine_id() { # -> 12 letters of it: enough to tell machines apart; the whole id must not leave the machine
   for f in /etc/machine-id /var/lib/dbus/machine-id; do
     [ -r "$f" ] || continue
     IFS= read -r id <"$f"
@@ -49,7 +49,7 @@ machine_id() { # -> a part of it that tells machines apart, and that is too litt
   done
 }
 
-lock_state() { # TEXT (pid:started:boot:host, and :machine where that is known) -> alive, dead or elsewhere
+lock_state() { # TEXT (pid:started:boot:host, and :machine if known) -> alive, dead or elsewhere
   lock_text "$1" || return
   rest=${rest#*:}
   lock_boot=${rest%%:*}
@@ -58,19 +58,19 @@ lock_state() { # TEXT (pid:started:boot:host, and :machine where that is known) 
   case $lock_host in *:*) lock_machine=${lock_host#*:} ;; esac
   lock_host=${lock_host%%:*}
   boot=$(boot)
-  # One boot id is one machine, whatever it is called. Without one (there is no /proc) the name has to do.
+  # The same boot id is the same machine, whatever its name. Without /proc there is only the name.
   if [ "$lock_boot" = "$boot" ] && { [ -n "$boot" ] || [ "$lock_host" = "$(uname -n)" ]; }; then
     if running "$lock_pid" "$lock_start"; then echo alive; else echo dead; fi
-  # A container of this machine, or one that knows no boot id.
+  # A container on this machine, or a machine without a boot id.
   elif [ "${lock_boot%%.*}" = "${boot%%.*}" ] || [ -z "$boot" ] || [ -z "$lock_boot" ]; then echo elsewhere
   elif before_restart; then echo dead
   else echo elsewhere
   fi
 }
 
-# Two machines can have one name (localhost), and copies of one disk have one machine id. On a disk of its own each tells that the
-# lock is this machine's; on a disk that machines share, only both do.
-before_restart() { # is a lock with another boot id one of this machine, from before it was restarted?
+# Two machines can have the same name (localhost), and copies of a disk have the same machine id. On a disk that only this machine
+# uses, one of them is enough. On a shared disk both must match.
+before_restart() { # is a lock with another boot id from this machine, before its restart?
   same=
   [ "$lock_host" != "$(uname -n)" ] || same=name
   [ -z "$lock_machine" ] || [ "$lock_machine" != "$(machine_id)" ] || same=${same}id
@@ -81,12 +81,12 @@ before_restart() { # is a lock with another boot id one of this machine, from be
   esac
 }
 
-own_disk() { # is the root on a file system that is known to be this machine's alone?
+own_disk() { # is the root on a file system that only this machine can use?
   at=$(cd "$root" 2>/dev/null && pwd -P) && [ -r /proc/mounts ] || return 1
   mounted=
   kind=
   while read -r _ point type _; do
-    # A space in it is written as \040.
+    # The kernel writes a space as \040.
     case $point in *\\*) point=$(printf '%b' "$point") ;; esac
     case $at/ in
       "${point%/}/"*) [ ${#point} -lt ${#mounted} ] || { mounted=$point kind=$type; } ;;
@@ -99,23 +99,23 @@ own_disk() { # is the root on a file system that is known to be this machine's a
   esac
 }
 
-# A process that has ended and that nobody has asked about (a zombie, state Z or X) is there for ever in a container without an init.
+# A zombie (state Z or X) has ended. In a container without an init it stays for ever.
 running() { # PID STARTED
   found=$(process "$1")
   case $found in
     [ZXx]\ *) return 1 ;;
     ?*)
-      # Without its start (from where there was no /proc) the number has to do.
+      # A lock made without /proc has no start time.
       [ -z "$2" ] || [ "$2" = "${found#* }" ]
       return ;;
   esac
   [ ! -d "/proc/$1" ] || return 0
-  # It may be another user's, whom this one may not send a signal.
+  # Another user's process runs, although this user may not signal it.
   case $(LC_ALL=C && export LC_ALL && kill -0 "$1" 2>&1) in
     '' | *ermitted* | *ermission*) ;;
     *) return 1 ;;
   esac
-  # shellcheck disable=SC2046 # a word or none, perhaps with spaces around it
+  # shellcheck disable=SC2046 # at most one word
   set -- $(ps -o stat= -p "$1" 2>/dev/null)
   case ${1-} in Z*) return 1 ;; esac
 }
@@ -128,7 +128,7 @@ locks() {
     echo "lock_state=$(lock_state "$holder")"
   elif there "$p"; then say obstacle "$p"
   fi
-  # The name that it had before. uv has a file of that name.
+  # The lock of older versions. uv has a file of that name.
   p=$root/.lock
   holder=$(lock_holder "$p")
   [ -n "$holder" ] || return 0

@@ -1,30 +1,29 @@
-# observe.sh: what a host has, printed as key=value lines between two sentinels. It only reads.
+# observe.sh: prints what a host has as key=value lines between two sentinels. It only reads.
 #
-# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), and facts: whether to say what kind of host it
-# is: yes, no, or empty for only where no build of ours is there. Also python: empty, or this machine's own interpreter where root is
-# in the image of another machine, of which nothing may be started.
-# It is sent with trust.sh. unusual.sh and lock.sh come where this look ends early; disk.sh for verify=full, and facts.sh for facts.
-# POSIX sh (dash, busybox ash, mksh, bash 3.2) and whatever ls, df, uname are there. On the path that finds everything in order
-# it starts two programs: ls for the links and for who could have changed what is started, and each interpreter once for its
-# version.
+# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (print what kind of host it is: yes,
+# no, or empty for only if no build is installed), and python (empty; or this machine's interpreter if root is in the image of
+# another machine, where nothing may be started). trust.sh is sent with it. A quick look has only these two, as some shells read a
+# script from a pipe one letter at a time. unusual.sh and lock.sh are sent where it ends early, disk.sh with verify=full or facts,
+# facts.sh with facts. For dash, busybox ash, mksh and bash 3.2, with any ls, df and uname. If all is in order, it starts ls once,
+# and each interpreter once for its version.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317 # the renderer and the other parts set, use and replace these
-# shellcheck disable=SC3066,SC3067 # those shells' own test has -O and -G
+# shellcheck disable=SC3066,SC3067 # test has -O and -G in all of them
 
-# What a caller's own shell or ls may have been told, and exported.
+# Settings that a caller may have exported for its shell or ls.
 set +efuC
 unset CLICOLOR CLICOLOR_FORCE LD_DEBUG LD_SHOW_AUXV
 
 nl='
 '
-tried= # by apply.sh: to remove what was left
-cleared= # by apply.sh: something that was left
-outdated= # by apply.sh: the plan was made for a host that had something else
+tried= # by apply.sh: it tried to remove leftovers
+cleared= # by apply.sh: it removed leftovers
+outdated= # by apply.sh: the host is not what the plan saw
 judged=$nl
 sound=$nl
 my_uid=
 top=
 
-# mksh has no printf of its own, and would start a program for every line.
+# mksh has no builtin printf, and would start a program for each line.
 case ${KSH_VERSION-} in
   *MIRBSD*) put() { print -r -- "$1"; } ;;
   *) put() { printf '%s\n' "$1"; } ;;
@@ -32,7 +31,7 @@ esac
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-say() { # KEY TEXT: a line of KEY for every line of TEXT
+say() { # KEY TEXT: prints a line of KEY for each line of TEXT
   say_rest=$2
   while :; do
     put "$1=${say_rest%%"$nl"*}"
@@ -43,8 +42,8 @@ say() { # KEY TEXT: a line of KEY for every line of TEXT
   done
 }
 
-# ~ is the home of who runs this; without HOME (a bare chroot, cron) it is what the system's accounts say.
-at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
+# ~ is this user's home. Without HOME (cron, a bare chroot), the accounts know it.
+at_home() { # PATH -> with ~ replaced, if this user has a home
   case $1 in
     '~'*)
       home=${HOME-}
@@ -57,16 +56,16 @@ at_home() { # PATH -> absolute, if it begins with ~ and this user has a home
   esac
 }
 
-there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: anything, a link that leads nowhere included
+there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: also a link that leads nowhere
 
-nearest() { # PATH -> near: itself or what is there above it; empty for the top
+nearest() { # PATH -> near: the nearest existing path above it, or itself; empty for /
   near=$1
   while [ -n "$near" ] && ! there "$near"; do
     case $near in */*) near=${near%/*} ;; *) near= ;; esac
   done
 }
 
-place() { # KEY PATH: can things be made there?
+place() { # KEY PATH: can this user create things in it?
   if [ -d "$2" ]; then
     if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
     elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
@@ -80,19 +79,19 @@ place() { # KEY PATH: can things be made there?
   fi
 }
 
-entries() { # what a pattern matched: how many that is, in entries; a pattern that matched nothing is its own only word
+entries() { # PATH... (a pattern) -> entries: their number; a pattern without a match stays as it is
   entries=$#
   [ $# -gt 1 ] || [ -e "$1" ] || entries=0
 }
 
-# The caller's libraries and settings belong to its own programs: with them a sound build could fail to start. Call it in a subshell.
+# With the caller's libraries and settings a sound build could fail to start. Call it in a subshell.
 for_builds() {
   [ -z "$python" ] || return 0
   unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT LD_BIND_NOW GLIBC_TUNABLES OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES
   unset DYLD_LIBRARY_PATH DYLD_FRAMEWORK_PATH DYLD_FALLBACK_LIBRARY_PATH DYLD_FALLBACK_FRAMEWORK_PATH DYLD_INSERT_LIBRARIES
 }
 
-examine() { # BUILD-FOLDER: receipt, start, standard library
+examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of its standard library
   case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
   case ${1##*/} in *-x86_64_v[234]-*) leveled=yes ;; esac
@@ -107,14 +106,14 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
         ' "externally_managed": false'*) users_install=yes ;;
         ' "bundled": "'*) bundled=${line#*: \"} ;;
         ' "prefix": "'*)
-          # Where it was installed. The same folder may be reached by another path.
+          # The same folder may have another path.
           was=${line#' "prefix": "'}
           was=${was%'"'*}
           [ "$was" = "$1" ] || [ -n "$python" ] || ! [ "$was" -ef "$1" ] || echo same=yes ;;
       esac
     done <"$1/.standalone-python/receipt.json"
   fi
-  # Not -x: where programs may not be started from this disk, the attempt says so.
+  # Not -x: on a disk mounted noexec, the attempt gives the reason.
   if [ -f "$1/bin/python3" ]; then
     if [ -n "$python" ]; then echo start=untried
     else
@@ -125,10 +124,10 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
         only=
       }
       if [ -z "$open" ]; then
-        # -I, or what the caller has for other Pythons in its environment could keep this one from starting.
+        # -I, as the environment may have settings for other Pythons.
         says=$(for_builds; exec "$1/bin/python3" -I -V 2>&1)
         code=$?
-        # It was installed from outside: what the finisher tries elsewhere is tried now.
+        # It was installed into an image from outside, where the finisher could not try it.
         [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
           code=1
           says=${first##*"$nl"}
@@ -142,7 +141,7 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
     fi
   fi
   [ "$verify" != full ] || compare "$1"
-  # Two folders are listed and no file is looked at: that much costs nothing, and a standard library that lost a part shows.
+  # Counting names costs almost nothing, and shows that a part of the standard library is missing.
   entries "$1"/lib/python3.*/*
   count=$entries
   entries "$1"/lib/python3.*/lib-dynload/*
@@ -154,7 +153,7 @@ examine() { # BUILD-FOLDER: receipt, start, standard library
   [ -z "$users_install" ] || user_packages "$1"
 }
 
-user_packages() { # BUILD-FOLDER: how many packages are there that didn't come with the build
+user_packages() { # BUILD-FOLDER: prints how many packages users installed
   bundled=" ${bundled%\"*} "
   count=0
   for p in "$1"/lib/python3.*/site-packages/*.dist-info "$1"/lib/python3.*/site-packages/*.egg-info; do
@@ -163,7 +162,7 @@ user_packages() { # BUILD-FOLDER: how many packages are there that didn't come w
   echo "packages=$count"
 }
 
-cpu_flags() { # KEY: what Linux says that the CPU can do; other systems have no such file
+cpu_flags() { # KEY: prints the CPU's flags on Linux
   while IFS= read -r line; do
     case $line in
       flags*:*) echo "$1=${line#*: }" && break ;;
@@ -171,14 +170,14 @@ cpu_flags() { # KEY: what Linux says that the CPU can do; other systems have no 
   done </proc/cpuinfo 2>/dev/null
 }
 
-leads_to() { # LINK -> where it leads
+leads_to() { # LINK -> its target
   if have readlink; then readlink "$1"
   else
     listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ldn "$1") && printf '%s' "${listed#*"$1 -> "}"
   fi
 }
 
-links() { # LINK...: what list says of them, if it doesn't hide letters that aren't ASCII, as busybox' does
+links() { # LINK...: prints their targets; busybox' ls hides letters that aren't ASCII
   [ $# -gt 0 ] || return 0
   case $listed in
     *'?'*) ! have readlink || {
@@ -203,7 +202,7 @@ links() { # LINK...: what list says of them, if it doesn't hide letters that are
   set +f
 }
 
-look() { # LINK...: all that has to be known of the disk at once: links, and who can change what is to be started and written to
+look() { # LINK...: lists links, and what is started or written to, with one ls; prints who else could change root and bin_dir
   root_open=
   bin_dir_open=
   if [ -n "$python" ]; then
@@ -228,8 +227,8 @@ look() { # LINK...: all that has to be known of the disk at once: links, and who
   [ -z "$bin_dir_open" ] || say bin_dir_exposed "$bin_dir_open"
 }
 
-# shellcheck disable=SC2329 # the quick look has no other
-unusual() { # a quick look ends here: the controller looks again, with all that comes below
+# shellcheck disable=SC2329 # unusual.sh replaces it
+unusual() { # ends a quick look; the controller sends all parts then
   put '== standalone-python observation unfinished =='
   exit
 }
@@ -244,7 +243,7 @@ observe() {
   leveled=
   [ -z "$outdated" ] || echo outdated=yes
   [ -z "$cleared" ] || echo cleared=yes
-  # What is neither a build nor a link of one. Others have a file .lock too, but no link of that name.
+  # Locks and leftovers. Others have a file .lock too, but no link of that name.
   for p in "$root"/.standalone-python* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
     case $p in */.lock) [ -h "$p" ] ;; *) there "$p" ;; esac || continue
     unusual

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a build's receipt. Sent beside finish.py; standard library only, Python 3.8 and later."""
+"""Makes the text of a build's receipt. Sent beside finish.py; standard library only, Python 3.8 and later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def json_text(value: object) -> str:
-    """A text, number, bool or list of them as json.dumps writes it; importing that one costs 15 ms."""
+    """Return a text, number, bool or list of them as JSON. Importing json takes 15 ms."""
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').encode("utf-16-be", "surrogatepass")
         units = [escaped[at] << 8 | escaped[at + 1] for at in range(0, len(escaped), 2)]
@@ -27,11 +27,11 @@ def json_text(value: object) -> str:
 
 
 def receipt_text(fields: Mapping[str, object]) -> str:
-    """A JSON object, sorted, one key a line: an agent without a JSON parser reads it line by line."""
+    """Return a JSON object with one key a line, sorted: agents read it line by line, without a JSON parser."""
     lines = ",\n".join(" %s: %s" % (json_text(key), json_text(fields[key])) for key in sorted(fields))
     return "{\n%s\n}\n" % lines
 
 
 def installed_at(moment: int | None) -> str:
-    """UTC in ISO 8601, to the second."""
+    """Return the time in UTC as ISO 8601, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -1,6 +1,6 @@
-# registry.ps1: how Windows learns of the interpreters: the registry's entries (PEP 514), and the PATH. Sent where a plan changes them.
+# registry.ps1: changes the registry's entries for interpreters (PEP 514) and the PATH. Sent if a plan has such steps.
 
-function Assert-Registry { # may this user write there?
+function Assert-Registry { # fails if this user may not write there
     $state.step = 'opening the registry'
     $hive = if ((Get-Scope) -eq 'machine') { [Microsoft.Win32.Registry]::LocalMachine } else { [Microsoft.Win32.Registry]::CurrentUser }
     $hive.OpenSubKey('Software', $true).Dispose()
@@ -26,7 +26,7 @@ function Register-Line([string]$tag, [string]$version, [string]$bits, [string]$p
     $state.committing = 'yes'
 }
 
-function Unregister-Line([string]$tag) { # and what is empty then
+function Unregister-Line([string]$tag) { # also removes keys that are empty then
     $state.step = "unregistering $tag"
     $python = Open-Registry 'Software\Python' $true
     $company = $python.CreateSubKey('StandalonePython')
@@ -36,7 +36,7 @@ function Unregister-Line([string]$tag) { # and what is empty then
     $state.committing = 'yes'
 }
 
-# As it is written there, variables and all. Its last act tells running programs: .NET does that for any variable, this one is none.
+# Keeps variables in the PATH as they are written. Last, removing a variable that does not exist makes .NET notify running programs.
 function Set-SearchPath([string]$folder, [bool]$there) {
     $state.step = 'changing the PATH'
     $mark = Join-Name $root '.standalone-python-path'

@@ -1,6 +1,6 @@
 # tar.ps1: unpacks a .tar.gz on a Windows that has no tar.exe. Sent with build.ps1.
 
-function Read-Unpacked($tar, [int]$count) { # into the buffer; throws where there is less
+function Read-Unpacked($tar, [int]$count) { # fills the buffer with COUNT bytes; throws at the end of the archive
     $got = 0
     while ($got -lt $count) {
         $read = $tar.inflater.Read($tar.buffer, $got, $count - $got)
@@ -9,27 +9,27 @@ function Read-Unpacked($tar, [int]$count) { # into the buffer; throws where ther
     }
 }
 
-function Skip-Rest($tar) { # up to the true end, or one that is missing shows
+function Skip-Rest($tar) { # reads to the end, so that damage there shows
     while ($tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length) -gt 0) { }
 }
 
-function Read-Field($tar, [int]$at, [int]$size) { # -> a text of a header, up to its NUL
+function Read-Field($tar, [int]$at, [int]$size) { # -> a text in a header, up to its NUL
     $end = [Array]::IndexOf($tar.buffer, [byte]0, $at, $size)
     [Text.Encoding]::UTF8.GetString($tar.buffer, $at, $(if ($end -lt 0) { $size } else { $end - $at }))
 }
 
-function Read-Long($tar, [long]$size) { # -> what a member says that is the header of another
+function Read-Long($tar, [long]$size) { # -> the content of a member that extends the next header
     if ($size -gt 65536) { throw [IO.InvalidDataException]::new('the archive has a header that is too long') }
     Read-Unpacked $tar ([int][Math]::Ceiling($size / 512) * 512)
     [Text.Encoding]::UTF8.GetString($tar.buffer, 0, [int]$size)
 }
 
-function Assert-Name([string]$name) { # one that lands where it says, in every Windows
+function Assert-Name([string]$name) { # fails on a name that another path or device could have on Windows
     $bad = '[\x00-\x1f<>:"|?*\\]|(^|/)(\.{0,2}|[^/]*[. ]|(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.[^/]*)?)(/|$)'
     if ($name -match $bad -or $name -notmatch '^python(/|$)') { Stop-Run 'content' "it has the member $name" }
     $path = $state.here.Length + 1 + $name.Length
-    # In its own place the path is shorter, as the folder's name is there twice less; Python itself needs it below the limit.
-    if ($path -ge 260) { Stop-Run 'unpack' "a path of it would have $path letters, more than the 259 that Windows takes: choose a shorter root" }
+    # The final path is shorter by the staging folder, but Python starts here first.
+    if ($path -ge 260) { Stop-Run 'unpack' "one of its paths would have $path letters, and Windows takes 259: choose a shorter root" }
 }
 
 function Expand-Here([string]$archive) {
@@ -64,7 +64,7 @@ function Expand-Here([string]$archive) {
             $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 4096)
             try {
                 while ($size -gt 0) {
-                    # The last piece with what fills it up to whole blocks.
+                    # Files end with padding to a whole block.
                     $part = [int][Math]::Min($size, 65536)
                     Read-Unpacked $tar ([int][Math]::Ceiling($part / 512) * 512)
                     $file.Write($tar.buffer, 0, $part)
@@ -74,6 +74,6 @@ function Expand-Here([string]$archive) {
             [IO.File]::SetLastWriteTimeUtc($path, [DateTime]::new(1970, 1, 1, 0, 0, 0, [DateTimeKind]::Utc).AddSeconds($time))
         }
     } catch [IO.InvalidDataException] { Stop-Run 'unpack' $_.Exception.GetBaseException().Message }
-    catch [FormatException] { Stop-Run 'unpack' 'the archive has a header that is none' }
+    catch [FormatException] { Stop-Run 'unpack' 'the archive has an invalid header' }
     finally { $tar.inflater.Dispose() }
 }

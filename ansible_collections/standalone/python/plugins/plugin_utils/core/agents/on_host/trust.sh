@@ -1,12 +1,12 @@
-# trust.sh: who else can change what a run starts or writes to. Each look at a host needs it, so observe.sh is never sent without it.
+# trust.sh: finds who else can change what a run starts or writes to. Sent with observe.sh.
 #
-# Who else can change what this run starts or writes to? Root and the runner itself are trusted, as is the owner of /, who could
-# change this very shell (in a user namespace root has another number). A group is trusted if it is root's or, unless the runner
-# is root, the runner's own. In a sticky folder others can add entries, but not replace them.
+# Trusted are root, the runner, and the owner of / (root's number in a user namespace), who could change this very shell. A group
+# is trusted if it is root's or, unless the runner is root, the runner's own. In a sticky folder others can add entries, but not
+# replace them.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 # shellcheck disable=SC3066,SC3067 # see observe.sh
 
-climb() { # PATH: in $climbed every folder on the way to it and itself, top first, links and where they lead included
+climb() { # PATH -> climbed: PATH, all folders above it, and the links on the way with their targets; / first
   to_climb=${1#/}
   at=
   hops=0
@@ -29,20 +29,20 @@ climb() { # PATH: in $climbed every folder on the way to it and itself, top firs
   done
 }
 
-list() { # PATH...: call it in a subshell, which becomes ls
+list() { # PATH...: call it in a subshell, as it ends in ls
   export QUOTING_STYLE=literal LC_ALL=C
-  # -n: the owner's name would be looked up, which may ask a server on the network.
+  # -n: looking up an owner's name may ask a server.
   exec ls -ldn "$@" 2>/dev/null
 }
 
-judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH, and on the next line who else can change it
+judge() { # LINES [PATH]: adds each path in the output of list, or PATH, to $sound; or to $judged with who else can change it
   lines=$1
   given=${2-}
-  # What follows may be the text of somebody's link.
+  # Further lines may be the text of a link.
   [ -z "$given" ] || lines=${1%%"$nl"*}
   counted=0
   set -f
-  # Split so, as dash takes milliseconds to cut a long text line by line.
+  # Word splitting, as dash needs milliseconds to cut a long text into lines.
   IFS=$nl
   for line in $lines; do
     unset IFS
@@ -60,7 +60,7 @@ judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH,
       ????????w*) who="others $1" ;;
       ?????w????+*) who="acl $1" ;;
       ?????w*) [ "$4" = 0 ] || { [ ! -O / ] && [ -G "$file" ]; } || who="group $4" ;;
-      # Elsewhere the group's bits say what an access list allows at most.
+      # Except on macOS, the group's bits limit what an access list allows.
       ??????????+*) [ ! -d /System/Library ] || case $(ls -lden "$file") in
         *allow*write* | *allow*a[dp][dp]* | *allow*delete* | *allow*chown*) who="acl $1" ;;
       esac ;;
@@ -80,7 +80,7 @@ judge() { # LINES [PATH]: adds to $judged each path that list tells of, or PATH,
   set +f
 }
 
-judge_all() { # LINES-OF-PATHS PATH...: what is there of them, with one ls if that can be
+judge_all() { # LINES-OF-PATHS PATH...: judges those that exist, with one ls
   paths=$1
   shift
   IFS=$nl
@@ -96,12 +96,12 @@ judge_all() { # LINES-OF-PATHS PATH...: what is there of them, with one ls if th
   judged=$nl
   sound=$nl
   top=
-  # A line for each, and no line more: a link's text could have several, in the words of ls.
+  # One line for each path: a link's text could contain forged lines.
   { listed=$(list "$@") && judge "$listed" && [ "$counted" = $# ]; } || judged=$nl sound=$nl top=
 }
 
-weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the one user who could have changed it, or -
-  # A line that is missing, or tells of another name: busybox' ls hides letters that aren't ASCII.
+weigh() { # PATH [MORE] -> open: the first reason not to trust it; only: the one user who could have changed it, or -
+  # A path may be missing in the list, as busybox' ls hides letters that aren't ASCII.
   case $judged in
     *"$nl$1$nl"*) ;;
     *)
@@ -128,7 +128,7 @@ weigh() { # PATH [MORE]: in $open the first reason not to trust it; in $only the
   esac
 }
 
-weigh_way() { # what climb found: what isn't there yet, nobody can have changed
+weigh_way() { # PATHS of climb: weighs those that exist
   open=
   only=
   last=${1##*"$nl"}
@@ -144,7 +144,7 @@ weigh_way() { # what climb found: what isn't there yet, nobody can have changed
   set +f
 }
 
-weigh_build() { # BUILD-FOLDER: what its interpreter is loaded from to say its version
+weigh_build() { # BUILD-FOLDER: weighs what its interpreter loads to print its version
   open=$root_open
   only=$root_only
   for part in "$1" "$1/bin" "$1/lib" "$1"/lib/libpython*; do

@@ -1,20 +1,20 @@
-# unusual.sh: what observe.sh needs where something is unusual: what a run left, what others could have changed, what has to be made.
-# A quick look is sent without it, as some shells read a script from a pipe one letter at a time.
+# unusual.sh: what observe.sh needs beyond a quick look: leftovers of runs, builds that others could have changed, missing
+# folders.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 # shellcheck disable=SC3066,SC3067 # see observe.sh
 
 unusual() { :; }
 
-# Image-based systems have links on the way, such as /opt -> var/opt, whose targets come with the first start. What such a link names
-# is what has to be made: mkdir -p alone says that the link exists.
-to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing yet; near: the last of it that is there; first: of PATH
+# On image-based systems a folder may be a link, such as /opt -> var/opt, whose target is created at the first start. That target
+# has to be created: mkdir -p fails, as the link exists.
+to_make() { # PATH -> way: PATH behind links that lead to nothing; near: its nearest existing folder; first: the same of PATH
   way=$1
   first=
   hops=0
   while :; do
     nearest "$way"
     [ -n "$first" ] || first=${near:-/}
-    # As many links as Linux follows in one path.
+    # Linux follows 40 links in one path.
     if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
     hops=$((hops + 1))
     behind=$(leads_to "$near")
@@ -27,12 +27,12 @@ to_make() { # PATH -> way: where PATH lies, behind links that lead to nothing ye
   near=${near:-/}
 }
 
-existing() { # PATH -> itself or the nearest folder above it that exists, above the place that links name where they lead to nothing
+existing() { # PATH -> itself or the nearest existing folder above it, behind links that lead to nothing
   to_make "$1"
   printf '%s' "$near"
 }
 
-place_to_make() { # KEY PATH: the same where something else than a folder is on the way
+place_to_make() { # KEY PATH: as place, where a file or a link is on the way
   to_make "$2"
   if [ -d "$near" ]; then
     if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
@@ -44,12 +44,12 @@ place_to_make() { # KEY PATH: the same where something else than a folder is on 
   fi
 }
 
-# As the finisher does: the modules whose extension the build has are imported, and it must run from its own folder.
+# Like the finisher: import the modules whose extension the build has, and check that it runs from its own folder.
 trial='import os, sys, importlib.util as u
 [__import__(m) for m, e in (w.split(":") for w in "'"$modules"'".split()) if u.find_spec(e)]
 sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
 
-weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
+weigh_all() { # BUILD-FOLDER: weighs all that its interpreter may import
   my_group=0
   [ -O / ] || my_group=$(id -g)
   found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
@@ -60,7 +60,7 @@ weigh_all() { # BUILD-FOLDER: what its interpreter may import as well
   }
 }
 
-start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if this is root; what it says is in $says
+start_as_owner() { # BUILD-FOLDER -> says: root starts it as the only user who could have changed it
   case $only in '' | -) return 1 ;; esac
   [ -O / ] && { have setsid || ! (: </dev/tty) 2>/dev/null; } || return
   # shellcheck disable=SC2046 # split into words on purpose
@@ -76,7 +76,7 @@ start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if
     have $tool || continue
     set -- "--reuid=$only" "--regid=$own_group" "$groups" --no-new-privs /bin/sh -c "$alone"
     [ $tool = setpriv ] || set -- -s /bin/sh -c "$alone" "$account"
-    # Nothing of root's environment, folder or terminal.
+    # Without root's environment, folder and terminal.
     says=$(cd / && $session env -i "PATH=$PATH" $tool "$@" "$interpreter" </dev/null 2>&1)
     code=$?
     case $nl$says in *"${nl}started$nl"*) says=${says#*"started$nl"} && return ;; esac
@@ -84,7 +84,7 @@ start_as_owner() { # BUILD-FOLDER: as the only one who could have changed it, if
   return 1
 }
 
-leftovers() { # what a killed run left, and what else has one of our names
+leftovers() { # prints what killed runs left, and what else has one of these names
   p=$root/.standalone-python.staging
   if [ -d "$p" ] && [ ! -h "$p" ]; then say leftover "$p"
   elif there "$p"; then say obstacle "$p"
@@ -108,8 +108,8 @@ leftovers() { # what a killed run left, and what else has one of our names
   done
 }
 
-# Before, the names of a run's own things were names that others use too: only what has the exact form of ours is cleared.
-is_staging() { # PATH: is it a staging folder of a run of ours?
+# Older versions used names that other programs use too, so only the exact form of ours is cleared.
+is_staging() { # PATH: is it a staging folder of standalone-python?
   [ -d "$1" ] && [ ! -h "$1" ] || return 1
   of_ours=
   for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
