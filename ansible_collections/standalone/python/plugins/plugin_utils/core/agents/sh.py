@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as the text of a script for a host's own shell. All quoting is here. No I/O but reading the agents beside this file.
+"""Renders a plan as a script for a POSIX shell. All quoting for it is here. No I/O but reading the scripts in ``on_host``.
 
-What a script needs beyond the agents' functions are assignments and calls of those functions; a token and the environment are
-assignments in that text, which goes to the shell by standard input and never stands on a command line.
+A script is parts of the agents, assignments, and calls of the agents' functions. The shell reads it from standard input, so a
+token and the environment are assignments in it, and on no command line.
 """
 
 from __future__ import annotations
@@ -32,15 +32,19 @@ MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl 
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
-"""Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
+"""Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, and the kilobytes and inodes that
-    unpacking it needs."""
+    """An archive that was sent to the host.
+
+    :ivar path: on the host
+    :ivar form: ``zst`` or ``gz``
+    :ivar need_kb: kilobytes that unpacking needs; ``inodes``: the same in inodes
+    """
 
     path: str
     sha256: str
@@ -53,7 +57,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """An archive that the host fetches itself from the first of ``urls`` that answers; ``member`` is the tree in it."""
+    """An archive that the host downloads from the first of ``urls`` that answers; ``member`` is the build's folder in it."""
 
     urls: tuple[str, ...]
     form: str
@@ -65,7 +69,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """No archive: the installed build's own files, finished before for the prefix ``former``; ``files_sha256`` is of the list."""
+    """No archive: the files of the installed build, finished for the prefix ``former``. ``files_sha256`` is of its list."""
 
     former: str
     files_sha256: str
@@ -78,25 +82,25 @@ Delivery = Pushed | Pulled | Own
 
 @cache
 def module(name: str) -> str:
-    """A file of ``on_host``, whole."""
+    """Return the text of a file in ``on_host``."""
     return (_AGENTS / name).read_text(encoding="utf-8")
 
 
 @cache
 def _agent(*names: str) -> str:
-    """The text of agents, without lines that are only comments."""
+    """Return the text of agents without comments."""
     lines = (line for name in names for line in module(name).splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.lstrip().startswith("#"))
+    code = (line for line in lines if line and not line.lstrip().startswith("#"))
+    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in code)
 
 
 def _observer(*names: str) -> str:
-    """The text of an observer's parts, also without indentation and the comments on functions.
+    """Return the text of an observer's parts, also without indentation.
 
-    Observers are sent most often, and some shells read a script from a pipe one letter at a time. None of their texts of several
-    lines is indented; one in apply.sh is.
+    Observers are sent most often, and some shells read a script from a pipe one letter at a time. They have no indented text of
+    several lines; apply.sh has.
     """
-    lines = map(str.lstrip, _agent(*names).splitlines())
-    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in lines)
+    return "".join(f"{line.lstrip()}\n" for line in _agent(*names).splitlines())
 
 
 # Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
@@ -105,7 +109,7 @@ _DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
 
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
-    """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
+    """Return commands that write finish.py, and the parts that ``plan`` needs, into the folder ``$1``."""
     names = [*FINISHER] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
@@ -115,7 +119,7 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
 
 
 def _has_false_install_name(install: Install) -> bool:
-    """Whether libpython has that of the machine it was built on. Source: upstream's change 914, which made it ``@rpath/...``."""
+    """Whether libpython has an install name of the build machine. Source: upstream's change 914, which made it ``@rpath/...``."""
     return install.build.triple.endswith("-apple-darwin") and install.build.release < _TRUE_INSTALL_NAMES
 
 
@@ -144,7 +148,7 @@ def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, quick: bool = False) -> str:
     """Return the script that observes a host.
 
-    :param quick: send what serves where all is in order, and no facts; elsewhere the answer is that the look is `unfinished`
+    :param quick: without the parts that are needed if something is unusual; the host then answers `unfinished`
     """
     settings = _settings(desired, facts=facts) | ({} if quick else {"modules": MODULES})
     head = _exports(environment) + _assignments(settings)
@@ -156,9 +160,9 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
 def application(
     desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
 ) -> str:
-    """The script that carries out ``plan`` and observes again.
+    """Return the script that carries out ``plan`` and observes again.
 
-    :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
+    :param deliveries: name of each build to install, to how its archive gets to the host
     """
     finish, outside = desired.finish, desired.outside
     settings = _settings(desired, facts="no") | {
@@ -195,8 +199,8 @@ def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
 
 
 def _mode_of_root(finish: Finish) -> str:
-    """The mode of a root that is made here. Only its owner, the runner, may write to it; and a declared owner, whose the builds
-    are, must get through it."""
+    """Return the mode of a root that is created. Only its owner, the runner, may write to it. The declared owner of the builds
+    must be able to search it."""
     if not finish.mode:
         return ""
     return f"{int(finish.mode, 8) & ~0o022 | (0o111 if finish.owner else 0):04o}"
@@ -211,7 +215,7 @@ def _call(*words: str) -> str:
 
 
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
-    """Everything that can fail, before anything that can be seen."""
+    """Yield the calls that prepare the plan's steps. They change nothing visible."""
     if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
         yield 'secure "$bin_dir"'
     links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
@@ -234,7 +238,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
 
 
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
-    """What the finisher is told beyond its places: ``key=value`` each."""
+    """Yield the finisher's arguments ``key=value``, without those for its folders."""
     build, finish = install.build, desired.finish
     values: dict[str, str | bool] = {
         "version": str(build.version),
@@ -265,14 +269,14 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
 
 
 def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
-    """What the plan was made for, each as a call that says whether it is still so."""
+    """Yield a call for each thing that the plan saw; it fails if that has changed."""
     for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
         if at:
             yield f"{_call('is_as_seen', *_seen(desired, plan, at))} || return"
 
 
 def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
-    """The path of a link or the name of a build, and what was there."""
+    """Return the path of a link or the name of a build, and what the plan saw there."""
     seen = plan.seen.get(at, ABSENT)
     return (moved(at, desired.places), seen.kind, seen.text)
 
