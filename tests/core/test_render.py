@@ -67,13 +67,13 @@ variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
 SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
     f'{name}() {{ told {name} "$@"; }}\n'
     for name in (
-        "is_as_seen",
+        "is_unchanged",
         "can_make_links",
-        "begin",
-        "pushed",
-        "pulled",
-        "finish",
-        "still",
+        "start_build",
+        "unpack_pushed",
+        "unpack_pulled",
+        "finish_build",
+        "require_unchanged",
         "commit_build",
         "link",
         "unlink",
@@ -110,18 +110,18 @@ def pushed(build: Build) -> sh.Pushed:
 def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
-    told = [["is_as_seen", at, what.kind, what.text] for at, what in seen.items()]
+    told = [["is_unchanged", at, what.kind, what.text] for at, what in seen.items()]
     folders = dict.fromkeys(step.path.rpartition("/")[0] for step in found.steps if isinstance(step, SetLink))
     told += [["can_make_links", folder] for folder in folders]
     for step in found.installs:
         told += [
-            ["begin", step.build.name],
-            ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78"],
-            ["finish"],
+            ["start_build", step.build.name],
+            ["unpack_pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78"],
+            ["finish_build"],
         ]
     for any_step in found.steps:
         if at := touched(any_step):
-            told.append(["still", at, seen[at].kind, seen[at].text])
+            told.append(["require_unchanged", at, seen[at].kind, seen[at].text])
         match any_step:
             case Install(build):
                 told.append(["commit_build", build.name])
@@ -144,7 +144,7 @@ def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
     deliveries = {step.build.name: pushed(step.build) for step in found.installs}
     script = sh.application(situation.desired, found, deliveries)
     told = run(spied(script, "premises", "prepare", "commit"))
-    assert [words[:1] if words[0] == "finish" else words for words in told] == calls(found)
+    assert [words[:1] if words[0] == "finish_build" else words for words in told] == calls(found)
 
 
 @shell
@@ -173,15 +173,17 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     delivery = sh.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
     script = sh.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
-    links, builds = ([["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"]))
+    links, builds = (
+        [["require_unchanged", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"])
+    )
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
     assert told == [
         ["can_make_links", texts["path"].rpartition("/")[0]],
-        ["begin", build.name],
-        ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
-        ["still", build.name, "absent", ""],
+        ["start_build", build.name],
+        ["unpack_pulled", "ab", "gz", "python", texts["url"], texts["url"]],
+        ["require_unchanged", build.name, "absent", ""],
         ["commit_build", build.name],
         *links,
         ["link", texts["path"], texts["to"]],
@@ -225,7 +227,7 @@ def test_the_finishers_arguments() -> None:
     steps = Plan((Install(BUILD, "install", "reason"),), ())
     script = sh.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
     assert run(spied(script, "prepare"))[-1] == [
-        "finish",
+        "finish_build",
         "version=3.13.1",
         "release=20250115",
         "triple=x86_64-unknown-linux-gnu",
@@ -271,13 +273,13 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
         ["/mnt/image/srv/python/cpython-3.12", "link", "x"],
         ["cpython-x", "build", "its mark"],
     ]
-    assert sorted(run(spied(script, "premises"))) == sorted(["is_as_seen", *premise] for premise in premises)
+    assert sorted(run(spied(script, "premises"))) == sorted(["is_unchanged", *premise] for premise in premises)
     assert run(spied(script, "commit")) == [
-        ["still", *premises[0]],
+        ["require_unchanged", *premises[0]],
         ["link", "/mnt/image/usr/local/bin/python3.13", to],
-        ["still", *premises[1]],
+        ["require_unchanged", *premises[1]],
         ["unlink", "/mnt/image/srv/python/cpython-3.12"],
-        ["still", *premises[2]],
+        ["require_unchanged", *premises[2]],
         ["remove", "cpython-x"],
     ]
 

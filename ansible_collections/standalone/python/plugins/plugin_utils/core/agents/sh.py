@@ -217,24 +217,24 @@ def _call(*words: str) -> str:
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """Yield the calls that prepare the plan's steps. They change nothing visible."""
     if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
-        yield 'secure "$bin_dir"'
+        yield 'require_trusted "$bin_dir"'
     links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
     for folder in dict.fromkeys(link.rpartition("/")[0] for link in links):
         yield _call("can_make_links", folder)
     for install in plan.installs:
         delivery = deliveries[install.build.name]
-        yield _call("begin", install.build.name)
+        yield _call("start_build", install.build.name)
         if isinstance(delivery, Pushed):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
-            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
+            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
         elif isinstance(delivery, Own):
-            yield _call("copied", delivery.files_sha256)
+            yield _call("copy_installed", delivery.files_sha256)
         else:
-            yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
-        yield _call("finish", *finish_arguments(desired, install, delivery))
+            yield _call("unpack_pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
+        yield _call("finish_build", *finish_arguments(desired, install, delivery))
     for confirmation in plan.confirmations:
-        yield _call("begin", confirmation.name)
-        yield _call("try_first", confirmation.name)
+        yield _call("start_build", confirmation.name)
+        yield _call("try_build", confirmation.name)
 
 
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
@@ -272,7 +272,7 @@ def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
     """Yield a call for each thing that the plan saw; it fails if that has changed."""
     for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
         if at:
-            yield f"{_call('is_as_seen', *_seen(desired, plan, at))} || return"
+            yield f"{_call('is_unchanged', *_seen(desired, plan, at))} || return"
 
 
 def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
@@ -284,7 +284,7 @@ def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         if at := touched(step):
-            yield _call("still", *_seen(desired, plan, at))
+            yield _call("require_unchanged", *_seen(desired, plan, at))
         match step:
             case Install(build):
                 yield _call("commit_build", build.name)

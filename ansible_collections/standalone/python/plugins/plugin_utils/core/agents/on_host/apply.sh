@@ -19,7 +19,7 @@ restored=
 
 fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
-  leave
+  clean_up
   echo '== standalone-python failure 1 =='
   put "step=$step"
   echo "failure=$1"
@@ -29,14 +29,14 @@ fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then p
   exit 1
 }
 
-leave() { # signals no longer interrupt it
+clean_up() { # signals no longer interrupt it
   trap - EXIT
   trap '' HUP INT TERM
   # Background jobs may still write into the staging folder.
   wait
   [ -z "$locked" ] || {
     # If a build can't be moved back, the staging folder stays for the next run.
-    [ -z "$staging" ] || { restore "$staging" && discard "$staging"; }
+    [ -z "$staging" ] || { restore "$staging" && remove_folder "$staging"; }
     rm -f "$lock"
   }
   locked=
@@ -47,7 +47,7 @@ leave() { # signals no longer interrupt it
   done
 }
 
-discard() { # FOLDER: retries, as the tar of a killed run may still write to it, and a folder in it may be read-only
+remove_folder() { # FOLDER: retries, as the tar of a killed run may still write to it, and a folder in it may be read-only
   rm -rf "$1" 2>/dev/null && return
   sleep 1
   chmod -R u+rwx "$1" 2>/dev/null
@@ -59,7 +59,7 @@ discard() { # FOLDER: retries, as the tar of a killed run may still write to it,
 set_aside() { # FOLDER
   [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
   aside=$root/.standalone-python.staging.$$
-  while there "$aside"; do aside=${aside}_; done
+  while exists "$aside"; do aside=${aside}_; done
   mv "$1" "$aside"
 }
 
@@ -73,25 +73,25 @@ fail_if_full() { # [DETAIL]
 }
 
 # A user who can change a folder of the path can redirect what is written, removed or started.
-secure() { # FOLDER
+require_trusted() { # FOLDER
   [ -z "$python" ] || return 0
-  climb "$1"
-  judge_all "$climbed"
-  weigh_way "$climbed"
+  parents "$1"
+  classify_all "$parents"
+  check_parents "$parents"
   [ -z "$open" ] || fail untrusted "$open"
 }
 
-own() { # PATH: left by an earlier run
-  judged=$nl sound=$nl
+require_own() { # PATH: left by an earlier run
+  exposed=$nl safe=$nl
   open=
-  [ -n "$python" ] || weigh "$1" on
+  [ -n "$python" ] || check "$1" on
   [ -z "$open" ] || fail untrusted "$open"
 }
 
 try() { # CODE COMMAND...: fails with CODE and the standard error of COMMAND
   try_code=$1
   shift
-  said=$("$@" 2>&1 >/dev/null) || fail "$try_code" "$said"
+  output=$("$@" 2>&1 >/dev/null) || fail "$try_code" "$output"
 }
 
 # Creating a symbolic link is atomic on every file system, NFS included. flock is not.
@@ -106,35 +106,35 @@ lock() {
   while :; do
     holder=$(lock_holder "$lock")
     if [ -n "$holder" ]; then
-      await "$lock" "$holder"
+      wait_for_lock "$lock" "$holder"
       refused=0
       continue
     fi
     # ln would put the link into a folder of that name.
-    there "$lock" || { said=$(ln -s "$me" "$lock" 2>&1) && break; }
+    exists "$lock" || { output=$(ln -s "$me" "$lock" 2>&1) && break; }
     # Another run has just taken or released the lock, or removed its root after a failure; or links can't be created here.
     refused=$((refused + 1))
-    [ "$refused" -lt 4 ] || ! there "$lock" || fail obstacle "$lock"
-    [ "$refused" -lt 4 ] || fail unwritable "$said"
+    [ "$refused" -lt 4 ] || ! exists "$lock" || fail obstacle "$lock"
+    [ "$refused" -lt 4 ] || fail unwritable "$output"
     make_root
   done
   locked=yes
   # Older versions use another name.
   while holder=$(lock_holder "$root/.lock") && [ -n "$holder" ]; do
-    await "$root/.lock" "$holder"
+    wait_for_lock "$root/.lock" "$holder"
   done
 }
 
-await() { # LOCK HOLDER: waits a second, or breaks the lock if its holder is dead
+wait_for_lock() { # LOCK HOLDER: waits a second, or breaks the lock if its holder is dead
   if [ "$(lock_state "$2")" = dead ]; then
     break_lock "$1" "$2"
   else
     [ "$waited" -lt "$lock_timeout" ] || fail locked "$1 (pid:started:boot:host is $2)"
-    rest_a_second
+    wait_a_second
   fi
 }
 
-rest_a_second() {
+wait_a_second() {
   sleep 1
   waited=$((waited + 1))
 }
@@ -145,10 +145,10 @@ rest_a_second() {
 break_lock() { # LOCK HOLDER
   claim=$1-broken-$(printf '%s' "$2" | tr -c 'A-Za-z0-9' _)
   patience=10
-  until said=$(mkdir "$claim" 2>&1); do
+  until output=$(mkdir "$claim" 2>&1); do
     [ "$(lock_holder "$1")" = "$2" ] || return 0
-    [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$said"
-    rest_a_second
+    [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$output"
+    wait_a_second
     patience=$((patience - 1))
     [ $patience -gt 0 ] || {
       claim=${claim}_
@@ -163,10 +163,10 @@ restore() { # STAGING: moves builds back whose exchange was not completed
   # In an image any name may be a link, and following it could lead out of the image.
   [ ! -h "$1" ] || return 0
   for old in "$1"/*/old; do
-    { there "$old" && [ ! -h "${old%/old}" ]; } || continue
+    { exists "$old" && [ ! -h "${old%/old}" ]; } || continue
     back=${old%/old}
     back=$root/${back##*/}
-    there "$back" || mv "$old" "$back" || return
+    exists "$back" || mv "$old" "$back" || return
   done
 }
 
@@ -183,18 +183,18 @@ clear_leftovers() { # starts no program if there are none
   for old in "$fresh"/*/old "$root"/.staging/*/old; do
     back=${old%/old}
     back=$root/${back##*/}
-    there "$back" || restored=$restored$back$nl
+    exists "$back" || restored=$restored$back$nl
   done
-  if there "$fresh"; then
-    own "$fresh"
+  if exists "$fresh"; then
+    require_own "$fresh"
     try io restore "$fresh"
-    try io discard "$fresh"
+    try io remove_folder "$fresh"
     cleared=yes
   fi
   if is_staging "$root/.staging"; then
-    own "$root/.staging"
+    require_own "$root/.staging"
     try io restore "$root/.staging"
-    try io discard "$root/.staging"
+    try io remove_folder "$root/.staging"
     cleared=yes
   fi
   for claim in "$root"/.standalone-python.lock-broken-*; do
@@ -206,29 +206,29 @@ clear_leftovers() { # starts no program if there are none
     if is_claim "$claim"; then rmdir "$claim" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.standalone-python.staging.*; do
-    if there "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if exists "$aside"; then require_own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.staging.[0123456789]*; do
-    if is_staging "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if is_staging "$aside"; then require_own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if [ -h "$p" ]; then try io rm -f "$p" && cleared=yes; fi
   done
 }
 
-is_as_seen() { # PATH|NAME KIND TEXT: is this still what the plan saw? If not, $differs is the path.
+is_unchanged() { # PATH|NAME KIND TEXT: is this still what the plan saw? If not, $differs is the path.
   case $1 in /*) differs=$1 ;; *) differs=$root/$1 ;; esac
   case $2 in
     # A build that this run has just moved back did not exist when the plan was made.
-    absent) ! there "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
-    link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(leads_to "$differs" 2>/dev/null)" = "$3" ]; } ;;
-    build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(mark "$differs")" = "$3" ]; } ;;
+    absent) ! exists "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
+    link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(link_target "$differs" 2>/dev/null)" = "$3" ]; } ;;
+    build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(receipt_mark "$differs")" = "$3" ]; } ;;
     file) [ -e "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs" ] ;;
     folder) [ -d "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs/.standalone-python" ] ;;
   esac
 }
 
-mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installation, as the controller computes them
+receipt_mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installation, as the controller computes them
   [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ] || return 0
   marking=
   while IFS= read -r line || [ -n "$line" ]; do
@@ -240,8 +240,8 @@ mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installat
 }
 
 # A moment is left between this check and the next step, as no shell has one call for both.
-still() { # PATH|NAME KIND TEXT
-  is_as_seen "$@" || fail changed "$differs"
+require_unchanged() { # PATH|NAME KIND TEXT
+  is_unchanged "$@" || fail changed "$differs"
   committing=yes
 }
 
@@ -253,10 +253,10 @@ can_make_links() { # FOLDER: it exists, or it can be made
 }
 
 # With SOURCE_DATE_EPOCH, two runs give the same bytes and times: what this run has changed gets that time.
-dated() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
+has_source_date() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
 
 stamp() { # PATH [TOP]: sets the time of PATH and the folders above it up to TOP; folders of other users keep theirs
-  dated || return 0
+  has_source_date || return 0
   set -- "$1" "${2:-$1}"
   while :; do
     touch -h -d "@$SOURCE_DATE_EPOCH" "$1" 2>/dev/null ||
@@ -270,10 +270,10 @@ stamp() { # PATH [TOP]: sets the time of PATH and the folders above it up to TOP
 
 trusted() { # BUILD-FOLDER: is it a build that nobody else can have changed?
   open=
-  judged=$nl sound=$nl
+  exposed=$nl safe=$nl
   root_open=
   root_only=
-  [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && weigh_build "$1" && [ -z "$open" ]
+  [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && check_build "$1" && [ -z "$open" ]
 }
 
 run_python() { # CODE ARGUMENT...: by the first trusted interpreter that succeeds
@@ -305,7 +305,7 @@ link() { # PATH TARGET
     try io mkdir -p "$way"
   }
   # Without a link to replace, ln fails if something is created at this moment.
-  if there "$1"; then
+  if exists "$1"; then
     try io ln -s "$2" "$folder/.standalone-python-link"
     try io rename_over "$folder/.standalone-python-link" "$1"
   else try io ln -s "$2" "$1"
@@ -337,7 +337,7 @@ sys.exit(failed != 0)
 commit_build() { # NAME: moves the build to its place; exchanges it with one of the same name
   step="renaming $1"
   exchanged=
-  if there "$root/$1"; then
+  if exists "$root/$1"; then
     if exchange "$staging/$1/python" "$root/$1"; then exchanged=yes
     else try io mv "$root/$1" "$staging/$1/old"
     fi
@@ -369,35 +369,35 @@ make_root() {
   made_root=$way
   try unwritable mkdir -p ${mode:+-m "$mode"} "$way"
   # The owner of this folder could redirect the next run of root, so it stays the runner's.
-  give "$root" ''
+  set_owner "$root" ''
 }
 
-give() { # PATH OWNER: sets the owner, if not empty, and the declared group
+set_owner() { # PATH OWNER: sets the owner, if not empty, and the declared group
   [ -n "$2$group" ] || return 0
-  said=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
+  output=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
   # The messages of GNU, busybox, BSD and toybox.
-  case $said in
+  case $output in
     *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
     *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "there is no group $group on this host" ;;
     *'nvalid user'* | *'nknown user'* | *'llegal user'* | *'no user '*) fail account "there is no user $owner on this host" ;;
-    *) fail permission "$said" ;;
+    *) fail permission "$output" ;;
   esac
 }
 
 apply() {
   umask 022
-  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
+  case $root$bin_dir in *'~'*) root=$(expand_home "$root") bin_dir=$(expand_home "$bin_dir") ;; esac
   for p in "$root" "$bin_dir"; do
     case $p in '~'*) fail home "$p" ;; esac
   done
-  trap leave EXIT
-  trap 'leave; exit 129' HUP
-  trap 'leave; exit 130' INT
-  trap 'leave; exit 143' TERM
+  trap clean_up EXIT
+  trap 'clean_up; exit 129' HUP
+  trap 'clean_up; exit 130' INT
+  trap 'clean_up; exit 143' TERM
   step="making $root"
-  [ -d "$root" ] || secure "$root"
+  [ -d "$root" ] || require_trusted "$root"
   make_root
-  secure "$root"
+  require_trusted "$root"
   step="locking $root"
   lock
   step="clearing what an earlier run left"
@@ -406,7 +406,7 @@ apply() {
   # Another run may have changed the host while this one waited for the lock: then the controller plans again.
   premises || {
     outdated=yes
-    leave
+    clean_up
     trap - HUP INT TERM
     observe 2>/dev/null
     return
@@ -423,7 +423,7 @@ apply() {
   below=$made_below
   made_below=
   step="clearing the staging folder"
-  leave
+  clean_up
   stamp "${made_root:-$root}" "$below"
   trap - HUP INT TERM
   tried=yes

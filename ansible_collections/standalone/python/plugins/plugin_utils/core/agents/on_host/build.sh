@@ -2,17 +2,17 @@
 # Sent with apply.sh where a plan installs or confirms builds.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
-begin() { # NAME: creates the folder in which a build is prepared
+start_build() { # NAME: creates the folder in which a build is prepared
   name=$1
   here=$staging/$name
   step="preparing $name"
   try io mkdir "$here"
-  said=$({ true >"$here/err" && true >"$here/given" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
-    fail_if_full "$said"
-    fail io "$said"
+  output=$({ true >"$here/err" && true >"$here/given" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
+    fail_if_full "$output"
+    fail io "$output"
   }
   # An unknown owner is an error before a whole build is unpacked.
-  give "$here/given" "$owner"
+  set_owner "$here/given" "$owner"
 }
 
 space() { # KILOBYTES INODES: fails unless that much is free
@@ -58,21 +58,21 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER]
   found=${found%% *}
   [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
   [ $unpacked = 0 ] || {
-    said=$(cat "$here/err")
-    fail_if_full "$said"
-    fail unpack "$said"
+    output=$(cat "$here/err")
+    fail_if_full "$output"
+    fail unpack "$output"
   }
 }
 
-pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent; it holds python/
+unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent; it holds python/
   space "$4" "$5"
   unpack_checked "$1" "$2" "$3"
   to_disk_meanwhile "$1"
 }
 
-copied() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
+copy_installed() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
   step="copying $name"
-  said=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$said"
+  output=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$output"
   if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
     (cd "$here/python" && LC_ALL=C sha256 -c .standalone-python/files.sha256) >/dev/null 2>&1
   then return; fi
@@ -92,7 +92,7 @@ unquarantine() {
   xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
 }
 
-finish() { # key=value...: starts the new interpreter, which finishes its own installation
+finish_build() { # key=value...: starts the new interpreter, which finishes its own installation
   step="finishing $name"
   # Not -x: on a disk mounted noexec, the attempt gives the reason.
   [ -f "$here/python/bin/python3" ] || fail content "it has no python/bin/python3"
@@ -100,9 +100,9 @@ finish() { # key=value...: starts the new interpreter, which finishes its own in
   finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
 }
 
-try_first() { # NAME: starts a build for the first time that was installed into an image from outside
+try_build() { # NAME: starts a build for the first time that was installed into an image from outside
   step="starting $name"
-  { trusted "$root/$1" && weigh_all "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
+  { trusted "$root/$1" && check_files "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
   finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"
 }
 
@@ -126,6 +126,6 @@ finisher_run() { # PYTHON key=value...
       fail_if_full "$detail"
     }
     [ "$reported" != space ] || fail_if_full "$detail"
-    fail "$reported" "${detail:-it ended with exit code $code and said nothing}"
+    fail "$reported" "${detail:-it ended with exit code $code and printed nothing}"
   fi
 }

@@ -86,7 +86,7 @@ $1
 END
 }
 
-pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that answers
+unpack_pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that answers
   sum=$1
   form=$2
   tree=$3

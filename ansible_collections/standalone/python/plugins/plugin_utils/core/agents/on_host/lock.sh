@@ -3,7 +3,7 @@
 
 lock_holder() { # LOCK -> its text; empty if it is not a lock
   [ -h "$1" ] || return 0
-  text=$(leads_to "$1" 2>/dev/null)
+  text=$(link_target "$1" 2>/dev/null)
   ! lock_text "$text" || printf '%s' "$text"
 }
 
@@ -31,7 +31,7 @@ process() { # PID -> its state and start in kernel ticks; nothing if it is gone 
 boot() { # -> the boot id, a dot, and the namespace of process numbers
   if [ -r /proc/sys/kernel/random/boot_id ]; then
     IFS= read -r id </proc/sys/kernel/random/boot_id
-    numbers=$(leads_to /proc/self/ns/pid 2>/dev/null)
+    numbers=$(link_target /proc/self/ns/pid 2>/dev/null)
     numbers=${numbers##*"["}
     numbers=${numbers%"]"}
     printf '%s' "$id.$numbers"
@@ -126,7 +126,7 @@ locks() {
   if [ -n "$holder" ]; then
     say lock "$holder"
     echo "lock_state=$(lock_state "$holder")"
-  elif there "$p"; then say obstacle "$p"
+  elif exists "$p"; then say obstacle "$p"
   fi
   # The lock of older versions. uv has a file of that name.
   p=$root/.lock

@@ -18,8 +18,8 @@ nl='
 tried= # by apply.sh: it tried to remove leftovers
 cleared= # by apply.sh: it removed leftovers
 outdated= # by apply.sh: the host is not what the plan saw
-judged=$nl
-sound=$nl
+exposed=$nl
+safe=$nl
 my_uid=
 top=
 
@@ -43,7 +43,7 @@ say() { # KEY TEXT: prints a line of KEY for each line of TEXT
 }
 
 # ~ is this user's home. Without HOME (cron, a bare chroot), the accounts know it.
-at_home() { # PATH -> with ~ replaced, if this user has a home
+expand_home() { # PATH -> with ~ replaced, if this user has a home
   case $1 in
     '~'*)
       home=${HOME-}
@@ -56,16 +56,16 @@ at_home() { # PATH -> with ~ replaced, if this user has a home
   esac
 }
 
-there() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: also a link that leads nowhere
+exists() { [ -e "$1" ] || [ -h "$1" ]; } # PATH: also a link that leads nowhere
 
 nearest() { # PATH -> near: the nearest existing path above it, or itself; empty for /
   near=$1
-  while [ -n "$near" ] && ! there "$near"; do
+  while [ -n "$near" ] && ! exists "$near"; do
     case $near in */*) near=${near%/*} ;; *) near= ;; esac
   done
 }
 
-place() { # KEY PATH: can this user create things in it?
+folder_state() { # KEY PATH: can this user create things in it?
   if [ -d "$2" ]; then
     if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
     elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
@@ -74,7 +74,7 @@ place() { # KEY PATH: can this user create things in it?
   nearest "$2"
   if [ ! -d "${near:-/}" ]; then
     unusual
-    place_to_make "$@"
+    state_of_missing "$@"
   elif [ -w "${near:-/}" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"
   fi
 }
@@ -89,6 +89,11 @@ for_builds() {
   [ -z "$python" ] || return 0
   unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT LD_BIND_NOW GLIBC_TUNABLES OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES
   unset DYLD_LIBRARY_PATH DYLD_FRAMEWORK_PATH DYLD_FALLBACK_LIBRARY_PATH DYLD_FALLBACK_FRAMEWORK_PATH DYLD_INSERT_LIBRARIES
+}
+
+start() { # BUILD-FOLDER -> code, says: of its interpreter; -I, as the environment may have settings for other Pythons
+  says=$(for_builds; exec "$1/bin/python3" -I -V 2>&1)
+  code=$?
 }
 
 examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of its standard library
@@ -117,24 +122,11 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
   if [ -f "$1/bin/python3" ]; then
     if [ -n "$python" ]; then echo start=untried
     else
-      weigh_build "$1"
-      [ -z "$unconfirmed$open" ] || unusual
-      [ -z "$unconfirmed" ] || {
-        [ -n "$open" ] || weigh_all "$1"
-        only=
-      }
-      if [ -z "$open" ]; then
-        # -I, as the environment may have settings for other Pythons.
-        says=$(for_builds; exec "$1/bin/python3" -I -V 2>&1)
-        code=$?
-        # It was installed into an image from outside, where the finisher could not try it.
-        [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
-          code=1
-          says=${first##*"$nl"}
-        }
-      elif ! start_as_owner "$1"; then
-        code=untrusted
-        says=$open
+      check_build "$1"
+      if [ -n "$unconfirmed$open" ]; then
+        unusual
+        start_unusual "$1"
+      else start "$1"
       fi
       echo "start=$code"
       say says "$says"
@@ -170,7 +162,7 @@ cpu_flags() { # KEY: prints the CPU's flags on Linux
   done </proc/cpuinfo 2>/dev/null
 }
 
-leads_to() { # LINK -> its target
+link_target() { # LINK -> its target
   if have readlink; then readlink "$1"
   else
     listed=$(QUOTING_STYLE=literal LC_ALL=C ls -ldn "$1") && printf '%s' "${listed#*"$1 -> "}"
@@ -202,7 +194,7 @@ links() { # LINK...: prints their targets; busybox' ls hides letters that aren't
   set +f
 }
 
-look() { # LINK...: lists links, and what is started or written to, with one ls; prints who else could change root and bin_dir
+inspect() { # LINK...: lists links, and what is started or written to, with one ls; prints who else could change root and bin_dir
   root_open=
   bin_dir_open=
   if [ -n "$python" ]; then
@@ -214,13 +206,13 @@ look() { # LINK...: lists links, and what is started or written to, with one ls;
     [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] ||
       set -- "$@" "$p" "$p/bin" "$p/bin/python3" "$p"/bin/python3.* "$p/lib" "$p"/lib/libpython*
   done
-  climb "$root"
-  root_way=$climbed
-  climb "$bin_dir"
-  judge_all "$root_way$nl$climbed" "$@"
-  weigh_way "$climbed"
+  parents "$root"
+  root_parents=$parents
+  parents "$bin_dir"
+  classify_all "$root_parents$nl$parents" "$@"
+  check_parents "$parents"
   bin_dir_open=$open
-  weigh_way "$root_way"
+  check_parents "$root_parents"
   root_open=$open
   root_only=$only
   [ -z "$root_open" ] || say root_exposed "$root_open"
@@ -235,17 +227,17 @@ unusual() { # ends a quick look; the controller sends all parts then
 
 observe() {
   echo '== standalone-python observation 1 =='
-  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
+  case $root$bin_dir in *'~'*) root=$(expand_home "$root") bin_dir=$(expand_home "$bin_dir") ;; esac
   say root "$root"
   say bin_dir "$bin_dir"
-  place root "$root"
-  place bin_dir "$bin_dir"
+  folder_state root "$root"
+  folder_state bin_dir "$bin_dir"
   leveled=
   [ -z "$outdated" ] || echo outdated=yes
   [ -z "$cleared" ] || echo cleared=yes
   # Locks and leftovers. Others have a file .lock too, but no link of that name.
   for p in "$root"/.standalone-python* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
-    case $p in */.lock) [ -h "$p" ] ;; *) there "$p" ;; esac || continue
+    case $p in */.lock) [ -h "$p" ] ;; *) exists "$p" ;; esac || continue
     unusual
     locks
     leftovers
@@ -267,7 +259,7 @@ observe() {
     elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
     fi
   done
-  look "$@"
+  inspect "$@"
   for p in "$root"/cpython-*; do
     case $p in *"$nl"*) continue ;; esac
     [ -h "$p" ] || [ ! -d "$p/.standalone-python" ] || examine "$p"

@@ -6,11 +6,11 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 # shellcheck disable=SC3066,SC3067 # see observe.sh
 
-climb() { # PATH -> climbed: PATH, all folders above it, and the links on the way with their targets; / first
+parents() { # PATH -> parents: PATH, all folders above it, and the links on the way with their targets; / first
   to_climb=${1#/}
   at=
   hops=0
-  climbed=/
+  parents=/
   while [ -n "$to_climb" ]; do
     part=${to_climb%%/*}
     case $to_climb in */*) to_climb=${to_climb#*/} ;; *) to_climb= ;; esac
@@ -19,10 +19,10 @@ climb() { # PATH -> climbed: PATH, all folders above it, and the links on the wa
       ..) at=${at%/*} && continue ;;
     esac
     at=$at/$part
-    climbed=$climbed$nl$at
+    parents=$parents$nl$at
     if [ -h "$at" ] && [ $hops -lt 40 ]; then
       hops=$((hops + 1))
-      target=$(leads_to "$at")
+      target=$(link_target "$at")
       case $target in /*) at= ;; *) at=${at%/*} ;; esac
       to_climb=$target${to_climb:+/$to_climb}
     fi
@@ -35,7 +35,7 @@ list() { # PATH...: call it in a subshell, as it ends in ls
   exec ls -ldn "$@" 2>/dev/null
 }
 
-judge() { # LINES [PATH]: adds each path in the output of list, or PATH, to $sound; or to $judged with who else can change it
+classify() { # LINES [PATH]: adds each path in the output of list, or PATH, to $safe; or to $exposed with who else can change it
   lines=$1
   given=${2-}
   # Further lines may be the text of a link.
@@ -55,7 +55,7 @@ judge() { # LINES [PATH]: adds each path in the output of list, or PATH, to $sou
     case $1 in
       l*)
         [ -n "$given" ] || file=${file%%" -> "*}
-        judged="$judged$file ->$nl: ${line##*" -> "}$nl" ;;
+        exposed="$exposed$file ->$nl: ${line##*" -> "}$nl" ;;
       d????????[tT]*) case $1 in ?????w* | ????????w*) who="sticky $1" ;; esac ;;
       ????????w*) who="others $1" ;;
       ?????w????+*) who="acl $1" ;;
@@ -74,13 +74,13 @@ judge() { # LINES [PATH]: adds each path in the output of list, or PATH, to $sou
           *) [ -O "$file" ] && my_uid=$3 ;;
         esac || case $who in '' | sticky*) who="owner $3" ;; esac ;;
     esac
-    if [ -n "$who" ]; then judged=$judged$file$nl$who$nl; else sound=$sound$file$nl; fi
+    if [ -n "$who" ]; then exposed=$exposed$file$nl$who$nl; else safe=$safe$file$nl; fi
   done
   unset IFS
   set +f
 }
 
-judge_all() { # LINES-OF-PATHS PATH...: judges those that exist, with one ls
+classify_all() { # LINES-OF-PATHS PATH...: classifies those that exist, with one ls
   paths=$1
   shift
   IFS=$nl
@@ -91,28 +91,28 @@ judge_all() { # LINES-OF-PATHS PATH...: judges those that exist, with one ls
   unset IFS
   for file; do
     shift
-    ! there "$file" || set -- "$@" "$file"
+    ! exists "$file" || set -- "$@" "$file"
   done
-  judged=$nl
-  sound=$nl
+  exposed=$nl
+  safe=$nl
   top=
   # One line for each path: a link's text could contain forged lines.
-  { listed=$(list "$@") && judge "$listed" && [ "$counted" = $# ]; } || judged=$nl sound=$nl top=
+  { listed=$(list "$@") && classify "$listed" && [ "$counted" = $# ]; } || exposed=$nl safe=$nl top=
 }
 
-weigh() { # PATH [MORE] -> open: the first reason not to trust it; only: the one user who could have changed it, or -
+check() { # PATH [MORE] -> open: the first reason not to trust it; only: the one user who could have changed it, or -
   # A path may be missing in the list, as busybox' ls hides letters that aren't ASCII.
-  case $judged in
+  case $exposed in
     *"$nl$1$nl"*) ;;
     *)
-      case $sound in *"$nl$1$nl"*) return 0 ;; esac
-      judge "$(list "$1")" "$1"
-      case $sound in *"$nl$1$nl"*) return 0 ;; esac ;;
+      case $safe in *"$nl$1$nl"*) return 0 ;; esac
+      classify "$(list "$1")" "$1"
+      case $safe in *"$nl$1$nl"*) return 0 ;; esac ;;
   esac
   who='unknown -'
-  case $judged in
+  case $exposed in
     *"$nl$1$nl"*)
-      who=${judged#*"$nl$1$nl"}
+      who=${exposed#*"$nl$1$nl"}
       who=${who%%"$nl"*} ;;
   esac
   case $who in
@@ -128,7 +128,7 @@ weigh() { # PATH [MORE] -> open: the first reason not to trust it; only: the one
   esac
 }
 
-weigh_way() { # PATHS of climb: weighs those that exist
+check_parents() { # PATHS of parents: checks those that exist
   open=
   only=
   last=${1##*"$nl"}
@@ -138,23 +138,23 @@ weigh_way() { # PATHS of climb: weighs those that exist
     unset IFS
     set +f
     if [ "$step_up" = "$last" ]; then ahead=; else ahead='more'; fi
-    ! there "$step_up" || weigh "$step_up" "$ahead"
+    ! exists "$step_up" || check "$step_up" "$ahead"
   done
   unset IFS
   set +f
 }
 
-weigh_build() { # BUILD-FOLDER: weighs what its interpreter loads to print its version
+check_build() { # BUILD-FOLDER: checks what its interpreter loads to print its version
   open=$root_open
   only=$root_only
   for part in "$1" "$1/bin" "$1/lib" "$1"/lib/libpython*; do
-    ! there "$part" || weigh "$part"
+    ! exists "$part" || check "$part"
   done
   part=$1/bin/python3
   for _ in 1 2 3 4; do
-    weigh "$part"
-    case $judged in *"$nl$part ->$nl"*) ;; *) return 0 ;; esac
-    target=${judged#*"$nl$part ->$nl: "}
+    check "$part"
+    case $exposed in *"$nl$part ->$nl"*) ;; *) return 0 ;; esac
+    target=${exposed#*"$nl$part ->$nl: "}
     target=${target%%"$nl"*}
     case $target in */*) break ;; esac
     part=$1/bin/$target

@@ -17,7 +17,7 @@ to_make() { # PATH -> way: PATH behind links that lead to nothing; near: its nea
     # Linux follows 40 links in one path.
     if [ -e "${near:-/}" ] || [ $hops -ge 40 ]; then break; fi
     hops=$((hops + 1))
-    behind=$(leads_to "$near")
+    behind=$(link_target "$near")
     case $behind in
       '') break ;;
       /*) way=$behind${way#"$near"} ;;
@@ -32,7 +32,7 @@ existing() { # PATH -> itself or the nearest existing folder above it, behind li
   printf '%s' "$near"
 }
 
-place_to_make() { # KEY PATH: as place, where a file or a link is on the way
+state_of_missing() { # KEY PATH: as folder_state, where a file or a link is on the way
   to_make "$2"
   if [ -d "$near" ]; then
     if [ -w "$near" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"; fi
@@ -49,15 +49,33 @@ trial='import os, sys, importlib.util as u
 [__import__(m) for m, e in (w.split(":") for w in "'"$modules"'".split()) if u.find_spec(e)]
 sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]) and "it runs from " + sys.prefix)'
 
-weigh_all() { # BUILD-FOLDER: weighs all that its interpreter may import
+check_files() { # BUILD-FOLDER: checks all that its interpreter may import
   my_group=0
   [ -O / ] || my_group=$(id -g)
   found=$(find "$1" ! -type l \( ! -user 0 ! -user "${my_uid:=$(id -u)}" ! -user "${top:-0}" -o -perm -002 -o \
     -perm -020 ! -group 0 ! -group "$my_group" \) 2>&1)
   [ -z "$found" ] || {
-    weigh "${found%%"$nl"*}"
+    check "${found%%"$nl"*}"
     open=${open:-unknown - $1}
   }
+}
+
+start_unusual() { # BUILD-FOLDER -> code, says: of a build that was installed into an image, or that others could have changed
+  [ -z "$unconfirmed" ] || {
+    [ -n "$open" ] || check_files "$1"
+    only=
+  }
+  if [ -z "$open" ]; then
+    start "$1"
+    # The finisher could not try it in the image.
+    [ "$code$unconfirmed" != 0yes ] || first=$(for_builds; "$1/bin/python3" -I -B -c "$trial" "$1" 2>&1) || {
+      code=1
+      says=${first##*"$nl"}
+    }
+  elif ! start_as_owner "$1"; then
+    code=untrusted
+    says=$open
+  fi
 }
 
 start_as_owner() { # BUILD-FOLDER -> says: root starts it as the only user who could have changed it
@@ -87,18 +105,18 @@ start_as_owner() { # BUILD-FOLDER -> says: root starts it as the only user who c
 leftovers() { # prints what killed runs left, and what else has one of these names
   p=$root/.standalone-python.staging
   if [ -d "$p" ] && [ ! -h "$p" ]; then say leftover "$p"
-  elif there "$p"; then say obstacle "$p"
+  elif exists "$p"; then say obstacle "$p"
   fi
   for p in "$root/.standalone-python-link" "$bin_dir/.standalone-python-link"; do
     if [ -h "$p" ]; then say leftover "$p"
-    elif there "$p"; then say obstacle "$p"
+    elif exists "$p"; then say obstacle "$p"
     fi
   done
   for p in "$root"/.standalone-python.lock-broken-*; do
-    if there "$p"; then say leftover "$p"; fi
+    if exists "$p"; then say leftover "$p"; fi
   done
   for p in "$root"/.standalone-python.staging.*; do
-    if there "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
+    if exists "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
   done
   for p in "$root"/.staging "$root"/.staging.[0123456789]*; do
     if is_staging "$p"; then say leftover "$p"; [ -z "$tried" ] || say held "$p"; fi
@@ -118,7 +136,7 @@ is_staging() { # PATH: is it a staging folder of standalone-python?
       cpython-*)
         [ -d "$f" ] && [ ! -h "$f" ] || return 1
         of_ours=yes ;;
-      *) ! there "$f" || return 1 ;;
+      *) ! exists "$f" || return 1 ;;
     esac
   done
   [ -n "$of_ours" ]
@@ -127,6 +145,6 @@ is_staging() { # PATH: is it a staging folder of standalone-python?
 is_claim() { # PATH: is it an empty folder?
   [ -d "$1" ] && [ ! -h "$1" ] || return 1
   for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-    ! there "$f" || return 1
+    ! exists "$f" || return 1
   done
 }
