@@ -21,7 +21,6 @@ from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
 from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
 
-_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 
@@ -77,14 +76,13 @@ def without_folder(path: str) -> str:
 
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
     """Return the script that observes a host."""
-    observe, more, kind = _observe()
-    told = facts != "no"
+    kind = facts != "no"
     return (
         _beside({f"env {name}": (value,) for name, value in environment.items()})
         + _settings(desired, facts)
-        + observe
-        + (more if told or desired.verify == "full" else "")
-        + (kind if told else "")
+        + _agent("observe.ps1")
+        + (_agent("disk.ps1") if kind or desired.verify == "full" else "")
+        + (_agent("facts.ps1") if kind else "")
         + "Invoke-Observation\n"
     )
 
@@ -96,7 +94,6 @@ def application(
 
     :param deliveries: name of each build to install, to how its archive gets to the host
     """
-    observe, more, _unused = _observe()
     token = next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), "")
     beside: dict[str, tuple[str, ...]] = {f"env {name}": (value,) for name, value in environment.items()}
     beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)}
@@ -104,8 +101,8 @@ def application(
         _beside(beside | ({"token": (token,)} if token else {}))
         + _settings(desired, "no")
         + _assignments({"lock_timeout": str(desired.lock_timeout)})
-        + observe
-        + more
+        + _agent("observe.ps1")
+        + _agent("disk.ps1")
         + "".join(map(_agent, _appliers(plan, deliveries)))
         + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
         + _function("Test-Premises", _premises(plan))
@@ -130,14 +127,8 @@ def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
 def _agent(name: str) -> str:
     """Return the text of an agent without indentation and comments."""
     lines = (line.strip() for line in module(name).splitlines())
-    code = (line for line in lines if line and (not line.startswith("#") or line.startswith("#%%")))
+    code = (line for line in lines if line and not line.startswith("#"))
     return "".join(f"{line.partition(' # ')[0] if line.startswith('function ') else line}\n" for line in code)
-
-
-@cache
-def _observe() -> tuple[str, str, str]:
-    observe, more, kind = _PARTS.split(_agent("observe.ps1"))
-    return observe, more, kind
 
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
