@@ -528,7 +528,7 @@ def test_disk_full(newest: Staged, full: str, switch: str, words: str) -> None:
     script = 'mount -t tmpfs -o size=4k tmpfs "$1" || exit 99; shift; exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(newest.tree / full)]
     command += [str(newest.tree / "bin" / "python3"), "-I", "-B", finish.__file__, f"tree={newest.tree}"]
-    command += ["final=/x", "name=x", f"version={newest.version}"]
+    command += ["final=/x", "name=x", f"version={newest.version}", f"modules={sh.MODULES}"]
     command += [f"{key}={int(key == switch)}" for key in finish.SWITCHES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 3):

@@ -7,10 +7,15 @@ function Read-Unpacked($tar, [int]$count) { # fills the buffer with COUNT bytes;
         if ($read -eq 0) { throw [IO.InvalidDataException]::new('the archive ends in the middle') }
         $got += $read
     }
+    $tar.unpacked += $count
 }
 
-function Skip-Rest($tar) { # reads to the end, so that damage there shows
-    while ($tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length) -gt 0) { }
+# GZipStream does not report a missing end. The last four bytes of a .gz are the length of its content.
+function Skip-Rest($tar) { # reads to the end; throws if that is missing
+    while ($read = $tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length)) { $tar.unpacked += $read }
+    $tar.file.Position = $tar.file.Length - 4
+    [void]$tar.file.Read($tar.buffer, 0, 4)
+    if ([BitConverter]::ToUInt32($tar.buffer, 0) -ne $tar.unpacked % 4294967296) { throw [IO.InvalidDataException]::new('the archive ends in the middle') }
 }
 
 function Read-Field($tar, [int]$at, [int]$size) { # -> a text in a header, up to its NUL
@@ -33,9 +38,9 @@ function Assert-Name([string]$name) { # fails on a name that another path or dev
 }
 
 function Expand-Here([string]$archive) {
-    $packed = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
-    $tar = @{ buffer = [byte[]]::new(65536) }
-    $tar.inflater = [IO.Compression.GZipStream]::new($packed, [IO.Compression.CompressionMode]::Decompress)
+    $tar = @{ unpacked = [long]0; buffer = [byte[]]::new(65536) }
+    $tar.file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
+    $tar.inflater = [IO.Compression.GZipStream]::new($tar.file, [IO.Compression.CompressionMode]::Decompress)
     $folders = [Collections.Generic.HashSet[string]]::new()
     $long = ''
     try {
