@@ -24,6 +24,8 @@ from tests.tools.hosts.bases import program
 from tests.tools.playbook import run_play
 from tests.tools.sources import NEWER, OLD, V13, V13LATER, for_another_machine, make_foreign, put
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 ARM = "aarch64-unknown-linux-gnu"
 HERE = "x86_64-unknown-linux-gnu"
 ROOT = "opt/python"
