@@ -32,7 +32,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish, macho
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import disk, files, finish, macho
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import MODULES
 
 WINDOWS = os.name == "nt"
 DARWIN = sys.platform == "darwin"
@@ -315,10 +316,10 @@ def windows_unpacks(trial: Trial) -> None:
 def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
     tree = tree or trial.root / ".standalone-python.staging" / "python"
     version = said(tree / "python.exe", "-I", "-c", "import sys; print(sys.version.split()[0])")
-    listing = tree / finish.FOLDER / "files.sha256"
+    listing = tree / files.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
     words = [f"tree={tree}", f"final={trial.root / 'final'}", "name=final", f"version={version}"]
-    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1"]
+    switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1", f"modules={MODULES}"]
     begun = time.monotonic()
     told = said(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
     trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(told.split())}")
@@ -329,7 +330,7 @@ def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
 
 
 def finish_path(tree: Path, relative: str) -> str:
-    return finish.at(finish.as_it_is(str(tree)), relative)
+    return files.at(disk.as_it_is(str(tree)), relative)
 
 
 def windows_long_paths(trial: Trial) -> None:
@@ -359,7 +360,7 @@ def windows_held_file(trial: Trial) -> None:
     holder = subprocess.Popen([sys.executable, "-I", "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     must(bool(holder.stdout and holder.stdout.readline()), "the file could not be held")
     begun = time.monotonic()
-    finish.write(str(path), "after")
+    disk.write(str(path), "after")
     trial.note(f"replaced after {time.monotonic() - begun:.1f} s")
     holder.communicate()
     must(path.read_text() == "after", "it was not replaced")
@@ -466,7 +467,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = "<br>".join(note.replace("|", "\\|") for note in notes)
             print(f"| {check.__name__.replace('_', ' ')} | {verdict}{'<br>' + text if text else ''} |", flush=True)
     finally:
-        shutil.rmtree(finish.as_it_is(str(folder)), ignore_errors=True)
+        shutil.rmtree(disk.as_it_is(str(folder)), ignore_errors=True)
     print(f"\n{bad} of {len(checks())} are not so." if bad else f"\nAll {len(checks())} are so, or could not be tried here.")
     return 1 if bad else 0
 

@@ -46,7 +46,7 @@ TOOLS = (
     ),
     *("readlink", "rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "touch", "tr", "uname"),
 )
-UNPACKING = ("dd", "gzip", "sha256sum", "shasum", "tar", "zstd")
+UNPACKING = ("gzip", "sha256sum", "shasum", "tar", "zstd")
 
 
 @dataclass(frozen=True, slots=True)

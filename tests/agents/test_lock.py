@@ -118,7 +118,7 @@ def test_the_other_run_makes_the_root_and_fails(shell: Shell, tmp_path: Path) ->
     """It takes the root with it; who waits makes it anew."""
     place = place_in(tmp_path)
     failing = script_for(place, tmp_path / "failing").replace(
-        "finish version=", "finish version=oops; fail io x; finish version="
+        "finish_build version=", "finish_build version=oops; fail io x; finish_build version="
     )
     first = place.start(shell, failing)
     until = time.monotonic() + 20

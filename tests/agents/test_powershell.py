@@ -28,7 +28,6 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell as renderer
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
@@ -208,23 +207,6 @@ def test_the_root_of_a_drive_or_a_share_is_no_junction(powershell: Shell, disk: 
 
 
 WHOLE = {"opt": "folder", "opt/python": "folder", f"opt/python/{fakes.fake('3.13.1').name}": "build 3.13.1"}
-
-
-def test_a_payload_of_two_halves(powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
-    """.NET Framework's gunzip would end with the first."""
-    import gzip
-
-    raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True).read_bytes())
-    path = tmp_path / "halves.tar.gz"
-    with path.open("wb") as out:
-        payload = archive.Halves(out, "gz")
-        payload.write(raw[:2048])
-        payload.divide()
-        payload.write(raw[2048:])
-        payload.end()
-    apply(sh.Pushed(str(path), fakes.sha256(path), "gz", 1, "", "", payload.half), powershell, disk, system)
-    assert tree(disk, windows=True) == WHOLE
-    assert not path.exists()
 
 
 @pytest.mark.parametrize("dialect", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT], ids=["gnu", "pax", "ustar"])
@@ -523,7 +505,7 @@ def test_an_agent_as_another_user(powershell: Shell, disk: Path, tmp_path: Path)
 
 
 @linted
-@pytest.mark.parametrize("script", [AGENTS / "observe.ps1", AGENTS / "apply.ps1", MODULE, UTILITY], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [*sorted(AGENTS.glob("*.ps1")), MODULE, UTILITY], ids=lambda path: path.name)
 def test_windows_powershell_5_has_what_they_use(script: Path, powershell: Shell) -> None:
     done = subprocess.run([powershell.command[0], "--lint", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

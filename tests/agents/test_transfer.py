@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import shutil
 import ssl
-import tarfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +18,6 @@ from typing import Literal
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
@@ -33,7 +29,6 @@ from tests.store.support import certificate
 pytestmark = POSIX
 
 Form = Literal["gz", "zst"]
-Send = Callable[[Path, Form], sh.Pushed]
 TOKEN = 'to"k\\en$HOME-1'
 DASH = SHELLS[0]
 TARS = {"GNU tar": "tar", "bsdtar": "bsdtar", "busybox tar": "busybox"}
@@ -58,25 +53,6 @@ def apply(
 def pushed(folder: Path, form: str = "gz") -> sh.Pushed:
     path = fakes.archive(fakes.fake("3.13.1"), folder, form)
     return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
-
-
-def halves(folder: Path, form: Form) -> sh.Pushed:
-    """Packed as the controller does it, so that the host unpacks two halves at the same time."""
-    raw = gzip.decompress(fakes.archive(fakes.fake("3.13.1"), folder).read_bytes())
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        cut = tar.getmember("python/lib/python3.13/os.py").offset
-    path = folder / f"halves.tar.{form}"
-    with path.open("wb") as out:
-        payload = archive.Halves(out, form)
-        payload.write(raw[:cut])
-        payload.divide()
-        for name in ("python", "python/lib", "python/lib/python3.13"):
-            again = tarfile.TarInfo(name)
-            again.type, again.mode = tarfile.DIRTYPE, 0o755
-            payload.write(again.tobuf())
-        payload.write(raw[cut:])
-        payload.end()
-    return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "", payload.half)
 
 
 def whole(disk: Path, what: str = "3.13.1") -> None:
@@ -117,7 +93,7 @@ after_finish() { :; }
 def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
     tmp_path: Path, shell: Shell, system: str, marked: bool, calls: list[str]
 ) -> None:
-    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "dd", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*(name for name in TOOLS if name != "uname"), "gzip", "sha256sum"])
     programs = {
         "uname": f"#!/bin/sh\ncase $1 in -s) echo {system} ;; *) echo node ;; esac\n",
         "xattr": XATTR,
@@ -139,29 +115,28 @@ def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
 # Sent by the controller
 
 
-@pytest.mark.parametrize("send", [pushed, halves])
 @pytest.mark.parametrize("form", ["gz", "zst"])
 @pytest.mark.parametrize("tar", TARS)
-def test_unpack(tar: str, form: Form, send: Send, shell: Shell, disk: Path, tmp_path: Path) -> None:
+def test_unpack(tar: str, form: Form, shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed(TARS[tar], "zstd")
-    needed_tools = ["dd", "tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
+    needed_tools = ["tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
     tools = link_tools(tmp_path / "tools", [*TOOLS, *needed_tools], {"tar": TARS[tar]})
-    apply(send(tmp_path, form), disk, tools, shell)
+    apply(pushed(tmp_path, form), disk, tools, shell)
     whole(disk)
 
 
 def test_unpack_with_busybox_gzip(shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed("busybox")
-    names = [*TOOLS, "dd", "tar", "sha256sum", "gzip"]
-    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox", "dd": "busybox"})
-    apply(halves(tmp_path, "gz"), disk, tools, shell)
+    names = [*TOOLS, "tar", "sha256sum", "gzip"]
+    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox"})
+    apply(pushed(tmp_path, "gz"), disk, tools, shell)
     whole(disk)
 
 
 @pytest.mark.parametrize("tool", ["sha256sum", "shasum", "openssl"])
 def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
     needed(tool)
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", tool])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", tool])
     apply(pushed(tmp_path), disk, tools)
     whole(disk)
     shutil.rmtree(disk / "opt")
@@ -174,7 +149,7 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
 
 def test_an_openssl_that_can_t(disk: Path, tmp_path: Path) -> None:
     """It comes first as the fastest; where it doesn't work, another one computes the sum."""
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
     (tools / "openssl").write_text("#!/bin/sh\necho unknown option: -r >&2\nexit 1\n")
     (tools / "openssl").chmod(0o755)
     apply(pushed(tmp_path), disk, tools)
@@ -185,7 +160,7 @@ def test_an_openssl_that_can_t(disk: Path, tmp_path: Path) -> None:
 def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) -> None:
     """The archive is gone before the disk is told to write; and a sync that can't, or takes its time, changes nothing."""
     sent = pushed(tmp_path)
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
     (tools / "sync").write_text(f'#!/bin/sh\n[ -e "{sent.path}" ] || echo "$1" >"{tmp_path}/synced"\nsleep 0.2\nexit {ends}\n')
     (tools / "sync").chmod(0o755)
     apply(sent, disk, tools, shell)
@@ -203,31 +178,30 @@ def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) 
     ],
 )
 def test_tool_missing(missing: str, form: str, says: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
-    names = [name for name in (*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum") if name != missing]
+    names = [name for name in (*TOOLS, "tar", "gzip", "zstd", "sha256sum") if name != missing]
     with pytest.raises(AgentError, match=says):
         apply(pushed(tmp_path, form), disk, link_tools(tmp_path / "tools", names), shell)
     assert tree(disk) == {}
 
 
-@pytest.mark.parametrize("send", [pushed, halves])
 @pytest.mark.parametrize("form", ["gz", "zst"])
 @pytest.mark.parametrize("tar", TARS)
 @pytest.mark.parametrize("share", [0, 1, 50, 99])
-def test_truncated(share: int, tar: str, form: Form, send: Send, disk: Path, tmp_path: Path) -> None:
+def test_truncated(share: int, tar: str, form: Form, disk: Path, tmp_path: Path) -> None:
     """Cut off before it was sent, so that its checksum agrees."""
     needed(TARS[tar])
-    sent = send(tmp_path, form)
+    sent = pushed(tmp_path, form)
     path = Path(sent.path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * share // 100])
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
     with pytest.raises(AgentError, match=r"unpacking .* failed|not a whole build"):
         apply(replace(sent, sha256=fakes.sha256(path)), disk, tools)
     assert tree(disk) == {}
 
 
 def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) -> None:
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
     with pytest.raises(AgentError, match="unreadable"):
         apply(sh.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
     assert tree(disk) == {}
@@ -291,7 +265,7 @@ def with_downloader(name: str, folder: Path) -> Path:
     tool, program = DOWNLOADERS[name]
     needed(program)
     real = folder / "real"
-    link_tools(real, [*TOOLS, "dd", "tar", "gzip", "zstd", "sha256sum", tool], {tool: program})
+    link_tools(real, [*TOOLS, "tar", "gzip", "zstd", "sha256sum", tool], {tool: program})
     tools = folder / "tools"
     tools.mkdir()
     for path in real.iterdir():
@@ -502,7 +476,7 @@ def test_a_downloader_that_keeps_no_secret(
 
 
 def test_no_downloader(shell: Shell, disk: Path, server: Server, tmp_path: Path) -> None:
-    tools = link_tools(tmp_path / "tools", [*TOOLS, "dd", "tar", "gzip", "sha256sum"])
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum"])
     with pytest.raises(AgentError, match="needs curl or wget"):
         apply(pulled(server, tmp_path, "/there"), disk, tools, shell)
     assert tree(disk) == {}

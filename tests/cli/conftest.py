@@ -80,6 +80,21 @@ def command(tmp_path: Path) -> Command:
     return Command(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def packed_builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The part of a cache that has archives as they are sent to hosts."""
+    folder = tmp_path_factory.mktemp("packed-builds")
+    folder.chmod(0o700)
+    return folder
+
+
+@pytest.fixture
+def warm_cache(command: Command, packed_builds: Path) -> None:
+    """Share verified and packed archives between tests. To make them takes twice as long as to install them."""
+    (command.folder / "cache").mkdir(mode=0o700)
+    (command.folder / "cache/builds").symlink_to(packed_builds)
+
+
 def below(folder: Path) -> set[str]:
     """All that is in a folder, but for caches."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "cache" not in path.parts}

@@ -22,6 +22,8 @@ from tests.tools.sentences import HOSTILE, check
 from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
 from tests.tools.web import TOKEN, serve
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 OLD13, NEW13, LATER13 = f"{V13}+{OLD}", f"{V13}+{NEW}", f"{V13LATER}+{NEWER}"
 
 
@@ -103,7 +105,8 @@ def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, so
     with serve(source) as web:
         told = {"source": web.url("plain"), "token": TOKEN, "catalogue": str(catalogue)}
         file = command.file(json.dumps({"builds": [OLD13], "root": str(command.folder / "root"), **told}))
-        assert command("apply", file, "--source", web.url("ranges")).code == 0
+        cold = {"STANDALONE_PYTHON_CACHE": str(command.folder / "cold")}
+        assert command("apply", file, "--source", web.url("ranges"), environment=cold).code == 0
         assert web.asked
         assert not [asked for asked in web.asked if "authorization" in asked.headers]
     file = command.file(json.dumps({"builds": [NEW13], "source": "one.tar.gz", "checksum": 64 * "0"}))

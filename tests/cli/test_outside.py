@@ -24,6 +24,8 @@ from tests.tools.hosts.bases import program
 from tests.tools.playbook import run_play
 from tests.tools.sources import NEWER, OLD, V13, V13LATER, for_another_machine, make_foreign, put
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 ARM = "aarch64-unknown-linux-gnu"
 HERE = "x86_64-unknown-linux-gnu"
 ROOT = "opt/python"
@@ -247,7 +249,7 @@ def test_bytecode_needs_the_same_python(command: Command, root_dir: Path, builds
     image = ("--root-dir", root_dir, "--target", ARM)
     refused = command("apply", file, *image, environment={"PATH": "/usr/bin:/bin"})
     assert refused.code == 1
-    assert f"bytecode of {minor}.9 is made by a Python {minor} only, and here is 3." in refused.errors
+    assert f"bytecode of {minor}.9 needs a Python {minor}, and this machine has 3." in refused.errors
     assert refused.errors.endswith("or leave compile_bytecode out; the host is as it was\n")
     assert not (root_dir / ROOT).exists()
 

@@ -17,6 +17,8 @@ from tests.agents import fakes
 from tests.cli.conftest import Command
 from tests.tools.sources import NEWER, V13LATER
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 # A header of ELF for 64 bits, with 183 (AArch64) for its machine.
 AARCH64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
 TRIPLE, OTHER = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"

@@ -23,6 +23,8 @@ from tests.tools.hosts.bases import program
 from tests.tools.playbook import run_play
 from tests.tools.sources import NEWER, V13LATER, lay_out
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 EPOCH = {"SOURCE_DATE_EPOCH": "1736899200"}
 ARM = "aarch64-unknown-linux-gnu"
 

@@ -19,6 +19,8 @@ from tests.cli.conftest import PROGRAM, Command, Ended
 from tests.tools import wheels
 from tests.tools.sources import NEWER, OLD, V13, V13LATER
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 OLD13, LATER13 = f"{V13}+{OLD}", f"{V13LATER}+{NEWER}"
 
 

@@ -34,8 +34,8 @@ class Answers:
 
 
 class FrontEnd(Protocol):
-    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
-        """Predict, do and do again; on every host, by its name."""
+    def __call__(self, declared: Mapping[str, Any], *runs: str) -> Mapping[str, Mapping[str, Answer]]:
+        """Return what each run says of each host. The run "predicted" changes nothing; "done" and "again" may."""
 
 
 Tree = Mapping[str, str]
@@ -50,11 +50,11 @@ def perform(case: Case, front_end: FrontEnd, places: Mapping[str, Place], source
             if step.first:
                 step.first(place)
         root = next(iter(places.values())).root
-        answers = front_end({"source": source, "root": root, **step.declared})
+        answers = front_end({"source": source, "root": root, **step.declared}, "predicted", "done", "again")
         assert set(answers) == set(places)
         for host, place in places.items():
             where = f"{case.name}, step {number}, {host}"
-            hold(step, answers[host], place, where)
+            hold(step, Answers(**answers[host]), place, where)
         trees.append({host: tree(place) for host, place in places.items()})
     return trees
 

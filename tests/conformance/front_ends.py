@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.cases import Case, Place
-from tests.conformance.driver import Answer, Answers, FrontEnd, perform
+from tests.conformance.driver import Answer, FrontEnd, perform
 from tests.tools.deploy import Deployed, Hosts, operation, run_deploy
 from tests.tools.playbook import CACHE, run_play
 
@@ -24,16 +24,9 @@ STANDALONE_PYTHON = Path(sys.executable).with_name("standalone-python")
 class Ansible:
     inventory: str
 
-    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+    def __call__(self, declared: Mapping[str, Any], *runs: str) -> Mapping[str, Mapping[str, Answer]]:
         task = {"standalone.python.interpreters": declared, "ignore_errors": True}
-        run = run_play(
-            [
-                {"name": "predicted", "check_mode": True, **task},
-                {"name": "done", **task},
-                {"name": "again", **task},
-            ],
-            self.inventory,
-        )
+        run = run_play([{"name": name, "check_mode": name == "predicted", **task} for name in runs], self.inventory)
         answers: dict[str, dict[str, Answer]] = {}
         for result in run.results:
             failed = result.kind == "failed"
@@ -41,7 +34,7 @@ class Ansible:
                 bool(result.result.get("changed")), tuple(result.result.get("plan", ())), result.message if failed else ""
             )
         assert answers, run.output
-        return {host: Answers(**given) for host, given in answers.items()}
+        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +44,18 @@ class Pyinfra:
     hosts: Hosts
     names: Mapping[str, str]
 
-    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
+    def __call__(self, declared: Mapping[str, Any], *runs: str) -> Mapping[str, Mapping[str, Answer]]:
         deploy = operation(declared)
-        runs = {what: run_deploy(deploy, self.hosts, dry=what == "predicted") for what in ("predicted", "done", "again")}
-        return {
-            self.names.get(host, host): Answers(**{what: _answer(run, host) for what, run in runs.items()}) for host in self.hosts
-        }
+        done = {name: run_deploy(deploy, self.hosts, dry=name == "predicted") for name in runs}
+        return {self.names.get(host, host): {name: _answer(run, host) for name, run in done.items()} for host in self.hosts}
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """This machine by the command line."""
 
-    def __call__(self, declared: Mapping[str, Any]) -> Mapping[str, Answers]:
-        return {"localhost": Answers(*(self._run(command, declared) for command in ("plan", "apply", "apply")))}
+    def __call__(self, declared: Mapping[str, Any], *runs: str) -> Mapping[str, Mapping[str, Answer]]:
+        return {"localhost": {name: self._run("plan" if name == "predicted" else "apply", declared) for name in runs}}
 
     def _run(self, command: str, declared: Mapping[str, Any]) -> Answer:
         done = subprocess.run(
@@ -113,6 +104,5 @@ def nothing_to_do(case: Case, front_end: FrontEnd, places: Mapping[str, Place], 
     step = case.steps[-1]
     if not step.says:
         root = next(iter(places.values())).root
-        for host, answers in front_end({"source": source, "root": root, **step.declared}).items():
-            for answer in (answers.predicted, answers.done, answers.again):
-                assert answer == Answer(False, ()), f"{case.name}, {host}, after another front end"
+        for host, answers in front_end({"source": source, "root": root, **step.declared}, "again").items():
+            assert answers["again"] == Answer(False, ()), f"{case.name}, {host}, after another front end"

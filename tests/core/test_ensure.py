@@ -136,7 +136,7 @@ def test_what_was_moved_is_repaired_from_its_own_files() -> None:
     result = ensure(there, desired(), supply)
     assert [(step.action, step.moved) for step in result.plan.installs] == [("repair", f"/old/{OLD}")]
     assert (there.asked, there.uploads, supply.asked) == (["observe", "observe with facts", "apply"], {}, [])
-    assert "\ncopied 0000" in there.scripts[-1]
+    assert "\ncopy_installed 0000" in there.scripts[-1]
     assert f"former=/old/{OLD}" in there.scripts[-1]
 
 
@@ -147,7 +147,7 @@ def test_what_was_moved_and_is_not_whole_is_downloaded(doing: str) -> None:
     result = ensure(there, desired(), supply)
     assert [step.action for step in result.plan.installs] == ["repair"]
     assert there.asked == ["observe", "observe with facts", "apply", "apply"]
-    assert (len(there.uploads), "\ncopied 0000" in there.scripts[-1]) == (1, False)
+    assert (len(there.uploads), "\ncopy_installed 0000" in there.scripts[-1]) == (1, False)
 
 
 @pytest.mark.parametrize("options", [{"externally_managed": False}, {"compile_bytecode": True}])

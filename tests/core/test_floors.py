@@ -57,7 +57,6 @@ EXCEPTIONS = {
     "archives.compression": {"zstandard"},
     "archives.failure": {"os", "pathlib", "socket", "ssl", "http", "requests", "urllib3", "time"},
     "agents.sh": {"pathlib"},
-    "agents.powershell": {"pathlib"},
     "ensure": {"pathlib"},
     "supply.supply": {"os"},
     "archives.source": {"os"},

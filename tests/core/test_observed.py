@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import FINISHER
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     AgentError,
@@ -466,10 +467,12 @@ def test_failures(code: str, detail: str, words: str) -> None:
 
 
 def test_what_agents_name_as_a_failure_has_a_sentence() -> None:
-    shell = (AGENTS / "apply.sh").read_text(encoding="utf-8")
-    finisher = (AGENTS / "finish.py").read_text(encoding="utf-8")
-    codes = set(re.findall(r"\b(?:fail|try) ([a-z]+)\b", shell))
-    codes |= set(re.findall(r'Failure\(\s*"([a-z]+)"', finisher)) | set(re.findall(r'errno\.E[A-Z]+: "([a-z]+)"', finisher))
+    shell = "".join(path.read_text(encoding="utf-8") for path in sorted(AGENTS.glob("*.sh")))
+    finisher = "".join((AGENTS / name).read_text(encoding="utf-8") for name in FINISHER)
+    codes = set(re.findall(r"\b(?:fail|try) ([a-z]+)\b", re.sub("(?m)^ *#.*", "", shell)))
+    codes |= set(re.findall(r'(?:Failure|Broken)\(\s*"([a-z]+)"', finisher)) | set(
+        re.findall(r'errno\.E[A-Z]+: "([a-z]+)"', finisher)
+    )
     assert codes >= {"checksum", "locked", "module", "permission"}
     # The finisher's own words are enough where its code has no sentence.
     assert codes - set(FAILURES) <= {"arguments", "patch"}
@@ -567,7 +570,7 @@ root_state=writable
 bin_dir_state=absent
 held*=QzovUHl0aMO2bi8uc3RhZ2luZw==
 held=C:/other
-ls=link C:/links/python3.13.cmd -> C:/a -> b/python.exe
+link=C:/links/python3.13.cmd -> C:/a -> b/python.exe
 registered=3.13 3.13.1 64bit C:/Program Files/python.exe
 registered=3.12-32
 path=ours

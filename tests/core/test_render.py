@@ -27,6 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.recei
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     ABSENT,
     Clear,
+    Confirm,
     Install,
     Plan,
     Remove,
@@ -37,7 +38,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
     touched,
 )
 from tests.tools.planning import build_of, name_of, resolver
-from tests.tools.random_hosts import ROOT, Situation, situations
+from tests.tools.random_hosts import Situation, situations
 
 AGENTS = Path(str(sh.__file__)).with_name("on_host")
 SHELLS = {
@@ -65,7 +66,19 @@ variables = st.from_regex(r"SP_[A-Z0-9_]{0,8}", fullmatch=True)
 # Instead of the agents' own functions: how many words they were called with, and the words, each ended by what no word has in it.
 SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
     f'{name}() {{ told {name} "$@"; }}\n'
-    for name in ("is_as_seen", "may_link", "begin", "pushed", "pulled", "finish", "still", "settle", "link", "unlink", "remove")
+    for name in (
+        "is_unchanged",
+        "can_make_links",
+        "start_build",
+        "unpack_pushed",
+        "unpack_pulled",
+        "finish_build",
+        "require_unchanged",
+        "commit_build",
+        "link",
+        "unlink",
+        "remove",
+    )
 )
 
 
@@ -91,30 +104,27 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> sh.Pushed:
-    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 56, 78)
+    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78)
 
 
 def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
-    told = [["is_as_seen", at, what.kind, what.text] for at, what in seen.items()]
-    told += [
-        ["may_link", step.path, *([] if step.was.startswith((f"{ROOT}/", "cpython-")) or not step.was else [step.was])]
-        for step in found.steps
-        if isinstance(step, SetLink)
-    ]
+    told = [["is_unchanged", at, what.kind, what.text] for at, what in seen.items()]
+    folders = dict.fromkeys(step.path.rpartition("/")[0] for step in found.steps if isinstance(step, SetLink))
+    told += [["can_make_links", folder] for folder in folders]
     for step in found.installs:
         told += [
-            ["begin", step.build.name],
-            ["pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "56", "78"],
-            ["finish"],
+            ["start_build", step.build.name],
+            ["unpack_pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78"],
+            ["finish_build"],
         ]
     for any_step in found.steps:
         if at := touched(any_step):
-            told.append(["still", at, seen[at].kind, seen[at].text])
+            told.append(["require_unchanged", at, seen[at].kind, seen[at].text])
         match any_step:
             case Install(build):
-                told.append(["settle", build.name])
+                told.append(["commit_build", build.name])
             case SetLink(path, to):
                 told.append(["link", path, to])
             case Unlink(path):
@@ -134,7 +144,7 @@ def test_every_plan_arrives_as_it_is(situation: Situation) -> None:
     deliveries = {step.build.name: pushed(step.build) for step in found.installs}
     script = sh.application(situation.desired, found, deliveries)
     told = run(spied(script, "premises", "prepare", "commit"))
-    assert [words[:1] if words[0] == "finish" else words for words in told] == calls(found)
+    assert [words[:1] if words[0] == "finish_build" else words for words in told] == calls(found)
 
 
 @shell
@@ -163,17 +173,18 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     delivery = sh.Pulled((texts["url"], texts["url"]), "gz", "python", texts["url"], "ab", texts["token"])
     was = {texts["path"]: Seen("link", texts["to"]), texts["name"]: Seen("build", texts["owner"])}
     script = sh.application(desired, Plan(steps, (), was), {build.name: delivery}, environment)
-    links, builds = ([["still", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"]))
+    links, builds = (
+        [["require_unchanged", at, was[at].kind, was[at].text]] if at else [] for at in (texts["path"], texts["name"])
+    )
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
     finishing = told.pop(3)
-    own = texts["name"].startswith((f"{texts['root']}/", "cpython-"))
     assert told == [
-        ["may_link", texts["path"], *([texts["name"]] if texts["name"] and not own else [])],
-        ["begin", build.name],
-        ["pulled", "ab", "gz", "python", texts["url"], texts["url"]],
-        ["still", build.name, "absent", ""],
-        ["settle", build.name],
+        ["can_make_links", texts["path"].rpartition("/")[0]],
+        ["start_build", build.name],
+        ["unpack_pulled", "ab", "gz", "python", texts["url"], texts["url"]],
+        ["require_unchanged", build.name, "absent", ""],
+        ["commit_build", build.name],
         *links,
         ["link", texts["path"], texts["to"]],
         *links,
@@ -216,7 +227,7 @@ def test_the_finishers_arguments() -> None:
     steps = Plan((Install(BUILD, "install", "reason"),), ())
     script = sh.application(Desired(builds=(), finish=finish), steps, {BUILD.name: pushed(BUILD)})
     assert run(spied(script, "prepare"))[-1] == [
-        "finish",
+        "finish_build",
         "version=3.13.1",
         "release=20250115",
         "triple=x86_64-unknown-linux-gnu",
@@ -228,6 +239,7 @@ def test_the_finishers_arguments() -> None:
         "externally_managed=0",
         "compile_bytecode=1",
         "patch_sysconfig=1",
+        f"modules={sh.MODULES}",
         "owner=app",
         "group=staff",
         "mode=0750",
@@ -255,19 +267,19 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
     steps = (SetLink("/usr/local/bin/python3.13", to), Unlink("/opt/python/cpython-3.12", "x"), Remove("cpython-x", "reason"))
     seen = {"/opt/python/cpython-3.12": Seen("link", "x"), "cpython-x": Seen("build", "its mark")}
     script = sh.application(Desired(builds=(), image=IMAGE), Plan(steps, (), seen), {})
-    assert run(spied(script, "prepare")) == [["may_link", "/mnt/image/usr/local/bin/python3.13"]]
+    assert run(spied(script, "prepare")) == [["can_make_links", "/mnt/image/usr/local/bin"]]
     premises = [
         ["/mnt/image/usr/local/bin/python3.13", "absent", ""],
         ["/mnt/image/srv/python/cpython-3.12", "link", "x"],
         ["cpython-x", "build", "its mark"],
     ]
-    assert sorted(run(spied(script, "premises"))) == sorted(["is_as_seen", *premise] for premise in premises)
+    assert sorted(run(spied(script, "premises"))) == sorted(["is_unchanged", *premise] for premise in premises)
     assert run(spied(script, "commit")) == [
-        ["still", *premises[0]],
+        ["require_unchanged", *premises[0]],
         ["link", "/mnt/image/usr/local/bin/python3.13", to],
-        ["still", *premises[1]],
+        ["require_unchanged", *premises[1]],
         ["unlink", "/mnt/image/srv/python/cpython-3.12"],
-        ["still", *premises[2]],
+        ["require_unchanged", *premises[2]],
         ["remove", "cpython-x"],
     ]
 
@@ -276,10 +288,10 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
 @pytest.mark.parametrize(
     ("triple", "release", "bytecode", "files"),
     [
-        ("x86_64-unknown-linux-gnu", "20250115", False, ["finish.py", "paths.py"]),
-        ("aarch64-apple-darwin", "20251209", False, ["finish.py", "paths.py"]),
-        ("x86_64-apple-darwin", "20251202", False, ["finish.py", "paths.py", "macho.py"]),
-        ("x86_64-unknown-linux-gnu", "20250115", True, ["finish.py", "paths.py", "bytecode.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", False, [*sh.FINISHER, "paths.py"]),
+        ("aarch64-apple-darwin", "20251209", False, [*sh.FINISHER, "paths.py"]),
+        ("x86_64-apple-darwin", "20251202", False, [*sh.FINISHER, "paths.py", "macho.py"]),
+        ("x86_64-unknown-linux-gnu", "20250115", True, [*sh.FINISHER, "paths.py", "bytecode.py"]),
     ],
 )
 def test_the_finisher_arrives_whole(
@@ -292,6 +304,36 @@ def test_the_finisher_arrives_whole(
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
+
+
+CALLED = r"(?m)(?:^|[;&|({{!]|\b(?:then|do|else|if|elif|while|until|or|try [a-z]+))\s*(?:! )?({names})(?![\w)=.-])"
+
+
+@pytest.mark.parametrize(
+    ("steps", "delivery"),
+    [
+        ((Install(BUILD, "install", "why"),), pushed(BUILD)),
+        ((Install(BUILD, "install", "why"),), sh.Pulled(("https://x/y",), "gz", "python", "", "ab")),
+        ((Install(BUILD, "repair", "why", moved="/old"),), sh.Own("/old", "ab", "", "ab")),
+        ((Confirm(BUILD.name),), None),
+        ((SetLink("/x/cpython-3.13", "cpython-x"), Unlink("/x/y", "z"), Remove("cpython-x", "why")), None),
+    ],
+    ids=["push", "pull", "own", "confirm", "links"],
+)
+def test_a_script_has_every_function_that_it_calls(steps: tuple[Step, ...], delivery: sh.Delivery | None) -> None:
+    """Files of the agent are sent only where a plan needs them."""
+    texts = "".join(path.read_text(encoding="utf-8") for path in AGENTS.glob("*.sh"))
+    names = "|".join({*re.findall(r"(?m)^(\w+)\(\)", texts), "premises", "prepare", "commit", "finisher"})
+    script = sh.application(Desired(builds=()), Plan(steps, ()), {BUILD.name: delivery} if delivery else {})
+    called = set(re.findall(CALLED.format(names=names), script))
+    assert called - set(re.findall(r"(?m)^(\w+)\(\)", script)) == {"host_facts"}, "which is called only if facts isn't no"
+    assert len(called) > 60
+
+
+def test_what_a_plan_does_not_need_is_not_sent() -> None:
+    script = sh.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
+    for call in ("unpack_checked", "finisher_run", "download"):
+        assert f"{call}()" not in script
 
 
 def test_the_finisher_is_sent_only_where_something_is_installed() -> None:
@@ -385,7 +427,8 @@ def test_taking_the_comments_out_changes_nothing(command: Sequence[str], tmp_pat
     (root / "cpython-3.13").symlink_to(build.name)
     desired = Desired(builds=(), root=str(root), bin_dir=str(tmp_path / "bin"))
     settings = f"root={root}\nbin_dir={tmp_path}/bin\nverify=quick\nfacts=yes\n"
-    whole = settings + (AGENTS / "observe.sh").read_text(encoding="utf-8") + "observe </dev/null\n"
+    parts = ("observe.sh", "trust.sh", "unusual.sh", "lock.sh", "disk.sh", "facts.sh")
+    whole = settings + "".join((AGENTS / part).read_text(encoding="utf-8") for part in parts) + "observe </dev/null\n"
     answers = []
     for script in (whole, sh.observation(desired, facts="yes")):
         done = subprocess.run([*command, "-s"], input=script, text=True, capture_output=True, check=True)

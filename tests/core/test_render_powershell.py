@@ -7,24 +7,40 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Pulled
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Delivery, Pulled, Pushed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
+    Install,
+    Plan,
+    Register,
+    Remove,
+    SetLink,
+    SetSearchPath,
+    Step,
+    Unlink,
+    Unregister,
+)
 from tests.tools.planning import build_of
 
 ENVIRONMENT = {"HTTPS_PROXY": "http://me:pr0xy-word@proxy.example", "Ähnlich 'so'": "a\nb \u2018c\u2019"}
 
 
+AGENTS = Path(str(powershell.__file__)).with_name("on_host")
+BUILD = build_of("cpython-3.13.1+20250115-x86_64-pc-windows-msvc-install_only")
+PUSHED = Pushed("C:/x.tar.gz", "ab", "gz", 1, "", "ab")
+PULLED = Pulled(("https://me:url-word@example.org/a",), "gz", "python", "https://example.org/a", "f" * 64, "t0ken")
+
+
 def script_of(**given: str) -> str:
-    build = build_of("cpython-3.13.1+20250115-x86_64-pc-windows-msvc-install_only")
-    delivery = Pulled(("https://me:url-word@example.org/a",), "gz", "python", "https://example.org/a", "f" * 64, "t0ken")
     desired = declare({"builds": [], "delivery": "pull"}, windows=True)
-    return powershell.application(desired, Plan((Install(build, "install", ""),), ()), {build.name: delivery}, given)
+    return powershell.application(desired, Plan((Install(BUILD, "install", ""),), ()), {BUILD.name: PULLED}, given)
 
 
 def test_secrets_are_beside_the_script() -> None:
@@ -60,3 +76,32 @@ def test_quotes() -> None:
     assert "$root = 'C:/it''s \u2018\u2018a\u2019\u2019 \u201a\u201ab\u201b\u201b'\n" in powershell.observation(
         desired, facts="no"
     )
+
+
+@pytest.mark.parametrize(
+    ("steps", "delivery"),
+    [
+        ((Install(BUILD, "install", ""),), PUSHED),
+        ((Install(BUILD, "install", ""),), PULLED),
+        ((SetLink("C:/x/cpython-3.13", "cpython-x"), SetLink("C:/x/bin/python.cmd", "C:/x/cpython-3.13/python.exe")), None),
+        ((Unlink("C:/x/cpython-3.13", "cpython-x"), Remove("cpython-x", "")), None),
+        ((Register("3.13", "3.13.1 64bit C:/x/python.exe"),), None),
+        ((Unregister("3.13", "3.13.1 64bit C:/x/python.exe"),), None),
+        ((SetSearchPath("C:/x/bin", True),), None),
+    ],
+    ids=["push", "pull", "link", "remove", "register", "unregister", "path"],
+)
+def test_a_script_has_every_function_that_it_calls(steps: tuple[Step, ...], delivery: Delivery | None) -> None:
+    """Files of the agent are sent only where a plan needs them."""
+    known = set(re.findall(r"^function ([\w-]+)", "".join(path.read_text() for path in AGENTS.glob("*.ps1")), re.M))
+    deliveries = {BUILD.name: delivery} if delivery else {}
+    script = powershell.application(declare({"builds": []}, windows=True), Plan(steps, ()), deliveries)
+    called = set(re.findall(rf"(?<![\w-])(?:{'|'.join(known)})(?![\w-])", script))
+    assert called - set(re.findall(r"^function ([\w-]+)", script, re.M)) == {"Write-Facts"}, "called only if $facts isn't no"
+    assert len(called) > 50
+
+
+def test_what_a_plan_does_not_need_is_not_sent() -> None:
+    script = powershell.application(declare({"builds": []}, windows=True), Plan((Remove("cpython-x", ""),), ()), {})
+    for name in ("Start-Build", "Expand-Here", "Save-Url", "Register-Line"):
+        assert name not in script

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import carry, finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import carry, files, finish
 from tests.finisher.test_finish import MINORS, Staged
 from tests.tools import wheels
 
@@ -79,7 +79,7 @@ class Line:
 
     def damaged(self) -> list[str]:
         done = subprocess.run(
-            ["sha256sum", "-c", finish.LIST], cwd=self.tree, capture_output=True, text=True, check=False, env={"LC_ALL": "C"}
+            ["sha256sum", "-c", files.LIST], cwd=self.tree, capture_output=True, text=True, check=False, env={"LC_ALL": "C"}
         )
         return [line for line in done.stdout.splitlines() if not line.endswith(": OK")]
 
@@ -176,7 +176,7 @@ def test_a_package_of_the_new_build_without_a_record_in_the_old_one_is_named(lin
 
 def test_what_is_in_the_way_is_named_and_stays(line: Line) -> None:
     line.install()
-    listed = line.tree / finish.LIST
+    listed = line.tree / files.LIST
     # As if only the new build brought that program, as later pips do with others of theirs.
     listed.write_text("".join(text for text in listed.read_text().splitlines(True) if not text.endswith("  bin/pip3\n")))
     (line.tree / "bin/pip3").unlink()
@@ -209,7 +209,7 @@ def test_an_externally_managed_build_gives_nothing(line: Line) -> None:
 def test_a_build_without_its_list_gives_what_the_same_build_does_not_have(line: Line, tmp_path: Path) -> None:
     line.install()
     line.pip("install", "--no-index", str(wheels.greeting(tmp_path)))
-    (line.tree / finish.LIST).unlink()
+    (line.tree / files.LIST).unlink()
     receipt = line.replace("20250115")
     assert (receipt["carried"], receipt["not_carried"]) == (1, [])
     assert line.says("bin/greet") == wheels.SAYS
@@ -252,8 +252,8 @@ def test_site_packages_that_is_a_link_gives_nothing(line: Line, tmp_path: Path) 
 @pytest.mark.parametrize("owner", [0, 4711], ids=["root", "a user"])
 def test_only_files_of_the_owner_and_of_root_come_along(owner: int, line: Line, tmp_path: Path) -> None:
     tree = line.install()
-    for folder, folders, files in os.walk(tree):
-        for path in (folder, *(os.path.join(folder, name) for name in (*folders, *files))):
+    for folder, folders, others in os.walk(tree):
+        for path in (folder, *(os.path.join(folder, name) for name in (*folders, *others))):
             os.chown(path, owner, owner, follow_symlinks=False)
     (tmp_path / "cache").write_text("from a cache\n")
     os.chown(tmp_path / "cache", owner, owner)
@@ -356,12 +356,12 @@ HEADS = {
 @pytest.mark.parametrize("case", HEADS)
 def test_first_lines(case: str) -> None:
     before, after = HEADS[case]
-    assert carry.true_head(before.encode(), OLD, NEW) == after.encode()
+    assert carry.patch_head(before.encode(), OLD, NEW) == after.encode()
 
 
 def test_a_first_line_that_gets_too_long_for_the_kernel_goes_behind_a_shell() -> None:
     old, new = f"{LONG}/{'y' * 10}", f"{LONG}/{'y' * 30}"
-    assert carry.true_head(f"#!{old}/bin/python3\nx\n".encode(), old, new).decode() == (
+    assert carry.patch_head(f"#!{old}/bin/python3\nx\n".encode(), old, new).decode() == (
         f"#!/bin/sh\n'''exec' {new}/bin/python3 \"$0\" \"$@\"\n' '''\nx\n"
     )
 
@@ -410,17 +410,17 @@ WAS, IS = "C:\\Python\\cpython-3.13.9+1", "C:\\Python\\cpython-3.13.10+2"
 @pytest.mark.parametrize("spelled", [WAS, WAS.lower()])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_launchers_of_windows(quote: str, spelled: str) -> None:
-    found = carry.true_launcher(launcher(f"{quote}{spelled}\\python.exe{quote}"), WAS, IS)
+    found = carry.patch_launcher(launcher(f"{quote}{spelled}\\python.exe{quote}"), WAS, IS)
     assert found == launcher(f"{quote}{IS}\\python.exe{quote}")
     assert zipfile.ZipFile(BytesIO(found)).read("__main__.py") == b"import greeting\n"
 
 
 def test_launchers_of_windows_that_lead_through_a_stable_link_stay() -> None:
     same = launcher("C:\\Python\\cpython-3.13\\python.exe")
-    assert carry.true_launcher(same, WAS, IS) == same
+    assert carry.patch_launcher(same, WAS, IS) == same
 
 
 @pytest.mark.parametrize("program", [b"MZ " + f"{WAS}\\python.exe".encode() + b" UVUV", b"PK\x05\x06" + f"{WAS}\\".encode()])
 def test_launchers_of_windows_in_another_form_are_named(program: bytes) -> None:
     with pytest.raises(carry.Refused, match="python -m"):
-        carry.true_launcher(program, WAS, IS)
+        carry.patch_launcher(program, WAS, IS)

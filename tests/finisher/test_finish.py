@@ -22,7 +22,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish, paths
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import (
+    disk,
+    files,
+    finish,
+    interpreter,
+    paths,
+    receipt,
+)
 from tests.tools import machos, mkbuild
 from tests.tools.finisher import ARGUMENTS
 from tests.tools.playbook import REPOSITORY
@@ -48,8 +56,8 @@ class Staged:
         with tarfile.open(archive) as tar:
             tar.extractall(self.tree.parent, filter="tar")
         if listed:
-            (self.tree / finish.FOLDER).mkdir()
-            (self.tree / finish.LIST).write_text(list_of(self.tree))
+            (self.tree / files.FOLDER).mkdir()
+            (self.tree / files.LIST).write_text(list_of(self.tree))
 
     @property
     def library(self) -> Path:
@@ -85,7 +93,7 @@ def list_of(tree: Path) -> str:
     for path in tree.rglob("*"):
         relative = path.relative_to(tree).as_posix()
         inside = path.resolve().is_relative_to(tree.resolve()) and path.is_file()
-        if inside and not relative.startswith(finish.FOLDER):
+        if inside and not relative.startswith(files.FOLDER):
             lines[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
     return "".join(f"{lines[path]}  {path}\n" for path in sorted(lines))
 
@@ -122,6 +130,8 @@ def newest(builds: Builds, tmp_path: Path) -> Iterator[Staged]:
     shutil.rmtree(tmp_path)
 
 
+FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, receipt, paths)]
+
 # Every interpreter
 
 
@@ -135,7 +145,7 @@ def test_finishes_and_moves(staged: Staged) -> None:
     places = json.loads(ask(python, "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix]))"))
     assert places == [str(tree)] * 3
 
-    listing = (tree / finish.LIST).read_text()
+    listing = (tree / files.LIST).read_text()
     assert listing == list_of(tree)
     receipt = json.loads((tree / finish.RECEIPT).read_text())
     assert receipt["files_sha256"] == hashlib.sha256(listing.encode()).hexdigest()
@@ -206,7 +216,7 @@ def test_builds_a_c_extension(staged: Staged, tmp_path: Path) -> None:
 def test_whole_list_where_none_was_delivered(builds: Builds, tmp_path: Path) -> None:
     staged = Staged(builds(NEWEST), tmp_path, listed=False)
     assert staged.run()["finished"] == "ok"
-    assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+    assert (staged.tree / files.LIST).read_text() == list_of(staged.tree)
 
 
 def test_pip_refuses_and_a_virtual_environment_does_not(newest: Staged) -> None:
@@ -243,10 +253,10 @@ def test_bytecode_of_the_archive_stays_only_where_python_would_keep_it(
     cached.parent.mkdir()
     flags, modified = bytes(4), int(source.stat().st_mtime) + recorded
     cached.write_bytes(MAGIC_NUMBER + flags + modified.to_bytes(4, "little") + source.stat().st_size.to_bytes(4, "little"))
-    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    (newest.tree / files.LIST).write_text(list_of(newest.tree))
     newest.run(env={"SOURCE_DATE_EPOCH": epoch} if epoch else {})
     assert cached.exists() == kept
-    assert (newest.tree / finish.LIST).read_text() == list_of(newest.tree)
+    assert (newest.tree / files.LIST).read_text() == list_of(newest.tree)
 
 
 @pytest.mark.parametrize("minor", ["3.8", "3.13"])
@@ -257,7 +267,7 @@ def test_reproducible(minor: str, builds: Builds, tmp_path: Path) -> None:
         staged = Staged(builds(minor), tmp_path / str(number))
         said = staged.run(env=env, compile_bytecode="1", final="/opt/python/same")
         assert said["finished"] == "ok", said
-        assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+        assert (staged.tree / files.LIST).read_text() == list_of(staged.tree)
         seen.append(snapshot(staged.tree))
     assert seen[0] == seen[1]
     assert json.loads((staged.tree / finish.RECEIPT).read_text())["installed_at"] == "2025-01-15T00:00:00Z"
@@ -287,7 +297,7 @@ def test_a_tree_that_was_moved_becomes_what_it_would_be_there(minor: str, byteco
             said = staged.run(env=env, compile_bytecode=bytecode, final=place, **more)
             assert said["finished"] == "ok", said
         assert json.loads((staged.tree / finish.RECEIPT).read_text())["prefix"] == final
-        assert (staged.tree / finish.LIST).read_text() == list_of(staged.tree)
+        assert (staged.tree / files.LIST).read_text() == list_of(staged.tree)
         seen.append(snapshot(staged.tree))
     assert seen[0] == seen[1]
 
@@ -296,12 +306,12 @@ def test_scripts_of_a_user_start_the_interpreter_of_the_new_place(newest: Staged
     newest.run()
     script = newest.tree / "bin/tool"
     script.write_text(f"#!{newest.final}/bin/python3\nprint('{newest.final} stays')\n")
-    listed = (newest.tree / finish.LIST).read_text()
+    listed = (newest.tree / files.LIST).read_text()
     new = f"/new/{newest.name}"
     assert newest.run(former=str(newest.final), final=new)["finished"] == "ok"
     assert script.read_text() == f"#!{new}/bin/python3\nprint('{newest.final} stays')\n"
     # What is no file of the build comes into no list.
-    assert {line[66:] for line in (newest.tree / finish.LIST).read_text().splitlines()} == {
+    assert {line[66:] for line in (newest.tree / files.LIST).read_text().splitlines()} == {
         line[66:] for line in listed.splitlines()
     }
 
@@ -328,6 +338,7 @@ def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_pat
     assert receipts[1] == receipts[0] | {"started": False}
     confirmed = tmp_path / "receipt.json"
     command = [staged.tree / "bin/python3", "-I", "-B", finish.__file__, f"tree={staged.tree}", f"confirm={confirmed}"]
+    command.append(f"modules={sh.MODULES}")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout == "finished=ok\n", done
     assert json.loads(confirmed.read_text()) == receipts[0]
@@ -336,6 +347,7 @@ def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_pat
 def test_what_does_not_start_as_it_should_is_not_confirmed(newest: Staged, tmp_path: Path) -> None:
     assert newest.run(python=sys.executable, started="0")["finished"] == "ok"
     command = [sys.executable, "-I", "-B", finish.__file__, f"tree={newest.tree}", f"confirm={tmp_path}/receipt.json"]
+    command.append(f"modules={sh.MODULES}")
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout.partition("\n")[0]) == (3, "failure=prefix")
     assert not (tmp_path / "receipt.json").exists()
@@ -346,7 +358,7 @@ def test_bytecode_by_a_python_of_the_same_minor(newest: Staged) -> None:
     said = newest.run(python=sys.executable, env=env, compile_bytecode="1", started="0", version="3.99.1")
     assert (said["failure"], said["detail"].partition(",")[0]) == (
         "bytecode",
-        "bytecode of 3.99.1 is made by a Python 3.99 only",
+        "bytecode of 3.99.1 needs a Python 3.99",
     )
 
 
@@ -407,20 +419,20 @@ def test_library_of_an_older_macos_build_learns_where_it_is(minor: str, builds: 
     true.write_bytes(machos.library("/install/lib/libpython3.13.dylib", padding=4096))
     false.write_bytes(machos.library("/install/lib/libpython3.13t.dylib", padding=0))
     (newest.tree / "lib/libpython3.dylib").symlink_to(true.name)
-    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    (newest.tree / files.LIST).write_text(list_of(newest.tree))
     before = false.read_bytes()
     assert newest.run()["finished"] == "ok"
     assert f"{newest.final}/lib/libpython3.13.dylib\0".encode() in true.read_bytes()
     assert false.read_bytes() == before
-    assert (newest.tree / finish.LIST).read_text() == list_of(newest.tree)
+    assert (newest.tree / files.LIST).read_text() == list_of(newest.tree)
     [unpatched] = json.loads((newest.tree / finish.RECEIPT).read_text())["unpatched"]
-    assert unpatched.startswith("lib/libpython3.13t.dylib keeps the install name that it was built with: its header has 0 bytes")
+    assert unpatched.startswith("lib/libpython3.13t.dylib keeps its install name: its header has 0 bytes")
 
 
 def test_library_is_left_alone_where_paths_are_not_to_be_patched(newest: Staged) -> None:
     library = newest.tree / "lib/libpython3.13.dylib"
     library.write_bytes(machos.library("/install/lib/libpython3.13.dylib"))
-    (newest.tree / finish.LIST).write_text(list_of(newest.tree))
+    (newest.tree / files.LIST).write_text(list_of(newest.tree))
     before = library.read_bytes()
     assert newest.run(patch_sysconfig="0")["finished"] == "ok"
     assert library.read_bytes() == before
@@ -504,7 +516,7 @@ def test_sysconfig_data_that_is_no_literal(newest: Staged) -> None:
 @pytest.mark.parametrize(
     ("full", "switch", "words"),
     [
-        (finish.FOLDER, "externally_managed", ""),
+        (files.FOLDER, "externally_managed", ""),
         (f"lib/python{NEWEST}/json/__pycache__", "compile_bytecode", "bytecode could not be written: "),
     ],
     ids=["list", "bytecode"],
@@ -516,7 +528,7 @@ def test_disk_full(newest: Staged, full: str, switch: str, words: str) -> None:
     script = 'mount -t tmpfs -o size=4k tmpfs "$1" || exit 99; shift; exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(newest.tree / full)]
     command += [str(newest.tree / "bin" / "python3"), "-I", "-B", finish.__file__, f"tree={newest.tree}"]
-    command += ["final=/x", "name=x", f"version={newest.version}"]
+    command += ["final=/x", "name=x", f"version={newest.version}", f"modules={sh.MODULES}"]
     command += [f"{key}={int(key == switch)}" for key in finish.SWITCHES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 3):
@@ -552,27 +564,27 @@ PREFIX = "/opt/python/cpython-3.13"
 
 def test_leading_to_follows_links_of_links() -> None:
     links = {"a/one": "../b/file", "two": "a/one", "three": "elsewhere", "loop": "loop"}
-    assert finish.leading_to(links, {"b/file"}) == {"a/one", "two"}
+    assert files.leading_to(links, {"b/file"}) == {"a/one", "two"}
 
 
 def test_file_system_that_ignores_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "eterm").write_text("last")
-    walked = finish.Walked()
+    walked = files.Walked()
     walked.files = ["eterm"]
     monkeypatch.setattr(os.path, "lexists", lambda path: os.path.basename(path).lower() == "eterm")
-    entries = finish.reconcile(str(tmp_path), {"Eterm": "0" * 64, "eterm": "1" * 64}, walked, set())
+    entries = files.reconcile(str(tmp_path), {"Eterm": "0" * 64, "eterm": "1" * 64}, walked, set())
     assert entries == {"eterm": hashlib.sha256(b"last").hexdigest()}
 
 
 @pytest.mark.parametrize("text", ["abc\n", f"{'0' * 64} x\n", f"{'0' * 64}  x"])
 def test_list_that_cannot_be_read(text: str) -> None:
-    with pytest.raises(finish.Failure):
-        finish.parse_list(text)
+    with pytest.raises(files.Incomplete):
+        files.parse_list(text)
 
 
 def test_list_reads_back() -> None:
     entries = {"a b": "0" * 64, "ä\u2028x": "1" * 64}
-    assert finish.parse_list(finish.format_list(entries)) == entries
+    assert files.parse_list(files.format_list(entries)) == entries
 
 
 def test_a_build_without_such_libraries_loads_nothing_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -583,7 +595,7 @@ def test_a_build_without_such_libraries_loads_nothing_for_them(tmp_path: Path, m
 
 def test_imports_nothing_heavy() -> None:
     """What the top of a file imports is compiled on each host that has just unpacked a build."""
-    trees = [ast.parse(Path(file).read_text()) for file in (finish.__file__, paths.__file__)]
+    trees = [ast.parse(Path(file).read_text()) for file in FINISHER]
     nodes = [node for tree in trees for node in tree.body]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

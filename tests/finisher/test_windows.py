@@ -19,7 +19,8 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import disk, files, finish
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import FINISHER
 from tests.tools.finisher import ARGUMENTS
 from tests.tools.windows import Windows
 
@@ -50,12 +51,12 @@ class Staged:
         self.relist()
         self.said: dict[str, str] = {}
         self.finisher = root / ".standalone-python.staging" / "finish.py"
-        for name in (self.finisher.name, "bytecode.py"):
+        for name in (*FINISHER, "bytecode.py"):
             shutil.copyfile(Path(finish.__file__).with_name(name), self.finisher.with_name(name))
 
     def relist(self) -> None:
-        (self.tree / finish.FOLDER).mkdir(exist_ok=True)
-        (self.tree / finish.LIST).write_text(list_of(self.tree), newline="\n")
+        (self.tree / files.FOLDER).mkdir(exist_ok=True)
+        (self.tree / files.LIST).write_text(list_of(self.tree), newline="\n")
 
     def run(self, **keys: str) -> dict[str, str]:
         given = {
@@ -84,7 +85,7 @@ class Staged:
 def list_of(tree: Path) -> str:
     """The list of files as the controller makes it, written independently of the finisher."""
     files = {p.relative_to(tree).as_posix(): p for p in tree.rglob("*") if p.is_file()}
-    inside = sorted(path for path in files if not path.startswith(finish.FOLDER))
+    inside = sorted(path for path in files if not path.startswith(files.FOLDER))
     return "".join(f"{hashlib.sha256(files[path].read_bytes()).hexdigest()}  {path}\n" for path in inside)
 
 
@@ -121,7 +122,7 @@ def test_it_runs_in_its_final_place(finished: Staged) -> None:
 
 
 def test_its_list_and_receipt_are_true(finished: Staged) -> None:
-    listing = (finished.final / finish.LIST).read_bytes().decode()
+    listing = (finished.final / files.LIST).read_bytes().decode()
     assert listing == list_of(finished.final)
     assert "  Lib/EXTERNALLY-MANAGED\n" in listing
     receipt = json.loads((finished.final / finish.RECEIPT).read_bytes())
@@ -139,7 +140,7 @@ def test_its_receipt_and_list_are_as_on_every_system(finished: Staged) -> None:
     text = (finished.final / finish.RECEIPT).read_bytes().decode("ascii")
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
     assert json.loads(text)["tool"] == TOOL
-    assert b"\r" not in (finished.final / finish.LIST).read_bytes()
+    assert b"\r" not in (finished.final / files.LIST).read_bytes()
 
 
 # pip's own check, without the rest of it: some of what that asks Windows for, Wine doesn't have.
@@ -210,7 +211,7 @@ def test_bytecode_knows_its_final_place_also_where_paths_are_longer_than_windows
     final = r"C:\ProgramData\standalone-python\same"
     said = staged.run(compile_bytecode="1", final=final)
     assert said["finished"] == "ok", said
-    assert (staged.tree / finish.LIST).read_bytes().decode() == list_of(staged.tree)
+    assert (staged.tree / files.LIST).read_bytes().decode() == list_of(staged.tree)
     for folder, name in ((far, "module"), (staged.tree / "Lib" / "json", "decoder")):
         [pyc] = (folder / "__pycache__").glob(f"{name}.cpython-313.pyc")
         assert pyc.read_bytes()[4:8] == b"\1\0\0\0"
@@ -246,7 +247,7 @@ def test_listed_file_that_is_gone(staged: Staged) -> None:
     (staged.tree / "Lib" / "wave.py").unlink()
     assert staged.run() == {
         "failure": "content",
-        "detail": "Lib/wave.py of the build's list is not there",
+        "detail": "Lib/wave.py of the build's list is missing",
     }
 
 
@@ -268,8 +269,8 @@ def test_module_that_the_build_lacks_is_noted(staged: Staged) -> None:
 
 
 def test_a_file_that_a_scanner_holds_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(finish, "WINDOWS", False)
+    monkeypatch.setattr(disk.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(disk, "WINDOWS", False)
     answers = iter([PermissionError(), PermissionError(), None])
 
     def work() -> None:
@@ -278,23 +279,23 @@ def test_a_file_that_a_scanner_holds_is_asked_for_again(monkeypatch: pytest.Monk
             raise answer
 
     with pytest.raises(PermissionError):
-        finish.patiently(work)
-    monkeypatch.setattr(finish, "WINDOWS", True)
-    finish.patiently(work)
+        disk.patiently(work)
+    monkeypatch.setattr(disk, "WINDOWS", True)
+    disk.patiently(work)
     with pytest.raises(StopIteration):
         next(answers)
 
 
 def test_a_file_that_stays_held_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(finish.time, "sleep", waits.append)
-    monkeypatch.setattr(finish, "WINDOWS", True)
+    monkeypatch.setattr(disk.time, "sleep", waits.append)
+    monkeypatch.setattr(disk, "WINDOWS", True)
 
     def work() -> None:
         raise PermissionError(13, "held", "x")
 
     with pytest.raises(PermissionError):
-        finish.patiently(work)
+        disk.patiently(work)
     assert sum(waits) == pytest.approx(2)
 
 
@@ -307,10 +308,10 @@ def test_a_file_that_stays_held_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_the_form_of_long_paths(path: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish, "WINDOWS", False)
-    assert finish.as_it_is(path) == path
-    monkeypatch.setattr(finish, "WINDOWS", True)
-    assert finish.as_it_is(path) == wanted
+    monkeypatch.setattr(disk, "WINDOWS", False)
+    assert disk.as_it_is(path) == path
+    monkeypatch.setattr(disk, "WINDOWS", True)
+    assert disk.as_it_is(path) == wanted
 
 
 def test_user_packages_come_along(windows_here: Windows, windows_builds: Builds, place: Path) -> None:
@@ -342,7 +343,7 @@ def test_user_packages_come_along(windows_here: Windows, windows_builds: Builds,
     receipt = json.loads((new.tree / finish.RECEIPT).read_text("utf-8"))
     assert receipt["carried"] == 1
     assert receipt["not_carried"] == [
-        "Scripts/another.exe: it is a launcher that starts the old build; use python -m, or install the package again"
+        "Scripts/another.exe: it is a launcher of the old build: use python -m, or install the package again"
     ]
     done = new.ask(new.tree / "python.exe", "-B", "-c", "import mine; print(mine.x)")
     assert done.stdout.strip() == "1", done

@@ -80,7 +80,7 @@ def test_galaxy_takes_it(tarball: Path, tmp_path: Path) -> None:
     # In an environment of its own, as it wants libraries older than what others here need.
     venv = tmp_path / "venv"
     run("python", "-m", "venv", "--without-pip", venv)
-    pip = ("-m", "pip", "--python", venv / "bin/python", "install", "--quiet", "--disable-pip-version-check")
+    pip = ("-m", "pip", "--python", venv / "bin/python", "install", "--no-compile", "--quiet", "--disable-pip-version-check")
     run("python", *pip, "galaxy-importer>=0.4.30")
     path = f"{venv}/bin:{os.environ['PATH']}"
     said = run(venv / "bin/python", "-m", "galaxy_importer.main", tarball, cwd=tmp_path, PATH=path, HOME=str(tmp_path))

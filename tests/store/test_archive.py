@@ -421,28 +421,6 @@ def test_window_is_bounded(tmp_path: Path) -> None:
         found_in(write(tmp_path / "a", data))
 
 
-@pytest.mark.parametrize("compression", ["gz", "zst"])
-def test_halves(tmp_path: Path, compression: archive.Compression) -> None:
-    """Each is a tar of its own, and no tar has to make a folder that isn't named, which the other's may make at the same moment; a
-    hard link across them would come too early."""
-    entries = [entry for entry in tree() if entry.kind != tarfile.LNKTYPE]
-    path = write(tmp_path / "a", gz(tar(entries)))
-    out = io.BytesIO()
-    cut = archive.pack(path, "python", out, compression).half * archive.HALVES_BLOCK
-    first, second = members(out.getvalue()[:cut], compression), members(out.getvalue()[cut:], compression)
-    assert sum(info.isfile() for info in first.values()) > 0
-    assert sum(info.isfile() for info in second.values()) > 1
-    for half in (first, second):
-        seen = {""}
-        for name, info in half.items():
-            assert name.rpartition("/")[0] in seen
-            if info.isdir():
-                seen.add(name)
-    assert {**first, **second}.keys() == members(out.getvalue(), compression).keys()
-    assert not {name for name in first.keys() & second.keys() if not first[name].isdir()}
-    assert not found_in(write(path, gz(tar(tree())))).half
-
-
 def test_without_zstandard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

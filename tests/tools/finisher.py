@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+
 ARGUMENTS = {
     "release": "20250115",
     "options": "",
@@ -16,5 +18,6 @@ ARGUMENTS = {
     "owner": "",
     "group": "",
     "mode": "",
+    "modules": sh.MODULES,
     "tool": "standalone-python 0.1.0",
 }

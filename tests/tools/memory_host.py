@@ -144,31 +144,28 @@ def _cleared(state: Observed) -> Observed:
 
 
 def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Observed:
-    force = "\nforce=yes\n" in script
     assert state.root_state in ("writable", "absent"), "a plan was made for a root that can't be written"
     assert not state.root_exposed, "a plan was made for a root that others can change"
     made: dict[str, Installed] = {}
     name = ""
     for function, *words in _calls(script, "prepare"):
         match function, words:
-            case "may_link", [path, *_was]:
-                target = state.links.get(path, "")
-                ours = target.startswith((f"{state.root}/", "cpython-"))
-                assert force or (not {path, f"{path}/"} & state.occupied and (ours or not target)), f"{path} is foreign"
-            case "begin", [name]:
+            case "can_make_links", [folder]:
+                assert folder in (state.root, state.bin_dir)
+            case "start_build", [name]:
                 pass
-            case "secure", ["$bin_dir"]:
+            case "require_trusted", ["$bin_dir"]:
                 assert not state.bin_dir_exposed, "a plan was made for a folder for links that others can change"
-            case "pushed", [path, _sha256, form, need_kb, _half, need_inodes]:
+            case "unpack_pushed", [path, _sha256, form, need_kb, need_inodes]:
                 assert path in uploads
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0
                 assert int(need_inodes) > 0
-            case "copied", [_files_sha256]:
+            case "copy_installed", [_files_sha256]:
                 pass
-            case "pulled", [_sha256, _form, "python" | "python/install", *urls]:
+            case "unpack_pulled", [_sha256, _form, "python" | "python/install", *urls]:
                 assert urls
-            case "finish", values:
+            case "finish_build", values:
                 made[name] = _finished(dict(value.split("=", 1) for value in values))
             case _:
                 raise AssertionError((function, words))
@@ -176,11 +173,11 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     links, occupied = dict(state.links), set(state.occupied)
     for function, *words in _calls(script, "commit"):
         match function, words:
-            case "still", _:
-                assert [["is_as_seen", *words, "||", "return"]] == [
+            case "require_unchanged", _:
+                assert [["is_unchanged", *words, "||", "return"]] == [
                     call for call in _calls(script, "premises") if call[1] == words[0]
                 ]
-            case "settle", [name]:
+            case "commit_build", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)
                 occupied -= {f"{state.root}/{name}", f"{state.root}/{name}/"}

@@ -99,7 +99,7 @@ def test_info(host: Host) -> None:
 def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
     """All read and start what is in it; administrators and the system write. Of that list Wine keeps a part only."""
     agents = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host"
-    text = (agents / "observe.ps1").read_text() + (agents / "apply.ps1").read_text()
+    text = "".join(path.read_text() for path in sorted(agents.glob("*.ps1")))
     needed = ("Get-Me", "Test-Administrator", "Get-OwnList")
     functions = [re.search(rf"^function {name}\b[^\n]*(?:}}|{{[^\n]*\n.*?^}})$", text, re.M | re.S) for name in needed]
     host.declare(f"3.13+{OLD}", links=[])

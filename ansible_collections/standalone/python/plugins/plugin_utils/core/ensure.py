@@ -372,4 +372,4 @@ def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Obse
         )
     path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
     shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, payload.half, inodes)
+    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes)

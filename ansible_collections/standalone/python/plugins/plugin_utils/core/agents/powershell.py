@@ -1,12 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as the text of a script for PowerShell, as ``render`` gives one for a POSIX shell. All of PowerShell's quoting is here.
-No I/O but reading the agents beside this file.
+"""Renders a plan as a script for PowerShell, as ``sh`` does for a POSIX shell. All quoting for PowerShell is here. No I/O.
 
-A script goes to a host by standard input, packed: consoles and remote shells change letters that aren't ASCII, and a command line
-has 8,191 letters at most. :data:`RUN` is the command that takes it. Windows may be set to log the text of every script: secrets,
-and the environment, which may have some, come beside it. In the text here they are its first line.
+A script is sent packed, by standard input, and :data:`RUN` is the command that reads it: consoles and remote shells change
+letters that aren't ASCII, and a command line has at most 8,191 letters. Windows may log the text of every script, so secrets and
+the environment come beside it. Here they are the script's first line.
 """
 
 from __future__ import annotations
@@ -16,15 +15,12 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
-from .sh import NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
+from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
 
-_AGENTS = Path(__file__).with_name("on_host")
-_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 
@@ -33,13 +29,13 @@ RUN = (
     "& ([ScriptBlock]::Create([IO.StreamReader]::new([IO.Compression.GzipStream]::new([IO.MemoryStream]::new("
     "[Convert]::FromBase64String($lines[1])),[IO.Compression.CompressionMode]::Decompress)).ReadToEnd()))"
 )
-# By .NET, as the shell plugin's own way needs a PowerShell module. Nobody else may look into the user's temporary folder.
+# By .NET, as the shell plugin would load a PowerShell module. Only the user can read the user's temporary folder.
 _NEW_FOLDER = (
     "$f = [IO.Path]::Combine([IO.Path]::GetTempPath(), 'standalone-python-' + [Guid]::NewGuid().ToString('N')); "
     "[void][IO.Directory]::CreateDirectory($f); "
 )
-# A task that became the user has shown that there is one. Whom the host doesn't know even so has other credentials in the network
-# only (logon_type=new_credentials), and is the connection's user here.
+# A task that became the user has shown that the account exists. If the host does not know it, it has other credentials only in
+# the network (logon_type=new_credentials), and is the connection's user here.
 _FOR_USER = (
     "$w = try {{ [Security.Principal.NTAccount]::new({user}).Translate([Security.Principal.SecurityIdentifier]) }} catch {{ }}; "
     "if ($w) {{ $l = [Security.AccessControl.DirectorySecurity]::new($f, 'Access'); "
@@ -52,13 +48,13 @@ _GIVEN = re.compile(r"\$given = '([A-Za-z0-9+/=]*)'\n")
 
 
 def for_cmd(command: str) -> str:
-    """The same command for a host whose shell is cmd: it starts PowerShell, and quotes nothing, as there is nothing to quote."""
+    """Return the command for a host whose shell is cmd. It needs no quotes."""
     encoded = base64.b64encode(command.encode("utf-16-le")).decode()
     return f"powershell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -OutputFormat Text -EncodedCommand {encoded}"
 
 
 def packed(script: str) -> bytes:
-    """A script as :data:`RUN` takes it from standard input: a line of what is given beside it, and base64 of gzip of UTF-8."""
+    """Return a script as :data:`RUN` reads it: a line of secrets, and base64 of gzip of the text in UTF-8."""
     given = _GIVEN.match(script)
     packer = zlib.compressobj(6, wbits=31)
     text = packer.compress(script[given.end() if given else 0 :].encode()) + packer.flush()
@@ -66,28 +62,27 @@ def packed(script: str) -> bytes:
 
 
 def new_folder(user: str = "") -> str:
-    """The command that makes a folder for what is sent, and prints its path.
+    """Return the command that creates a folder for uploads, and prints its path.
 
-    :param user: who may read and remove what comes there, as well as the connection's user; named as become_user is
+    :param user: another user, as in become_user, who may read and remove the uploads
     """
     return _NEW_FOLDER + (_FOR_USER.format(user=_quote(user.removeprefix(".\\"))) if user else "") + "$f"
 
 
 def without_folder(path: str) -> str:
-    """The command that removes such a folder with all that is in it, where it is still there."""
+    """Return the command that removes such a folder, if it exists."""
     return f"try {{ [IO.Directory]::Delete({_quote(path)}, $true) }} catch {{ }}"
 
 
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
-    """The script that observes a host."""
-    observe, more, kind = _observe()
-    told = facts != "no"
+    """Return the script that observes a host."""
+    kind = facts != "no"
     return (
         _beside({f"env {name}": (value,) for name, value in environment.items()})
         + _settings(desired, facts)
-        + observe
-        + (more if told or desired.verify == "full" else "")
-        + (kind if told else "")
+        + _agent("observe.ps1")
+        + (_agent("disk.ps1") if kind or desired.verify == "full" else "")
+        + (_agent("facts.ps1") if kind else "")
         + "Invoke-Observation\n"
     )
 
@@ -95,21 +90,20 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
 def application(
     desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
 ) -> str:
-    """The script that carries out ``plan`` and observes again.
+    """Return the script that carries out ``plan`` and observes again.
 
-    :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
+    :param deliveries: name of each build to install, to how its archive gets to the host
     """
-    observe, more, _unused = _observe()
     token = next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), "")
     beside: dict[str, tuple[str, ...]] = {f"env {name}": (value,) for name, value in environment.items()}
     beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)}
     return (
         _beside(beside | ({"token": (token,)} if token else {}))
         + _settings(desired, "no")
-        + _assignments({"lock_timeout": str(desired.lock_timeout), "force": "yes" if desired.force else "no"})
-        + observe
-        + more
-        + _agent("apply.ps1")
+        + _assignments({"lock_timeout": str(desired.lock_timeout)})
+        + _agent("observe.ps1")
+        + _agent("disk.ps1")
+        + "".join(map(_agent, _appliers(plan, deliveries)))
         + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
         + _function("Test-Premises", _premises(plan))
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
@@ -118,22 +112,28 @@ def application(
     )
 
 
+def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Return the names of the files that ``plan`` needs on a host."""
+    yield "apply.ps1"
+    if plan.installs:
+        yield from ("build.ps1", "tar.ps1")
+    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+        yield "download.ps1"
+    if any(isinstance(step, (Register, Unregister, SetSearchPath)) for step in plan.steps):
+        yield "registry.ps1"
+
+
 @cache
 def _agent(name: str) -> str:
-    """An agent's text without indentation and the lines that are comments only."""
-    lines = (line.strip() for line in (_AGENTS / name).read_text(encoding="utf-8").splitlines())
-    return "".join(f"{line}\n" for line in lines if line and (not line.startswith("#") or line.startswith("#%%")))
-
-
-@cache
-def _observe() -> tuple[str, str, str]:
-    observe, more, kind = _PARTS.split(_agent("observe.ps1"))
-    return observe, more, kind
+    """Return the text of an agent without indentation and comments."""
+    lines = (line.strip() for line in module(name).splitlines())
+    code = (line for line in lines if line and not line.startswith("#"))
+    return "".join(f"{line.partition(' # ')[0] if line.startswith('function ') else line}\n" for line in code)
 
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
-    """What interpreters run to finish themselves: its files, by their names."""
-    names = ["finish.py", *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
+    """Return a table of the finisher's files by name."""
+    names = [*FINISHER, *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
     names += ["carry.py"] if any(install.carry for install in plan.installs) else []
     return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
 
@@ -151,7 +151,7 @@ def _assignments(values: Mapping[str, str]) -> str:
 
 
 def _beside(values: Mapping[str, tuple[str, ...]]) -> str:
-    """The first line: what observe.ps1 reads as pairs."""
+    """Return the script's first line, which observe.ps1 reads as pairs."""
     for name in values:
         if name == "env " or "=" in name or "\0" in name:
             raise DeclarationError(f"the environment has the name {name[4:]!r}, which no system takes: leave = out")
@@ -168,10 +168,10 @@ def _function(name: str, lines: Iterator[str] | list[str]) -> str:
 
 
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
-    """Everything that can fail, before anything that can be seen."""
+    """Yield the calls that prepare the plan's steps. They change nothing visible."""
     for step in plan.steps:
         if isinstance(step, SetLink):
-            yield f"Assert-Link {_native(step.path)} {_native(step.to)}"
+            yield f"Assert-Launcher {_native(step.path)} {_native(step.to)}"
     if any(isinstance(step, (Register, Unregister)) for step in plan.steps):
         yield "Assert-Registry"
     for install in plan.installs:
@@ -189,7 +189,7 @@ def _array(words: Iterator[str]) -> str:
 
 
 def _premises(plan: Plan) -> Iterator[str]:
-    """What the plan was made for, each as a call that says whether it is still so."""
+    """Yield a call for each thing that the plan saw; it fails if that has changed."""
     for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
         if at:
             yield f"if (-not (Test-Seen {_seen(plan, at)})) {{ return $false }}"
@@ -197,7 +197,7 @@ def _premises(plan: Plan) -> Iterator[str]:
 
 
 def _seen(plan: Plan, at: str) -> str:
-    """The path of a link or the name of a build, and what was there."""
+    """Return the path of a link or the name of a build, and what the plan saw there."""
     seen = plan.seen.get(at, ABSENT)
     return f"{_native(at)} {_quote(seen.kind)} {_quote(seen.text)}"
 

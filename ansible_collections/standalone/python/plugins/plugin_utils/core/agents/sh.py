@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as the text of a script for a host's own shell. All quoting is here. No I/O but reading the agents beside this file.
+"""Renders a plan as a script for a POSIX shell. All quoting for it is here. No I/O but reading the scripts in ``on_host``.
 
-What a script needs beyond the agents' functions are assignments and calls of those functions; a token and the environment are
-assignments in that text, which goes to the shell by standard input and never stands on a command line.
+A script is parts of the agents, assignments, and calls of the agents' functions. The shell reads it from standard input, so a
+token and the environment are assignments in it, and on no command line.
 """
 
 from __future__ import annotations
@@ -25,20 +25,27 @@ from ..state.receipt import Finish
 from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("on_host")
-_PARTS = re.compile(r"^#%% .*\n", re.MULTILINE)
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
+# finish.py and the parts that it always loads.
+FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "receipt.py")
+# The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
+MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl zlib:zlib"
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
-"""Whether a host says what kind it is, which costs it a few programs more; ``empty``: only where it has no build of ours."""
+"""Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An archive that has been sent: its path on the host, form ``zst`` or ``gz``, the kilobytes and inodes that unpacking it
-    needs, and where its second half begins (in blocks of 64 KiB; 0: it has none)."""
+    """An archive that was sent to the host.
+
+    :ivar path: on the host
+    :ivar form: ``zst`` or ``gz``
+    :ivar need_kb: kilobytes that unpacking needs; ``inodes``: the same in inodes
+    """
 
     path: str
     sha256: str
@@ -46,13 +53,12 @@ class Pushed:
     need_kb: int
     url: str
     archive_sha256: str
-    half: int = 0
     inodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """An archive that the host fetches itself from the first of ``urls`` that answers; ``member`` is the tree in it."""
+    """An archive that the host downloads from the first of ``urls`` that answers; ``member`` is the build's folder in it."""
 
     urls: tuple[str, ...]
     form: str
@@ -64,7 +70,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """No archive: the installed build's own files, finished before for the prefix ``former``; ``files_sha256`` is of the list."""
+    """No archive: the files of the installed build, finished for the prefix ``former``. ``files_sha256`` is of its list."""
 
     former: str
     files_sha256: str
@@ -75,36 +81,37 @@ class Own:
 Delivery = Pushed | Pulled | Own
 
 
-def _agent(text: str) -> str:
-    """An agent's text without the lines that are comments only: they are for who reads the file."""
-    return "".join(f"{line}\n" for line in text.splitlines() if line and not line.lstrip().startswith("#"))
-
-
-def _observer(text: str) -> str:
-    """Also without indentation and what functions say of themselves: it is sent most often, and some shells read a script from a
-    pipe one letter at a time. None of observe.sh's texts of several lines is indented; of apply.sh's, one is Python."""
-    lines = map(str.lstrip, _agent(text).splitlines())
-    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in lines)
-
-
-# Read when this module is: Ansible imports it once, before it forks a worker for each host.
-_OBSERVE, _UNUSUAL, _MORE, _HOST_FACTS = map(_observer, _PARTS.split((_AGENTS / "observe.sh").read_text(encoding="utf-8")))
-
-
-@cache
-def _apply() -> str:
-    return _agent((_AGENTS / "apply.sh").read_text(encoding="utf-8"))
-
-
 @cache
 def module(name: str) -> str:
-    """A file of the finisher, whole."""
+    """Return the text of a file in ``on_host``."""
     return (_AGENTS / name).read_text(encoding="utf-8")
 
 
+@cache
+def _agent(*names: str) -> str:
+    """Return the text of agents without comments."""
+    lines = (line for name in names for line in module(name).splitlines())
+    code = (line for line in lines if line and not line.lstrip().startswith("#"))
+    return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in code)
+
+
+def _observer(*names: str) -> str:
+    """Return the text of an observer's parts, also without indentation.
+
+    Observers are sent most often, and some shells read a script from a pipe one letter at a time. They have no indented text of
+    several lines; apply.sh has.
+    """
+    return "".join(f"{line.lstrip()}\n" for line in _agent(*names).splitlines())
+
+
+# Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
+_OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh", "lock.sh")
+_DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
+
+
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
-    """What the interpreters of ``plan`` run to finish themselves, as commands that write it into the folder ``$1``."""
-    names = ["finish.py"] if plan.installs or plan.confirmations else []
+    """Return commands that write finish.py, and the parts that ``plan`` needs, into the folder ``$1``."""
+    names = [*FINISHER] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
@@ -113,7 +120,7 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
 
 
 def _has_false_install_name(install: Install) -> bool:
-    """Whether libpython has that of the machine it was built on. Source: upstream's change 914, which made it ``@rpath/...``."""
+    """Whether libpython has an install name of the build machine. Source: upstream's change 914, which made it ``@rpath/...``."""
     return install.build.triple.endswith("-apple-darwin") and install.build.release < _TRUE_INSTALL_NAMES
 
 
@@ -142,25 +149,26 @@ def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, quick: bool = False) -> str:
     """Return the script that observes a host.
 
-    :param quick: send what serves where all is in order, and no facts; elsewhere the answer is that the look is `unfinished`
+    :param quick: without the parts that are needed if something is unusual; the host then answers `unfinished`
     """
-    head = _exports(environment) + _assignments(_settings(desired, facts=facts))
+    settings = _settings(desired, facts=facts) | ({} if quick else {"modules": MODULES})
+    head = _exports(environment) + _assignments(settings)
     kind = facts != "no"
-    more = _MORE if kind or desired.verify == "full" else ""
-    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_HOST_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
+    more = _DISK if kind or desired.verify == "full" else ""
+    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
 
 
 def application(
     desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
 ) -> str:
-    """The script that carries out ``plan`` and observes again.
+    """Return the script that carries out ``plan`` and observes again.
 
-    :param deliveries: by name of the build, how the archive of each :class:`Install` gets to the host
+    :param deliveries: name of each build to install, to how its archive gets to the host
     """
     finish, image = desired.finish, desired.image
     settings = _settings(desired, facts="no") | {
+        "modules": MODULES,
         "lock_timeout": str(desired.lock_timeout),
-        "force": "yes" if desired.force else "no",
         "inside": desired.root if image else "",
         "owner": image.uid if image else finish.owner,
         "group": image.gid if image else finish.group,
@@ -172,8 +180,8 @@ def application(
         + _assignments(settings)
         + _OBSERVE
         + _UNUSUAL
-        + _MORE
-        + _apply()
+        + _DISK
+        + _agent(*_appliers(plan, deliveries))
         + _function("finisher", _finisher(desired, plan))
         + _function("premises", _premises(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
@@ -182,9 +190,18 @@ def application(
     )
 
 
+def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Return the names of the files that ``plan`` needs on a host."""
+    yield "apply.sh"
+    if plan.installs or plan.confirmations:
+        yield "build.sh"
+    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+        yield "download.sh"
+
+
 def _mode_of_root(finish: Finish) -> str:
-    """The mode of a root that is made here. Only its owner, the runner, may write to it; and a declared owner, whose the builds
-    are, must get through it."""
+    """Return the mode of a root that is created. Only its owner, the runner, may write to it. The declared owner of the builds
+    must be able to search it."""
     if not finish.mode:
         return ""
     return f"{int(finish.mode, 8) & ~0o022 | (0o111 if finish.owner else 0):04o}"
@@ -199,32 +216,30 @@ def _call(*words: str) -> str:
 
 
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
-    """Everything that can fail, before anything that can be seen."""
+    """Yield the calls that prepare the plan's steps. They change nothing visible."""
     if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
-        yield 'secure "$bin_dir"'
-    for step in plan.steps:
-        if isinstance(step, SetLink):
-            # The plan knows more links of ours than the agent: those of a root that was moved.
-            known = not step.was or step.was.startswith((f"{desired.root}/", "cpython-"))
-            yield _call("may_link", moved(step.path, desired.places), *([] if known else [step.was]))
+        yield 'require_trusted "$bin_dir"'
+    links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
+    for folder in dict.fromkeys(link.rpartition("/")[0] for link in links):
+        yield _call("can_make_links", folder)
     for install in plan.installs:
         delivery = deliveries[install.build.name]
-        yield _call("begin", install.build.name)
+        yield _call("start_build", install.build.name)
         if isinstance(delivery, Pushed):
-            numbers = (str(number) for number in (delivery.need_kb, delivery.half, delivery.inodes))
-            yield _call("pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
+            numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
+            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
         elif isinstance(delivery, Own):
-            yield _call("copied", delivery.files_sha256)
+            yield _call("copy_installed", delivery.files_sha256)
         else:
-            yield _call("pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
-        yield _call("finish", *finish_arguments(desired, install, delivery))
+            yield _call("unpack_pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
+        yield _call("finish_build", *finish_arguments(desired, install, delivery))
     for confirmation in plan.confirmations:
-        yield _call("begin", confirmation.name)
-        yield _call("try_first", confirmation.name)
+        yield _call("start_build", confirmation.name)
+        yield _call("try_build", confirmation.name)
 
 
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
-    """What the finisher is told beyond its places: ``key=value`` each."""
+    """Yield the finisher's arguments ``key=value``, without those for its folders."""
     build, finish = install.build, desired.finish
     values: dict[str, str | bool] = {
         "version": str(build.version),
@@ -238,6 +253,7 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "externally_managed": finish.externally_managed,
         "compile_bytecode": finish.compile_bytecode,
         "patch_sysconfig": finish.patch_sysconfig,
+        "modules": MODULES,
         "owner": finish.owner,
         "group": finish.group,
         "mode": finish.mode,
@@ -254,14 +270,14 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
 
 
 def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
-    """What the plan was made for, each as a call that says whether it is still so."""
+    """Yield a call for each thing that the plan saw; it fails if that has changed."""
     for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
         if at:
-            yield f"{_call('is_as_seen', *_seen(desired, plan, at))} || return"
+            yield f"{_call('is_unchanged', *_seen(desired, plan, at))} || return"
 
 
 def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
-    """The path of a link or the name of a build, and what was there."""
+    """Return the path of a link or the name of a build, and what the plan saw there."""
     seen = plan.seen.get(at, ABSENT)
     return (moved(at, desired.places), seen.kind, seen.text)
 
@@ -269,10 +285,10 @@ def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         if at := touched(step):
-            yield _call("still", *_seen(desired, plan, at))
+            yield _call("require_unchanged", *_seen(desired, plan, at))
         match step:
             case Install(build):
-                yield _call("settle", build.name)
+                yield _call("commit_build", build.name)
             case Confirm(name):
                 yield _call("confirm", name)
             case SetLink(path, to):

@@ -7,10 +7,6 @@ disk, never holds an archive in memory, never touches the network.
 Theory of operation. An archive is read once, as a stream. Every member is checked, hashed and packed anew, with
 a header that every tar reads alike; the list of those hashes comes last. The archive itself is hashed on the
 way, so what is packed is what was checked. What has been written is worth nothing until ``pack`` has returned.
-
-A payload is one stream to whoever reads it whole. In its middle a new stream of the packer's begins, at a whole
-number of blocks, so that a host with more than one processor can unpack its halves at the same time. Each half names every
-folder before what is in it: GNU tar gives up on a folder that it has to make unnamed and that another makes first.
 """
 
 from __future__ import annotations
@@ -33,8 +29,6 @@ from .unzstd import UnzstdError, unpacked
 
 # Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
-# Bytes; a payload's second half begins at a multiple of it. As `dd` reads them on a host.
-HALVES_BLOCK = 1 << 16
 
 _TAR_TYPES = {
     "file": tarfile.REGTYPE,
@@ -46,20 +40,18 @@ _TAR_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was found in an archive, and where its payload can be divided.
+    """What was found in an archive.
 
     :param sha256: of the archive
     :param unpacked: about the bytes that the tree and the list take on a file system with blocks of 4 KiB
     :param files: files and links in the tree, without the list
     :param inodes: files, links and folders in the tree, those that no member names included
-    :param half: where the payload's second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
     sha256: str
     unpacked: int
     files: int
     inodes: int
-    half: int
 
 
 def checksum(path: Path) -> str:
@@ -81,74 +73,34 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
     :raises TransportError: a .tar.zst, and this controller has no zstandard
     """
     found = Tree(path.name, tree)
-    payload = Halves(out, compression)
+    packer = compressor(compression)
+
+    def write(data: bytes) -> None:
+        out.write(packer.compress(data))
+
     with _opened(path) as (tar, archive):
         for member in tar:
             rest = found.below(member)
             if rest is None:
                 continue
-            if found.files and not payload.half and 2 * archive.file.tell() >= tar.size:
-                payload.divide()
-                found.divide()
             for folder in found.add(rest, member):
-                payload.write(_entry_of_folder(folder, member.mtime))
-            payload.write(_normalised(rest, member, tree))
+                write(_entry_of_folder(folder, member.mtime))
+            write(_normalised(rest, member, tree))
             if member.kind == "file":
                 digest = hashlib.sha256()
                 for chunk in tar.data():
                     digest.update(chunk)
-                    payload.write(chunk)
-                payload.write(bytes(-member.size % BLOCK))
+                    write(chunk)
+                write(bytes(-member.size % BLOCK))
                 found.entries[rest] = digest.digest()
         sha256 = archive.digest.hexdigest()
     if not found.files:
         raise ContentError(f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone")
     listing = found.listing()
-    payload.write(_entry_of_listing(listing))
-    payload.write(2 * ZEROS)
-    payload.end()
-    half = payload.half if found.divisible else 0
-    return Packed(sha256, found.unpacked + on_disk(len(listing)), found.files, len(found.entries), half)
-
-
-class Halves:
-    """A payload as it is written: a stream of the packer's, and from ``divide`` on, at the block ``half``, a second one."""
-
-    def __init__(self, out: BinaryIO, compression: Compression) -> None:
-        self.out = out
-        self.compression = compression
-        self.compressor = compressor(compression)
-        self.size = 0
-        self.half = 0
-
-    def write(self, data: bytes) -> None:
-        self._put(self.compressor.compress(data))
-
-    def divide(self) -> None:
-        self.end()
-        self._put(_padding(-self.size % HALVES_BLOCK, self.compression))
-        self.half = self.size // HALVES_BLOCK
-        self.compressor = compressor(self.compression)
-
-    def end(self) -> None:
-        self._put(self.compressor.flush())
-
-    def _put(self, packed: bytes) -> None:
-        self.size += len(packed)
-        self.out.write(packed)
-
-
-def _padding(size: int, compression: Compression) -> bytes:
-    """So many bytes, and a block more where they are too few, of which an unpacker makes nothing: a skippable frame, or an empty
-    gzip member with a comment. Of other fields busybox takes only short ones."""
-    head, tail = (
-        (MAGIC["gz"] + b"\x08\x10" + bytes(5) + b"\xff", b"\0\x03" + bytes(9)) if compression == "gz" else (bytes(8), b"")
-    )
-    fill = size - len(head) - len(tail)
-    fill += HALVES_BLOCK if fill < 0 else 0
-    if compression == "zst":
-        head = b"\x50\x2a\x4d\x18" + fill.to_bytes(4, "little")
-    return head + b" " * fill + tail
+    write(_entry_of_listing(listing))
+    write(2 * ZEROS)
+    out.write(packer.flush())
+    return Packed(sha256, found.unpacked + on_disk(len(listing)), found.files, len(found.entries))
 
 
 def _entry_of_listing(listing: bytes) -> bytes:

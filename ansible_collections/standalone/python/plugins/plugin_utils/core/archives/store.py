@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LARGEST_ARCHIVE = 1 << 30
 
 # Of how payloads are made: a payload made in another way is made anew.
-RECIPE = 4
+RECIPE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,6 @@ class Payload:
     :param unpacked: about the bytes that it takes on a file system with blocks of 4 KiB
     :param files: files and links in it, without the list
     :param inodes: files, links and folders in it, without the list and its folder
-    :param half: where its second half begins, in blocks of 64 KiB; 0 where it must be unpacked as a whole
     """
 
     path: Path
@@ -62,7 +61,6 @@ class Payload:
     unpacked: int
     files: int
     inodes: int
-    half: int = 0
 
 
 class Store:
@@ -185,9 +183,7 @@ class Store:
             packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
             if packed.sha256 != digest:
                 raise _differs(original, digest, packed.sha256)
-        payload = Payload(
-            path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.inodes, packed.half
-        )
+        payload = Payload(path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.inodes)
         _record(payload, digest)
         return payload
 
@@ -292,7 +288,6 @@ def _record(payload: Payload, original: str) -> None:
         "unpacked": payload.unpacked,
         "files": payload.files,
         "inodes": payload.inodes,
-        "half": payload.half,
     }
     with atomic_write(_about(payload.path)) as out:
         out.write(json.dumps(about).encode())
@@ -305,9 +300,7 @@ def _recorded(folder: Path, compression: Compression, original: str, *, rehash: 
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
         now = file_stamp(path)
-        payload = Payload(
-            path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["inodes"], about["half"]
-        )
+        payload = Payload(path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["inodes"])
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None

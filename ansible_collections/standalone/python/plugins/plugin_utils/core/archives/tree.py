@@ -95,8 +95,6 @@ class Tree:
         self.files = 0
         self.names = 0
         self.steps = 0
-        self.first_half: frozenset[str] = frozenset()
-        self.divisible = True
 
     def refuse(self, name: str, why: str) -> ContentError:
         return ContentError(
@@ -119,7 +117,7 @@ class Tree:
     def add(self, rest: str, member: Member) -> list[str]:
         """A file's digest is given to ``entries`` afterwards.
 
-        :returns: the folders above it that this half has not named yet, outermost first
+        :returns: the folders above it that no member has named yet, outermost first
         """
         if member.mode & 0o6000:
             raise self.refuse(member.name, "has a set-uid or set-gid bit")
@@ -146,15 +144,10 @@ class Tree:
         if self.names > MOST_NAMES:
             raise self.refuse_tree(f"has more than {MOST_NAMES >> 20} MiB of names")
 
-    def divide(self) -> None:
-        """What comes now is unpacked beside what has come, not after it."""
-        self.first_half = frozenset(self.entries)
-        self.folders.clear()
-
     def _place(self, rest: str, member: Member) -> list[str]:
         unnamed: list[str] = []
         parent = rest
-        # What is above a folder that this half has named, it has named too.
+        # What is above a named folder is named too.
         while parent and (parent := parent.rpartition("/")[0]) not in self.folders:
             above = self.entries.get(parent)
             if above is None:
@@ -189,7 +182,6 @@ class Tree:
             raise self.refuse(
                 member.name, f"is a hard link to {sanitized(repr(member.link))}, which is no file of the tree before it"
             )
-        self.divisible = self.divisible and other not in self.first_half
         return first
 
     def listing(self) -> bytes:

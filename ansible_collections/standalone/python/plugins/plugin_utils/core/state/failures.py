@@ -21,7 +21,6 @@ FAILURES: Mapping[str, str] = {
     "checksum": "the archive on the host has the sha256 {last}, where {first} was expected: run again",
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
-    "foreign": "{detail} was not created by standalone-python; move it away, choose another bin_dir or links, or use force: true",
     "home": "{detail} can't be resolved, as the host knows no home folder of this user: set HOME there, or give an absolute path",
     "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
     "inodes": "the file system has {last} free inodes and {first} are needed: remove files on it, or choose another root",

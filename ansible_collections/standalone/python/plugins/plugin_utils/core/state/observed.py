@@ -194,7 +194,7 @@ FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_f
 
 
 # Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
-_OF_HOST = ("occupied", "leftover", "ls", "held", "obstacle", "registered")
+_OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered")
 _OF_BUILD = frozenset(("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"))
 _Block = dict[str, list[str]]
 """What an agent says of one build: key -> values."""
@@ -249,7 +249,7 @@ def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], block
         root_state=_state("root_state", single["root_state"], _FOLDER_STATES),
         bin_dir_state=_state("bin_dir_state", single["bin_dir_state"], _FOLDER_STATES),
         installed=tuple(build for _name, build in found if build),
-        links=dict(_listed(line, (root, bin_dir)) for line in several["ls"]),
+        links=dict([*(_listed(line, (root, bin_dir)) for line in several["ls"]), *map(_link, several["link"])]),
         occupied=frozenset(several["occupied"]).union(f"{root}/{name}/" for name, build in found if not build),
         leftovers=tuple(several["leftover"]),
         lock=single.get("lock", ""),
@@ -311,6 +311,14 @@ def _listed(line: str, folders: tuple[str, str]) -> tuple[str, str]:
     path, arrow, target = line[min(starts) + 1 :].partition(" -> ") if starts else ("", "", "")
     if not arrow:
         raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a line of ls -l about a link")
+    return path, target
+
+
+def _link(value: str) -> tuple[str, str]:
+    """Return path and target from ``PATH -> TARGET``, as PowerShell's agent prints a link."""
+    path, arrow, target = value.partition(" -> ")
+    if not arrow:
+        raise ObservationError(f"the host's answer can't be read: {quoted(value)} is not a link and its target")
     return path, target
 
 

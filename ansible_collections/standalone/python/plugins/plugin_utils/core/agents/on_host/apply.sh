@@ -1,13 +1,12 @@
-# apply.sh: carries out a plan on a host, then prints what the host has now. Comes after observe.sh, whose functions it uses.
+# apply.sh: carries out a plan on a host, then observes the host again. It follows observe.sh, whose functions it uses.
 #
-# Everything new is made in root/.standalone-python.staging, on the file system where it will stay: unpacked, checked, finished,
-# started and on disk. Only then comes the commit: one rename for each build, then links, then removals. A failure before the
-# commit leaves the host as it was; a kill at any point leaves something that the next run recognises and clears (clear_leftovers).
+# It prepares all builds in root/.standalone-python.staging, on their final file system: unpacked, verified, finished, started and
+# on disk. Then it commits: one rename for each build, then links, then removals. A failure before the commit changes nothing.
+# After a kill at any point, the next run clears what is left (clear_leftovers).
 #
-# Set before it: what observe.sh wants, and lock_timeout (seconds), force (yes|no), owner, group, mode (of a root made here: it stays
-# the runner's own, and only the group is given to it), inside (what the root is called on the host itself, where that isn't
-# where it is now).
-# The renderer adds the functions finisher (writes finish.py, and what it needs, into a folder), prepare and commit (this plan's steps).
+# Set before it: what observe.sh needs, and lock_timeout (seconds), owner, group, mode (of a root that is created here: it belongs
+# to the runner, and only its group is set), inside (the root's path on the host itself, where it differs). The renderer adds the
+# functions finisher (writes finish.py and its parts into a folder), premises, prepare and commit.
 # shellcheck shell=sh disable=SC2154,SC2034 # the renderer sets and uses these
 # shellcheck disable=SC3067 # see observe.sh
 
@@ -18,9 +17,9 @@ made_root=
 committing=
 restored=
 
-fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, last: there may be nobody left to hear it
+fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
-  leave
+  clean_up
   echo '== standalone-python failure 1 =='
   put "step=$step"
   echo "failure=$1"
@@ -30,14 +29,14 @@ fail() { # CODE [DETAIL]: leaves the host as it was and says what went wrong, la
   exit 1
 }
 
-leave() { # once begun it is not interrupted
+clean_up() { # signals no longer interrupt it
   trap - EXIT
   trap '' HUP INT TERM
-  # What still runs in the background may write into what is removed here.
+  # Background jobs may still write into the staging folder.
   wait
   [ -z "$locked" ] || {
-    # What can't go back to its place stays where the next run finds it.
-    [ -z "$staging" ] || { restore "$staging" && discard "$staging"; }
+    # If a build can't be moved back, the staging folder stays for the next run.
+    [ -z "$staging" ] || { restore "$staging" && remove_folder "$staging"; }
     rm -f "$lock"
   }
   locked=
@@ -48,23 +47,23 @@ leave() { # once begun it is not interrupted
   done
 }
 
-discard() { # FOLDER: also where a killed run's tar is still busy in it, or a folder in it can't be written
+remove_folder() { # FOLDER: retries, as the tar of a killed run may still write to it, and a folder in it may be read-only
   rm -rf "$1" 2>/dev/null && return
   sleep 1
   chmod -R u+rwx "$1" 2>/dev/null
   rm -rf "$1" || set_aside "$1"
 }
 
-# What a program of this host still has open, its NFS client keeps under a name of its own (.nfs...) until it is closed; the
-# build that it was is gone all the same. Later runs go on, and remove what they can.
+# An NFS client keeps an open file as .nfs... until the program closes it. The build is gone all the same. Later runs go on, and
+# remove what they can.
 set_aside() { # FOLDER
   [ -z "$(find "$1" ! -type d ! -name '.nfs*' 2>&1)" ] || return
   aside=$root/.standalone-python.staging.$$
-  while there "$aside"; do aside=${aside}_; done
+  while exists "$aside"; do aside=${aside}_; done
   mv "$1" "$aside"
 }
 
-# A disk may be so full that the message about it found no room in its file. Systems say of one without inodes that it has no space.
+# On a full disk even the error message may be lost. Systems report missing inodes as missing space.
 fail_if_full() { # [DETAIL]
   near=$(existing "$root")
   free=$(free_inodes "$near")
@@ -73,29 +72,29 @@ fail_if_full() { # [DETAIL]
   [ -z "$free" ] || [ ${#free} -gt 2 ] || fail space "$free kB are free below $root${1:+; $1}"
 }
 
-# Who can change a folder on the way can lead what is written, removed or started to any other place.
-secure() { # FOLDER
+# A user who can change a folder of the path can redirect what is written, removed or started.
+require_trusted() { # FOLDER
   [ -z "$python" ] || return 0
-  climb "$1"
-  judge_all "$climbed"
-  weigh_way "$climbed"
+  parents "$1"
+  classify_all "$parents"
+  check_parents "$parents"
   [ -z "$open" ] || fail untrusted "$open"
 }
 
-own() { # PATH: of a run that had this root before
-  judged=$nl sound=$nl
+require_own() { # PATH: left by an earlier run
+  exposed=$nl safe=$nl
   open=
-  [ -n "$python" ] || weigh "$1" on
+  [ -n "$python" ] || check "$1" on
   [ -z "$open" ] || fail untrusted "$open"
 }
 
-try() { # CODE COMMAND...: runs it; what it prints to standard error is the detail of a failure
+try() { # CODE COMMAND...: fails with CODE and the standard error of COMMAND
   try_code=$1
   shift
-  said=$("$@" 2>&1 >/dev/null) || fail "$try_code" "$said"
+  output=$("$@" 2>&1 >/dev/null) || fail "$try_code" "$output"
 }
 
-# A symbolic link is made with its content in one step, by one process only, on every file system, NFS included; flock is not.
+# Creating a symbolic link is atomic on every file system, NFS included. flock is not.
 lock() {
   me=$(process $$)
   me=$$:${me#* }:$(boot):$(uname -n)
@@ -107,49 +106,49 @@ lock() {
   while :; do
     holder=$(lock_holder "$lock")
     if [ -n "$holder" ]; then
-      await "$lock" "$holder"
+      wait_for_lock "$lock" "$holder"
       refused=0
       continue
     fi
-    # Into a folder of that name ln would go.
-    there "$lock" || { said=$(ln -s "$me" "$lock" 2>&1) && break; }
-    # It has just come, or gone; gone with the root, if the run that made the root failed; or no link can be made here at all.
+    # ln would put the link into a folder of that name.
+    exists "$lock" || { output=$(ln -s "$me" "$lock" 2>&1) && break; }
+    # Another run has just taken or released the lock, or removed its root after a failure; or links can't be created here.
     refused=$((refused + 1))
-    [ "$refused" -lt 4 ] || ! there "$lock" || fail obstacle "$lock"
-    [ "$refused" -lt 4 ] || fail unwritable "$said"
+    [ "$refused" -lt 4 ] || ! exists "$lock" || fail obstacle "$lock"
+    [ "$refused" -lt 4 ] || fail unwritable "$output"
     make_root
   done
   locked=yes
-  # A run of an older version has it under another name.
+  # Older versions use another name.
   while holder=$(lock_holder "$root/.lock") && [ -n "$holder" ]; do
-    await "$root/.lock" "$holder"
+    wait_for_lock "$root/.lock" "$holder"
   done
 }
 
-await() { # LOCK HOLDER: for a second, or breaks the lock of a holder that is no more
+wait_for_lock() { # LOCK HOLDER: waits a second, or breaks the lock if its holder is dead
   if [ "$(lock_state "$2")" = dead ]; then
     break_lock "$1" "$2"
   else
     [ "$waited" -lt "$lock_timeout" ] || fail locked "$1 (pid:started:boot:host is $2)"
-    rest_a_second
+    wait_a_second
   fi
 }
 
-rest_a_second() {
+wait_a_second() {
   sleep 1
   waited=$((waited + 1))
 }
 
-# Only who made the claim may break the lock that the claim names, and only while it is still that one: a run that saw the same
-# dead holder a moment later can't remove the lock of the run that has come since. Where the claimer died too, its claim stays
-# for who gets the lock (clear_leftovers), and the next claim has another name, which again only one can make.
+# Only the run that created the claim may break the lock that it names, and only while the lock is unchanged. So a slower run that
+# saw the same dead holder can't remove the lock of a newer run. If the claimer dies too, its claim stays until a run has the lock
+# (clear_leftovers), and the next claim has another name.
 break_lock() { # LOCK HOLDER
   claim=$1-broken-$(printf '%s' "$2" | tr -c 'A-Za-z0-9' _)
   patience=10
-  until said=$(mkdir "$claim" 2>&1); do
+  until output=$(mkdir "$claim" 2>&1); do
     [ "$(lock_holder "$1")" = "$2" ] || return 0
-    [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$said"
-    rest_a_second
+    [ -d "$claim" ] || [ $patience -gt 7 ] || fail unwritable "$output"
+    wait_a_second
     patience=$((patience - 1))
     [ $patience -gt 0 ] || {
       claim=${claim}_
@@ -160,18 +159,18 @@ break_lock() { # LOCK HOLDER
   rmdir "$claim" 2>/dev/null
 }
 
-restore() { # STAGING: a build whose exchange was not completed goes back to its place
-  # An image may have links anywhere, which must lead nobody out of it.
+restore() { # STAGING: moves builds back whose exchange was not completed
+  # In an image any name may be a link, and following it could lead out of the image.
   [ ! -h "$1" ] || return 0
   for old in "$1"/*/old; do
-    { there "$old" && [ ! -h "${old%/old}" ]; } || continue
+    { exists "$old" && [ ! -h "${old%/old}" ]; } || continue
     back=${old%/old}
     back=$root/${back##*/}
-    there "$back" || mv "$old" "$back" || return
+    exists "$back" || mv "$old" "$back" || return
   done
 }
 
-find_obstacles() { # under the names of what a run makes, if it isn't what a run makes
+find_obstacles() { # what has a name that a run uses, and is of another kind
   p=$root/.standalone-python.staging
   if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then fail obstacle "$p"; fi
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
@@ -179,23 +178,23 @@ find_obstacles() { # under the names of what a run makes, if it isn't what a run
   done
 }
 
-clear_leftovers() { # as a rule there are none, and no program is started to find that
+clear_leftovers() { # starts no program if there are none
   fresh=$root/.standalone-python.staging
   for old in "$fresh"/*/old "$root"/.staging/*/old; do
     back=${old%/old}
     back=$root/${back##*/}
-    there "$back" || restored=$restored$back$nl
+    exists "$back" || restored=$restored$back$nl
   done
-  if there "$fresh"; then
-    own "$fresh"
+  if exists "$fresh"; then
+    require_own "$fresh"
     try io restore "$fresh"
-    try io discard "$fresh"
+    try io remove_folder "$fresh"
     cleared=yes
   fi
   if is_staging "$root/.staging"; then
-    own "$root/.staging"
+    require_own "$root/.staging"
     try io restore "$root/.staging"
-    try io discard "$root/.staging"
+    try io remove_folder "$root/.staging"
     cleared=yes
   fi
   for claim in "$root"/.standalone-python.lock-broken-*; do
@@ -207,29 +206,29 @@ clear_leftovers() { # as a rule there are none, and no program is started to fin
     if is_claim "$claim"; then rmdir "$claim" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.standalone-python.staging.*; do
-    if there "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if exists "$aside"; then require_own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for aside in "$root"/.staging.[0123456789]*; do
-    if is_staging "$aside"; then own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
+    if is_staging "$aside"; then require_own "$aside" && rm -rf "$aside" 2>/dev/null && cleared=yes; fi
   done
   for p in "$bin_dir/.standalone-python-link" "$root/.standalone-python-link"; do
     if [ -h "$p" ]; then try io rm -f "$p" && cleared=yes; fi
   done
 }
 
-is_as_seen() { # PATH|NAME KIND TEXT: is that what the plan was made for? Or else $differs has the path.
+is_unchanged() { # PATH|NAME KIND TEXT: is this still what the plan saw? If not, $differs is the path.
   case $1 in /*) differs=$1 ;; *) differs=$root/$1 ;; esac
   case $2 in
-    # A build that this run has just put back to its place was not there when the plan was made.
-    absent) ! there "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
-    link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(leads_to "$differs" 2>/dev/null)" = "$3" ]; } ;;
-    build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(mark "$differs")" = "$3" ]; } ;;
+    # A build that this run has just moved back did not exist when the plan was made.
+    absent) ! exists "$differs" || case $nl$restored in *"$nl$differs$nl"*) ;; *) false ;; esac ;;
+    link) [ -h "$differs" ] && { [ "$3" = '*' ] || [ "$(link_target "$differs" 2>/dev/null)" = "$3" ]; } ;;
+    build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(receipt_mark "$differs")" = "$3" ]; } ;;
     file) [ -e "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs" ] ;;
     folder) [ -d "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs/.standalone-python" ] ;;
   esac
 }
 
-mark() { # BUILD-FOLDER -> the lines of its receipt that tell this installation from another one, as observed.py takes them
+receipt_mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installation, as the controller computes them
   [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ] || return 0
   marking=
   while IFS= read -r line || [ -n "$line" ]; do
@@ -240,285 +239,24 @@ mark() { # BUILD-FOLDER -> the lines of its receipt that tell this installation 
   put "$marking"
 }
 
-# Between this and the step that follows somebody can still change the path: no shell has one call that does both.
-still() { # PATH|NAME KIND TEXT
-  is_as_seen "$@" || fail changed "$differs"
+# A moment is left between this check and the next step, as no shell has one call for both.
+require_unchanged() { # PATH|NAME KIND TEXT
+  is_unchanged "$@" || fail changed "$differs"
   committing=yes
 }
 
-begin() { # NAME: an empty place for a build that is being made
-  name=$1
-  here=$staging/$name
-  step="preparing $name"
-  try io mkdir "$here"
-  said=$({ true >"$here/err" && true >"$here/given" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
-    fail_if_full "$said"
-    fail io "$said"
-  }
-  # Before a whole build is unpacked for somebody who is not there.
-  give "$here/given" "$owner"
-}
-
-space() { # KILOBYTES INODES: that much is free
-  free=$(free_kb "$staging")
-  enough "$free" "$1" || fail space "$1 $free"
-  free=$(free_inodes "$staging")
-  enough "$free" "$2" || fail inodes "$2 $free"
-}
-
-enough() { # FREE NEEDED
-  # By length first: mksh counts with 32 bits, and there are disks with more kilobytes.
-  [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
-}
-
-unpack() { # FILE FORM [MEMBER [HALF]]: into the build's place; HALF is where its second half begins, in blocks of 64 KiB
-  if [ "${4:-0}" = 0 ]; then
-    unpack_stream "$2" "${3-}" <"$1"
-    return
-  fi
-  # Each half is whole tar members of its own packed stream; both name all folders they need, and find them made.
-  dd if="$1" bs=65536 count="$4" 2>/dev/null | unpack_stream "$2" &
-  first_half=$!
-  dd if="$1" bs=65536 skip="$4" 2>/dev/null | unpack_stream "$2"
-  second_half=$?
-  wait "$first_half" && [ $second_half = 0 ]
-}
-
-unpack_stream() { # FORM(zst|gz) [MEMBER]: standard input, into the build's place; what went wrong is in its file err
-  case $1 in
-    zst) packer=zstd ;;
-    *) packer=gzip ;;
-  esac
-  # By cd, as GNU tar takes a backslash in the folder that -C names for the begin of an escape. Its 10 KiB at a time from a pipe
-  # cost a quarter of its time, against 64 KiB; other tars don't know the variable, and busybox' not the option.
-  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
-    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
-}
-
-# openssl uses what the processor has for it, which most sha256sum don't: a third of the time.
-archive_sha256() { # FILE -> its sum, perhaps with more after it
-  { have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null
-}
-
-# The archive is hashed while it is unpacked; nothing of it is run or kept before the sum agrees. The sum needs no file: the
-# disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER [HALF]]
-  step="unpacking $name"
-  have tar || fail notar
-  [ "$3" != zst ] || have zstd || fail nozstd
-  have sha256sum || have shasum || have openssl || fail nochecksum
-  unpack "$1" "$3" "${4-}" "${5-}" &
-  unpacker=$!
-  found=$(archive_sha256 "$1")
-  wait "$unpacker"
-  unpacked=$?
-  found=${found%% *}
-  [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
-  [ $unpacked = 0 ] || {
-    said=$(cat "$here/err")
-    fail_if_full "$said"
-    fail unpack "$said"
-  }
-}
-
-pushed() { # FILE SHA256 FORM KILOBYTES HALF INODES: an archive that the controller sent, holding one tree, python/
-  space "$4" "$6"
-  unpack_checked "$1" "$2" "$3" '' "$5"
-  to_disk_meanwhile "$1"
-}
-
-copied() { # SHA256: the build of this name that lies here, copied; its files are those of its list, which has that sum
-  step="copying $name"
-  said=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$said"
-  if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
-    (cd "$here/python" && LC_ALL=C sha256 -c .standalone-python/files.sha256) >/dev/null 2>&1
-  then return; fi
-  fail content "its files differ from what was installed, or nothing here can compare them"
-}
-
-# The finisher waits for the disk before it ends; what is written until then it needn't wait for. Where sync can't, it waits.
-to_disk_meanwhile() { # ARCHIVE: is removed first, or it would be written as well
-  { rm -f "$1" && sync -f "$here"; } >/dev/null 2>&1 &
-}
-
-download() { # URL FILE; the token and what secrets the URL has never stand on a command line, which other users can read
-  if have curl; then
-    header=
-    [ -z "$token" ] || header="header = \"Authorization: Bearer $(quoted "$token")\""
-    case $1 in [Hh][Tt][Tt][Pp][Ss]:*) onward='=https' ;; *) onward='=http,https' ;; esac
-    # -g: a URL is one address, whatever brackets and braces it has.
-    curl -gfsSL --proto =http,https --proto-redir "$onward" --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
-      -K - 2>"$here/err" <<END
-url = "$(quoted "$1")"
-output = "$(quoted "$2")"
-$header
-END
-  elif ! have wget; then
-    fail nodownload
-  elif gnu_wget; then
-    download_by_gnu_wget "$1" "$2"
-  else
-    case $1 in *://*@* | *\?*) fail tokenwget ;; esac
-    [ -z "$token" ] || fail tokenwget
-    # Without -T: a busybox built without time limits, such as Debian's, crashes on it.
-    wget -q -O "$2" "$1" 2>"$here/err"
-  fi
-}
-
-# GNU wget has no option against a redirect from https to http, so redirects are followed here. It would also give the token to
-# whomever it is sent on to.
-download_by_gnu_wget() { # URL FILE
-  (umask 077 && cat >"$here/wgetrc") <<END
-${token:+header = Authorization: Bearer }$token
-END
-  at=$1
-  hops=0
-  until LC_ALL=C WGETRC=$here/wgetrc wget -nv -S -T 60 --max-redirect=0 -O "$2" -i - 2>"$here/err" <<END
-$at
-END
-  do
-    onward=$(sed -n 's/^ *[Ll]ocation: *//p' "$here/err" | sed q | tr -d '\r')
-    [ -n "$onward" ] || return 1
-    [ -z "$token" ] || fail redirected
-    server=${at#*://}
-    case $onward in
-      *://*) ;;
-      //*) onward=${at%%:*}:$onward ;;
-      /*) onward=${at%%:*}://${server%%[/?#]*}$onward ;;
-      *)
-        at=${at%%[?#]*}
-        onward=${at%/*}/$onward
-        ;;
-    esac
-    case $at,$onward in
-      *,[Hh][Tt][Tt][Pp][Ss]://* | [Hh][Tt][Tt][Pp]://*,[Hh][Tt][Tt][Pp]://*) at=$onward ;;
-      *)
-        echo "it redirects to $(shown "$onward")" >"$here/err"
-        return 1
-        ;;
-    esac
-    hops=$((hops + 1))
-    [ $hops -lt 10 ] || {
-      echo 'it redirects more than 10 times' >"$here/err"
-      return 1
-    }
-  done
-}
-
-# What people see of an address: no user, password, query or fragment, each of which can be a secret.
-shown() { # URL
-  server=${1#*://}
-  server=${server%%[?#]*}
-  below=${server#"${server%%/*}"}
-  server=${server%%/*}
-  put "${1%%://*}://${server##*@}$below"
-}
-
-# The words of curl or wget, with addresses as above and without a server's headers.
-download_errors() {
-  LC_ALL=C sed -e '/^  /d' -e 's,\(://\)[^/ ]*@,\1,g' -e 's,\(://[^?# ]*\)[?#][^ ]*,\1,g' "$here/err" 2>/dev/null
-}
-
-gnu_wget() { case $(wget --version 2>&1) in *GNU\ Wget*) ;; *) return 1 ;; esac; }
-
-quoted() {
-  sed 's/[\\"]/\\&/g' <<END
-$1
-END
-}
-
-pulled() { # SHA256 FORM MEMBER URL...: the first URL that answers
-  sum=$1
-  form=$2
-  tree=$3
-  shift 3
-  errors=
-  for url; do
-    step="downloading $name"
-    if download "$url" "$here/archive"; then
-      unpack_checked "$here/archive" "$sum" "$form" "$tree"
-      to_disk_meanwhile "$here/archive"
-      [ "$tree" = python ] || {
-        try io mv "$here/$tree" "$here/tree"
-        try io rm -rf "$here/python"
-        try io mv "$here/tree" "$here/python"
-      }
-      return
-    fi
-    errors="$errors${errors:+; }$(shown "$url"): $(download_errors)"
-    fail_if_full "$errors"
-  done
-  fail download "$errors"
-}
-
-# macOS marks what a browser has fetched, or a program that is itself marked, and asks a person before it starts such a thing. The
-# checksum has answered that question. As a rule nothing is marked, and only one file is looked at.
-unquarantine() {
-  have xattr && [ "$(uname -s)" = Darwin ] || return 0
-  xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
-  xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
-}
-
-finish() { # key=value...: the interpreter finishes its own installation, and shows that it starts
-  step="finishing $name"
-  # Not -x: where programs may not be started from this disk, the attempt says so.
-  [ -f "$here/python/bin/python3" ] || fail content "there is no python/bin/python3 in it"
-  unquarantine
-  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
-}
-
-try_first() { # NAME: a build that was installed from outside is started here for the first time; its receipt will say so
-  step="starting $name"
-  { trusted "$root/$1" && weigh_all "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
-  finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1"
-}
-
-finisher_run() { # PYTHON key=value...
-  finisher_python=$1
-  shift
-  (for_builds; "$finisher_python" -I -B "$staging/finish.py" "$@") >"$here/out" 2>"$here/err"
-  code=$?
-  if [ $code -ne 0 ]; then
-    reported=
-    detail=
-    while IFS= read -r line || [ -n "$line" ]; do
-      case $line in
-        failure=*) reported=${line#failure=} ;;
-        detail=*) detail=${line#detail=} ;;
-      esac
-    done <"$here/out"
-    [ -n "$reported" ] || {
-      reported=start
-      detail=$(cat "$here/err" "$here/out")
-      fail_if_full "$detail"
-    }
-    [ "$reported" != space ] || fail_if_full "$detail"
-    fail "$reported" "${detail:-it ended with exit code $code and said nothing}"
-  fi
-}
-
-may_link() { # PATH [TEXT]: a link of ours or one with that text, or nothing, must be there, and its folder or what can become one
+can_make_links() { # FOLDER: it exists, or it can be made
   step="checking $1"
-  [ -d "${1%/*}" ] || {
-    to_make "${1%/*}"
-    [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
-  }
-  if [ -h "$1" ]; then
-    [ "$force" != yes ] || return 0
-    at=$(leads_to "$1")
-    case $at in
-      "${2-cpython-}" | "${inside:-$root}"/* | cpython-*) return ;;
-      *) fail foreign "$1 leads to $at" ;;
-    esac
-  fi
-  [ ! -e "$1" ] || { [ "$force" = yes ] && [ ! -d "$1" ]; } || fail foreign "$1"
+  [ ! -d "$1" ] || return 0
+  to_make "$1"
+  [ -d "$near" ] || fail unwritable "$first is neither a folder nor a link to one that can be made"
 }
 
-# With SOURCE_DATE_EPOCH two runs shall give the same to the bit: what this one has changed gets that time.
-dated() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
+# With SOURCE_DATE_EPOCH, two runs give the same bytes and times: what this run has changed gets that time.
+has_source_date() { case ${SOURCE_DATE_EPOCH-} in '' | *[!0-9]*) return 1 ;; esac; }
 
-stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is another user's keeps its time
-  dated || return 0
+stamp() { # PATH [TOP]: sets the time of PATH and the folders above it up to TOP; folders of other users keep theirs
+  has_source_date || return 0
   set -- "$1" "${2:-$1}"
   while :; do
     touch -h -d "@$SOURCE_DATE_EPOCH" "$1" 2>/dev/null ||
@@ -530,15 +268,15 @@ stamp() { # PATH [TOP]: it, and the folders above it up to TOP; a folder that is
   done
 }
 
-trusted() { # BUILD-FOLDER: one of ours, which nobody else can have changed
+trusted() { # BUILD-FOLDER: is it a build that nobody else can have changed?
   open=
-  judged=$nl sound=$nl
+  exposed=$nl safe=$nl
   root_open=
   root_only=
-  [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && weigh_build "$1" && [ -z "$open" ]
+  [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && check_build "$1" && [ -z "$open" ]
 }
 
-helped() { # CODE ARGUMENT...: by the first interpreter that this run may start, and that can
+run_python() { # CODE ARGUMENT...: by the first trusted interpreter that succeeds
   for p in "$root"/cpython-*; do
     [ -n "$python" ] || trusted "$p" || continue
     (for_builds; "${python:-$p/bin/python3}" -I -B -S -c "$@") 2>/dev/null && return
@@ -547,13 +285,13 @@ helped() { # CODE ARGUMENT...: by the first interpreter that this run may start,
 }
 
 stamp_with_python() { # PATH
-  helped 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' "$1" "$SOURCE_DATE_EPOCH"
+  run_python 'import os, sys; os.utime(sys.argv[1], (int(sys.argv[2]),) * 2, follow_symlinks=False)' "$1" "$SOURCE_DATE_EPOCH"
 }
 
-rename_over() { # NEW PATH: also where PATH is a link to a folder, into which a plain mv would go
+rename_over() { # NEW PATH: plain mv would move NEW into PATH, if that is a link to a folder
   mv -fT "$1" "$2" 2>/dev/null && return
   mv -fh "$1" "$2" 2>/dev/null && return
-  helped 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" && return
+  run_python 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" && return
   rm -f "$2" && mv -f "$1" "$2"
 }
 
@@ -566,8 +304,8 @@ link() { # PATH TARGET
     to_make "$folder"
     try io mkdir -p "$way"
   }
-  # If nothing was there, then what comes this moment is not replaced either.
-  if there "$1"; then
+  # Without a link to replace, ln fails if something is created at this moment.
+  if exists "$1"; then
     try io ln -s "$2" "$folder/.standalone-python-link"
     try io rename_over "$folder/.standalone-python-link" "$1"
   else try io ln -s "$2" "$1"
@@ -582,9 +320,9 @@ unlink() { # PATH
   stamp "${1%/*}"
 }
 
-# Two renames would leave a moment in which the stable link leads to nothing. No shell has one that does both; the fresh
-# interpreter has, by ctypes: Linux' renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP, which are both 2.
-exchange() { # FRESH-BUILD PATH: they change places in one step, or nothing happens
+# Between two renames the stable link would lead to nothing. The new interpreter can exchange in one call, by ctypes: Linux'
+# renameat2 with RENAME_EXCHANGE, macOS' renamex_np with RENAME_SWAP. Both flags are 2.
+exchange() { # NEW-BUILD PATH: swaps them in one step, or fails
   (for_builds; "${python:-$1/bin/python3}" -I -B -S -c '
 import ctypes, os, sys
 library, (one, other) = ctypes.CDLL(None), map(os.fsencode, sys.argv[1:])
@@ -596,10 +334,10 @@ sys.exit(failed != 0)
 ' "$1" "$2") >/dev/null 2>&1
 }
 
-settle() { # NAME: the build gets its name; one that has it is exchanged
+commit_build() { # NAME: moves the build to its place; exchanges it with one of the same name
   step="renaming $1"
   exchanged=
-  if there "$root/$1"; then
+  if exists "$root/$1"; then
     if exchange "$staging/$1/python" "$root/$1"; then exchanged=yes
     else try io mv "$root/$1" "$staging/$1/old"
     fi
@@ -610,15 +348,15 @@ settle() { # NAME: the build gets its name; one that has it is exchanged
   fi
 }
 
-confirm() { # NAME: its receipt says from now on that it was started
+confirm() { # NAME: puts the receipt in place that says "started"
   step="confirming $1"
   try io mv -f "$staging/$1/receipt.json" "$root/$1/.standalone-python/receipt.json"
   stamp "$root/$1/.standalone-python"
 }
 
-remove() { # NAME: out of its place first, so that no half of it is ever found there
+remove() { # NAME: moves the build away first, so that its place never holds a part of it
   step="removing $1"
-  # The run that had the lock before may have done it.
+  # The run that had the lock before may have removed it.
   [ -e "$root/$1" ] || return 0
   try io mkdir -p "$staging/$1"
   try io mv "$root/$1" "$staging/$1/removed"
@@ -630,45 +368,45 @@ make_root() {
   made_below=$near
   made_root=$way
   try unwritable mkdir -p ${mode:+-m "$mode"} "$way"
-  # Who owns this folder could lead the next run of root to any other place.
-  give "$root" ''
+  # The owner of this folder could redirect the next run of root, so it stays the runner's.
+  set_owner "$root" ''
 }
 
-give() { # PATH OWNER: to that one, if any, and to the group that was declared
+set_owner() { # PATH OWNER: sets the owner, if not empty, and the declared group
   [ -n "$2$group" ] || return 0
-  said=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
-  # In the words of GNU, busybox, BSD and toybox.
-  case $said in
+  output=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
+  # The messages of GNU, busybox, BSD and toybox.
+  case $output in
     *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
     *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "there is no group $group on this host" ;;
     *'nvalid user'* | *'nknown user'* | *'llegal user'* | *'no user '*) fail account "there is no user $owner on this host" ;;
-    *) fail permission "$said" ;;
+    *) fail permission "$output" ;;
   esac
 }
 
 apply() {
   umask 022
-  case $root$bin_dir in *'~'*) root=$(at_home "$root") bin_dir=$(at_home "$bin_dir") ;; esac
+  case $root$bin_dir in *'~'*) root=$(expand_home "$root") bin_dir=$(expand_home "$bin_dir") ;; esac
   for p in "$root" "$bin_dir"; do
     case $p in '~'*) fail home "$p" ;; esac
   done
-  trap leave EXIT
-  trap 'leave; exit 129' HUP
-  trap 'leave; exit 130' INT
-  trap 'leave; exit 143' TERM
+  trap clean_up EXIT
+  trap 'clean_up; exit 129' HUP
+  trap 'clean_up; exit 130' INT
+  trap 'clean_up; exit 143' TERM
   step="making $root"
-  [ -d "$root" ] || secure "$root"
+  [ -d "$root" ] || require_trusted "$root"
   make_root
-  secure "$root"
+  require_trusted "$root"
   step="locking $root"
   lock
   step="clearing what an earlier run left"
   find_obstacles
   clear_leftovers
-  # Another run may have done it while this one waited for the lock. What is left to do is decided anew.
+  # Another run may have changed the host while this one waited for the lock: then the controller plans again.
   premises || {
     outdated=yes
-    leave
+    clean_up
     trap - HUP INT TERM
     observe 2>/dev/null
     return
@@ -685,7 +423,7 @@ apply() {
   below=$made_below
   made_below=
   step="clearing the staging folder"
-  leave
+  clean_up
   stamp "${made_root:-$root}" "$below"
   trap - HUP INT TERM
   tried=yes

@@ -1,13 +1,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytecode for a standard library: byte for byte the same on every run, and not compared with its source when it is imported.
+"""Compiles a standard library to the same bytes on every run. Python imports such bytecode without comparing it with its source.
 
 The order of a set's elements follows the hash seed, and which constants marshal shares follows what a process imported and
 compiled before. So each of SHARES fixed parts has its own process, whose seed is 0, and none writes before all have imported
 what they need from source.
 
-Sent beside finish.py to hosts that shall have bytecode, and to no other; standard library only, Python 3.8 and later.
+Sent beside finish.py with compile_bytecode; standard library only, Python 3.8 and later.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 SHARES = 4
-# -I would ignore the seed as well; without it a module beside the finisher, or in the current folder, could be
-# taken for one of the standard library.
+# -I would ignore the hash seed. Without -I, Python could import a module from the current folder instead of the standard library.
 BOOT = (
     "import sys; del sys.path[0], sys.argv[0]; __file__ = sys.argv[0]; "
     "exec(compile(open(__file__, encoding='utf-8').read(), __file__, 'exec'))"
@@ -36,11 +35,11 @@ PASSED = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
 
 
 class Unable(Exception):
-    """There is no Python here that compiles for the build: one sentence."""
+    """No Python here can compile for the build: a sentence."""
 
 
 def compiler(version: str) -> str:
-    """A Python of this machine whose bytecode is that of `version`; pre-releases have one each.
+    """Return a Python of this machine with the bytecode of `version`; each pre-release has its own.
 
     :raises Unable: there is none
     """
@@ -59,15 +58,15 @@ def compiler(version: str) -> str:
             return path
         found.append(said)
     raise Unable(
-        "bytecode of %s is made by a Python %s only, and here is %s" % (version, ".".join(minor), ", ".join(dict.fromkeys(found)))
+        "bytecode of %s needs a Python %s, and this machine has %s" % (version, ".".join(minor), ", ".join(dict.fromkeys(found)))
     )
 
 
 def compile_tree(python: str, finisher: str, tree: str, final: str, library: str) -> None:
-    """Has `python` compile every module below `library` for the path that it will have below `final`.
+    """Let `python` compile every module below `library` for its path below `final`.
 
     :param finisher: path of finish.py, which calls `compile_share` in each process
-    :raises OSError: what was compiled could not be written
+    :raises OSError: bytecode can't be written
     """
     environment = {key: os.environ[key] for key in PASSED if key in os.environ}
     environment["PYTHONHASHSEED"] = "0"
@@ -84,7 +83,7 @@ def compile_tree(python: str, finisher: str, tree: str, final: str, library: str
 
 
 def compile_share(patiently: Callable[[Callable[[], object]], None], tree: str, final: str, library: str, share: str) -> None:
-    """Compiles every SHARES-th module; one that isn't valid for this Python (a template, say) is left out."""
+    """Compile every SHARES-th module, except those that aren't valid for this Python, such as templates."""
     paths = sources(library)[int(share) :: SHARES]
     print("ready", flush=True)
     sys.stdin.readline()
@@ -105,7 +104,7 @@ def compile_share(patiently: Callable[[Callable[[], object]], None], tree: str, 
 
 
 def sources(library: str) -> list[str]:
-    """All modules below the standard library's folder, in a fixed order."""
+    """Return all modules below the standard library's folder, in a fixed order."""
     found = []
     for folder, folders, files in os.walk(library):
         folders.sort()

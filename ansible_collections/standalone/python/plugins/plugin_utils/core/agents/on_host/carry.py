@@ -1,14 +1,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""User packages: copies what users installed into a build to the build that takes its place.
+"""Copies the packages that users installed into a build to the build that replaces it.
 
-A file is the user's if the old build's list of files doesn't name it, or if the RECORD of a user's package does. Copied are the
-files in site-packages, the scripts, and what the RECORDs name elsewhere in the build (share, etc, include). The old build is only
-read. It may belong to a user with fewer rights than this process. So no link is followed, and a file is read only if it belongs
-to the owner of the old build or to root.
+A file is the user's if the old build's list doesn't name it, or if the RECORD of a user's package does. It copies such files in
+site-packages, scripts, and what the RECORDs name elsewhere in the build (share, etc, include). It only reads the old build. That
+may belong to a user with fewer rights than this process: so it follows no link, and reads only files of that owner or of root.
 
-Sent beside finish.py to hosts where users may install packages, and to no other; standard library only, Python 3.8 and later.
+Sent beside finish.py where users may install packages; standard library only, Python 3.8 and later.
 """
 
 from __future__ import annotations
@@ -26,24 +25,24 @@ LIST = ".standalone-python/files.sha256"
 METADATA = (".dist-info", ".egg-info")
 DEEPEST = 100
 BLOCK = 1 << 20
-MOST_NAMED = 20  # of the files that stay behind, in a receipt
-# What Linux takes as the first line of a script since 2.6; later kernels take 255 bytes.
+MOST_NAMED = 20  # files that were not copied, in a receipt
+# Linux 2.6 takes so many bytes as the first line of a script; newer kernels take 255.
 LONGEST_FIRST_LINE = 127
 # Windows' launchers: a program, the first line of a script, and a zip archive with the script itself.
 END_OF_ZIP, LARGEST_LAUNCHER = b"PK\x05\x06", 4 << 20
 
 
 class Refused(Exception):
-    """A file can't be copied: the reason in words."""
+    """A file can't be copied: the reason."""
 
 
 class Carried:
     """What was copied.
 
-    :ivar packages: how many packages
-    :ivar files: how many files and links
+    :ivar packages: number of packages
+    :ivar files: number of files and links
     :ivar behind: ``PATH: REASON`` of each file that was not copied
-    :ivar removed: files of the new build that made room for a user's version of the same package
+    :ivar removed: files of the new build that a user's version of the same package replaces
     """
 
     __slots__ = ("behind", "files", "packages", "removed")
@@ -54,7 +53,7 @@ class Carried:
         self.removed: set[str] = set()
 
     def named(self) -> list[str]:
-        """The first of what stayed behind, and how many more there are."""
+        """Return the first files that were not copied, and the number of others."""
         more = len(self.behind) - MOST_NAMED
         shown = [text if text.isprintable() else ascii(text)[1:-1] for text in self.behind[:MOST_NAMED]]
         return shown + (["%d more files" % more] if more > 0 else [])
@@ -78,7 +77,7 @@ class Tree:
             raise Refused("it belongs to another user than the build")
 
     def folder(self, path: str) -> int:
-        """A descriptor of a folder, reached without a link; the last one stays open, as files come folder by folder."""
+        """Return a descriptor of a folder, opened without following a link. The last one stays open for the next file."""
         if self.open_folder[1] >= 0 and self.open_folder[0] == path:
             return self.open_folder[1]
         self.close()
@@ -97,7 +96,7 @@ class Tree:
         return here
 
     def place(self, path: str) -> tuple[str, int | None]:
-        """A path as calls of the system take it: its last part and the folder's descriptor."""
+        """Return the name of a path and its folder's descriptor, for system calls."""
         folder, _slash, name = path.rpartition("/")
         if WINDOWS:
             at = self.top
@@ -117,7 +116,7 @@ class Tree:
             raise unreadable(error) from error
 
     def entries(self, path: str) -> list[tuple[str, os.stat_result]]:
-        """What is in a folder; nothing where there is none.
+        """Return the entries of a folder; none if it does not exist.
 
         :raises Refused: it can't be listed
         """
@@ -131,9 +130,9 @@ class Tree:
             raise unreadable(error) from error
 
     def open(self, path: str) -> int:
-        """A descriptor of a regular file.
+        """Return a descriptor of a regular file.
 
-        :raises Refused: it is none, it can't be opened, or another user could have put it there
+        :raises Refused: it is not a regular file, it can't be opened, or another user could have created it
         """
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -146,7 +145,7 @@ class Tree:
             if not stat.S_ISREG(status.st_mode):
                 raise Refused("it is neither a file nor a link")
             self.check_owner(status)
-            # A user can give a file of root's another name in an own folder; a package manager's cache is the owner's.
+            # Users can hard-link root's files into their folders. Package managers hard-link files from the owner's cache.
             if status.st_nlink > 1 and not WINDOWS and (status.st_uid != self.owner or self.open_to_others()):
                 raise Refused("it is a hard link to a file that may be another user's")
         except BaseException:
@@ -158,7 +157,7 @@ class Tree:
         return bool(os.fstat(self.open_folder[1]).st_mode & 0o022)
 
     def read(self, path: str) -> str:
-        """A text of the build; empty where it can't be read."""
+        """Return a text of the build; empty if it can't be read."""
         try:
             with open(self.open(path), encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return file.read()
@@ -166,9 +165,9 @@ class Tree:
             return ""
 
     def link(self, path: str) -> str:
-        """Where a link leads.
+        """Return the target of a link.
 
-        :raises Refused: another user made it, or it can't be read
+        :raises Refused: another user created it, or it can't be read
         """
         self.check_owner(self.status(path))
         try:
@@ -178,13 +177,13 @@ class Tree:
             raise unreadable(error) from error
 
     def below(self, top: str, carried: Carried) -> Iterator[tuple[str, os.stat_result]]:
-        """All files and links below a folder; what can't be listed is noted."""
+        """Return all files and links below a folder; note what can't be listed in `carried`."""
         folders = [top]
         while folders:
             folder = folders.pop()
             try:
                 if folder.count("/") > DEEPEST:
-                    raise Refused("it lies too deep")
+                    raise Refused("it is more than %d folders deep" % DEEPEST)
                 found = self.entries(folder)
             except Refused as reason:
                 carried.behind.append("%s/: %s" % (folder, reason))
@@ -202,12 +201,12 @@ def unreadable(error: OSError) -> Refused:
 
 
 def is_reparse_point(status: os.stat_result) -> bool:
-    """Whether Windows has a link or a junction there."""
+    """Whether it is a link or a junction on Windows."""
     return bool(getattr(status, "st_file_attributes", 0) & getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0x400))
 
 
 def recorded(text: str, packages: str) -> set[str]:
-    """The paths that a package's RECORD names, relative to the build; without those that lie outside of it."""
+    """Return the paths in a package's RECORD, relative to the build; without those outside of it."""
     found = set()
     for line in text.splitlines():
         path = line.rsplit(",", 2)[0]
@@ -226,22 +225,22 @@ def package_name(folder: str) -> str:
 
 
 def tops(paths: Iterator[str], packages: str) -> set[str]:
-    """The folders (or files) in site-packages that describe a package each."""
+    """Return the metadata folders (or files) of packages in site-packages."""
     begin = len(packages) + 1
     names = (path[begin:].partition("/")[0] for path in paths if path.startswith(packages + "/"))
     return {name for name in names if name.endswith(METADATA)}
 
 
 def source_of(path: str) -> str:
-    """The module that a file of bytecode in a __pycache__ was made of; empty for any other file."""
+    """Return the module of a bytecode file in a __pycache__; empty for other files."""
     folder, _slash, name = path.rpartition("/")
     if not name.endswith(".pyc") or not folder.endswith("/__pycache__"):
         return ""
     return "%s/%s.py" % (folder.rpartition("/")[0], name.partition(".cpython-")[0])
 
 
-def true_head(head: bytes, was: str, final: str) -> bytes:
-    """The beginning of a script whose first line, or the second behind /bin/sh, starts the interpreter from where it lies now."""
+def patch_head(head: bytes, was: str, final: str) -> bytes:
+    """Replace the interpreter's path in the first line of a script, or in the second after /bin/sh."""
     old, new = (os.fsencode(path) + b"/" for path in (was, final))
     first, newline, rest = head.partition(b"\n")
     if not first.startswith(b"#!"):
@@ -257,10 +256,10 @@ def true_head(head: bytes, was: str, final: str) -> bytes:
     return head
 
 
-def true_launcher(program: bytes, was: str, final: str) -> bytes:
-    """A launcher of Windows that starts the interpreter from where it lies now.
+def patch_launcher(program: bytes, was: str, final: str) -> bytes:
+    """Replace the interpreter's path in a launcher of Windows.
 
-    :raises Refused: it names the old place in another form than pip's launchers do
+    :raises Refused: it contains the old path, and is not a launcher as pip writes it
     """
     old, new = (path.rstrip("\\").encode() + b"\\" for path in (was, final))
     if old.lower() not in program.lower():
@@ -271,12 +270,12 @@ def true_launcher(program: bytes, was: str, final: str) -> bytes:
     line = program.rfind(b"#!", 0, max(begin, 0))
     at = program.lower().find(old.lower(), line, max(begin, 0)) if end >= 0 and line >= 0 else -1
     if at < 0:
-        raise Refused("it is a launcher that starts the old build; use python -m, or install the package again")
+        raise Refused("it is a launcher of the old build: use python -m, or install the package again")
     return program[:at] + new + program[at + len(old) :]
 
 
 class Copier:
-    """Copies files of the old build into the new one, which nobody else can change yet."""
+    """Copies files of the old build into the new one, which only this process uses yet."""
 
     def __init__(self, tree: Tree, top: str, was: str, final: str, owner: int, group: int) -> None:
         self.tree, self.top, self.was, self.final = tree, top, was, final
@@ -287,7 +286,7 @@ class Copier:
         return os.path.join(self.top, *path.split("/"))
 
     def own(self, target: str | int, status: os.stat_result) -> None:
-        """The declared owner; without one, the owner that the file had."""
+        """Set the declared owner, or else the owner of the copied file."""
         if WINDOWS or os.geteuid() != 0:
             return
         owner = status.st_uid if self.owner == -1 else self.owner
@@ -298,9 +297,9 @@ class Copier:
             os.chown(target, owner, group, follow_symlinks=False)
 
     def make_room(self, path: str) -> None:
-        """Makes the folders above a file.
+        """Create the folders above a file.
 
-        :raises Refused: something of the new build is in the way
+        :raises Refused: the new build has something else there
         """
         parts = path.split("/")
         for count in range(1, len(parts)):
@@ -341,7 +340,7 @@ class Copier:
             os.close(source)
 
     def blocks(self, source: int, path: str, status: os.stat_result) -> Iterator[bytes]:
-        """The file's content, true for its new place."""
+        """Return the content of a file, with the interpreter's new path."""
         block = read_block(source)
         if self.was != self.final and path.startswith(SCRIPTS + "/"):
             if WINDOWS and path.lower().endswith(".exe") and status.st_size <= LARGEST_LAUNCHER:
@@ -350,9 +349,9 @@ class Copier:
                     if not more:
                         break
                     block += more
-                block = true_launcher(block, self.was, self.final)
+                block = patch_launcher(block, self.was, self.final)
             elif not WINDOWS:
-                block = true_head(block, self.was, self.final)
+                block = patch_head(block, self.was, self.final)
         while block:
             yield block
             block = read_block(source)
@@ -367,8 +366,8 @@ class Copier:
         os.symlink(leads, self.at(path))
         self.own(self.at(path), status)
 
-    def settle_folders(self) -> None:
-        """Last, as a folder may forbid to write into it."""
+    def set_modes_of_folders(self) -> None:
+        """Called last, as a folder may be read-only."""
         for folder in sorted(self.folders, reverse=True):
             status = self.folders[folder]
             if not WINDOWS:
@@ -390,7 +389,7 @@ def write_all(file: int, block: bytes) -> None:
 
 
 def remove_package(top: str, packages: str, folder: str) -> set[str]:
-    """Removes a package of the new build by its RECORD; the paths that went."""
+    """Remove a package of the new build by its RECORD; return the removed paths."""
     gone = set()
     try:
         with open(os.path.join(top, *packages.split("/"), folder, "RECORD"), encoding="utf-8", newline="") as file:
@@ -425,8 +424,8 @@ def bring(
 
     :param library: the standard library's folder, relative to both builds
     :param entries: the list of files of the new build
-    :param was: what the old build's folder is called on the host itself; `final` what the new one's will be
-    :param owner: who owns what is copied, and `group`; -1: whoever owns it in the old build
+    :param was: the old build's folder on the host itself; `final`: the new one's
+    :param owner: number of the owner of copied files, and `group`; -1: as in the old build
     :raises OSError: the new build can't be written
     """
     carried = Carried()
@@ -441,7 +440,7 @@ def bring(
 
 
 def _bring(tree: Tree, copier: Copier, packages: str, entries: Mapping[str, str], carried: Carried) -> None:
-    # Without its list, the old build had what the new one has: it is the same build, which is repaired.
+    # An old build without a list is the same build, which is repaired: its files are the new build's.
     listed = {line[66:] for line in tree.read(LIST).split("\n") if line[66:]} or set(entries)
     found = {path: status for top in (packages, SCRIPTS) for path, status in tree.below(top, carried)}
     bundled = tops(iter(listed), packages)
@@ -482,12 +481,12 @@ def _bring(tree: Tree, copier: Copier, packages: str, entries: Mapping[str, str]
             carried.files += 1
         except Refused as reason:
             carried.behind.append("%s: %s" % (path, reason))
-    # Last, so that no file is written through one.
+    # Links last, so that no file is written through one.
     for path in links:
         try:
             copier.link(path)
             carried.files += 1
         except Refused as reason:
             carried.behind.append("%s: %s" % (path, reason))
-    copier.settle_folders()
+    copier.set_modes_of_folders()
     carried.packages = sum(os.path.lexists(copier.at("%s/%s" % (packages, name))) for name in users)

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The install name of a macOS library: the path that is written into every program linked against it.
+"""Changes the install name of a macOS library: the path that the linker writes into each program that uses it.
 
 Upstream's builds before 20251209 have libpython's as ``/install/lib/...``, so what embeds Python would not start.
 Sent beside finish.py to hosts that get such a build, and to no other; standard library only, Python 3.8 and later.
@@ -48,7 +48,7 @@ ZEROFILL = (0x1, 0xC, 0x12)
 
 
 class Unchanged(Exception):
-    """The library was left as it is: one sentence that says why."""
+    """The library was not changed: a sentence that says why."""
 
 
 class Command(NamedTuple):

@@ -1,18 +1,17 @@
-# observe.ps1: what a Windows host has, printed as key=value lines between two sentinels, as observe.sh does. It only reads.
+# observe.ps1: prints what a Windows host has, as observe.sh does. It only reads.
 #
-# Set before it: $given (what comes beside the script, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and $facts: whether to say what kind
-# of host it is: yes, no, or empty for only where no build of ours is there.
-# Windows PowerShell 5.1 and PowerShell 7: the language and what .NET Framework 4.6.2 has. No cmdlet, so that no module is loaded.
-# Paths have slashes when they leave the host, and backslashes in it. On the path that finds everything in order it starts each
-# interpreter once for its version, and nothing else.
+# Set before it: $given (secrets, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and
+# $facts (print what kind of host it is: yes, no, or empty for only if no build is installed).
+# For Windows PowerShell 5.1 and PowerShell 7: the language and .NET Framework 4.6.2. No cmdlet, as each loads a module.
+# Printed paths have slashes. If all is in order, it starts each interpreter once for its version, and nothing else.
 
 $ErrorActionPreference = 'Stop'
 $said = [Collections.ArrayList]::new()
-# Functions see a variable of who called them, and can only change what it holds.
+# A function can't assign to a variable of its caller, but can change the content of this one.
 $state = @{ facts = $facts; held = [Collections.ArrayList]::new(); above = @{}; outdated = ''; cleared = '' }
 
-# Windows may log the text of every script, so secrets are not in it. Pairs of a name and a value, each with a NUL after it: variables of
-# the environment ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
+# Windows may log the text of every script, so secrets come beside it. Names and values, each ended by a NUL: environment variables
+# ("env NAME"), a token, and the URLs of builds ("url BUILD"), which may have credentials.
 $secrets = @{}
 $words = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($given)).Split([char]0)
 for ($at = 0; $at + 1 -lt $words.Length; $at += 2) {
@@ -21,8 +20,8 @@ for ($at = 0; $at + 1 -lt $words.Length; $at += 2) {
     else { $secrets[$name] = @($secrets[$name]) + $value }
 }
 
-# Consoles, remote shells and terminals disagree about any letter that isn't ASCII: such a value goes as base64, behind *=.
-function Write-Pair([string]$key, $value) { # a line of KEY for every line of VALUE
+# Consoles and remote shells change letters that aren't ASCII, so such a value is printed as base64 after *=.
+function Write-Pair([string]$key, $value) { # prints a line of KEY for each line of VALUE
     foreach ($line in ([string]$value).Split("`n")) {
         $line = $line.TrimEnd("`r")
         if ($line -cmatch '[^\x20-\x7e]') {
@@ -46,7 +45,7 @@ function Resolve-Folder([string]$path) {
 
 function Get-Home { [Environment]::GetFolderPath('UserProfile').TrimEnd('\', '/') }
 
-function Test-There([string]$path) { # anything, a junction that leads nowhere included
+function Test-There([string]$path) { # also a junction that leads nowhere
     try { [void][IO.File]::GetAttributes($path); $true } catch { $false }
 }
 
@@ -54,7 +53,7 @@ function Test-Below([string]$path, [string]$folder) { # is PATH in FOLDER?
     $path.StartsWith($folder + [IO.Path]::DirectorySeparatorChar, [StringComparison]::OrdinalIgnoreCase)
 }
 
-function Get-Entries([string]$folder, [string]$start) { # -> paths of what is in FOLDER whose names begin so
+function Get-Entries([string]$folder, [string]$start) { # -> the paths in FOLDER whose names begin with START
     if (-not [IO.Directory]::Exists($folder)) { return }
     try { $entries = [IO.Directory]::GetFileSystemEntries($folder) } catch { return }
     [Array]::Sort($entries, [StringComparer]::Ordinal)
@@ -79,12 +78,12 @@ function Use-Junction([string]$do, [string]$path, [string]$to) { # is PATH one? 
     }
 }
 
-function Get-SystemProgram([string]$name) { # -> its path; a 32-bit shell is shown another folder under System32's name
+function Get-SystemProgram([string]$name) { # -> its path; for a 32-bit shell, System32 is another folder
     $folder = if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { 'Sysnative' } else { 'System32' }
     [IO.Path]::Combine([Environment]::GetEnvironmentVariable('SystemRoot'), $folder, $name)
 }
 
-function Get-Starter([string]$program, [string]$arguments) { # -> how to start it, with pipes for what it reads and prints
+function Get-Starter([string]$program, [string]$arguments) { # -> its start information, with pipes
     $start = [Diagnostics.ProcessStartInfo]::new($program, $arguments)
     $start.UseShellExecute = $false
     $start.CreateNoWindow = $start.RedirectStandardInput = $start.RedirectStandardOutput = $start.RedirectStandardError = $true
@@ -92,7 +91,7 @@ function Get-Starter([string]$program, [string]$arguments) { # -> how to start i
     $start
 }
 
-function Invoke-Program([string]$program, [string]$arguments, $environment) { # -> .code, .out, and .said: all that it printed
+function Invoke-Program([string]$program, [string]$arguments, $environment) { # -> .code, .out, and .said: its whole output
     $start = Get-Starter $program $arguments
     if ($environment) { foreach ($name in $environment.Keys) { $start.EnvironmentVariables[$name] = $environment[$name] } }
     try { $process = [Diagnostics.Process]::Start($start) }
@@ -104,7 +103,7 @@ function Invoke-Program([string]$program, [string]$arguments, $environment) { # 
     @{ code = $process.ExitCode; out = $out; said = ($out + $errors.Result).Trim() }
 }
 
-# Computed from the list of who may do what: to try would be to write.
+# Computed from the access list, as trying would write.
 function Test-Access([string]$folder, [string]$wanted) { # may this user do that in FOLDER?
     try { $list = [Security.AccessControl.DirectorySecurity]::new($folder, 'Access') } catch { return $false }
     $me = [Security.Principal.WindowsIdentity]::GetCurrent()
@@ -115,7 +114,7 @@ function Test-Access([string]$folder, [string]$wanted) { # may this user do that
         if ($rule.PropagationFlags -band [Security.AccessControl.PropagationFlags]::InheritOnly) { continue }
         if ($mine -notcontains $rule.IdentityReference.Value) { continue }
         $rights = [int]$rule.FileSystemRights
-        # The generic rights to do all and to write, which stand for others.
+        # The generic rights "all" and "write" include the others.
         if ($rights -band 0x50000000) { $rights = $rights -bor $asked }
         if ($rule.AccessControlType -eq 'Allow') { $given = $given -bor $rights }
         elseif ($rights -band $asked) { return $false }
@@ -130,7 +129,7 @@ function Get-AccessRules([string]$path) { # -> .who, .rights and .kind: owner, o
     else { [Security.AccessControl.FileSecurity]::new($path, $parts) }
     @{ who = $list.GetOwner([Security.Principal.SecurityIdentifier]).Value; rights = -1; kind = 'owner' }
     foreach ($rule in $list.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) {
-        # A rule that denies takes nothing back here: to doubt too much starts nothing.
+        # Rules that deny are ignored: at worst a build is not started.
         if ($rule.AccessControlType -ne 'Allow') { continue }
         $who, $rights = $rule.IdentityReference.Value, [int]$rule.FileSystemRights
         if ([int]$rule.InheritanceFlags) { @{ who = $who; rights = $rights; kind = 'passed' } }
@@ -155,7 +154,7 @@ function Get-Trusted {
     $state.trusted
 }
 
-function Find-Changer([string]$path, [string]$place, [bool]$passes) { # -> who else could change PATH, in words; nothing where nobody could
+function Find-Changer([string]$path, [string]$place, [bool]$passes) { # -> who else could change PATH, in words; nothing if nobody could
     try { $rules = @(Get-AccessRules $path) } catch { return "the access list of $path can't be read" }
     $kinds = if ($passes) { 'owner', 'own', 'passed' } else { 'owner', 'own' }
     $trusted = Get-Trusted
@@ -166,7 +165,7 @@ function Find-Changer([string]$path, [string]$place, [bool]$passes) { # -> who e
     }
 }
 
-function Find-ChangerAbove([string]$path) { # the same of all folders above PATH; each is looked at once
+function Find-ChangerAbove([string]$path) { # the same for all folders above PATH; each is checked once
     $folder = [IO.Path]::GetDirectoryName($path)
     if (-not $folder) { return }
     if (-not $state.above.ContainsKey($folder)) {
@@ -191,7 +190,7 @@ function Test-Root([string]$path) { # of a drive or of a share
 
 function Test-Link([string]$path) { [bool]([IO.File]::GetAttributes($path) -band [IO.FileAttributes]::ReparsePoint) }
 
-function Find-ChangerOfProgram([string]$program) { # Windows takes libraries from the program's folder
+function Find-ChangerOfProgram([string]$program) { # Windows loads libraries from the program's folder
     $folder = [IO.Path]::GetDirectoryName($program)
     $found = Find-ChangerAbove $folder
     if (-not $found) { $found = Find-Link $folder }
@@ -214,17 +213,17 @@ function Find-ChangerOfFolder([string]$folder) {
     else { Find-Changer $near $(if (Test-Root $near) { 'drive' } else { 'above' }) $false }
 }
 
-function Write-Exposed([string]$key, [string]$folder) { # who else could change what is written there?
+function Write-Exposed([string]$key, [string]$folder) { # prints who else could change what is written to FOLDER
     $found = Find-ChangerOfFolder $folder
     if ($found) { Write-Pair "${key}_exposed" $found }
 }
 
-function Get-Existing([string]$path) { # -> itself or the nearest folder above it that exists
+function Get-Existing([string]$path) { # -> itself or the nearest existing folder above it
     while ($path -and -not (Test-There $path)) { $path = [IO.Path]::GetDirectoryName($path) }
     $path
 }
 
-function Write-Place([string]$key, [string]$path) { # can things be made there?
+function Write-Place([string]$key, [string]$path) { # prints whether this user can create things in PATH
     if ([IO.Directory]::Exists($path)) {
         try {
             [void][IO.Directory]::GetFileSystemEntries($path)
@@ -240,7 +239,7 @@ function Write-Place([string]$key, [string]$path) { # can things be made there?
     Write-Pair "${key}_state" $is
 }
 
-function Measure-Entries([string]$folder) { # -> how many a part of the standard library has, as the finisher counts them
+function Measure-Entries([string]$folder) { # -> the number of entries, as the finisher counts them
     $count = 0
     if ([IO.Directory]::Exists($folder)) {
         foreach ($entry in [IO.Directory]::GetFileSystemEntries($folder)) {
@@ -251,12 +250,12 @@ function Measure-Entries([string]$folder) { # -> how many a part of the standard
     $count
 }
 
-function Read-Text([string]$path) { # -> what is in a file, also while another process has it open
+function Read-Text([string]$path) { # -> the text of a file, also if another process has it open
     $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete')
     try { [IO.StreamReader]::new($stream).ReadToEnd() } finally { $stream.Dispose() }
 }
 
-function Write-Build([string]$folder) { # receipt, start, standard library
+function Write-Build([string]$folder) { # prints its receipt, how it starts, and the size of its standard library
     if ($state.facts -eq 'empty') { $state.facts = 'no' }
     Write-Pair 'build' ([IO.Path]::GetFileName($folder))
     $receipt = Join-Name $folder '.standalone-python/receipt.json'
@@ -274,7 +273,7 @@ function Write-Build([string]$folder) { # receipt, start, standard library
     if ($text -match '"externally_managed": false') { Write-Pair 'packages' (Measure-UserPackages $folder $text) }
 }
 
-function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many packages are there that didn't come with the build
+function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many packages users installed
     $bundled = if ($receipt -match '"bundled": "([^"]*)"') { $Matches[1].Split(' ') } else { @() }
     $count = 0
     foreach ($entry in Get-Entries (Join-Name $folder 'Lib/site-packages') '') {
@@ -284,14 +283,14 @@ function Measure-UserPackages([string]$folder, [string]$receipt) { # -> how many
     $count
 }
 
-function Write-Stable([string]$path) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $(Get-StableTarget $path)" }
+function Write-Stable([string]$path) { Write-Pair 'link' "$(ConvertTo-Slashes $path) -> $(Get-StableTarget $path)" }
 
-function Get-StableTarget([string]$path) { # -> where a stable link leads: the receipt behind it names that
+function Get-StableTarget([string]$path) { # -> its target, from the receipt behind it
     try { if ((Read-Text (Join-Name $path '.standalone-python/receipt.json')) -match '"name": "([^"]+)"') { return $Matches[1] } } catch { }
     'nothing of ours'
 }
 
-function Get-Launched([string]$path) { # -> the program that a launcher of ours starts; nothing for any other file
+function Get-Launched([string]$path) { # -> the program that a launcher of standalone-python starts; nothing for other files
     if (-not $path.EndsWith('.cmd', [StringComparison]::OrdinalIgnoreCase)) { return }
     try { $text = Read-Text $path } catch { return }
     if ($text -cnotmatch '\A@rem standalone-python[^\r\n]*\r\n@"([^"\r\n]+)" %\*\r\n\z') { return }
@@ -299,7 +298,7 @@ function Get-Launched([string]$path) { # -> the program that a launcher of ours 
     try { ConvertTo-Slashes ([IO.Path]::GetFullPath($to.Replace('\', [IO.Path]::DirectorySeparatorChar))) } catch { }
 }
 
-# Its holder keeps the file open. Windows closes and removes it when the holder ends, however it ends.
+# The holder keeps the file open. When it ends, Windows closes and removes the file.
 function Write-Lock {
     foreach ($name in '.standalone-python.lock', '.lock') { # and the name that it had before, which others use too
         $path = Join-Name $root $name
@@ -315,16 +314,16 @@ function Write-Lock {
     }
 }
 
-# A holder has just made it where it is empty.
-function Get-LockText([string]$path) { # -> who holds the lock; empty if what is there is no lock; nothing if nothing is there
+# An empty file is a lock whose holder has just created it.
+function Get-LockText([string]$path) { # -> its holder; empty if it is not a lock; nothing if it does not exist
     if ([IO.Directory]::Exists($path)) { return '' }
     try { $text = Read-Text $path } catch { return }
     if (-not $text) { return }
     if ($text -match '\A[1-9][0-9]{0,9}:[0-9]{0,20}:[^:\s]*:[^:\r\n]+\z') { $text } else { '' }
 }
 
-# Before, the staging folder had a name that others use too: only what has the exact form of ours is cleared.
-function Test-Staging([string]$folder) { # is it a staging folder of a run of ours?
+# Older versions used a name that other programs use too, so only the exact form of ours is cleared.
+function Test-Staging([string]$folder) { # is it a staging folder of standalone-python?
     if (-not [IO.Directory]::Exists($folder)) { return $false }
     $ours = $false
     foreach ($path in [IO.Directory]::GetFileSystemEntries($folder)) {
@@ -335,7 +334,7 @@ function Test-Staging([string]$folder) { # is it a staging folder of a run of ou
     $ours
 }
 
-function Write-Leftovers { # what a killed run left, and what else has one of our names
+function Write-Leftovers { # prints what killed runs left, and what else has one of these names
     $path = Join-Name $root '.standalone-python.staging'
     if ([IO.Directory]::Exists($path)) { Write-Path 'leftover' $path } elseif (Test-There $path) { Write-Path 'obstacle' $path }
     foreach ($folder in $root, $bin_dir) {
@@ -347,17 +346,17 @@ function Write-Leftovers { # what a killed run left, and what else has one of ou
     if (Test-Staging $path) { Write-Path 'leftover' $path }
 }
 
-# Who shall know the interpreters: all users, or the one whose profile the root lies in.
+# All users see the interpreters in the registry; if the root is in a profile, only its user.
 function Get-Scope { if (Test-Below $root (Get-Home)) { 'user' } else { 'machine' } }
 
-function Open-Registry([string]$path, [bool]$writable) { # -> that key of this scope; nothing where it isn't there
+function Open-Registry([string]$path, [bool]$writable) { # -> the key in this scope; nothing if it does not exist
     $hive = if ((Get-Scope) -eq 'machine') { 'LocalMachine' } else { 'CurrentUser' }
     $view = if ([Environment]::Is64BitOperatingSystem) { 'Registry64' } else { 'Registry32' }
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey($hive, $view)
     if ($writable) { $base.CreateSubKey($path) } else { $base.OpenSubKey($path) }
 }
 
-function Write-Registered { # what our tags stand for in the registry (PEP 514)
+function Write-Registered { # prints the entries of standalone-python in the registry (PEP 514)
     $company = Open-Registry 'Software\Python\StandalonePython' $false
     if ($null -eq $company) { return }
     foreach ($tag in $company.GetSubKeyNames()) {
@@ -370,7 +369,7 @@ function Write-Registered { # what our tags stand for in the registry (PEP 514)
 
 function Get-PathKey { if ((Get-Scope) -eq 'machine') { 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment' } else { 'Environment' } }
 
-function Write-SearchPath { # is bin_dir in the PATH of the machine or the user, and did we put it there?
+function Write-SearchPath { # prints whether bin_dir is in the PATH, and who added it
     $key = Open-Registry (Get-PathKey) $false
     if ($null -eq $key) { return }
     foreach ($folder in ([string]$key.GetValue('Path')).Split(';')) {
@@ -405,7 +404,7 @@ function Write-Observation {
     }
     foreach ($path in Get-Entries $bin_dir 'python') {
         $to = Get-Launched $path
-        if ($to) { Write-Pair 'ls' "link $(ConvertTo-Slashes $path) -> $to" } else { Write-Occupied $path }
+        if ($to) { Write-Pair 'link' "$(ConvertTo-Slashes $path) -> $to" } else { Write-Occupied $path }
     }
     Write-Registered
     Write-SearchPath
@@ -418,64 +417,4 @@ function Invoke-Observation {
     $bin_dir = Resolve-Folder $bin_dir
     Write-Observation
     $said -join "`n"
-}
-
-# Below: what verify=full, facts=yes and apply.ps1 need.
-#%% more
-
-function Get-Sha256([string]$path) {
-    $stream = [IO.FileStream]::new($path, 'Open', 'Read', 'ReadWrite, Delete')
-    $algorithm = [Security.Cryptography.SHA256]::Create()
-    try { [BitConverter]::ToString($algorithm.ComputeHash($stream)).Replace('-', '').ToLowerInvariant() }
-    finally { $algorithm.Dispose(); $stream.Dispose() }
-}
-
-function Get-FreeKb([string]$folder) { # -> kilobytes free there; nothing where that can't be told
-    try { [long][Math]::Floor([IO.DriveInfo]::new([IO.Path]::GetPathRoot($folder)).AvailableFreeSpace / 1024) } catch { }
-}
-
-function Compare-Build([string]$folder) { # every file against the list, and what the standard library has beyond it
-    $list = Join-Name $folder '.standalone-python/files.sha256'
-    if (-not [IO.File]::Exists($list)) { Write-Pair 'damaged' '.standalone-python/files.sha256'; return }
-    $known = [Collections.Generic.HashSet[string]]::new([StringComparer]::OrdinalIgnoreCase)
-    foreach ($line in (Read-Text $list).Split("`n")) {
-        if ($line.Length -lt 67) { continue }
-        $path = $line.Substring(66)
-        [void]$known.Add($path)
-        try { $found = Get-Sha256 (Join-Name $folder $path) } catch { $found = '' }
-        if ($found -ne $line.Substring(0, 64)) { Write-Pair 'damaged' $path }
-    }
-    $library = Join-Name $folder 'Lib'
-    if ([IO.Directory]::Exists($library)) {
-        foreach ($file in [IO.Directory]::GetFiles($library, '*.py', 'AllDirectories')) {
-            $path = ConvertTo-Slashes $file.Substring($folder.Length + 1)
-            if ($path -notmatch '/(__pycache__|site-packages)/' -and -not $known.Contains($path)) { Write-Pair 'extra' $path }
-        }
-    }
-    Write-Pair 'list' (Get-Sha256 $list)
-}
-
-# Below: what kind of host it is. The renderer leaves it out where $facts is no.
-#%% facts
-
-# What the machine's own environment says: this may be a 32-bit process, or one that is emulated on arm64.
-function Get-Architecture {
-    $found = ''
-    try {
-        $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SYSTEM\CurrentControlSet\Control\Session Manager\Environment')
-        $found = [string]$key.GetValue('PROCESSOR_ARCHITECTURE')
-    } catch { }
-    foreach ($name in 'PROCESSOR_ARCHITEW6432', 'PROCESSOR_ARCHITECTURE') {
-        if (-not $found) { $found = [Environment]::GetEnvironmentVariable($name) }
-    }
-    $found
-}
-
-function Write-Facts {
-    Write-Pair 'os' 'Windows_NT'
-    Write-Pair 'os_version' ([Environment]::OSVersion.Version.ToString(3))
-    Write-Pair 'arch' (Get-Architecture)
-    Write-Pair 'tools' $(if ([IO.File]::Exists((Get-SystemProgram 'tar.exe'))) { 'tar' } else { '' })
-    $free = Get-FreeKb (Get-Existing $root)
-    if ($null -ne $free) { Write-Pair 'free_kb' $free }
 }

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths of the machine that built an interpreter, made true for where it lies: texts in, texts out.
+"""Replaces the paths of the build machine in texts of a build by those of the host.
 
 Upstream builds with clang and --prefix=/install, in /build, with compilers and static libraries in /tools
 (on macOS in a temporary folder that holds the two), and records all of it in sysconfig's data, Makefile and pkg-config
@@ -45,7 +45,7 @@ TOOLS = {
     "OBJCOPY": "objcopy",
 }
 NAMED = (*COMPILERS, *TOOLS)
-# The record of how it was configured is history: only the prefix is made true in it.
+# How it was configured is history: only the prefix is replaced.
 RECORDS = frozenset(["CONFIG_ARGS"])
 # Of a shell script named python3.X-config: the line that starts Python instead, and a line that is shell for sure.
 HANDOVER, SHELL_FUNCTION = '"exec" "$(dirname $0)/python', "exit_with_usage ()"
@@ -55,11 +55,11 @@ MARK = {"PYTHON_BUILD_STANDALONE": 1}
 
 
 class Unreadable(Exception):
-    """Data that isn't as CPython writes it: one sentence that says where."""
+    """Data that CPython does not write so: a sentence that says where."""
 
 
 def patch_prefix(text: str, prefix: str, built_for: str = BUILT_FOR) -> str:
-    """`prefix` for every ``/install`` with which a path begins, also one behind ``-L``, ``-I`` or ``-F``."""
+    """Replace each ``/install`` that begins a path by `prefix`, also after ``-L``, ``-I`` or ``-F``."""
     parts = []
     done, at = 0, text.find(built_for)
     while at >= 0:
@@ -74,7 +74,7 @@ def patch_prefix(text: str, prefix: str, built_for: str = BUILT_FOR) -> str:
 
 
 def unfinished(text: str, former: str) -> str:
-    """Return the text as upstream built it, where it was made true for the prefix `former` before.
+    """Return the text as upstream built it, if it was patched for the prefix `former` before.
 
     That prefix may be written as a text of Python or of JSON.
     """
@@ -87,7 +87,7 @@ def unfinished(text: str, former: str) -> str:
 
 
 def patch_script(text: str, former: str, prefix: str) -> str:
-    """A script whose first lines start an interpreter below the root of `former`, by its folder or by a stable link."""
+    """Replace the interpreter of a script, if it is in the root of `former`, by its folder or by a stable link."""
     old, new = (path.rpartition("/")[0] + "/cpython-" for path in (former, prefix))
     lines = text.split("\n", 2)
     for at, line in enumerate(lines[:2]):
@@ -100,7 +100,7 @@ def patch_script(text: str, former: str, prefix: str) -> str:
 
 
 def is_foreign(path: str) -> bool:
-    """Whether it is in a folder of the build machine; on macOS these two are in a temporary one."""
+    """Whether the path is in a folder of the build machine; on macOS these are in a temporary folder."""
     parts = (path[len("/private") :] if path.startswith("/private/") else path).split("/", 7)
     if parts[:3] == ["", "var", "folders"] and parts[5:6] == ["T"] and len(parts) == 8:
         path = "/" + parts[7]
@@ -108,7 +108,7 @@ def is_foreign(path: str) -> bool:
 
 
 def is_foreign_flag(word: str) -> bool:
-    """Whether only the build machine or its compiler could make use of it."""
+    """Whether only the build machine or its compiler could use the word."""
     name, _equals, value = word.partition("=")
     if name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
         return is_foreign(value)
@@ -118,7 +118,7 @@ def is_foreign_flag(word: str) -> bool:
 
 
 def without_foreign_flags(text: str) -> str:
-    """The flags, some of which are two words, go with the white space behind them."""
+    """Remove flags, some of which are two words, with the white space after them."""
     runs = ["".join(run) for _space, run in groupby(text, str.isspace)]
     if text[:1].isspace():
         runs.insert(0, "")
@@ -137,7 +137,7 @@ def is_plain(name: str) -> bool:
 
 
 def program(word: str) -> str:
-    """What a program is, whatever folder, target and version are in its name: the gcc of ``bin/x86_64-linux-gnu-gcc-12``."""
+    """Return a program's plain name: gcc for ``bin/x86_64-linux-gnu-gcc-12``."""
     name = word.rpartition("/")[2]
     stem, dash, version = name.rpartition("-")
     if dash and not version.strip("0123456789."):
@@ -146,7 +146,7 @@ def program(word: str) -> str:
 
 
 def program_here(variable: str, word: str) -> str:
-    """The host's own program for the one that the build machine had for a variable; '' where it had none."""
+    """Return the host's program for a variable with a program of the build machine; else ''."""
     if variable in COMPILERS:
         return COMPILERS[variable] if program(word) in COMPILER_NAMES else ""
     if variable in TOOLS:
@@ -156,7 +156,7 @@ def program_here(variable: str, word: str) -> str:
 
 
 def patch_value(name: str, value: str, prefix: str) -> str:
-    """A variable of the build as it must be on a host where the build lies in `prefix`."""
+    """Return the value of a variable for a build in `prefix`."""
     if "/" not in value and "-fdebug" not in value and name not in COMPILERS:
         return value  # most of them
     if name in RECORDS:
@@ -172,7 +172,7 @@ def patch_value(name: str, value: str, prefix: str) -> str:
 
 
 def literal(node: Any) -> object:
-    """The value of a literal's syntax tree, as far as sysconfig data has any: texts and numbers."""
+    """Return the value of a literal's syntax tree; sysconfig data has texts and numbers."""
     kind = type(node).__name__
     if kind == "Constant":
         return node.value
@@ -184,7 +184,7 @@ def literal(node: Any) -> object:
 
 
 def parse_sysconfig(text: str) -> tuple[str, dict[str, object]]:
-    """Of a ``_sysconfigdata_*.py``, the text before ``build_time_vars`` and that dict; nothing is run."""
+    """Return the text before ``build_time_vars`` in a ``_sysconfigdata_*.py``, and that dict; nothing is run."""
     import _ast  # ast itself compiles for longer than all of this takes
 
     try:
@@ -209,14 +209,14 @@ def patched(variables: Mapping[str, object], prefix: str) -> dict[str, object]:
 
 
 def patch_sysconfig_text(text: str, prefix: str) -> str:
-    """``_sysconfigdata_*.py`` with true values, one a line, sorted; patching it again changes nothing."""
+    """Patch ``_sysconfigdata_*.py``: one value a line, sorted. Patching again changes nothing."""
     head, variables = parse_sysconfig(text)
     lines = ["    %r: %r,\n" % item for item in sorted({**patched(variables, prefix), **MARK}.items())]
     return head + "build_time_vars = {\n" + "".join(lines) + "}\n"
 
 
 def patch_json_text(text: str, prefix: str) -> str:
-    """``_sysconfig_vars_*.json`` or ``build-details.json`` (Python 3.14 and later) with true values."""
+    """Patch ``_sysconfig_vars_*.json`` or ``build-details.json`` (Python 3.14 and later)."""
     import json
 
     def walk(name: str, value: object) -> object:
@@ -234,7 +234,7 @@ def patch_json_text(text: str, prefix: str) -> str:
 
 
 def patch_lines_text(text: str, prefix: str) -> str:
-    """A Makefile or a pkg-config file with true values in its assignments, and the prefix true everywhere."""
+    """Patch the assignments of a Makefile or a pkg-config file, and the prefix everywhere."""
 
     def line_of(line: str) -> str:
         if "/" not in line and not line.startswith(NAMED):
@@ -260,7 +260,7 @@ def patch_config_script(text: str, _prefix: str) -> str:
 
 
 def patches(library: str) -> Iterator[tuple[str, Callable[[str, str], str]]]:
-    """The files that hold paths of the build machine, each with the function that makes it true."""
+    """Return the files with paths of the build machine, each with the function that patches it."""
     for name in sorted(os.listdir(library)):
         path = library + "/" + name
         if name.startswith("_sysconfigdata_") and name.endswith(".py"):

@@ -1,0 +1,131 @@
+# build.sh: prepares a build in the staging folder: verifies and unpacks its archive, and lets its interpreter finish it.
+# Sent with apply.sh where a plan installs or confirms builds.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
+
+start_build() { # NAME: creates the folder in which a build is prepared
+  name=$1
+  here=$staging/$name
+  step="preparing $name"
+  try io mkdir "$here"
+  output=$({ true >"$here/err" && true >"$here/given" && { [ -e "$staging/finish.py" ] || finisher "$staging"; }; } 2>&1) || {
+    fail_if_full "$output"
+    fail io "$output"
+  }
+  # An unknown owner is an error before a whole build is unpacked.
+  set_owner "$here/given" "$owner"
+}
+
+space() { # KILOBYTES INODES: fails unless that much is free
+  free=$(free_kb "$staging")
+  enough "$free" "$1" || fail space "$1 $free"
+  free=$(free_inodes "$staging")
+  enough "$free" "$2" || fail inodes "$2 $free"
+}
+
+enough() { # FREE NEEDED
+  # mksh computes with 32 bits, so the lengths are compared first.
+  [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
+}
+
+unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's folder; errors go to the file err there
+  case $2 in
+    zst) packer=zstd ;;
+    *) packer=gzip ;;
+  esac
+  # cd, as GNU tar takes a backslash in -C for an escape. -b128 makes it read 64 KiB at a time instead of 10, which saves a
+  # quarter of its time. Other tars ignore the variable; busybox' tar lacks the option.
+  { "$packer" -dcq 2>>"$here/err" <"$1" || : >"$here/broken"; } |
+    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${3:+"$3"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
+}
+
+# openssl uses the CPU's SHA extensions: a third of sha256sum's time.
+archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
+  { have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null
+}
+
+# The archive is hashed while it is unpacked. Nothing of it is run or kept unless the checksum matches. The checksum needs no
+# temporary file, as the disk may be full.
+unpack_checked() { # FILE SHA256 FORM [MEMBER]
+  step="unpacking $name"
+  have tar || fail notar
+  [ "$3" != zst ] || have zstd || fail nozstd
+  have sha256sum || have shasum || have openssl || fail nochecksum
+  unpack "$1" "$3" "${4-}" &
+  unpacker=$!
+  found=$(archive_sha256 "$1")
+  wait "$unpacker"
+  unpacked=$?
+  found=${found%% *}
+  [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
+  [ $unpacked = 0 ] || {
+    output=$(cat "$here/err")
+    fail_if_full "$output"
+    fail unpack "$output"
+  }
+}
+
+unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent; it holds python/
+  space "$4" "$5"
+  unpack_checked "$1" "$2" "$3"
+  to_disk_meanwhile "$1"
+}
+
+copy_installed() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
+  step="copying $name"
+  output=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$output"
+  if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
+    (cd "$here/python" && LC_ALL=C sha256 -c .standalone-python/files.sha256) >/dev/null 2>&1
+  then return; fi
+  fail content "its files differ from what was installed, or nothing here can compare them"
+}
+
+# The finisher waits until all is on disk. The more is written before, the less it waits.
+to_disk_meanwhile() { # ARCHIVE: removed first, or it would be written as well
+  { rm -f "$1" && sync -f "$here"; } >/dev/null 2>&1 &
+}
+
+# macOS marks downloaded files, and asks a person before it starts one. The checksum is verified, so the mark is removed. Usually
+# nothing is marked, and one file shows that.
+unquarantine() {
+  have xattr && [ "$(uname -s)" = Darwin ] || return 0
+  xattr -p com.apple.quarantine "$here/python/bin/python3" >/dev/null 2>&1 || return 0
+  xattr -dr com.apple.quarantine "$here/python" 2>/dev/null
+}
+
+finish_build() { # key=value...: starts the new interpreter, which finishes its own installation
+  step="finishing $name"
+  # Not -x: on a disk mounted noexec, the attempt gives the reason.
+  [ -f "$here/python/bin/python3" ] || fail content "it has no python/bin/python3"
+  unquarantine
+  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
+}
+
+try_build() { # NAME: starts a build for the first time that was installed into an image from outside
+  step="starting $name"
+  { trusted "$root/$1" && check_files "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
+  finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"
+}
+
+finisher_run() { # PYTHON key=value...
+  finisher_python=$1
+  shift
+  (for_builds; "$finisher_python" -I -B "$staging/finish.py" "$@") >"$here/out" 2>"$here/err"
+  code=$?
+  if [ $code -ne 0 ]; then
+    reported=
+    detail=
+    while IFS= read -r line || [ -n "$line" ]; do
+      case $line in
+        failure=*) reported=${line#failure=} ;;
+        detail=*) detail=${line#detail=} ;;
+      esac
+    done <"$here/out"
+    [ -n "$reported" ] || {
+      reported=start
+      detail=$(cat "$here/err" "$here/out")
+      fail_if_full "$detail"
+    }
+    [ "$reported" != space ] || fail_if_full "$detail"
+    fail "$reported" "${detail:-it ended with exit code $code and printed nothing}"
+  fi
+}
