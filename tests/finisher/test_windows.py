@@ -84,9 +84,9 @@ class Staged:
 
 def list_of(tree: Path) -> str:
     """The list of files as the controller makes it, written independently of the finisher."""
-    files = {p.relative_to(tree).as_posix(): p for p in tree.rglob("*") if p.is_file()}
-    inside = sorted(path for path in files if not path.startswith(files.FOLDER))
-    return "".join(f"{hashlib.sha256(files[path].read_bytes()).hexdigest()}  {path}\n" for path in inside)
+    paths = {p.relative_to(tree).as_posix(): p for p in tree.rglob("*") if p.is_file()}
+    inside = sorted(path for path in paths if not path.startswith(files.FOLDER))
+    return "".join(f"{hashlib.sha256(paths[path].read_bytes()).hexdigest()}  {path}\n" for path in inside)
 
 
 @pytest.fixture
