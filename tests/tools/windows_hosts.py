@@ -160,5 +160,5 @@ def windows_source(windows_builds: Callable[..., Path], tmp_path_factory: pytest
 
     folder = tmp_path_factory.mktemp("windows-source")
     for minor, tag in (("3.12", OLD), ("3.13", OLD), ("3.13", NEW)):
-        lay_out(folder, windows_builds(minor, tag=tag))
+        lay_out(folder, windows_builds(minor, tag=tag, small=True))
     return folder
