@@ -107,7 +107,7 @@ def lock(
     there = os.path.lexists(path)
     if check and not there:
         more = "".join(f" --target {triple}" for triple in triples or ["TRIPLE"])
-        raise TransportError(f"the lock file {path} is not there: make it with: {add_command(told, path)}{more}")
+        raise TransportError(f"the lock file {path} does not exist: create it with: {add_command(told, path)}{more}")
     old = read_lock(path) if there else told
     if inventory:
         from ..inventory import targets_of

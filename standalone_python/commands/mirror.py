@@ -189,7 +189,7 @@ class _Said(Progress):
         self._dest = dest
 
     def waits(self) -> None:
-        line(f"another sync is at work in {self._dest}: waiting for it", err=True)
+        line(f"another sync is running in {self._dest}: waiting for it", err=True)
 
     def unlocked(self) -> None:
         line(f"{self._dest} can't keep another sync away: don't run two at once there", err=True)

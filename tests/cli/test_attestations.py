@@ -66,7 +66,7 @@ def test_apply(command: Command, attested: Path) -> None:
     assert done.code == 1
     assert f"there is no attestation of cpython-{V13LATER}+{NEWER}-{TRIPLE}" in done.errors
     assert (
-        f"beside it in {attested}: choose another build or source, or take it unattested with attestations: prefer" in done.errors
+        f"beside it in {attested}: choose another build or source, or allow it with attestations: prefer" in done.errors
     )
     assert not (command.folder / "root/cpython-3.13").exists()
     done = command("apply", file, *PREFER)

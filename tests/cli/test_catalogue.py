@@ -200,7 +200,7 @@ def test_an_update_that_fails_says_how_old_is_what_is_known(command: Command, up
     asking = ("catalogue", "update", "--from", f"{upstream.url}/releases")
     upstream.status = 403
     sentence = command(*asking).sentence
-    assert "answered 403, its limit of calls an hour is used up; " in sentence
+    assert "answered 403, its hourly rate limit is used up; " in sentence
     assert "; what is known is as before: the bundled catalogue, newest release 20" in sentence
     assert command("catalogue", "list", "--catalogue", "updated").code == 1, "nothing half done"
     upstream.status = 200
@@ -271,7 +271,7 @@ def test_github_s_limit_is_used_up(upstream: Upstream, tmp_path: Path, monkeypat
         monkeypatch.setattr(lists, "VERSIONS", (web.url("plain/nowhere"), web.url("plain/versions.ndjson")))
         done = update.update_catalogue(tmp_path / "cache", Http())
         assert (done.added, done.about.source) == (1, web.url("plain/versions.ndjson"))
-    with pytest.raises(TransportError, match="answered 403, its limit of calls an hour is used up"):
+    with pytest.raises(TransportError, match="answered 403, its hourly rate limit is used up"):
         update.update_catalogue(tmp_path / "other", Http(backoff=()))
 
 
@@ -309,7 +309,7 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
             in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
         )
         assert (
-            "answers with no list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
+            "instead of a list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
         )
     assert "the bundled catalogue" in command("catalogue", "list", "--target", GNU).errors
 
@@ -338,4 +338,4 @@ def test_no_home(command: Command) -> None:
     if tried.returncode:
         pytest.skip(f"needs namespaces: {tried.stderr.strip()}")
     ended = command("catalogue", "show", runner=nobody)
-    assert ended.sentence.startswith("the user who runs this has no home folder to have the cache in: set HOME, or name a folder")
+    assert ended.sentence.startswith("there is no place for the cache, as the current user has no home folder: set HOME, or set")

@@ -290,7 +290,7 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "all absent": ("builds: ['3.13']\nstate: absent\n", (), 1, "pythons.yml declares no build to install"),
     "no such build": ("builds: ['3.7']\nsource: builds\n", (), 1, "no build of 3.7 for x86_64 linux, glibc in the folder builds: "),
     "no such target": (BUILDS, ("--target", ARM), 1, "no build of 3.13 for aarch64 linux, glibc in the folder builds: there is none for "),
-    "source": (BUILDS, ("--source", "nowhere"), 1, "the source 'nowhere' is neither 'upstream', nor an http(s) URL, nor a folder"),
+    "source": (BUILDS, ("--source", "nowhere"), 1, "'nowhere' is not a valid source: it must be 'upstream', an http(s) URL, an existing folder"),
     "upgrade": (BUILDS, ("--upgrade-request", "3.11"), 1, "3.11 can't be upgraded, pythons.yml doesn't declare it: it declares 3.13"),
     "upgrade what": (BUILDS, ("--upgrade-request", "new"), 1, "the request 'new' can't be read"),
     "triple": (BUILDS, ("--target", "amiga"), 64, "Error: Invalid value for --target: 'amiga' is not a target triple: write one like "),
@@ -327,7 +327,7 @@ def test_no_file_and_no_lock_file(place: Place) -> None:
     ran = place.run("--check", "--target", GNU)
     assert ran.code == 1
     assert ran.sentence == (
-        f"the lock file {LOCKFILE} is not there: make it with: standalone-python lock pythons.yml -o {LOCKFILE} --target {GNU}"
+        f"the lock file {LOCKFILE} does not exist: create it with: standalone-python lock pythons.yml -o {LOCKFILE} --target {GNU}"
     )
     assert not place.lockfile.exists()
 

@@ -508,7 +508,7 @@ def test_a_lock_file_on_the_command_line(command: Command, source: Path) -> None
     exact = command.file(f"builds: ['3.13']\nsource: {source}\n", "exact/python.yml")
     locked = command("lock", exact, "--target", f"{os.uname().machine}-unknown-linux-gnu")
     assert locked.code == 0, locked
-    assert "nowhere.json is not there: make it with: standalone-python lock" in command("plan", declared).sentence
+    assert "nowhere.json does not exist: create it with: standalone-python lock" in command("plan", declared).sentence
     planned = command("plan", declared, "--lockfile", "exact/python.lock.json")
     assert planned.code == 2, planned
     assert planned.output.startswith(f"install cpython-{V13LATER}+{NEWER}-")

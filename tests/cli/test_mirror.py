@@ -255,7 +255,7 @@ def test_two_at_once(mirror: Mirror, web: Web, releases: Path, environment: Mapp
         else pytest.fail("the first one asks for nothing") as second,
     ):
         assert second.stderr
-        assert second.stderr.readline() == f"another sync is at work in {dest}: waiting for it\n"
+        assert second.stderr.readline() == f"another sync is running in {dest}: waiting for it\n"
         web.going.set()
         assert first.wait(30) == second.wait(30) == 0
         assert second.stdout
@@ -300,7 +300,7 @@ def test_damage_is_found_and_mended(mirror: Mirror, releases: Path, tmp_path: Pa
     (dest / ".mirror/read.json").write_text(json.dumps(read))
     said = mirror("verify", dest, code=2).stdout.splitlines()
     assert said[0] == f"{NEW} is damaged: its SHA-256 should be {digest(releases / NEW)} and is {digest(dest / NEW)}"
-    assert said[1:] == [f"{OLD} is damaged: it is not there", f"{dest}: 2 archives, 1 MB, 2 problems"]
+    assert said[1:] == [f"{OLD} is damaged: it does not exist", f"{dest}: 2 archives, 1 MB, 2 problems"]
     assert len(json.loads(mirror("verify", dest, "--json", code=2).stdout)["problems"]) == 2
     mirror("sync", dest, *BOTH, "--source", releases)
     mirror("verify", dest)
@@ -315,18 +315,18 @@ def test_damaged_lists(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     (dest / "catalogue.tsv").unlink()
     (dest / "20250115/SHA256SUMS").write_text("<html>")
     said = mirror("verify", dest, code=2).stdout
-    assert "catalogue.tsv is not there: run mirror sync again" in said
+    assert "catalogue.tsv does not exist: run mirror sync again" in said
     assert "no checksum and file name: '<html>'" in said
     mirror("sync", dest, *BOTH, "--source", releases)
     mirror("verify", dest)
     true(dest, releases, NEW, OLD)
     listed = dest / f"tools/python-precompiled-{TRIPLE}.gz"
     listed.write_bytes(b"")
-    assert f"{listed} and the SHA256SUMS files don't agree: run mirror sync again" in mirror("verify", dest, code=2).stdout
+    assert f"{listed} and the SHA256SUMS files disagree: run mirror sync again" in mirror("verify", dest, code=2).stdout
     listed.rename(dest / f"tools/python-precompiled-{OTHER}.gz")
     said = mirror("verify", dest, code=2).stdout
-    assert f"{listed} is not there: run mirror sync again" in said
-    assert f"python-precompiled-{OTHER}.gz and the SHA256SUMS files don't agree" in said
+    assert f"{listed} does not exist: run mirror sync again" in said
+    assert f"python-precompiled-{OTHER}.gz and the SHA256SUMS files disagree" in said
     mirror("sync", dest, *BOTH, "--source", releases)
     mirror("verify", dest)
     true(dest, releases, NEW, OLD)
@@ -402,11 +402,11 @@ def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> 
         ("sync D --request 3.13 --target x86-linux", 1, "'x86-linux' is not a target triple: write one like"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --flavor tiny", 1, "'tiny' is unknown"),
         ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it knows no version 3.99"),
-        ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "can't be used as a URL"),
+        ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "is not a valid URL"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --source nowhere", 1, "nor a folder that exists"),
-        ("sync D --lockfile nowhere.json", 1, "the lock file nowhere.json is not there: make it with"),
-        ("verify D", 1, "D is no mirror, it has no TAG/SHA256SUMS: check the path, or fill it with mirror sync"),
-        ("export D --for uv --url http://x", 1, "D is no mirror, it has no catalogue.tsv"),
+        ("sync D --lockfile nowhere.json", 1, "the lock file nowhere.json does not exist: create it with"),
+        ("verify D", 1, "D is not a mirror, it has no TAG/SHA256SUMS: check the path, or run mirror sync"),
+        ("export D --for uv --url http://x", 1, "D is not a mirror, it has no catalogue.tsv"),
         ("export D --for bazel --url http://x", 64, "'bazel' is not one of 'uv', 'rules_python', 'mise'"),
         ("export D --for uv", 64, "Missing option '--url'"),
         (f"export D --for uv --url ftp://u:{PASSWORD}@x", 64, "--url is no address"),

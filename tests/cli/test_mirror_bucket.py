@@ -232,7 +232,7 @@ def test_two_at_once(
         assert (first.returncode, second.returncode) == (0, 0)
     if conditions:
         assert said == ""
-        assert waiting == f"another sync is at work in {DEST}: waiting for it\n"
+        assert waiting == f"another sync is running in {DEST}: waiting for it\n"
         assert output == f"fetch {OLD}\n{DEST}: 1 fetched, 1 there already\n"
     else:
         assert said == waiting == f"{DEST} can't keep another sync away: don't run two at once there\n"
@@ -255,7 +255,7 @@ def test_the_lock_of_a_killed_sync(
         assert locked
         began = time.monotonic()
         with pytest.raises(
-            TransportError, match=f"another sync is at work in the mirror {DEST}: wait for it; if there is none, remove s3://"
+            TransportError, match=f"another sync is running in the mirror {DEST}: wait for it; if there is none, remove s3://"
         ):
             other.exclusive_lock(6.0, lambda: waited.append("waits")).__enter__()
         assert time.monotonic() - began > 5.0, "longer than it would be kept without being renewed"
@@ -292,7 +292,7 @@ def test_damage_is_found_and_mended(mirror: Mirror, store: Store, releases: Path
     store.client.delete_object(Bucket=BUCKET, Key=f"some/pbs/{OLD}")
     said = mirror("verify", DEST, code=2).output.splitlines()
     assert said[0].startswith(f"{NEW} is damaged: its SHA-256 should be {told['sha256']} and is ")
-    assert said[1:] == [f"{OLD} is damaged: it is not there", f"{DEST}: 2 archives, 1 MB, 2 problems"]
+    assert said[1:] == [f"{OLD} is damaged: it does not exist", f"{DEST}: 2 archives, 1 MB, 2 problems"]
     mirror("sync", DEST, *BOTH, "--source", releases)
     mirror("verify", DEST)
     true(store, releases, NEW, OLD)
@@ -327,16 +327,16 @@ def test_a_lying_server_gets_nothing_into_the_bucket(mirror: Mirror, store: Stor
     rows = ("--catalogue", releases / "catalogue.tsv")
     with serve(tmp_path / "lying") as web:
         said = mirror("sync", DEST, *ONE, "--source", web.url(), *rows, code=1).sentence
-    assert "is not the archive that was promised" in said
+    assert "has the wrong checksum" in said
     assert store.count("PUT") == 0
 
 
 @pytest.mark.parametrize(
     ("dest", "settings", "said"),
     [
-        ("s3://", {}, "the mirror's bucket can't be read: write s3://BUCKET or s3://BUCKET/PREFIX, and nothing else"),
-        (f"s3://me:{SECRET}@builds/x", {}, "the mirror's bucket can't be read"),
-        ("s3://nowhere/x", {}, "the mirror s3://nowhere/x can't be {done} (there is no such bucket): make it, or choose another"),
+        ("s3://", {}, "the mirror's bucket is not valid: use s3://BUCKET or s3://BUCKET/PREFIX"),
+        (f"s3://me:{SECRET}@builds/x", {}, "the mirror's bucket is not valid"),
+        ("s3://nowhere/x", {}, "the mirror s3://nowhere/x can't be {done} (the bucket does not exist): create it, or choose another"),
         (
             DEST,
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
@@ -347,7 +347,7 @@ def test_a_lying_server_gets_nothing_into_the_bucket(mirror: Mirror, store: Stor
             {"AWS_ENDPOINT_URL": f"http://me:{SECRET}@127.0.0.1:1"},
             "(http://127.0.0.1:1 could not be reached): check the network",
         ),
-        (DEST, {"AWS_ENDPOINT_URL": "nonsense"}, "the endpoint can't be used as a URL: give http://HOST or https://HOST"),
+        (DEST, {"AWS_ENDPOINT_URL": "nonsense"}, "the endpoint is not a valid URL: use http://HOST or https://HOST"),
         (DEST, {"AWS_ACCESS_KEY_ID": ""}, "(no credentials were found): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         (DEST, {"AWS_PROFILE": "nobody"}, "(ProfileNotFound of boto3): check its settings, such as AWS_PROFILE"),
     ],
@@ -367,7 +367,7 @@ def test_credentials_that_are_refused(mirror: Mirror, store: Store, releases: Pa
 
 def test_an_endpoint_is_for_buckets(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     said = mirror("sync", tmp_path / "folder", *ONE, "--source", releases, "--endpoint-url", "http://x", code=1).sentence
-    assert said == "an endpoint is for a mirror in a bucket: name it as s3://BUCKET/PREFIX, or leave it out"
+    assert said == "an endpoint is only valid for a mirror in a bucket: use s3://BUCKET/PREFIX, or leave it out"
 
 
 def test_without_the_extra(mirror: Mirror, releases: Path, tmp_path: Path) -> None:

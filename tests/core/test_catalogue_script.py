@@ -200,7 +200,7 @@ def test_a_checksum_that_changes_is_an_error_that_names_both(
     assert content(data) == before
     assert capsys.readouterr().err == (
         f"catalogue.py: the sha256 of {A} in release 20250115 was {'a' * 64} and is {'e' * 64} "
-        "by release 20250115 of today: find out which is right before anything is written\n"
+        "in release 20250115 of today: find out which is right; nothing was written\n"
     )
 
 
@@ -209,28 +209,28 @@ def test_digest_and_checksum_must_agree(upstream: Upstream, data: Path, capsys: 
     before = content(data)
     assert refresh(upstream, data) == 1
     assert content(data) == before
-    assert f"was {'a' * 64} and is {'e' * 64} by SHA256SUMS" in capsys.readouterr().err
+    assert f"was {'a' * 64} and is {'e' * 64} in SHA256SUMS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (403, "answered 403, its limit of calls an hour is used up; set GITHUB_TOKEN, or try again later"),
-        (404, "answered 404 Not Found; check the source, which needs upstream's layout TAG/FILE, and the release"),
+        (403, "answered 403, its hourly rate limit is used up; set GITHUB_TOKEN, or try again later"),
+        (404, "answered 404 Not Found; check the release, and that the source has upstream's layout TAG/FILE"),
     ],
 )
 def test_refusals(upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str], status: int, words: str) -> None:
     upstream.status = status
     before = content(data)
     assert refresh(upstream, data) == 1
-    assert capsys.readouterr().err == f"catalogue.py: releases could not be fetched: {upstream.url}/releases {words}\n"
+    assert capsys.readouterr().err == f"catalogue.py: releases could not be downloaded: {upstream.url}/releases {words}\n"
     assert content(data) == before
 
 
 def test_an_answer_that_is_no_list_of_releases(upstream: Upstream, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     upstream.releases.append({"message": "hello"})
     assert refresh(upstream, data) == 1
-    assert 'answers with no list of releases, but b\'[{"message": "hello"}]\'' in capsys.readouterr().err
+    assert 'sent b\'[{"message": "hello"}]\' instead of a list of releases' in capsys.readouterr().err
 
 
 def test_an_upstream_that_is_not_there(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_lists_say_what_is_there_and_nothing_else(present: list[Build]) -> None:
 
 def test_a_name_with_two_checksums() -> None:
     assert unique_builds([BUILDS[0], BUILDS[0]]) == (BUILDS[0],)
-    with pytest.raises(ContentError, match="asked for with two checksums, .*make the lock file anew"):
+    with pytest.raises(ContentError, match="wanted with two checksums, .*run standalone-python lock again"):
         unique_builds([BUILDS[0], build(NAMES[0], "other")])
 
 

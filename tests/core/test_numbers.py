@@ -188,7 +188,7 @@ def test_a_lock_file(size: int) -> None:
         "size": 1,
     }
     assert parse_lock(json.dumps({"lock": 1, "builds": [entry]}), "l").builds[0].size == 1
-    with pytest.raises(ContentError, match="and is a number of bytes") as caught:
+    with pytest.raises(ContentError, match="but must be a number of bytes") as caught:
         parse_lock(json.dumps({"lock": 1, "builds": [entry | {"size": size}]}), "l")
     check(str(caught.value))
 

@@ -72,7 +72,7 @@ def test_what_is_not_so_is_said_with_its_reason(tmp_path: Path) -> None:
     assert done.returncode == 1
     [told] = re.findall(r"^\| installs \| NOT SO<br>(.*) \|$", done.stdout, re.MULTILINE)
     assert "standalone-python: " in told
-    assert "is no source of builds" in told
+    assert "is not a source of builds" in told
     assert "| removal leaves nothing | not tried<br>needs a build: see installs |" in done.stdout
     assert done.stdout.endswith("\n1 of 9 are not so.\n")
     assert not (tmp_path / "work").exists()

@@ -150,8 +150,8 @@ def refused(
 
 GLIBC = "x86_64 linux, glibc 2.… in the folder <source>"
 PLAIN = "(x86_64-unknown-linux-gnu, install_only_stripped)"
-NOT_PROMISED = "the archive <FILE13> is not the one that was promised: its SHA-256 should be "
-FETCHED = "<FILE12> could not be fetched: "
+NOT_PROMISED = "the archive <FILE13> has the wrong checksum: its SHA-256 should be "
+FETCHED = "<FILE12> could not be downloaded: "
 REFUSED: Mapping[str, str] = {
     "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is not a version: write one like …",
     "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; nearest is 3.12.1+20250115 {PLAIN}",
@@ -160,22 +160,22 @@ REFUSED: Mapping[str, str] = {
     "no-flavor": f"no build of 3.12+full for {GLIBC}: it exists only as install_only_stripped; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
     "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it knows no version 3.14; nearest is 3.13.4+20250409 {PLAIN}",
-    "altered": f"{NOT_PROMISED}<sha256> and is <sha256 altered>; get it again, or correct the checksum if …",
-    "short": f"{NOT_PROMISED}<sha256> and is <sha256 short>; get it again, or correct the checksum if …",
-    "wrong-checksum": f"{NOT_PROMISED}{'0' * 64} and is <sha256>; get it again, or correct the checksum if …",
+    "altered": f"{NOT_PROMISED}<sha256> and is <sha256 altered>; download it again, or correct the checksum",
+    "short": f"{NOT_PROMISED}<sha256> and is <sha256 short>; download it again, or correct the checksum",
+    "wrong-checksum": f"{NOT_PROMISED}{'0' * 64} and is <sha256>; download it again, or correct the checksum",
     "cut": f"{FETCHED}<url>cut/<path12> broke off in the middle (tried 5 times); check the network and the proxy, …",
-    "page": f"{FETCHED}<url>page/<path12> sent an HTML page where an archive was expected; check what the server, …",
-    "absent": f"{FETCHED}<url>nothing/here/<path12> answered 404 Not Found; check the source, which needs upstream's layout …",
-    "forbidden": f"{FETCHED}<url>status-403/<path12> answered 403 Forbidden (tried 5 times); check that the token …",
+    "page": f"{FETCHED}<url>page/<path12> sent an HTML page where an archive was expected; check what the server or …",
+    "absent": f"{FETCHED}<url>nothing/here/<path12> answered 404 Not Found; check the release, and that the source has …",
+    "forbidden": f"{FETCHED}<url>status-403/<path12> answered 403 Forbidden (tried 5 times); check the token …",
     "too-many": f"{FETCHED}<url>status-429/<path12> answered 429 Too Many Requests (tried 5 times); try again later",
     "broken": f"{FETCHED}<url>status-502/<path12> answered 502 Bad Gateway (tried 5 times); try again later, or …",
     "unreachable": f"{FETCHED}{NOWHERE}/<path12> could not be reached: Connection refused (tried 5 times); check the network …",
-    "no-folder": "the source '<folder>/nothing' is neither 'upstream', nor an http(s) URL, nor a folder …: check the path",
-    "no-archive": "the archive <folder>/nothing/<FILE13> is not there: put it there, or choose another source",
+    "no-folder": "'<folder>/nothing' is not a valid source: it must be 'upstream', an http(s) URL, an existing folder …",
+    "no-archive": "the archive <folder>/nothing/<FILE13> does not exist: put it there, or choose another source",
     "pull-of-a-folder": "delivery is pull and the source <source> is on the controller, where no host can fetch it: "
     "use delivery: push, or a source that is an http(s) URL",
     **{
-        f"hostile-{case}": f"the archive {name(OLD13)}.tar.gz is refused: it… '{bad.name}'…; take … from upstream again"
+        f"hostile-{case}": f"the archive {name(OLD13)}.tar.gz is refused: it… '{bad.name}'…; download it again from upstream"
         for case, bad in HOSTILE.items()
     },
 }
@@ -337,5 +337,5 @@ def test_what_can_not_be_fetched_has_a_name(catalogue: Path, tmp_path: Path) -> 
     )
     messages = sorted({told(run, result) for result in run.results})
     tried = "could not be reached: Connection refused (tried 5 times); check the network and the proxy, …"
-    reads(messages[0], f"SHA256SUMS could not be fetched: {NOWHERE}/{OLD}/SHA256SUMS {tried}")
-    reads(messages[1], f"rows.tsv could not be fetched: {NOWHERE}/rows.tsv {tried}")
+    reads(messages[0], f"SHA256SUMS could not be downloaded: {NOWHERE}/{OLD}/SHA256SUMS {tried}")
+    reads(messages[1], f"rows.tsv could not be downloaded: {NOWHERE}/rows.tsv {tried}")

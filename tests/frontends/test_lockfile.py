@@ -102,7 +102,7 @@ def test_a_play_without_a_locked_request_fails(locked: Locked, source: Path, fle
         lost = play(host, task(**declared | {"lockfile": "/nowhere.json"}))
         reads(
             complaint(lost),
-            "the lock file /nowhere.json is not there: make it with: standalone-python lock FILE -o /nowhere.json …",
+            "the lock file /nowhere.json does not exist: create it with: standalone-python lock FILE -o /nowhere.json …",
         )
 
 
@@ -125,7 +125,7 @@ def test_what_is_not_what_was_locked_is_not_installed(
     archive = mirror / OLD / f"{name(OLD13)}.tar.gz"
     archive.write_bytes(archive.read_bytes() + bytes(512))
     declared = locked.declared(str(tmp_path / "root"))
-    sentence = f"the archive {archive.name} is not the one that was promised: its SHA-256 should be … and is …"
+    sentence = f"the archive {archive.name} has the wrong checksum: its SHA-256 should be … and is …"
     # A cache that has the locked archive would serve: it is the right one.
     environment = {"STANDALONE_PYTHON_CACHE": str(tmp_path / "cache")}
     with as_it_was(host):

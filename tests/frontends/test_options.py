@@ -109,9 +109,9 @@ def test_secrets_are_never_shown(secrets: Secrets) -> None:
     assert PASSWORD not in run.output
 
 
-NOT_FETCHED = f"{name(OLD12)}.tar.gz could not be fetched: http://127.0.0.1:…/token/{OLD}/… "
+NOT_FETCHED = f"{name(OLD12)}.tar.gz could not be downloaded: http://127.0.0.1:…/token/{OLD}/… "
 DENIED = {
-    "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check that the token or the password may read it",
+    "wrong-token": f"{NOT_FETCHED}answered 401 Unauthorized; check the token or the password, and what it may read",
     "wrong-token-pull": f"downloading {name(OLD12)} failed: the host could not download it (http://127.0.0.1:…/token/…401…): let it reach "
     f"the source, or use delivery: push{AS_IT_WAS}",
     **dict.fromkeys(

@@ -58,9 +58,9 @@ def test_checksum_forms(checksum: str) -> None:
     ("text", "checksum", "said"),
     [
         ("ftp://mirror.example/pbs", "", "http"),
-        ("https:///pbs", "", "can't be used as a URL"),
-        ("https://mirror.example:port/pbs", "", "can't be used as a URL"),
-        ("https://mirror.example/a b", "", "can't be used as a URL"),
+        ("https:///pbs", "", "is not a valid URL"),
+        ("https://mirror.example:port/pbs", "", "is not a valid URL"),
+        ("https://mirror.example/a b", "", "is not a valid URL"),
         ("/srv/nothing", "", "check the path"),
         (NAME, "md5:0123", "64 hexadecimal digits"),
         (NAME, HEX[1:], "64 hexadecimal digits"),

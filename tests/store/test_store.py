@@ -340,7 +340,7 @@ def test_cache_that_others_may_write_to(tmp_path: Path, root: Path, mode: int) -
     source = releases(tmp_path)
     Store(root).payload(BUILD, source, zstd=True)
     root.chmod(mode)
-    said = rf"others may write to the cache .*its mode is {mode:04o}.*chmod go-w .*STANDALONE_PYTHON_CACHE"
+    said = rf"other users may write to the cache .*mode {mode:04o}.*chmod go-w .*STANDALONE_PYTHON_CACHE"
     with pytest.raises(TransportError, match=said):
         Store(root).payload(BUILD, source, zstd=True)
     root.chmod(0o755)
@@ -571,7 +571,7 @@ def test_catalogue_of_rows(tmp_path: Path, root: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(catalogues, "TEXT_AGE", 0.0)
         kept = load_catalogue(quick(root), UPSTREAM, url)
         assert only(kept) == BUILD
-        assert "can't be reached now" in kept.name
+        assert "the server can't be reached now" in kept.name
     assert "secret" not in "".join(path.name + path.read_text() for path in root.rglob("*") if path.is_file())
 
 
@@ -607,7 +607,7 @@ def test_a_mirror_says_what_it_holds(root: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(catalogues, "TEXT_AGE", 0.0)
         kept = load_catalogue(quick(root), source)
         assert only(kept) == BUILD
-        assert "can't be reached now" in kept.name
+        assert "the server can't be reached now" in kept.name
 
 
 @pytest.mark.parametrize(
@@ -630,7 +630,7 @@ def test_a_source_that_says_nothing_of_what_it_holds(root: Path, answer: Answer)
         assert asked <= 4
         load_catalogue(quick(root), source)
         assert server.count(OWN) == asked
-        with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be fetched"):
+        with pytest.raises(StandalonePythonError, match=r"catalogue\.tsv could not be downloaded"):
             load_catalogue(quick(root), source, server.url(OWN))
 
 
@@ -663,7 +663,8 @@ def test_no_build_of_a_source_that_says_nothing_has_what_was_asked_and_why_that_
             "no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it knows no version 3.13.999; near"
         )
         assert (
-            f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {server.url(OWN)} {said}" in sentence
+            f"; the source's own catalogue is unknown: catalogue.tsv could not be downloaded: {server.url(OWN)} {said}"
+            in sentence
         )
         assert "s3cr3t" not in sentence
     if answer.status != 503:
@@ -678,7 +679,7 @@ def test_no_build_of_a_source_that_is_not_reached(root: Path) -> None:
         ("http://nowhere.invalid/m", "could not be reached: the host name can't be resolved"),
     ):
         assert (
-            f"; what the source itself has is unknown: catalogue.tsv could not be fetched: {address}/catalogue.tsv {said}"
+            f"; the source's own catalogue is unknown: catalogue.tsv could not be downloaded: {address}/catalogue.tsv {said}"
             in why_none(root, Source("url", address))
         )
 
@@ -686,8 +687,8 @@ def test_no_build_of_a_source_that_is_not_reached(root: Path) -> None:
 def test_no_build_of_a_source_with_a_certificate_that_is_not_trusted(root: Path, tmp_path: Path) -> None:
     with serve({}, tls=certificate(tmp_path)) as server:
         sentence = why_none(root, Source("url", f"https://localhost:{server.port}/m"))
-    assert "catalogue.tsv could not be fetched: https://localhost" in sentence
-    assert "has a certificate that is not trusted" in sentence
+    assert "catalogue.tsv could not be downloaded: https://localhost" in sentence
+    assert "has an untrusted certificate" in sentence
 
 
 def test_no_build_of_a_source_that_says_what_it_has(root: Path) -> None:

@@ -95,7 +95,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
                 found.entries[rest] = digest.digest()
         sha256 = archive.digest.hexdigest()
     if not found.files:
-        raise ContentError(f"the archive {path.name} has no files below {tree}/: take a build of python-build-standalone")
+        raise ContentError(f"the archive {path.name} has no files below {tree}/: use an archive of python-build-standalone")
     listing = found.listing()
     write(_entry_of_listing(listing))
     write(2 * ZEROS)
@@ -163,4 +163,4 @@ def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
             with unpacked(archive, WINDOW) as read:
                 yield TarStream(path.name, size, read, (UnzstdError,)), archive
         else:
-            raise ContentError(f"the archive {path.name} is neither gzip nor zstd: take it from upstream again")
+            raise ContentError(f"the archive {path.name} is neither gzip nor zstd: download it again from upstream")

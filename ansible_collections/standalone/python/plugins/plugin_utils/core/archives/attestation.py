@@ -48,7 +48,7 @@ def from_api(text: str) -> str:
         if not all(isinstance(bundle, dict) for bundle in bundles):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ContentError(f"{API}… answers with no attestations, but {text[:80]!r}: try again later") from None
+        raise ContentError(f"{API}… sent {text[:80]!r} instead of attestations: try again later") from None
     return "".join(json.dumps(bundle, separators=(",", ":")) + "\n" for bundle in bundles)
 
 
@@ -69,8 +69,8 @@ def verify(lines: str, build: Build, sha256: str, trusted_root: str = "") -> boo
             wrong.append(said)
     if wrong:
         raise ContentError(
-            f"the attestation of {build.filename} is not upstream's: {wrong[0]}; don't use the archive before you know why, "
-            "and remove the attestation if it is the attestation that is wrong"
+            f"the attestation of {build.filename} is not upstream's: {wrong[0]}; don't use the archive until you know why, "
+            "or remove the attestation if only that is wrong"
         )
     return False
 
@@ -90,7 +90,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
     try:
         kind = _statement(json.loads(line)["dsseEnvelope"]["payload"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return "it is no bundle with a statement"
+        return "it is not a bundle with a statement"
     if not str(kind.get("predicateType", "")).startswith(PROVENANCE):
         # Such as GitHub's own of a whole release: another signer, for another purpose.
         return None
@@ -102,7 +102,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
         # The library parses what anybody may have written, and not all that it meets has a name of its own.
         return f"it can't be read ({type(error).__name__})"
     if payload_type != PAYLOAD:
-        return f"it signs {sanitized(repr(payload_type))}, and not a statement"
+        return f"it signs {sanitized(repr(payload_type))}, not a statement"
     try:
         digests = [subject["digest"].get("sha256") for subject in json.loads(payload)["subject"]]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -135,7 +135,7 @@ def _verifier(trusted_root: str) -> Any:
         from sigstore.verify import Verifier
     except ImportError:
         raise TransportError(
-            "attestations need the Python package sigstore on the controller, which is not installed: "
+            "verifying attestations needs the Python package sigstore, which is not installed on the controller: "
             "pip install 'standalone-python[attestations]'"
         ) from None
     import logging
@@ -152,7 +152,7 @@ def _verifier(trusted_root: str) -> Any:
     except (Error, ValueError) as error:
         reason = sanitized(" ".join(str(error).split())[:120])
         raise DeclarationError(
-            f"{trusted_root or 'what sigstore keeps'} is no trusted root of Sigstore ({reason}): give a trusted_root.json"
+            f"{trusted_root or 'the trusted root of sigstore'} is not valid ({reason}): use a trusted_root.json of Sigstore"
         ) from None
 
 
@@ -169,6 +169,6 @@ def _policy() -> Any:
             signers = names.get_values_for_type(UniformResourceIdentifier)
             if not signers or not all(one.startswith(f"{REPOSITORY}/.github/workflows/") for one in signers):
                 found = ", ".join(signers) or "nobody"
-                raise VerificationError(f"it is signed by {found}, and not by a workflow of {REPOSITORY}")
+                raise VerificationError(f"it is signed by {found}, not by a workflow of {REPOSITORY}")
 
     return AllOf([OIDCIssuerV2(ISSUER), OIDCSourceRepositoryURI(REPOSITORY), Workflow()])

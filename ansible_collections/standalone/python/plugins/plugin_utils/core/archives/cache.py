@@ -29,7 +29,7 @@ LEFT_OVER_AFTER = 86400.0
 
 TEMPORARY = ".part"
 
-_INSTEAD = f"name a folder of your own with {ROOT_VARIABLE}"
+_INSTEAD = f"set {ROOT_VARIABLE} to a folder of your own"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A file system without locks: everything is written under a name of its own and renamed, so only work can be
@@ -46,7 +46,7 @@ def default_root() -> Path:
     if named:
         root = os.path.expanduser(named)
         if root.startswith("~"):
-            raise TransportError(f"{ROOT_VARIABLE} is {named!r}, and there is no such home folder: name an absolute path with it")
+            raise TransportError(f"{ROOT_VARIABLE} is {named!r}, but that home folder does not exist: set it to an absolute path")
         return Path(root)
     from platformdirs import user_cache_path
 
@@ -55,7 +55,7 @@ def default_root() -> Path:
         path = user_cache_path(APPLICATION, appauthor=False)
         if path.is_absolute():
             return path
-    raise TransportError(f"the user who runs this has no home folder to have the cache in: set HOME, or {_INSTEAD}")
+    raise TransportError(f"there is no place for the cache, as the current user has no home folder: set HOME, or {_INSTEAD}")
 
 
 @contextlib.contextmanager
@@ -81,12 +81,10 @@ def require_private(root: Path) -> None:
         return
     status = root.stat()
     if status.st_uid != os.geteuid():
-        raise TransportError(
-            f"the cache {root} belongs to {_user(status.st_uid)} and not to {_user(os.geteuid())}, who is using it: {_INSTEAD}"
-        )
+        raise TransportError(f"the cache {root} belongs to {_user(status.st_uid)}, not to {_user(os.geteuid())}: {_INSTEAD}")
     if status.st_mode & 0o022:
         raise TransportError(
-            f"others may write to the cache {root} (its mode is {status.st_mode & 0o7777:04o}), so what is in it can be theirs: "
+            f"other users may write to the cache {root} (mode {status.st_mode & 0o7777:04o}), so its files are not trusted: "
             f"empty it and run 'chmod go-w {root}', or {_INSTEAD}"
         )
 
@@ -163,7 +161,8 @@ def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], 
         locked = True
     except filelock.Timeout:
         raise TransportError(
-            f"another process has been working in {folder} for {wait / 60:.0f} minutes: wait for it, or end it, and run again"
+            f"waited {wait / 60:.0f} minutes for another process that works in {folder}: "
+            "wait until it ends, or stop it, and run again"
         ) from None
     except NotImplementedError:
         pass

@@ -46,7 +46,7 @@ def require_zstandard() -> Any:
         import zstandard
     except ImportError:
         raise TransportError(
-            "a .tar.zst archive is to be read, and the Python package 'zstandard' is not installed on the "
-            "controller: install it, or ask for a flavor that comes as .tar.gz"
+            "reading a .tar.zst archive needs the Python package zstandard, which is not installed on the controller: "
+            "install it, or request a flavor that comes as .tar.gz"
         ) from None
     return zstandard

@@ -37,20 +37,20 @@ RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 ABSENT = frozenset({404, 410})
 DENIED = frozenset({401, 403})
 
-_DENIED = "check that the token or the password may read it"
+_DENIED = "check the token or the password, and what it may read"
 ADVICE: Mapping[int, str] = {
     401: _DENIED,
     403: f"{_DENIED}, or try again later",
-    404: "check the source, which needs upstream's layout TAG/FILE, and the release",
+    404: "check the release, and that the source has upstream's layout TAG/FILE",
     407: "put the proxy's user and password into the proxy's URL in the environment",
-    410: "check the source, which needs upstream's layout TAG/FILE, and the release",
+    410: "check the release, and that the source has upstream's layout TAG/FILE",
     429: "try again later",
 }
 ADVICE_GITHUB = "set GITHUB_TOKEN, or try again later"
-ADVICE_RENEW = "the environment's GITHUB_TOKEN was sent, which has expired or may not read it: renew or unset GITHUB_TOKEN"
+ADVICE_RENEW = "GITHUB_TOKEN was sent, but it has expired or lacks the permission: renew or unset it"
 ADVICE_SERVER = "try again later, or name another source"
 ADVICE_NETWORK = "check the network and the proxy, or name a mirror or a local folder as the source"
-ADVICE_CONTENT = "check what the server, or a proxy before it, sends"
+ADVICE_CONTENT = "check what the server or a proxy sends"
 
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
@@ -76,7 +76,7 @@ class Failure:
     pause: float = 0.0
 
 
-NO_ADDRESS = Failure("is, or redirects to, something that is no http(s) URL", ADVICE_CONTENT)
+NO_ADDRESS = Failure("is not an http(s) URL, or redirects to something else", ADVICE_CONTENT)
 
 
 def judge_response(response: requests.Response, url: str, expect: Expect) -> Failure | None:
@@ -94,7 +94,7 @@ def judge_response(response: requests.Response, url: str, expect: Expect) -> Fai
     )
     # GitHub's limit of calls an hour: to ask again at once is no use.
     if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
-        return Failure(f"answered {status}, its limit of calls an hour is used up", ADVICE_GITHUB)
+        return Failure(f"answered {status}, its hourly rate limit is used up", ADVICE_GITHUB)
     return Failure(
         f"answered {status} {sanitized(response.reason or '')}".rstrip(),
         advice,
@@ -113,7 +113,7 @@ def page_failure(expect: Expect) -> Failure:
 
 def local_failure(why: str, advice: str) -> Failure:
     """Of what stands in the way on this machine, so that asking again is no use."""
-    return Failure(f"can't be asked, {why}", advice)
+    return Failure(f"can't be requested, as {why}", advice)
 
 
 def _retry_after(text: str) -> float:
@@ -146,7 +146,7 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
         kind = NotThereError
     else:
         kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
-    return kind(f"{name} could not be fetched: {said}; {last.advice}")
+    return kind(f"{name} could not be downloaded: {said}; {last.advice}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -185,7 +185,7 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
     waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
     for cause in waited:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"has a certificate that is not trusted ({cause.verify_message}; REQUESTS_CA_BUNDLE names further authorities)"
+            return f"has an untrusted certificate ({cause.verify_message}; add its authority with REQUESTS_CA_BUNDLE)"
         if isinstance(cause, socket.gaierror):
             return f"{missed}: the host name can't be resolved"
         if isinstance(cause, (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout)):
@@ -215,8 +215,8 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
     :param shown: the Authorization header
     """
     if not (shown.isascii() and shown.isprintable()):
-        why = "the token has a line break or a letter in it that no header can have"
-        return local_failure(why, "check the token, and GITHUB_TOKEN")
+        why = "the token has a character that is not valid in an HTTP header"
+        return local_failure(why, "check the option token, and GITHUB_TOKEN")
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = ""
@@ -241,7 +241,8 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
         why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
         return local_failure(why, "install it, or name an HTTP proxy")
     return local_failure(
-        f"{name} is no URL of a proxy", "write http://HOST:PORT, and a user and password before HOST with %2F for / and %40 for @"
+        f"{name} is not a valid proxy URL",
+        "use http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, and write / as %2F and @ as %40 in the password",
     )
 
 

@@ -161,7 +161,7 @@ class Http:
             with response:
                 length = whole_number(response.headers.get("Content-Length", ""))
                 wrong = blame_github_token(judge_response(response, url, "archive"), response, _github_token())
-            return wrong or (Failure("doesn't say it", ADVICE_CONTENT) if length is None else length)
+            return wrong or (Failure("doesn't report it", ADVICE_CONTENT) if length is None else length)
         except ValueError:
             return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -238,7 +238,7 @@ class Http:
                 return explain_unsendable(session, at, shown) or NO_ADDRESS
             except OSError:
                 if at.startswith("https:") and (bundle := wrong_bundle_variable()):
-                    return local_failure(f"{bundle} names no file or folder of certificates", f"correct {bundle}, or unset it")
+                    return local_failure(f"{bundle} is not a file or folder of certificates", f"correct {bundle}, or unset it")
                 raise
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
@@ -292,8 +292,8 @@ def _session() -> Iterator[requests.Session]:
         from requests.adapters import HTTPAdapter
     except ImportError:
         raise TransportError(
-            "downloading needs the Python package 'requests' on the controller, which is not installed: "
-            "install it, or name a local folder or archive as the source"
+            "downloading needs the Python package requests, which is not installed on the controller: "
+            "install it, or use a local folder or archive as the source"
         ) from None
 
     class SystemTrust(HTTPAdapter):

@@ -56,7 +56,7 @@ class Partial:
     validator: str = ""
     checked: bool = False
     watch: Watch | None = None
-    instead: str = "have the cache elsewhere with STANDALONE_PYTHON_CACHE"
+    instead: str = "set STANDALONE_PYTHON_CACHE to another folder"
     # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
     conditional: bool = False
     etag: str = ""
@@ -90,7 +90,7 @@ def receive(
     if response.status_code == 206 and (unpacked or not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")):
         part.validator = ""
         part.path.unlink(missing_ok=True)
-        return Failure("sent another part of the file than was asked for", ADVICE_CONTENT, retry=True, content=True)
+        return Failure("sent the wrong part of the file", ADVICE_CONTENT, retry=True, content=True)
     start = offset if response.status_code == 206 else 0
     # What is unpacked here is no part of what the server counts.
     part.url, part.validator = url, "" if unpacked else _validator(response.headers)
@@ -98,7 +98,7 @@ def receive(
         part.etag = response.headers.get("ETag", "")
         part.following = response.links.get("next", {}).get("url", "")
     length = whole_number(response.headers.get("Content-Length", ""))
-    too_large = Failure(f"sends more than the {max_bytes} bytes that are allowed", ADVICE_CONTENT, content=True)
+    too_large = Failure(f"sends more than the allowed {max_bytes} bytes", ADVICE_CONTENT, content=True)
     if length is not None and start + length > max_bytes:
         return too_large
     received = written = start
@@ -119,7 +119,7 @@ def receive(
                     if part.watch:
                         part.watch.wrote(chunk)
         except zlib.error:
-            return Failure("sends a text that can't be unpacked", ADVICE_CONTENT, content=True)
+            return Failure("sends a text that can't be decompressed", ADVICE_CONTENT, content=True)
         with writing(part):
             out.flush()
     # Older releases of urllib3 take the end of the connection for the end of the file.

@@ -80,8 +80,8 @@ def parse_source(text: str, checksum: str = "", is_dir: Callable[[str], bool] = 
     kind, location = _kind(text, is_dir)
     if digest and kind != "archive":
         raise DeclarationError(
-            f"a checksum was given for the source {without_credentials(text) or 'upstream'}, but only a "
-            "single local archive has one: leave it out, or name the archive itself as the source"
+            f"a checksum was given for the source {without_credentials(text) or 'upstream'}, but it is only valid for a "
+            "local archive: leave it out, or name the archive as the source"
         )
     return Source(kind, location, digest)
 
@@ -98,8 +98,8 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
     # A URL whose scheme was forgotten can have a password too.
     shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)
     raise DeclarationError(
-        f"the source {shown!r} is neither 'upstream', nor an http(s) URL, nor a folder that exists on the "
-        "controller, nor a .tar.gz or .tar.zst archive: check the path"
+        f"{shown!r} is not a valid source: it must be 'upstream', an http(s) URL, an existing folder on the controller, "
+        "or a .tar.gz or .tar.zst archive"
     )
 
 
@@ -111,7 +111,7 @@ def parse_url(text: str, option: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", text):
         raise DeclarationError(
-            f"the {option} {without_credentials(text)!r} can't be used as a URL: give http://HOST/PATH or "
+            f"the {option} {without_credentials(text)!r} is not a valid URL: use http://HOST/PATH or "
             "https://HOST/PATH, or the path of a folder on the controller"
         )
     return urlunsplit(parts._replace(path=parts.path.rstrip("/"), fragment=""))
@@ -127,9 +127,7 @@ def parse_checksum(text: str) -> str:
         return ""
     found = _CHECKSUM.fullmatch(text)
     if found is None:
-        raise DeclarationError(
-            f"the checksum {text!r} is not a SHA-256: give 64 hexadecimal digits, with or without 'sha256:' before them"
-        )
+        raise DeclarationError(f"the checksum {text!r} is not a SHA-256: use 64 hexadecimal digits, optionally after sha256:")
     return found[1].lower()
 
 

@@ -146,10 +146,10 @@ class Store:
         sums = parse_sums(read_text(beside, SUMS)) if beside.exists() else None
         digest = sums.known.get(name) if sums else None
         if digest is None:
-            found = f"does not list it{_quoted(sums)}" if sums else "is not there"
+            found = f"does not list it{_quoted(sums)}" if sums else "does not exist"
             raise ContentError(
-                f"the checksum of the archive {source.location} is not known: none was given, and {beside} "
-                f"{found}; give the archive's checksum (sha256:HEX), or put upstream's {SUMS} beside it"
+                f"the checksum of the archive {source.location} is unknown: none was given, and {beside} "
+                f"{found}; set checksum to sha256:HEX, or put upstream's {SUMS} next to it"
             )
         return digest
 
@@ -200,7 +200,9 @@ class Store:
         if source.kind in ("folder", "archive"):
             path = local_path(urls(source, build)[0])
             if path.name != build.filename:
-                raise ContentError(f"the source is the archive {path.name}, and {build.filename} was asked for: name it")
+                raise ContentError(
+                    f"the source is the archive {path.name}, but {build.filename} is needed: name that one as the source"
+                )
             require_archive(path)
             _verify(path, digest)
             return path
@@ -229,7 +231,7 @@ def _compression(zstd: bool) -> Compression:
 
 def require_archive(path: Path) -> None:
     if not path.is_file():
-        raise TransportError(f"the archive {path} is not there: put it there, or choose another source")
+        raise TransportError(f"the archive {path} does not exist: put it there, or choose another source")
 
 
 def _verify(path: Path, digest: str) -> None:
@@ -247,15 +249,15 @@ def _verify(path: Path, digest: str) -> None:
 
 def _differs(path: Path, digest: str, found: str) -> ContentError:
     return ContentError(
-        f"the archive {path.name} is not the one that was promised: its SHA-256 should be {digest} and "
-        f"is {found}; get it again, or correct the checksum if it is the checksum that is wrong"
+        f"the archive {path.name} has the wrong checksum: its SHA-256 should be {digest} and "
+        f"is {found}; download it again, or correct the checksum"
     )
 
 
 def _unknown(build: Build, why: str) -> ContentError:
     return ContentError(
-        f"the checksum of {build.filename} is not known: the catalogue has none and {why}; download the "
-        "file, and give it as the source together with its checksum"
+        f"the checksum of {build.filename} is unknown: the catalogue has none and {why}; "
+        "download the file, and name it as the source together with its checksum"
     )
 
 

@@ -92,7 +92,7 @@ class TarStream:
         self.headers = 0
 
     def refuse(self, why: str) -> ContentError:
-        return ContentError(f"the archive {self.name} is refused: it {why}; take the archive from upstream again")
+        return ContentError(f"the archive {self.name} is refused: it {why}; download it again from upstream")
 
     def __iter__(self) -> Iterator[Member]:
         count = 0
@@ -116,13 +116,13 @@ class TarStream:
             elif info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
                 names = self._pax(self._long(info))
                 if names and info.type == tarfile.XGLTYPE:
-                    raise self.refuse("has one name for all of its members")
+                    raise self.refuse("gives all of its members one name")
                 self._say(said, names)
             else:
                 yield self._member(info, block, said)
                 said = {}
         if said or owed:
-            raise self.refuse("ends with a name for a member that does not come")
+            raise self.refuse("ends with the name of a missing member")
         self._end()
 
     def data(self) -> Iterator[bytes]:
@@ -136,10 +136,10 @@ class TarStream:
     def _end(self) -> None:
         # busybox goes on after a single block of zeros, others stop: behind the first, nothing may come.
         if self._take(BLOCK) != ZEROS:
-            raise self.refuse("goes on after its end")
+            raise self.refuse("has data after its end")
         while rest := self._read(CHUNK):
             if rest.count(0) != len(rest):
-                raise self.refuse("goes on after its end")
+                raise self.refuse("has data after its end")
 
     def _say(self, said: dict[str, str], names: dict[str, str]) -> None:
         if said.keys() & names.keys():
@@ -150,7 +150,7 @@ class TarStream:
         magic = block[257:265]
         # GNU's own dialect has other things where ustar has the front of a long name.
         if magic not in (_USTAR, _GNU) or (magic == _GNU and any(block[345:500])):
-            raise self.refuse("has a header in a dialect of tar that hosts could read in different ways")
+            raise self.refuse("has a header that implementations of tar read differently")
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
@@ -168,7 +168,7 @@ class TarStream:
         # frombuf drops the slash that some readers take for the mark of a folder.
         slash = (said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")).endswith("/")
         if (kind != "folder" and (slash or info.isdir())) or (kind != "file" and info.size):
-            raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} and as something else")
+            raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} or as something else")
         self.left, self.padding = info.size, -info.size % BLOCK
         mtime = min(max(0, int(info.mtime)), 8**11 - 1)
         name = name[:-1] if slash and said.get("name") else name
@@ -195,7 +195,7 @@ class TarStream:
             if not equals or not value.endswith("\n") or end > len(data):
                 raise self.refuse("has a pax header that can't be read")
             if key.startswith(_PAX_REFUSED):
-                raise self.refuse(f"has a pax header with {sanitized(ascii(key))}, which makes another file of a member")
+                raise self.refuse(f"has a pax header with {sanitized(ascii(key))}, which changes what a member is")
             if key in _PAX_NAMES:
                 self._say(names, {_PAX_NAMES[key]: value[:-1]})
             at = end
@@ -207,7 +207,7 @@ class TarStream:
         while len(data) < size:
             more = self._read(size - len(data))
             if not more:
-                raise self.refuse("ends in the middle")
+                raise self.refuse("is truncated")
             data += more
         return data
 

@@ -69,7 +69,7 @@ class Texts:
                     if not path.exists() or isinstance(error, (NotThereError, ContentError)):
                         raise
                     day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
-                    remark = f" (as of {day}; it can't be reached now)"
+                    remark = f" (as of {day}; the server can't be reached now)"
             return (read_text(path, "cache"), remark) if remark else _kept(path, optional=optional)
 
 
@@ -83,9 +83,9 @@ def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
     text = read_text(path, "cache")
     if text or not optional:
         return text, ""
-    why = read_text(_why(path), "cache") if _why(path).exists() else "it had no such file"
+    why = read_text(_why(path), "cache") if _why(path).exists() else "the server has no such file"
     asked = time.strftime("%Y-%m-%d at %H:%M", time.localtime(path.stat().st_mtime))
-    return "", f"{why} (asked on {asked}, and kept for {TEXT_AGE / 60:.0f} minutes)"
+    return "", f"{why} (checked on {asked}, and cached for {TEXT_AGE / 60:.0f} minutes)"
 
 
 def local_path(path: str) -> Path:

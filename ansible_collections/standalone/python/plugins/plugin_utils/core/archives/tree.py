@@ -44,9 +44,9 @@ def check_name(name: str) -> str:
     if name.startswith("/"):
         return "has an absolute name"
     if ".." in parts:
-        return "climbs with '..'"
+        return "has '..' in its name"
     if "" in parts or "." in parts:
-        return "has a name with empty parts or '.' in it"
+        return "has an empty part or '.' in its name"
     if parts[0] != INSTALL_ONLY_TREE:
         return f"is outside {INSTALL_ONLY_TREE}/"
     encoded = name.encode()
@@ -98,11 +98,11 @@ class Tree:
 
     def refuse(self, name: str, why: str) -> ContentError:
         return ContentError(
-            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; take it from upstream again"
+            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; download it again from upstream"
         )
 
     def refuse_tree(self, why: str) -> ContentError:
-        return ContentError(f"the archive {self.archive} is refused: it {why}; take it from upstream again")
+        return ContentError(f"the archive {self.archive} is refused: it {why}; download it again from upstream")
 
     def below(self, member: Member) -> str | None:
         """The member's path below the tree; None where it is safely named, but is in another part of the
@@ -122,7 +122,7 @@ class Tree:
         if member.mode & 0o6000:
             raise self.refuse(member.name, "has a set-uid or set-gid bit")
         if rest.partition("/")[0] == OURS:
-            raise self.refuse(member.name, "has a name that is kept for the receipt")
+            raise self.refuse(member.name, "has a name that is reserved for the receipt")
         unnamed = self._place(rest, member)
         if member.kind == "folder":
             self._enter(rest, _NAMED)
@@ -165,7 +165,7 @@ class Tree:
         here = self.entries.get(rest)
         if here is None or (here is _IMPLIED and member.kind == "folder"):
             return unnamed
-        raise self.refuse(member.name, "is there already, as a folder" if here is _IMPLIED else "is there twice")
+        raise self.refuse(member.name, "already exists as a folder" if here is _IMPLIED else "occurs twice")
 
     def _content(self, rest: str, member: Member) -> _Entry:
         if member.kind == "file":
@@ -180,7 +180,7 @@ class Tree:
         first = self.entries.get(other) if inside else None
         if not isinstance(first, bytes):
             raise self.refuse(
-                member.name, f"is a hard link to {sanitized(repr(member.link))}, which is no file of the tree before it"
+                member.name, f"is a hard link to {sanitized(repr(member.link))}, which is not an earlier file of the tree"
             )
         return first
 
@@ -197,7 +197,7 @@ class Tree:
             part = todo.pop()
             self.steps += 1
             if self.steps > MOST_STEPS:
-                raise self.refuse_tree("has links that lead through too many others")
+                raise self.refuse_tree("has links that lead through too many other links")
             if part == "..":
                 at.pop()
             if part in ("", ".", ".."):

@@ -110,8 +110,8 @@ def unique_builds(wanted: Iterable[Build]) -> tuple[Build, ...]:
         other = known.setdefault(path_of(build), build)
         if other.sha256 != build.sha256:
             raise ContentError(
-                f"{path_of(build)} is asked for with two checksums, {other.sha256} and {build.sha256}: "
-                "make the lock file anew, or leave out what contradicts it"
+                f"{path_of(build)} is wanted with two checksums, {other.sha256} and {build.sha256}: "
+                "run standalone-python lock again, or leave out one of the two"
             )
     return ordered(known.values())
 
@@ -300,7 +300,7 @@ def write_records(storage: Storage, records: Records) -> None:
 
 
 def _none(storage: Storage, lacks: str) -> ContentError:
-    return ContentError(f"{storage} is no mirror, it has no {lacks}: check the path, or fill it with mirror sync")
+    return ContentError(f"{storage} is not a mirror, it has no {lacks}: check the path, or run mirror sync")
 
 
 def _releases(files: Iterable[str]) -> list[str]:
@@ -317,7 +317,7 @@ def _hashed(storage: Storage, path: str) -> str:
     try:
         return storage.checksum(path)
     except FileNotFoundError:
-        return "it is not there"
+        return "it does not exist"
     except OSError as error:
         return f"it can't be read ({os_reason(error)})"
 
@@ -327,10 +327,10 @@ def _of_catalogue(storage: Storage, listed: Mapping[str, str]) -> list[str]:
     try:
         rows = {path_of(build): build.sha256 for build in builds(from_rows(path, storage.read(CATALOGUE).decode()))}
     except FileNotFoundError:
-        return [f"{path} is not there: run mirror sync again"]
+        return [f"{path} does not exist: run mirror sync again"]
     except (ContentError, ValueError) as error:
         return [f"{path} can't be read as a catalogue: {error}"]
-    return [] if rows == listed else [f"{path} and the {SUMS} files don't agree: run mirror sync again"]
+    return [] if rows == listed else [f"{path} and the {SUMS} files disagree: run mirror sync again"]
 
 
 def _of_precompiled(storage: Storage, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
@@ -340,6 +340,6 @@ def _of_precompiled(storage: Storage, listed: Mapping[str, str], files: Iterable
     here = set(filter(is_precompiled, files))
     wrong = {path for path in expected.keys() & here if storage.read(path) != expected[path]} | (here - expected.keys())
     return [
-        *(f"{storage}/{path} is not there: run mirror sync again" for path in sorted(expected.keys() - here)),
-        *(f"{storage}/{path} and the {SUMS} files don't agree: run mirror sync again" for path in sorted(wrong)),
+        *(f"{storage}/{path} does not exist: run mirror sync again" for path in sorted(expected.keys() - here)),
+        *(f"{storage}/{path} and the {SUMS} files disagree: run mirror sync again" for path in sorted(wrong)),
     ]

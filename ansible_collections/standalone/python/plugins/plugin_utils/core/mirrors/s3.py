@@ -40,15 +40,15 @@ def storage_of(text: str, endpoint_url: str = "") -> Storage:
     """
     if not text.startswith(SCHEME):
         if endpoint_url:
-            raise DeclarationError("an endpoint is for a mirror in a bucket: name it as s3://BUCKET/PREFIX, or leave it out")
+            raise DeclarationError("an endpoint is only valid for a mirror in a bucket: use s3://BUCKET/PREFIX, or leave it out")
         if not text:
-            raise DeclarationError("the mirror is empty: give a folder, or s3://BUCKET/PREFIX")
+            raise DeclarationError("no mirror given: name a folder or s3://BUCKET/PREFIX")
         return Folder(Path(os.path.expanduser(text)))
     name, _slash, prefix = text.removeprefix(SCHEME).partition("/")
     prefix = prefix.strip("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", name) or not re.fullmatch(r"[^\x00-\x1f\x7f?#]*", prefix):
         # Not repeated: who knows what is before an @.
-        raise DeclarationError("the mirror's bucket can't be read: write s3://BUCKET or s3://BUCKET/PREFIX, and nothing else")
+        raise DeclarationError("the mirror's bucket is not valid: use s3://BUCKET or s3://BUCKET/PREFIX")
     return Bucket(name, prefix, endpoint_url)
 
 
@@ -69,7 +69,7 @@ class Bucket:
         where = hashlib.sha256(f"{self._client.s3.meta.endpoint_url} {self}".encode()).hexdigest()[:24]
         return default_root() / "mirror" / where
 
-    elsewhere = f"have the cache elsewhere with {ROOT_VARIABLE}"
+    elsewhere = f"set {ROOT_VARIABLE} to another folder"
 
     @contextlib.contextmanager
     def explain_errors(self, what: str = "", do: str = "") -> Iterator[None]:
@@ -120,7 +120,7 @@ class Bucket:
         # Not every store looks at a checksum that it is sent. One that encrypts has other entity tags, and is asked what it has.
         if etag.strip('"') != b64decode(digest).hex() and self.checksum(path) != sha256:
             self.delete(path)
-            raise TransportError(f"the mirror {self} keeps something else as {path} than what it was sent: run it again")
+            raise TransportError(f"the mirror {self} stored {path} incorrectly: run the sync again")
         part.unlink()
         return [size, etag]
 

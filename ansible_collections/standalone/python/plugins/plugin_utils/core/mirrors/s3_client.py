@@ -19,12 +19,12 @@ CONNECTIONS = 64
 
 ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 _SAID = {
-    "NoSuchBucket": ("there is no such bucket", "make it, or choose another"),
+    "NoSuchBucket": ("the bucket does not exist", "create it, or choose another"),
     "AccessDenied": ("access is denied", "check what the credentials may do there"),
     "403": ("access is denied", "check what the credentials may do there"),
     "InvalidAccessKeyId": ("the store doesn't know the access key", "check the credentials"),
     "SignatureDoesNotMatch": ("the store doesn't accept the secret key", "check the credentials"),
-    "ExpiredToken": ("the credentials are not valid any more", "get new ones"),
+    "ExpiredToken": ("the credentials have expired", "renew them"),
 }
 
 
@@ -65,7 +65,7 @@ class Client:
             region = session.region_name or "us-east-1"
             return session.client("s3", endpoint_url=endpoint_url or None, region_name=region, config=settings)
         except ValueError:
-            raise DeclarationError("the endpoint can't be used as a URL: give http://HOST or https://HOST") from None
+            raise DeclarationError("the endpoint is not a valid URL: use http://HOST or https://HOST") from None
         except BotoCoreError as error:
             raise self._error("be used", error) from None
 

@@ -58,8 +58,7 @@ class Lease:
     def check(self) -> None:
         if self.lost.is_set():
             raise TransportError(
-                f"the mirror {self._client} could not be kept for this sync, the store was not to be reached for too long: "
-                "run it again"
+                f"the mirror {self._client} lost its lock, as the store could not be reached for too long: run the sync again"
             )
 
     def _lock(self, until: float, waits: Callable[[], None]) -> str:
@@ -83,7 +82,7 @@ class Lease:
                 waited = True
             if time.monotonic() >= until:
                 raise TransportError(
-                    f"another sync is at work in the mirror {self._client}: wait for it; if there is none, remove "
+                    f"another sync is running in the mirror {self._client}: wait for it; if there is none, remove "
                     f"{SCHEME}{self._client.bucket}/{self._client.key(LOCK)}, and run again"
                 )
             time.sleep(min(1.0, self._lease / 4))
@@ -102,7 +101,7 @@ class Lease:
         try:
             now = parsedate_to_datetime(told["ResponseMetadata"]["HTTPHeaders"]["date"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise TransportError(f"the mirror {self._client} can't be read (its store says no time): try again later") from None
+            raise TransportError(f"the mirror {self._client} can't be read (its store sends no date): try again later") from None
         etag: str = told["ETag"]
         return etag if (now - told["LastModified"]).total_seconds() > self._lease else ""
 

@@ -251,7 +251,7 @@ class _Receiver:
             if came.digest.hexdigest() != digest:
                 part.unlink(missing_ok=True)
                 raise ContentError(
-                    f"{build.filename} from {self.source} is not the archive that was promised: its SHA-256 should be {digest} "
+                    f"{build.filename} from {self.source} has the wrong checksum: its SHA-256 should be {digest} "
                     f"and is {came.digest.hexdigest()}; check the source, or the checksum"
                 )
             self.records[path] = (digest, self.storage.promote(part, path, digest))
@@ -280,7 +280,9 @@ class _Receiver:
             ) from None
         if origin.name != build.filename:
             file.close()
-            raise ContentError(f"the source is the archive {origin.name}, and {build.filename} was asked for: name it")
+            raise ContentError(
+                f"the source is the archive {origin.name}, but {build.filename} is needed: name that one as the source"
+            )
         with file, part.open("wb") as out:
             came.begins(0, os.fstat(file.fileno()).st_size)
             while chunk := file.read(LARGEST_PIECE):

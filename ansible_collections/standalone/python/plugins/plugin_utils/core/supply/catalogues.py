@@ -59,7 +59,7 @@ def _own_catalogue(store: Store, source: Source) -> Catalogue:
             text, remark = "", str(error)
     if text:
         return from_rows(f"the catalogue {without_credentials(address)}{remark}", text)
-    return replace(bundled(), remark=f"what the source itself has is unknown: {remark}")
+    return replace(bundled(), remark=f"the source's own catalogue is unknown: {remark}")
 
 
 def _catalogue_of_archive(store: Store, source: Source) -> Catalogue:
@@ -68,8 +68,7 @@ def _catalogue_of_archive(store: Store, source: Source) -> Catalogue:
         build = parse_filename(name)
     except (StandalonePythonError, ValueError):
         raise ContentError(
-            f"the archive {source.location} has a name that does not say which build it is: give it the "
-            "name that python-build-standalone gave it, such as "
+            f"the name of the archive {source.location} does not say which build it is: give it upstream's name, such as "
             "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
         ) from None
     require_archive(local_path(source.location))
@@ -94,8 +93,8 @@ def _catalogue_of_folder(location: str) -> Catalogue:
         raise TransportError(f"the folder {location} can't be read ({os_reason(error)}): check its permissions") from None
     if not releases:
         raise ContentError(
-            f"the folder {location} is no source of builds: it has no TAG/{SUMS}; lay it out as upstream's "
-            f"releases are, TAG/FILE with TAG/{SUMS}"
+            f"the folder {location} is not a source of builds: it has no TAG/{SUMS}; "
+            f"use upstream's layout, TAG/FILE and TAG/{SUMS}"
         )
     lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
     return from_rows(f"the folder {location}{lacking}", "".join(rows))

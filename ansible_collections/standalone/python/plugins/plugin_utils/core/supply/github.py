@@ -80,8 +80,8 @@ def merge(rows: Rows, news: Mapping[tuple[str, str], Known], source: str) -> Non
         known = rows.get((tag, filename), Known())
         if "-" not in (known.sha256, said.sha256) and known.sha256 != said.sha256:
             raise ContentError(
-                f"the sha256 of {filename} in release {tag} was {known.sha256} and is {said.sha256} by {source}: "
-                "find out which is right before anything is written"
+                f"the sha256 of {filename} in release {tag} was {known.sha256} and is {said.sha256} in {source}: "
+                "find out which is right; nothing was written"
             )
         sha256 = known.sha256 if said.sha256 == "-" else said.sha256
         rows[tag, filename] = Known(sha256, said.size or known.size)
@@ -115,7 +115,7 @@ def releases(get: Get, api: str) -> Iterator[list[Release]]:
         try:
             page = [_release(one) for one in json.loads(content) if not one["draft"]]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise ContentError(f"{without_credentials(url)} answers with no list of releases, but {content[:120]!r}") from None
+            raise ContentError(f"{without_credentials(url)} sent {content[:120]!r} instead of a list of releases") from None
         yield [release for release in page if _TAG.fullmatch(release.tag)]
         url = following
 
@@ -177,7 +177,7 @@ def versions_rows(name: str, content: bytes) -> Rows:
             if _TAG.fullmatch(tag) and catalogue.is_build(filename):
                 merge(rows, {(tag, filename): Known(digest if _SHA256.fullmatch(digest) else "-")}, name)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ContentError(f"{name} has no list of versions, but {content[:120]!r}") from None
+        raise ContentError(f"{name} has {content[:120]!r} instead of a list of versions") from None
     return rows
 
 

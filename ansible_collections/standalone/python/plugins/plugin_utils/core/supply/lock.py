@@ -46,7 +46,7 @@ _KEYS: Mapping[str, type] = {
     "sha256": str,
     "size": int,
 }
-_ANEW = "restore it, or remove it and make it anew with standalone-python lock"
+_ANEW = "restore it, or delete it and run standalone-python lock again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def format_lock(lock: Lock) -> str:
 def _entry(entry: Locked) -> dict[str, str | int]:
     build = entry.build
     if not build.sha256:
-        raise ContentError(f"the sha256 of {build.filename} is not known, and without it nothing is locked: name another source")
+        raise ContentError(f"cannot lock {build.filename}, as its sha256 is unknown: choose another source")
     said: dict[str, str | int] = {
         "request": entry.request,
         "target": entry.target,
@@ -249,30 +249,32 @@ def parse_lock(text: str, name: str) -> Lock:
     """
     if re.search(r"^(<<<<<<<|>>>>>>>)( |$)", text, re.MULTILINE):
         raise ContentError(
-            f"the lock file {name} has a conflict of a merge in it: take either side, and run standalone-python lock, "
-            "which adds and removes what the declaration says"
+            f"the lock file {name} contains a merge conflict: keep either side, and run standalone-python lock, "
+            "which adds and removes entries until it agrees with the declaration"
         )
     try:
         said = json.loads(text, object_pairs_hook=partial(_once_each, name))
     except json.JSONDecodeError as error:
-        raise ContentError(f"the lock file {name} can't be read, line {error.lineno} is no JSON ({error.msg}): {_ANEW}") from None
+        raise ContentError(
+            f"the lock file {name} can't be read, line {error.lineno} is not JSON ({error.msg}): {_ANEW}"
+        ) from None
     except RecursionError:
         raise ContentError(f"the lock file {name} can't be read, it is nested too deeply: {_ANEW}") from None
     except ValueError:
         raise ContentError(f"the lock file {name} can't be read, a number in it has too many digits: {_ANEW}") from None
     if not isinstance(said, dict) or not isinstance(said.get("builds"), list) or "lock" not in said:
-        raise ContentError(f"{name} is no lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
+        raise ContentError(f"{name} is not a lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
     # A truth value and 1.0 are equal to 1.
     if json.dumps(said["lock"]) != str(FORM):
         raise ContentError(
-            f"the lock file {name} has the form {said['lock']!r}, and this version of standalone-python reads form {FORM}: "
+            f"the lock file {name} has the form {said['lock']!r}, but this version of standalone-python reads form {FORM}: "
             "use the version that made it"
         )
     declaration, key = said.get("declaration", ""), said.get("key", "")
     unknown = sorted(set(said) - {"about", "lock", "declaration", "key", "builds"})
     unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
     if unknown:
-        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which means nothing there: {_ANEW}")
+        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which is unknown: {_ANEW}")
     entries: dict[tuple[str, str], Locked] = {}
     for number, element in enumerate(said["builds"], 1):
         try:
@@ -307,29 +309,29 @@ def _parse_entry(element: Any) -> Locked:
     :raises ValueError: what is wrong with it, or another error of the core
     """
     if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
-        raise ValueError(f"an entry has {', '.join(_KEYS)}, and nothing else")
+        raise ValueError(f"an entry must have {', '.join(_KEYS)}, and nothing else")
     for key, value in element.items():
         right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
         if not right or (isinstance(value, str) and not value.isprintable()):
             raise ValueError(f"{key} is {value!r}")
     if not re.fullmatch("[0-9a-f]{64}", element["sha256"]):
-        raise ValueError(f"sha256 is {element['sha256']!r}, and has 64 hexadecimal digits")
+        raise ValueError(f"sha256 is {element['sha256']!r}, but must have 64 hexadecimal digits")
     if not 0 < element.get("size", 1) < LARGEST_NUMBER:
-        raise ValueError(f"size is {element['size']}, and is a number of bytes")
+        raise ValueError(f"size is {element['size']}, but must be a number of bytes")
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
-        raise ValueError(f"the request is to be written {canonical(request)}")
+        raise ValueError(f"the request must be written {canonical(request)}")
     # It becomes a part of paths, and only newer files have it in their names.
     if not re.fullmatch("[0-9]{8}", element["release"]):
-        raise ValueError(f"the release is {element['release']!r}, and is a date such as 20250115")
+        raise ValueError(f"the release is {element['release']!r}, but must be a date such as 20250115")
     build = replace(parse_filename(element["file"], element["release"]), sha256=element["sha256"])
     if build.release >= RELEASE_IN_NAME_SINCE and f"+{build.release}-" not in build.filename:
-        raise ValueError(f"the release is {build.release}, and the file's name says otherwise")
+        raise ValueError(f"the release is {build.release}, but the file's name has another one")
     slot = Slot(request, element["target"])
     if slot.target != _target(request, parse_triple(slot.target)):
-        raise ValueError(f"the target is to be written {_target(request, parse_triple(slot.target))}")
+        raise ValueError(f"the target must be written {_target(request, parse_triple(slot.target))}")
     if not _answers(build, slot):
-        raise ValueError(f"{build.filename} is no answer to it")
+        raise ValueError(f"{build.filename} does not match its request and target")
     return Locked(element["request"], element["target"], build, element["url"], element.get("size"))
 
 
@@ -371,7 +373,7 @@ def read_lock(path: str) -> Lock:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise TransportError(f"the lock file {path} is not there: make it with: {make}") from None
+        raise TransportError(f"the lock file {path} does not exist: create it with: {make}") from None
     except OSError as error:
         raise TransportError(f"the lock file {path} can't be read ({error.strerror}): check the path, its permissions") from None
     except UnicodeDecodeError:

@@ -127,7 +127,7 @@ class Supply:
             return lines
         sentence = attestation.missing(build, "at GitHub" if self.source.kind == "upstream" else f"beside it in {self.source}")
         if self._desired.attestations == "require":
-            raise ContentError(f"{sentence}: choose another build or source, or take it unattested with attestations: prefer")
+            raise ContentError(f"{sentence}: choose another build or source, or allow it with attestations: prefer")
         self.remarks.append(sentence)
         return ""
 

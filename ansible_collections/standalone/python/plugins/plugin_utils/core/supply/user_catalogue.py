@@ -56,7 +56,7 @@ def updated(root: Path) -> Catalogue:
     told = about(root)
     if told is None:
         raise TransportError(
-            f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as the user who runs this, "
+            f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as this user, "
             "or use catalogue: bundled"
         )
     require_private(root)
@@ -98,4 +98,4 @@ def _readable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TransportError(f"{path} can't be read ({os_reason(error)}): check its permissions") from None
     except (ValueError, TypeError, RecursionError, ContentError):
-        raise ContentError(f"{path} can't be read: remove its folder and update the catalogue anew") from None
+        raise ContentError(f"{path} can't be read: delete its folder, and run standalone-python catalogue update") from None
