@@ -65,9 +65,7 @@ def test_apply(command: Command, attested: Path) -> None:
     done = command("apply", file, *REQUIRE)
     assert done.code == 1
     assert f"there is no attestation of cpython-{V13LATER}+{NEWER}-{TRIPLE}" in done.errors
-    assert (
-        f"beside it in {attested}: choose another build or source, or allow it with attestations: prefer" in done.errors
-    )
+    assert f"beside it in {attested}: choose another build or source, or allow it with attestations: prefer" in done.errors
     assert not (command.folder / "root/cpython-3.13").exists()
     done = command("apply", file, *PREFER)
     assert done.code == 0

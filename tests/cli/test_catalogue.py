@@ -308,9 +308,7 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
             "sent an HTML page where plain text was expected"
             in command("catalogue", "update", "--from", web.url("plain/page.html")).sentence
         )
-        assert (
-            "instead of a list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
-        )
+        assert "instead of a list of releases" in command("catalogue", "update", "--from", web.url("plain/object.json")).sentence
     assert "the bundled catalogue" in command("catalogue", "list", "--target", GNU).errors
 
 

@@ -336,7 +336,11 @@ def test_a_lying_server_gets_nothing_into_the_bucket(mirror: Mirror, store: Stor
     [
         ("s3://", {}, "the mirror's bucket is not valid: use s3://BUCKET or s3://BUCKET/PREFIX"),
         (f"s3://me:{SECRET}@builds/x", {}, "the mirror's bucket is not valid"),
-        ("s3://nowhere/x", {}, "the mirror s3://nowhere/x can't be {done} (the bucket does not exist): create it, or choose another"),
+        (
+            "s3://nowhere/x",
+            {},
+            "the mirror s3://nowhere/x can't be {done} (the bucket does not exist): create it, or choose another",
+        ),
         (
             DEST,
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},

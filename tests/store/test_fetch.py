@@ -444,7 +444,9 @@ def test_a_token_that_no_header_can_have(to: Path, token: str) -> None:
 def test_certificates_that_are_not_there(to: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, str(tmp_path / "gone.pem"))
     fetch, pauses = http()
-    with pytest.raises(TransportError, match=f"https://127.0.0.1:9/a can't be requested, as {variable} is not a file or folder of cert"):
+    with pytest.raises(
+        TransportError, match=f"https://127.0.0.1:9/a can't be requested, as {variable} is not a file or folder of cert"
+    ):
         fetch.fetch(["https://127.0.0.1:9/a"], to, max_bytes=100, expect="archive")
     assert pauses == []
 

@@ -1,10 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder that several processes keep files in: whose it is, who works in it, and files that are whole or
-not there.
+"""A cache folder that several processes share: its owner, its lock, and files that are complete or absent.
 
-Knows nothing of what the files are (``store`` does), and never touches one outside the folder.
+Knows nothing about the content of the files (``store`` does), and never touches a file outside the folder.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from ..errors import TransportError
 APPLICATION = "standalone-python"
 ROOT_VARIABLE = "STANDALONE_PYTHON_CACHE"
 
-# Seconds: how long one waits for another's work, and after which time a temporary file in a folder nobody
-# works in is left over.
+# Seconds: how long a process waits for another one, and the age at which a temporary file in an unlocked folder is stale.
 LOCK_WAIT = 1800.0
 LEFT_OVER_AFTER = 86400.0
 
@@ -32,15 +30,14 @@ TEMPORARY = ".part"
 _INSTEAD = f"set {ROOT_VARIABLE} to a folder of your own"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# A file system without locks: everything is written under a name of its own and renamed, so only work can be
-# done twice.
+# A file system without locks: each process writes under its own name and renames, so at worst the work is done twice.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
 def default_root() -> Path:
-    """What the environment names, else the place for caches of the user who runs this.
+    """Return the folder that STANDALONE_PYTHON_CACHE names, else the current user's folder for caches.
 
-    :raises TransportError: the user has no home folder, or the one that is named has none
+    :raises TransportError: the home folder does not exist
     """
     named = os.environ.get(ROOT_VARIABLE, "")
     if named:
@@ -60,7 +57,7 @@ def default_root() -> Path:
 
 @contextlib.contextmanager
 def use_cache(root: Path) -> Iterator[None]:
-    """The root, there and the user's own; an error of the file system becomes the sentence for it."""
+    """Create the root, check that only this user can write to it, and report file system errors as a ``TransportError``."""
     try:
         with contextlib.suppress(FileExistsError):
             root.mkdir(mode=0o700, parents=True)
@@ -72,10 +69,10 @@ def use_cache(root: Path) -> Iterator[None]:
 
 
 def require_private(root: Path) -> None:
-    """That nobody else can have put there what is found there. Windows has access lists for it, which are not looked at.
+    """Ensure that only this user can write to the cache. On Windows access lists are not checked.
 
-    :raises TransportError: somebody can
-    :raises OSError: it can't be looked at
+    :raises TransportError: another user owns it or can write to it
+    :raises OSError: its status can't be read
     """
     if not hasattr(os, "geteuid"):
         return
@@ -90,14 +87,14 @@ def require_private(root: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """A folder of a cache, and those above it, for the user alone whatever the umask is."""
+    """Create a folder and its parents, accessible to this user only, whatever the umask is."""
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def is_fresh(path: Path, age: float | None) -> bool:
-    """Whether a file is there and was written less than so many seconds ago; None: whenever."""
+    """Return whether a file exists and was written less than ``age`` seconds ago; with None any age counts."""
     try:
         return time.time() - path.stat().st_mtime < (float("inf") if age is None else age)
     except FileNotFoundError:
@@ -105,13 +102,13 @@ def is_fresh(path: Path, age: float | None) -> bool:
 
 
 def file_stamp(path: Path) -> list[int]:
-    """What changes when a file is written to, even by someone who sets its modification time back."""
+    """Return values that change when a file is written to, even if its modification time is set back."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 class Sink:
-    """A file being written, hashed and counted."""
+    """A file that is hashed and counted while it is written."""
 
     def __init__(self, file: BinaryIO) -> None:
         import hashlib
@@ -128,7 +125,7 @@ class Sink:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Sink]:
-    """A file that is at ``path`` when all of it is on the disk, and not at all where anything goes wrong."""
+    """Write a file that appears at ``path`` only when all of it is on the disk; after an error it does not appear."""
     part = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         with part.open("wb") as file:
@@ -142,10 +139,10 @@ def atomic_write(path: Path) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """No other process works in the folder meanwhile; False where the file system has no locks to say so.
+    """Lock a folder against other processes; yield False if the file system has no locks.
 
-    :param wait: for so many seconds at most; None is LOCK_WAIT
-    :param waits: called where there is one to wait for
+    :param wait: the longest time to wait for the lock, in seconds; None is LOCK_WAIT
+    :param waits: called once if another process has the lock
     """
     import filelock
 
@@ -176,15 +173,17 @@ def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], 
 
 
 def remove_stale_parts(folder: Path, *, sure: bool) -> None:
-    """Remove the temporary files that killed runs have left; where it is not sure that nobody works in the
-    folder, only those that are a day old."""
+    """Remove the temporary files of killed runs.
+
+    :param sure: whether the folder is locked; otherwise only files older than a day are removed
+    """
     for path in folder.glob(f"*{TEMPORARY}"):
         if sure or not is_fresh(path, LEFT_OVER_AFTER):
             path.unlink(missing_ok=True)
 
 
 def os_reason(error: OSError) -> str:
-    """The system's words for an error, without the path that people have read already."""
+    """Return the system's text for an error, without the path, which the message has already."""
     return error.strerror or type(error).__name__
 
 

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compressions of archives and payloads: their names, how they begin, and how payloads are packed with them."""
+"""The compressions of archives and payloads: names, magic numbers and settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compressor(compression: Compression) -> Any:
 
 
 def require_zstandard() -> Any:
-    """The package that reads and writes zstd.
+    """Import and return the package that reads and writes zstd.
 
     :raises TransportError: it is not installed
     """

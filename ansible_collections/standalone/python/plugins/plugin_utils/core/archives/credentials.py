@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which secret a server may be shown. Pure: asks nobody, and keeps nothing.
+"""Which credentials a server gets. Pure: no I/O, no state.
 
-A token is for the origin of the source that it was given for, a user and password in a URL for that URL's
-origin, GITHUB_TOKEN for GitHub. Where a server redirects to, nothing of it follows.
+A token is sent to the origin of its source only, a user and password in a URL to that URL's origin only, and GITHUB_TOKEN to
+GitHub only. None of them follows a redirect to another origin.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from .source import GITHUB
 
-# Not the hosts that GitHub redirects to: those carry their own permission in the URL.
+# Not the hosts that GitHub redirects to: URLs there are signed.
 GITHUB_HOSTS = frozenset({"github.com", "api.github.com"})
 
 
 def authorization(url: str, asked: str, token: str, location: str, github_token: str) -> str:
-    """The Authorization header for one hop, or ''.
+    """Return the Authorization header for one request, or ''.
 
-    :param url: what is about to be asked
-    :param asked: the address at the start of the redirects, whose user and password belong to its own origin
+    :param url: of this request
+    :param asked: the URL before all redirects, whose user and password belong to its own origin
     """
     hop = urlsplit(url)
     if token and _same_origin(hop, urlsplit(location or GITHUB)):
@@ -40,7 +40,7 @@ def basic(user: str, password: str) -> str:
 
 
 def _same_origin(one: SplitResult, other: SplitResult) -> bool:
-    """Same scheme, host and port; or the same host, moved from http to https on their usual ports."""
+    """Return whether scheme, host and port agree, or the same host moved from http to https on the default ports."""
 
     def ported(url: SplitResult) -> tuple[str, int]:
         return url.scheme, url.port or (443 if url.scheme == "https" else 80)
@@ -50,6 +50,6 @@ def _same_origin(one: SplitResult, other: SplitResult) -> bool:
 
 
 def bare(url: str) -> str:
-    """A URL without user and password, as it may be asked."""
+    """Return a URL without user and password, as it is sent in a request."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,10 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why an address didn't give its file, in words that say what to do; and whether to ask it again.
-
-No token, no password and no query gets into a word of it.
-"""
+"""Why a download failed, what to do about it, and whether to retry. Messages never contain a token, a password or a query."""
 
 from __future__ import annotations
 
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
 
 Expect = Literal["archive", "text"]
 
-# Seconds; the longest that a server's Retry-After is heeded.
+# Seconds: the longest Retry-After that is respected.
 LONGEST_PAUSE = 60.0
 
-# 403 is here because GitHub answers so when it has had enough of an address.
+# GitHub answers 403 when an address has sent too many requests.
 RETRIED = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 ABSENT = frozenset({404, 410})
 DENIED = frozenset({401, 403})
@@ -56,16 +53,16 @@ PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 
 class NotThereError(TransportError):
-    """Every address answered, and none has the file."""
+    """Every address answered that the file does not exist."""
 
 
 class DeniedError(TransportError):
-    """Every address answered, and none lets us have the file. Object stores answer so too where there is none."""
+    """Every address answered that access is denied. Object stores answer the same for a file that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt at one address failed; ``pause`` is what the server asked for, in seconds."""
+    """Why one attempt failed; ``pause`` is the server's Retry-After, in seconds."""
 
     problem: str
     advice: str
@@ -80,7 +77,7 @@ NO_ADDRESS = Failure("is not an http(s) URL, or redirects to something else", AD
 
 
 def judge_response(response: requests.Response, url: str, expect: Expect) -> Failure | None:
-    """What is wrong with the head of an answer."""
+    """Return what is wrong with the status and headers of a response; None if nothing is."""
     status = response.status_code
     if status in (200, 206):
         if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in (
@@ -92,7 +89,7 @@ def judge_response(response: requests.Response, url: str, expect: Expect) -> Fai
     advice = (
         ADVICE_GITHUB if status in (403, 429) and urlsplit(url).hostname in GITHUB_HOSTS else ADVICE.get(status, ADVICE_SERVER)
     )
-    # GitHub's limit of calls an hour: to ask again at once is no use.
+    # GitHub's hourly rate limit: an early retry can't succeed.
     if status in (403, 429) and response.headers.get("X-RateLimit-Remaining") == "0":
         return Failure(f"answered {status}, its hourly rate limit is used up", ADVICE_GITHUB)
     return Failure(
@@ -106,18 +103,18 @@ def judge_response(response: requests.Response, url: str, expect: Expect) -> Fai
 
 
 def page_failure(expect: Expect) -> Failure:
-    """Somebody's log-in page, most often."""
+    """Return the failure for an HTML page, most often a log-in page."""
     wanted = "an archive" if expect == "archive" else "plain text"
     return Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
 
 
 def local_failure(why: str, advice: str) -> Failure:
-    """Of what stands in the way on this machine, so that asking again is no use."""
+    """Return the failure for a problem on this machine, which a retry can't solve."""
     return Failure(f"can't be requested, as {why}", advice)
 
 
 def _retry_after(text: str) -> float:
-    """Seconds, of a header that holds seconds or a date (RFC 9110, 10.2.3); 0 where it holds neither."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), a number or a date; 0 if it is neither."""
     from email.utils import parsedate_to_datetime
 
     seconds = whole_number(text.strip())
@@ -130,7 +127,11 @@ def _retry_after(text: str) -> float:
 
 
 def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> StandalonePythonError:
-    """The error for a file that no address gave, from URL -> why, after some rounds of attempts."""
+    """Return the error for a file that no address provided.
+
+    :param failures: URL -> failure
+    :param rounds: how often the addresses were tried
+    """
 
     def sentence(url: str, failure: Failure) -> str:
         asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
@@ -138,7 +139,7 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
         return f"{sanitized(without_credentials(url))} {failure.problem}{asks}{tried}"
 
     said = "; ".join(sentence(url, failure) for url, failure in failures.items())
-    # An address that has nothing is advice only where no other one had trouble.
+    # "Not found" gives the advice only if no address had another problem.
     last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):
         kind: type[StandalonePythonError] = ContentError
@@ -150,7 +151,7 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it was made from, as requests and urllib3 nest them."""
+    """Yield an exception and its causes, as requests and urllib3 nest them."""
     seen: list[BaseException] = []
     todo: list[object] = [error]
     while todo:
@@ -162,7 +163,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def connection_failure(error: BaseException, *, connecting: float, reading: float) -> Failure:
-    """Of an exception on the way to an address; the time limits are in seconds."""
+    """Return the failure for an exception during a request; the time limits are in seconds."""
     return Failure(_reason(error, connecting, reading), ADVICE_NETWORK, retry=not _final(error))
 
 
@@ -171,8 +172,7 @@ def _final(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException, connecting: float, reading: float) -> str:
-    """Words for a failed connection, never the exception's own text, which can hold the proxy's password or a
-    query."""
+    """Describe a failed connection without the exception's own text, which can contain the proxy's password or a query."""
     from http.client import IncompleteRead
 
     import requests
@@ -181,7 +181,7 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
     causes = list(_causes(error))
     proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
     missed = "could not be reached through the proxy" if proxy else "could not be reached"
-    # A subclass of the time-out, but what it says is that there is no connection.
+    # It is a subclass of the time-out, but means that there is no connection.
     waited = [cause for cause in causes if not isinstance(cause, urllib3.exceptions.NewConnectionError)]
     for cause in waited:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -201,16 +201,16 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
 
 
 def blame_github_token(failure: Failure | None, response: requests.Response, github_token: str) -> Failure | None:
-    """The failure, which names GITHUB_TOKEN where GitHub was shown it and denies what everybody may read."""
+    """Return the failure, with other advice if GitHub denied a public file to GITHUB_TOKEN."""
     shown = response.request.headers.get("Authorization", "")
     ours = shown == f"Bearer {github_token}" and urlsplit(response.url).hostname in GITHUB_HOSTS
-    # A server that asks to wait denies nothing for good.
+    # With a Retry-After the denial is temporary.
     named = failure is not None and failure.denied and not failure.pause and ours
     return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
 
 
 def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failure | None:
-    """Why an address can't even be asked; None where that is for the address itself.
+    """Return why a request can't be sent; None if the address itself is the reason.
 
     :param shown: the Authorization header
     """
@@ -223,7 +223,7 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
     try:
         proxy = select_proxy(url, get_environ_proxies(url)) or ""
         if proxy:
-            # What requests does before it connects.
+            # As requests does before it connects.
             adapter: Any = session.get_adapter(url)
             whole = proxy if "://" in proxy else f"http://{proxy}"
             adapter.proxy_manager_for(whole)
@@ -247,7 +247,7 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
 
 
 def wrong_bundle_variable() -> str:
-    """The variable that names certificates for requests where there are none."""
+    """Return the name of the variable that should name certificates for requests but does not; else ''."""
     name = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), "")
     try:
         if name and not os.path.isdir(os.environ[name]):

@@ -1,14 +1,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only network code on the controller: an address becomes a file, whole, or an error becomes a sentence.
+"""Downloads over HTTP: a URL becomes a complete file, or an error with advice.
 
-It never judges a checksum (the store does), and never lets a secret out: a token and a password go, as a
-header, to the one host they are meant for, and into no message, no exception and no file.
+The store verifies checksums. Credentials are sent, as a header, only to the host they are meant for. No message, exception or
+file contains them.
 
-Addresses are tried in turn. One that answers "not now" (``failure.RETRIED``) or breaks off is tried again after a
-pause, the others are not; a download that broke off goes on where it stopped if the server can say that the
-file is still the same one.
+Addresses are tried in turn. Temporary failures (``failure.RETRIED``, or an interrupted download) are retried after a pause. An
+interrupted download continues where it stopped if the server confirms that the file is the same.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ from .source import without_credentials
 if TYPE_CHECKING:
     import requests
 
-# Seconds of pause before the second, third, ... attempt; a server's Retry-After counts instead where it is
-# longer, up to the bound.
+# Seconds of pause before the second, third, ... attempt; a longer Retry-After of the server counts instead, up to LONGEST_PAUSE.
 BACKOFF = (0.5, 1.0, 2.0, 4.0)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -59,21 +57,22 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Fetch(Protocol):
-    """Brings one file."""
+    """Downloads one file."""
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
-        """Make ``to`` the content of the first address that gives it, by a rename, so that ``to`` is whole or
-        not there.
+        """Download from the first address that provides the file. It is renamed to ``to`` when it is complete.
 
-        :raises ContentError: what came is not what was expected: a page, a part, too much
-        :raises TransportError: it could not be had, or not be written
+        :raises ContentError: the content is not as expected: an HTML page, truncated or too large
+        :raises TransportError: the file can't be downloaded or written
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a server says beside a text: its entity tag, and the URL of the next page (RFC 8288, ``rel="next"``);
-    each may be empty. ``changed``: the text came; else the one that is known is still it."""
+    """The headers of a text: its entity tag and the URL of the next page (RFC 8288, ``rel="next"``); each may be empty.
+
+    :ivar changed: whether the text was downloaded; otherwise the known one is current
+    """
 
     etag: str
     following: str
@@ -82,11 +81,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Fetches over HTTP(S); proxies, certificate bundles and netrc are found where ``requests`` and OpenSSL
-    look for them.
+    """Downloads over HTTP(S); proxies, certificate bundles and netrc are found as ``requests`` and OpenSSL find them.
 
-    :param token: shown, as a bearer, to the origin of ``location`` and to nobody else
-    :param location: the source's URL; upstream's own (GitHub) where it is empty
+    :param token: sent, as a bearer, to the origin of ``location`` only
+    :param location: the source's URL; empty means upstream (GitHub)
     """
 
     token: str = field(default="", repr=False)
@@ -99,10 +97,10 @@ class Http:
         self._fetch(urls, to, partial_of(to), max_bytes, expect)
 
     def fetch_if_changed(self, url: str, to: Path, *, etag: str, max_bytes: int) -> Fetched:
-        """Make ``to`` the text at an address, unless it is still the one that had the entity tag.
+        """Download a text to ``to``, unless the server's text still has this entity tag.
 
-        :raises ContentError: what came is not what was expected: a page, a part, too much
-        :raises TransportError: it could not be had, or not be written
+        :raises ContentError: the content is not as expected: an HTML page, truncated or too large
+        :raises TransportError: the text can't be downloaded or written
         """
         part = partial_of(to)
         part.conditional, part.etag = True, etag
@@ -119,27 +117,27 @@ class Http:
             part.path.unlink(missing_ok=True)
 
     def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str) -> None:
-        """Make ``part`` whole, going on after what an earlier run left in it, and leave there what came where it fails.
+        """Complete ``part``, which an earlier run may have begun. After a failure the received bytes stay there.
 
-        Whether all of it is one file, and the right one, the caller has to find out: by its checksum.
+        The caller must verify the checksum, as the parts may be of different files.
 
-        :param instead: what else to do where it can't be written, for the sentence
-        :raises ContentError: what came is no archive, or too much
-        :raises TransportError: it could not be had, or not be written
+        :param instead: advice for a file that can't be written
+        :raises ContentError: the content is not an archive, or too large
+        :raises TransportError: the file can't be downloaded or written
         """
         self._all(urls, Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
 
     def _all(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> None:
         failures, rounds = self._attempts(urls, part, max_bytes, expect)
         if failures:
-            # Not by the file's own name, which can be a hash.
+            # The name in the URL: the file's own name can be a hash.
             raise download_error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
 
     def size(self, urls: Sequence[str]) -> int:
-        """How many bytes the file has, as the first address says that can be asked; each is asked once, without the content.
+        """Return the size of a file in bytes, by HEAD requests without retries; the first address that reports it counts.
 
-        :raises ContentError: what they say is of something else, such as a page
-        :raises TransportError: none of them says
+        :raises ContentError: the addresses have something else, such as an HTML page
+        :raises TransportError: no address reports it
         """
         failures: dict[str, Failure] = {}
         with _session() as session:
@@ -168,7 +166,7 @@ class Http:
             return connection_failure(error, connecting=CONNECT_TIMEOUT, reading=self.timeout)
 
     def _attempts(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> tuple[dict[str, Failure], int]:
-        """The failures, none where one address gave the file, and how many rounds were made."""
+        """Return the failures, none if one address provided the file, and the number of rounds."""
         pending = list(urls)
         failures: dict[str, Failure] = {}
         with _session() as session:
@@ -189,7 +187,7 @@ class Http:
         return failures, rounds
 
     def _attempt(self, session: requests.Session, url: str, part: Partial, max_bytes: int, expect: Expect) -> Failure | None:
-        # A caught exception holds the request and its headers: only its reason may leave this method.
+        # The exception holds the request with its headers: only the reason may leave this method.
         import requests
         import urllib3
 
@@ -203,14 +201,14 @@ class Http:
                     part.unchanged = True
                     return None
                 if response.status_code == 416:
-                    # There is nothing after what we have: it is part of something else.
+                    # The server's file is not longer than ours, so ours is part of another file.
                     part.path.unlink(missing_ok=True)
                 return (
                     blame_github_token(judge_response(response, url, expect), response, _github_token())
                     or receive(response, url, part, headers, max_bytes, expect)
                     or judge_content(part.path, expect)
                 )
-        # What urllib says of an address that the server redirects to.
+        # urllib's error for the address of a redirect.
         except ValueError:
             return NO_ADDRESS
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -219,8 +217,7 @@ class Http:
     def _open(
         self, session: requests.Session, url: str, headers: dict[str, str], *, head: bool = False
     ) -> requests.Response | Failure:
-        """Ask, and follow redirects here rather than in ``requests``, so that each hop gets the credentials
-        of its own host only."""
+        """Send a request. Redirects are followed here, not in ``requests``: each hop gets only the credentials of its host."""
         at = url
         for _unused in range(MOST_REDIRECTS):
             shown = self._authorization(at, url)
@@ -233,7 +230,7 @@ class Http:
                     stream=True,
                     timeout=(CONNECT_TIMEOUT, self.timeout),
                 )
-            # What requests says where it can't even ask, whatever the reason; many of them are an OSError too.
+            # The error of requests for a request that can't be sent; many of them are an OSError too.
             except ValueError:
                 return explain_unsendable(session, at, shown) or NO_ADDRESS
             except OSError:
@@ -261,7 +258,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """Sets the header itself: without an ``auth``, requests would put netrc's credentials over a token."""
+    """Sets the header: without an ``auth``, requests would replace a token by netrc's credentials."""
 
     value: str = field(repr=False)
 
@@ -272,7 +269,7 @@ class _Header:
 
 
 def _system_trust() -> ssl.SSLContext:
-    """Read once, for who makes many downloads: it takes as long as one of them."""
+    """Return the trust store of the system. It is cached, as loading it takes as long as a download."""
     return _trust_of(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
 
 
@@ -297,7 +294,7 @@ def _session() -> Iterator[requests.Session]:
         ) from None
 
     class SystemTrust(HTTPAdapter):
-        """Trusts the system's certificate authorities beside certifi's, as Ansible's own modules do."""
+        """Trusts the system's certificate authorities in addition to certifi's, as Ansible's own modules do."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
             super().init_poolmanager(*args, **options, ssl_context=_system_trust())
@@ -307,18 +304,18 @@ def _session() -> Iterator[requests.Session]:
 
     with requests.Session() as session:
         session.mount("https://", SystemTrust())
-        # Asked for as it is: an archive must not be unpacked on the way, and a length must be the file's.
+        # No encoding: an archive must not be unpacked, and the length must be the file's.
         session.headers.update({"User-Agent": "standalone-python", "Accept-Encoding": "identity"})
         yield session
 
 
 def _github_token() -> str:
-    # A token read from a file often brings the end of its line along.
+    # A token that was read from a file often ends with a line break.
     return os.environ.get("GITHUB_TOKEN", "").strip()
 
 
 def _as_sent(header: str) -> str:
-    """A header as it was meant: its bytes are read as Latin-1, and many servers send UTF-8."""
+    """Decode a header: requests reads its bytes as Latin-1, but many servers send UTF-8."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeError:

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A download under way: the file that grows, what asks a server for the rest of it, and how an answer is written to it."""
+"""A partial download: the file on disk, the headers that request the rest of it, and writing a response to it."""
 
 from __future__ import annotations
 
@@ -21,34 +21,36 @@ from .failure import ADVICE_CONTENT, ADVICE_NETWORK, Expect, Failure
 if TYPE_CHECKING:
     import requests
 
-# Bytes that are read at a time, and the seconds that they may take to come. Each piece costs several downloads at a time a change
-# of threads.
+# Bytes that are read at a time, and the seconds that a piece may take. With parallel downloads each piece costs a thread switch.
 LARGEST_PIECE = 1 << 20
 SMALLEST_PIECE = 1 << 16
-# Bytes that are unpacked at a time: zlib copies what it has left of them after each gzip member, which can have 20.
+# Bytes that are unpacked at a time: zlib copies the rest of them after each gzip member, and a member can have only 20.
 LARGEST_SLICE = 1 << 12
 PIECE_TIME = 0.1
 
-# What a text may be packed with (RFC 9110, 8.4.1): zlib reads them all. We ask for gzip at most.
+# Encodings of a text (RFC 9110, 8.4.1) that zlib reads. Only gzip is requested.
 PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Watch(Protocol):
-    """Sees the bytes of a download on their way to its file."""
+    """Observes the bytes of a download while they are written."""
 
     def begins(self, offset: int, size: int) -> None:
-        """What comes next is written at an offset, after what the file has already; ``size`` is that of the whole file, 0 where
-        the server doesn't say."""
+        """Called before the first byte.
+
+        :param offset: where the next byte is written, after those that the file has already
+        :param size: of the whole file, in bytes; 0 if the server doesn't report it
+        """
 
     def wrote(self, chunk: bytes) -> None: ...
 
 
 @dataclass(slots=True)
 class Partial:
-    """A download under way: the file, and what says that the server's file is still the one it is part of.
+    """The file on disk, and the validator that shows whether the server still has the same file.
 
-    :ivar checked: whether the caller judges the whole by its checksum, so that any address may go on with it
-    :ivar instead: what else to do where the file can't be written
+    :ivar checked: whether the caller verifies the checksum, so that any address may continue the download
+    :ivar instead: advice for a file that can't be written
     """
 
     path: Path
@@ -57,16 +59,16 @@ class Partial:
     checked: bool = False
     watch: Watch | None = None
     instead: str = "set STANDALONE_PYTHON_CACHE to another folder"
-    # Of a file that is asked for on condition that it changed: the entity tag that is known, and what the server answered.
+    # For a conditional request: the known entity tag, and the server's answer.
     conditional: bool = False
     etag: str = ""
     following: str = ""
     unchanged: bool = False
 
     def headers(self, url: str) -> dict[str, str]:
-        """What asks for what is missing, or for what changed."""
+        """Return the headers that request the missing part, or the text if it changed."""
         if self.conditional:
-            # Lists of releases are twenty times as long unpacked.
+            # gzip makes lists of releases twenty times smaller.
             return {"Accept-Encoding": "gzip"} | ({"If-None-Match": self.etag} if self.etag else {})
         same = url == self.url and bool(self.validator)
         if not (same or self.checked) or not self.path.exists() or not self.path.stat().st_size:
@@ -92,7 +94,7 @@ def receive(
         part.path.unlink(missing_ok=True)
         return Failure("sent the wrong part of the file", ADVICE_CONTENT, retry=True, content=True)
     start = offset if response.status_code == 206 else 0
-    # What is unpacked here is no part of what the server counts.
+    # The server counts packed bytes, so an unpacked text can't be continued.
     part.url, part.validator = url, "" if unpacked else _validator(response.headers)
     if part.conditional:
         part.etag = response.headers.get("ETag", "")
@@ -122,7 +124,7 @@ def receive(
             return Failure("sends a text that can't be decompressed", ADVICE_CONTENT, content=True)
         with writing(part):
             out.flush()
-    # Older releases of urllib3 take the end of the connection for the end of the file.
+    # Older releases of urllib3 mistake the end of the connection for the end of the file.
     if length is not None and received - start < length:
         return Failure(f"broke off after {received} of {start + length} bytes", ADVICE_NETWORK, retry=True)
     if unpacked and not unpacked.complete:
@@ -131,7 +133,7 @@ def receive(
 
 
 class _Unpacked:
-    """Unpacks a text a bounded piece at a time: urllib3 before 2.6 makes a thousand bytes of one at once."""
+    """Unpacks a text in pieces of bounded size: urllib3 before 2.6 can return a thousand times the packed size at once."""
 
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
@@ -139,7 +141,7 @@ class _Unpacked:
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """
-        :raises zlib.error: it is packed in no way that zlib knows
+        :raises zlib.error: zlib can't unpack it
         """
         for at in range(0, len(data), LARGEST_SLICE):
             left = data[at : at + LARGEST_SLICE]
@@ -152,8 +154,7 @@ class _Unpacked:
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """The content as it is sent. Of what comes slowly no more at a time than comes soon, so that a run that is killed has written
-    what came."""
+    """Yield the content as it is sent. Pieces of a slow download are small, so that a killed run has written what it received."""
     size = SMALLEST_PIECE
     while True:
         asked = time.monotonic()
@@ -166,14 +167,14 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """What If-Range can compare: a strong entity tag, else the date (RFC 9110, 13.1.5)."""
+    """Return what If-Range can compare: a strong entity tag, else the date (RFC 9110, 13.1.5)."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
 @contextlib.contextmanager
 def writing(part: Partial) -> Iterator[None]:
-    """Tells an error of the disk from one of the network, which is an OSError too."""
+    """Turn an error of the disk into a ``TransportError``, as an error of the network is an ``OSError`` too."""
     try:
         yield
     except OSError as error:
