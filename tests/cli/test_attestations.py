@@ -198,5 +198,5 @@ def test_without_the_extra(command: Command, attested: Path) -> None:
     path = os.pathsep.join((str(command.folder / "without"), command.environment()["PYTHONPATH"]))
     done = command("apply", declare(command, attested, "3.13"), *REQUIRE, environment={"PYTHONPATH": path})
     assert done.code == 1
-    assert done.errors.strip().endswith("which is not installed: pip install 'standalone-python[attestations]'")
+    assert done.errors.strip().endswith("which is not installed on the controller: pip install 'standalone-python[attestations]'")
     assert not (command.folder / "root/cpython-3.13").exists()

@@ -219,9 +219,9 @@ def test_an_updated_catalogue_that_was_damaged(command: Command, upstream: Upstr
     for content in (whole[:-30], b"", b"\xff\n" + whole, whole.replace(b"\t", b" ", 1)):
         file.write_bytes(content)
         for call in (("catalogue", "list", "3.13", "--catalogue", "updated"), asking):
-            assert command(*call).sentence.startswith(f"{file} can't be read: remove its folder and update the catalogue anew"), (
-                content[-80:]
-            )
+            assert command(*call).sentence.startswith(
+                f"{file} can't be read: delete its folder, and run standalone-python catalogue update"
+            ), content[-80:]
     file.unlink()
     file.mkdir()
     assert f"{file} can't be read (Is a directory)" in command("catalogue", "list", "3.13").sentence
@@ -259,7 +259,7 @@ def test_astral_s_list_of_versions(command: Command, tmp_path: Path) -> None:
             f"was {'a' * 64} and is {'c' * 64}"
             in command("catalogue", "update", "--from", web.url("plain/wrong.ndjson")).sentence
         )
-        assert "has no list of versions, but" in command("catalogue", "update", "--from", web.url("plain/half.ndjson")).sentence
+        assert "instead of a list of versions" in command("catalogue", "update", "--from", web.url("plain/half.ndjson")).sentence
 
 
 def test_github_s_limit_is_used_up(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +321,7 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
             "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', and there is no such home folder",
         ),
         (("3.13", "--catalogue", "~nobodyhere/c"), {}, "the catalogue ~nobodyhere/c can't be read (No such file or directory)"),
-        (("3.13", "--source", f"~nobodyhere/{NEWS}"), {}, f"the archive ~nobodyhere/{NEWS} is not there: put it there"),
+        (("3.13", "--source", f"~nobodyhere/{NEWS}"), {}, f"the archive ~nobodyhere/{NEWS} does not exist: put it there"),
     ],
 )
 def test_a_home_that_is_none(command: Command, arguments: tuple[str, ...], variables: dict[str, str], says: str) -> None:

@@ -311,7 +311,7 @@ def test_damaged_lists(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     mirror("sync", dest, *BOTH, "--source", releases)
     (dest / "catalogue.tsv").write_text("tag\tfile\tsha256\n")
-    assert "don't agree: run mirror sync again" in mirror("verify", dest, code=2).stdout
+    assert "disagree: run mirror sync again" in mirror("verify", dest, code=2).stdout
     (dest / "catalogue.tsv").unlink()
     (dest / "20250115/SHA256SUMS").write_text("<html>")
     said = mirror("verify", dest, code=2).stdout
@@ -403,7 +403,7 @@ def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> 
         ("sync D --request 3.13 --target x86_64-apple-darwin --flavor tiny", 1, "'tiny' is unknown"),
         ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it knows no version 3.99"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "is not a valid URL"),
-        ("sync D --request 3.13 --target x86_64-apple-darwin --source nowhere", 1, "nor a folder that exists"),
+        ("sync D --request 3.13 --target x86_64-apple-darwin --source nowhere", 1, "an existing folder"),
         ("sync D --lockfile nowhere.json", 1, "the lock file nowhere.json does not exist: create it with"),
         ("verify D", 1, "D is not a mirror, it has no TAG/SHA256SUMS: check the path, or run mirror sync"),
         ("export D --for uv --url http://x", 1, "D is not a mirror, it has no catalogue.tsv"),
@@ -426,7 +426,7 @@ def test_places_that_cannot_be_a_mirror(mirror: Mirror, releases: Path, tmp_path
     wanted = ("--request", "3.13", "--target", TRIPLE, "--source", releases)
     assert "the mirror file can't be written to (" in sentence(mirror("sync", "file", *wanted, code=1))
     assert f"the mirror {releases} is its own source: name another folder" in sentence(mirror("sync", releases, *wanted, code=1))
-    assert "the mirror is empty: give a folder" in sentence(mirror("sync", "", *wanted, code=1))
+    assert "no mirror given: name a folder" in sentence(mirror("sync", "", *wanted, code=1))
 
 
 def test_a_mirror_in_the_home(mirror: Mirror, releases: Path, tmp_path: Path) -> None:

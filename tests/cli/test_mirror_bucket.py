@@ -277,7 +277,7 @@ def test_a_sync_that_lost_its_lock_writes_no_more(
     with mine.exclusive_lock(5.0):
         store.client.put_object(Bucket=BUCKET, Key="some/pbs/.mirror/lock", Body=b"another's")
         assert mine.lease.lost.wait(30)
-        with pytest.raises(TransportError, match="could not be kept for this sync, .* run it again"):
+        with pytest.raises(TransportError, match="lost its lock, .* run the sync again"):
             mine.put("catalogue.tsv", b"")
     assert store.content("some/pbs/.mirror/lock") == b"another's"
 
@@ -302,7 +302,7 @@ def test_a_store_that_damages_what_it_is_sent(mirror: Mirror, store: Store, rele
     mirror("sync", DEST, "--request", "3.12", "--target", TRIPLE, "--source", releases)
     store.damaging = True
     said = mirror("sync", DEST, *ONE, "--source", releases, code=1).sentence
-    assert said == f"the mirror {DEST} keeps something else as {NEW} than what it was sent: run it again"
+    assert said == f"the mirror {DEST} stored {NEW} incorrectly: run the sync again"
     store.damaging = False
     assert f"some/pbs/{NEW}" not in store.names()
 

@@ -163,8 +163,8 @@ HOSTILE = {
     "climbs at the end": ([folder("python/..")], "python/...*has '..'"),
     "outside": ([Entry("pythonx/a")], "pythonx/a.*outside python/"),
     "outside, alone": ([Entry("README")], "README.*outside python/"),
-    "dot": ([Entry("./python/a")], "./python/a.*'.' in it"),
-    "empty part": ([Entry("python//a")], "python//a.*empty parts"),
+    "dot": ([Entry("./python/a")], "./python/a.*'.' in its name"),
+    "empty part": ([Entry("python//a")], "python//a.*an empty part"),
     "newline": ([Entry("python/a\nb")], r"python/a\\nb.*control character"),
     "escape": ([Entry("python/\x1b[31m")], r"\\x1b.*control character"),
     "backslash": ([Entry("python/..\\..\\a")], "backslash"),
@@ -251,7 +251,7 @@ def test_refused_global_name(tmp_path: Path) -> None:
         {"path": "python/b"}, tarfile.XGLTYPE, "utf-8"
     )
     path = write(tmp_path / "a", gz(header + tar([GOOD])))
-    with pytest.raises(ContentError, match="one name for all"):
+    with pytest.raises(ContentError, match="gives all of its members one name"):
         found_in(path)
 
 
@@ -279,11 +279,11 @@ def test_what_readers_take_differently(tmp_path: Path) -> None:
         (good[:end] + bytes(1024) + hidden, "has data after its end"),
         (checked(old) + good[512:], "dialect"),
         (checked(mixed) + good[512:], "dialect"),
-        (checked(slash) + bytes(1024), "can be read as a file and as something else"),
-        (checked(sized) + bytes(2048), "can be read as a folder and as something else"),
+        (checked(slash) + bytes(1024), "can be read as a file or as something else"),
+        (checked(sized) + bytes(2048), "can be read as a folder or as something else"),
         (twice + good, "names a member twice"),
-        (twice[: len(twice) // 2] + bytes(1024), "a name for a member that does not come"),
-        (good[:end] + raw_headers(tarfile.XHDTYPE, b"", 1) + bytes(1024), "a name for a member that does not come"),
+        (twice[: len(twice) // 2] + bytes(1024), "the name of a missing member"),
+        (good[:end] + raw_headers(tarfile.XHDTYPE, b"", 1) + bytes(1024), "the name of a missing member"),
         (good[:148] + b"0000000" + good[155:], "broken header"),
         (good[:end], "is truncated"),
         (good[: end + 512], "is truncated"),
@@ -371,7 +371,7 @@ SMALL: Mapping[str, tuple[Callable[[], bytes], str]] = {
         lambda: tar(symlink(f"python/{n}", "/".join(["a" * 200] * 20)) for n in range(2_200)),
         "more than 8 MiB of headers",
     ),
-    "links through links": (lambda: tar(links(2_000, 39)), "links that lead through too many others"),
+    "links through links": (lambda: tar(links(2_000, 39)), "links that lead through too many other links"),
     "pax headers of many records": (
         lambda: raw_headers(tarfile.XHDTYPE, b"6 a=b\n" * 10_000, 160),
         "more than 8 MiB of headers",
@@ -425,7 +425,7 @@ def test_without_zstandard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     import sys
 
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(TransportError, match="'zstandard' is not installed on the controller: install it"):
+    with pytest.raises(TransportError, match="zstandard, which is not installed on the controller"):
         found_in(write(tmp_path / "a", full()), "python/install")
     assert found_in(write(tmp_path / "b", small())).files == 16
 

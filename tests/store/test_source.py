@@ -61,12 +61,12 @@ def test_checksum_forms(checksum: str) -> None:
         ("https:///pbs", "", "is not a valid URL"),
         ("https://mirror.example:port/pbs", "", "is not a valid URL"),
         ("https://mirror.example/a b", "", "is not a valid URL"),
-        ("/srv/nothing", "", "check the path"),
+        ("/srv/nothing", "", "is not a valid source"),
         (NAME, "md5:0123", "64 hexadecimal digits"),
         (NAME, HEX[1:], "64 hexadecimal digits"),
-        ("", HEX, "only a single local archive"),
-        ("https://mirror.example/pbs", HEX, "only a single local archive"),
-        ("/srv/builds", HEX, "only a single local archive"),
+        ("", HEX, "only valid for a local archive"),
+        ("https://mirror.example/pbs", HEX, "only valid for a local archive"),
+        ("/srv/builds", HEX, "only valid for a local archive"),
     ],
 )
 def test_refused(text: str, checksum: str, said: str) -> None:

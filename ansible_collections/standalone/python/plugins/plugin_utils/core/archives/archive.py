@@ -1,8 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks an archive's checksum and members, and packs what a host unpacks from it. Never unpacks anything to
-disk, never holds an archive in memory, never touches the network.
+"""Verifies an archive and packs the payload that a host unpacks. Never unpacks to disk, never holds an archive in memory, never
+uses the network.
 
 Theory of operation. An archive is read once, as a stream. Every member is checked, hashed and packed anew, with
 a header that every tar reads alike; the list of those hashes comes last. The archive itself is hashed on the
@@ -61,16 +61,16 @@ def checksum(path: Path) -> str:
 
 
 def tree_of(flavor: str) -> str:
-    """The part of an archive that goes to a host."""
+    """Return the part of an archive that is sent to a host."""
     return FULL_TREE if flavor == "full" else INSTALL_ONLY_TREE
 
 
 def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Packed:
-    """Write what a host unpacks of the archive at ``path``: what is below ``tree``, and last the list of its files, lines
+    """Write the payload of the archive at ``path``: the members below ``tree``, and last the list of its files, lines
     ``HEX  path`` sorted by path as bytes. The same archive gives the same bytes.
 
-    :raises ContentError: naming the member that must not be there, or how the archive is broken
-    :raises TransportError: a .tar.zst, and this controller has no zstandard
+    :raises ContentError: a member is unsafe, or the archive is damaged
+    :raises TransportError: the archive is a .tar.zst, and zstandard is not installed
     """
     found = Tree(path.name, tree)
     packer = compressor(compression)
@@ -136,7 +136,7 @@ def _header(info: tarfile.TarInfo) -> bytes:
 
 
 class _Hashed:
-    """The archive's file, hashed as it is read."""
+    """An archive's file that is hashed while it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GitHub's artifact attestations of archives: signed statements that a workflow of python-build-standalone made the very file.
 
-A file of them has one Sigstore bundle a line, as ``gh attestation download`` writes it. What is checked, the library ``sigstore``
-does: certificate, its log, the transparency log's entry and the signature; and here, who signed what. No network: what is trusted
-comes with the library, or from a file.
+A file has one Sigstore bundle a line, as ``gh attestation download`` writes it. The library ``sigstore`` verifies the
+certificate, its log, the entry in the transparency log and the signature. This module checks the signer and the file. It needs no
+network: the trusted root comes with the library, or from a file.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 MODES = ("off", "prefer", "require")
 ENDING = ".sigstore.jsonl"
 FOLDER = "attestations"
-"""Beside a lock file, the folder with those of the archives that it has."""
+"""The folder next to a lock file, with the attestations of its archives."""
 
-# Upstream's release notes; older archives have none.
+# The first release with attestations, by upstream's release notes.
 SINCE = "20250212"
 ISSUER = "https://token.actions.githubusercontent.com"
 REPOSITORY = "https://github.com/astral-sh/python-build-standalone"
@@ -34,14 +34,14 @@ PROVENANCE = "https://slsa.dev/provenance/"
 
 
 def name_of(build: Build) -> str:
-    """What the file with the attestations of a build's archive is called."""
+    """Return the name of the file with the attestations of a build's archive."""
     return f"{build.filename}{ENDING}"
 
 
 def from_api(text: str) -> str:
-    """The lines of a file from what GitHub's API answers; empty where it knows none.
+    """Return the lines of such a file from a response of GitHub's API; empty if it has no attestations.
 
-    :raises ContentError: it is something else
+    :raises ContentError: the response is not valid
     """
     try:
         bundles = [one["bundle"] for one in json.loads(text)["attestations"]]
@@ -53,11 +53,11 @@ def from_api(text: str) -> str:
 
 
 def verify(lines: str, build: Build, sha256: str, trusted_root: str = "") -> bool:
-    """Whether one of the bundles is upstream's statement that it made the archive; False where there is no bundle of that kind.
+    """Return whether a bundle proves that upstream built the archive; False if there is no bundle of that kind.
 
     :param lines: bundles, one a line
-    :param trusted_root: the path of a Sigstore trusted root; the one that the library has where it is empty
-    :raises ContentError: there are bundles, and none of them says so
+    :param trusted_root: the path of a Sigstore trusted root; empty means the library's own
+    :raises ContentError: there are bundles, but none is valid for the archive
     :raises TransportError: the library is not installed, or the trusted root can't be read
     """
     wrong = []
@@ -76,13 +76,13 @@ def verify(lines: str, build: Build, sha256: str, trusted_root: str = "") -> boo
 
 
 def missing(build: Build, where: str) -> str:
-    """A sentence without its end: what to do depends on who asks."""
+    """Return the message for a missing attestation, without advice, which the caller adds."""
     older = f", upstream has them since release {SINCE}" if build.release < SINCE else ""
     return f"there is no attestation of {build.filename} {where}{older}"
 
 
 def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
-    """What is wrong with a bundle, nothing if nothing is, None if it is of another kind."""
+    """Return what is wrong with a bundle, '' if it is valid, None if it is of another kind."""
     verifier = _verifier(trusted_root)
     from sigstore.errors import Error
     from sigstore.models import Bundle
@@ -99,7 +99,7 @@ def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
     except Error as error:
         return sanitized(" ".join(str(error).split())) or type(error).__name__
     except Exception as error:
-        # The library parses what anybody may have written, and not all that it meets has a name of its own.
+        # The library parses untrusted input, and not all of its exceptions are its own.
         return f"it can't be read ({type(error).__name__})"
     if payload_type != PAYLOAD:
         return f"it signs {sanitized(repr(payload_type))}, not a statement"
@@ -140,7 +140,7 @@ def _verifier(trusted_root: str) -> Any:
         ) from None
     import logging
 
-    # It warns that it doesn't go online, which is what is wanted.
+    # It warns about working offline, which is intended.
     logging.getLogger("sigstore").setLevel(logging.ERROR)
     try:
         if not trusted_root:
@@ -158,7 +158,7 @@ def _verifier(trusted_root: str) -> Any:
 
 @cache
 def _policy() -> Any:
-    """Who may have signed: a workflow of upstream's repository, for it, and identified by GitHub."""
+    """Return the policy for signers: a workflow of upstream's repository, identified by GitHub."""
     from cryptography.x509 import SubjectAlternativeName, UniformResourceIdentifier
     from sigstore.errors import VerificationError
     from sigstore.verify.policy import AllOf, OIDCIssuerV2, OIDCSourceRepositoryURI

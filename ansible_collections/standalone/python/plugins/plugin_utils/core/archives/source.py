@@ -1,13 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where builds come from: the option ``source`` as a value, and the addresses that follow from it.
+"""Where builds come from: a source as a value, and its URLs and paths.
 
-Pure text. Nothing here opens an address or looks into a folder; the one question to the file system, whether
-a path is a folder, is asked through a parameter.
+Pure: opens no URL and no folder. A parameter answers whether a path is a folder.
 
-Upstream's layout is every source's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``. A mirror
-has ``LOCATION/catalogue.tsv`` besides: the rows of what it holds.
+Every source has upstream's layout: ``LOCATION/TAG/FILE`` and ``LOCATION/TAG/SHA256SUMS``.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ Kind = Literal["upstream", "url", "folder", "archive"]
 
 GITHUB = "https://github.com/astral-sh/python-build-standalone/releases/download"
 MIRROR = "https://releases.astral.sh/github/python-build-standalone/releases/download"
-# The mirror holds nothing older than this tag.
+# The oldest release of that mirror.
 MIRROR_SINCE = "20260303"
 
 SUMS = "SHA256SUMS"
@@ -36,7 +34,7 @@ _CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
 
 
 class Named(Protocol):
-    """What an address needs of a build: its release and its file name."""
+    """The release and the file name of a build, of which addresses are made."""
 
     @property
     def release(self) -> str: ...
@@ -49,10 +47,8 @@ class Named(Protocol):
 class Source:
     """Where builds come from.
 
-    :param location: '' for upstream; a URL without a slash at its end, credentials included; a path as it was
-        written
-    :param checksum: of a single archive: 64 lower-case hexadecimal digits, or '' where a SHA256SUMS file
-        beside it has to know
+    :param location: '' for upstream; a URL without a trailing slash, credentials included; a path as it was written
+    :param checksum: of a single archive: 64 lower-case hexadecimal digits, or '' if a SHA256SUMS file next to it has it
     """
 
     kind: Kind
@@ -70,10 +66,10 @@ UPSTREAM = Source("upstream")
 
 
 def parse_source(text: str, checksum: str = "", is_dir: Callable[[str], bool] = os.path.isdir) -> Source:
-    """Read the option ``source``; the checksum belongs to a single archive and to nothing else.
+    """Return the source that a text names.
 
-    :raises DeclarationError: neither upstream, nor a URL, a folder or an archive; or a checksum that is none
-        or has no archive
+    :param checksum: of a single archive; otherwise it must be empty
+    :raises DeclarationError: the source or the checksum is not valid
     """
     text = text.strip()
     digest = parse_checksum(checksum)
@@ -95,7 +91,7 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
         return "folder", text
     if text.endswith(tuple(ARCHIVE_ENDINGS.values())):
         return "archive", text
-    # A URL whose scheme was forgotten can have a password too.
+    # A URL without scheme can contain a password.
     shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)
     raise DeclarationError(
         f"{shown!r} is not a valid source: it must be 'upstream', an http(s) URL, an existing folder on the controller, "
@@ -104,9 +100,10 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
 
 
 def parse_url(text: str, option: str) -> str:
-    """An http(s) URL, without a slash at its end and without a fragment.
+    """Return an http(s) URL without trailing slash and fragment.
 
-    :raises DeclarationError: it is none; the message names the option
+    :param option: where the URL was given, for the message
+    :raises DeclarationError: it is not valid
     """
     parts = _split(text)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", text):
@@ -118,9 +115,9 @@ def parse_url(text: str, option: str) -> str:
 
 
 def parse_checksum(text: str) -> str:
-    """``sha256:HEX`` or ``HEX`` as 64 lower-case digits; '' stays ''.
+    """Return ``sha256:HEX`` or ``HEX`` as 64 lower-case digits; '' stays ''.
 
-    :raises DeclarationError: it is something else
+    :raises DeclarationError: it is not valid
     """
     text = text.strip()
     if not text:
@@ -132,21 +129,19 @@ def parse_checksum(text: str) -> str:
 
 
 def urls(source: Source, build: Named) -> tuple[str, ...]:
-    """Where the archive of a build is, in order of trial: URLs, or the one path for a folder or an
-    archive."""
+    """Return the URLs of a build's archive, in the order in which they are tried; or its path in a folder or as an archive."""
     return _addresses(source, build.release, build.filename)
 
 
 def sums_urls(source: Source, tag: str) -> tuple[str, ...]:
-    """Where the SHA256SUMS of a release is, in order of trial; for a single archive the path beside it,
-    whatever the release."""
+    """Return the URLs of a release's SHA256SUMS, in the order in which they are tried; or its path, for an archive next to it."""
     if source.kind == "archive":
         return (os.path.join(os.path.dirname(source.location), SUMS),)
     return _addresses(source, tag, SUMS)
 
 
 def url_below(base: str, build: Named, ending: str = "") -> str:
-    """Where a build is on a server that has upstream's layout below ``base``; with an ending, what is beside it."""
+    """Return the URL of a build on a server that has upstream's layout below ``base``; ``ending`` is added to the file name."""
     return url_of(base, build.release, f"{build.filename}{ending}")
 
 
@@ -162,16 +157,15 @@ def _addresses(source: Source, tag: str, name: str) -> tuple[str, ...]:
 
 
 def url_of(base: str, *names: str) -> str:
-    """The URL of what is below another one."""
-    # A query, such as a mirror's access key, stays behind the path.
+    """Return the URL of a path below another URL."""
+    # A query, such as a mirror's access key, stays at the end.
     parts = urlsplit(base)
     path = "/".join([parts.path.rstrip("/"), *(quote(name, safe="") for name in names)])
     return urlunsplit(parts._replace(path=path))
 
 
 def without_credentials(url: str) -> str:
-    """A URL as people may see it: without user, password, query and fragment, each of which can hold a
-    secret. A path stays as it is."""
+    """Return a URL without user, password, query and fragment, each of which can be secret. A path is returned unchanged."""
     if not _SCHEME.match(url):
         return url
     parts = _split(url)

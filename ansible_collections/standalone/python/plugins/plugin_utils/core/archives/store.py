@@ -1,19 +1,17 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's cache: archives that agree with their checksums, and what hosts unpack, made of them once
-for a whole fleet.
+"""The controller's cache: verified archives, and the payloads for hosts, which are packed once for a whole fleet.
 
-Never trusts a file for being there: an archive is hashed before it is read, and a payload counts only while
-it is the very file that was recorded (size, times, inode) or has the recorded hash. Never shows a file under
-its name before it is complete.
+No file is trusted because it exists. An archive is hashed before it is read. A payload is used only if it is the recorded file
+(size, times, inode) or has the recorded hash. No file gets its name before it is complete.
 
     <root>/builds/<build's name>-<start of the archive's sha256>/
-        <file name>        the archive, where it was downloaded; one in a local folder is read where it is
-        payload.tar.zst    what a host unpacks, or payload.tar.gz; and about it payload.tar.zst.json
-        lock               held by the one process that works in the folder
-    <root>/unzstd/lock     held by the one process that reads a .tar.zst
-    <root>/texts/          SHA256SUMS files and catalogues, by a hash of their addresses
+        <file name>        the archive, if it was downloaded; archives in local folders are not copied
+        payload.tar.zst    the payload, or payload.tar.gz; payload.tar.zst.json describes it
+        lock               held by the process that works in the folder
+    <root>/unzstd/lock     held by the process that reads a .tar.zst
+    <root>/texts/          SHA256SUMS files and other texts, named by a hash of their addresses
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from ..builds.catalogue import Build, Sums
     from .fetch import Fetch
 
-# Well above any that upstream has made.
+# Bytes: well above the largest archive of upstream.
 LARGEST_ARCHIVE = 1 << 30
 
 # Of how payloads are made: a payload made in another way is made anew.
@@ -64,11 +62,10 @@ class Payload:
 
 
 class Store:
-    """The cache below ``root``; by default the user's own cache folder, or what STANDALONE_PYTHON_CACHE
-    names.
+    """The cache below ``root``; by default the folder that STANDALONE_PYTHON_CACHE names, or the user's cache folder.
 
-    :param fetch: what downloads; HTTP where it is not given
-    :param token: for the source's own host, where ``fetch`` is not given
+    :param fetch: the downloader; HTTP by default
+    :param token: for the source's own host, with the default downloader
     """
 
     def __init__(self, root: Path | None = None, fetch: Fetch | None = None, *, token: str = "") -> None:
@@ -78,10 +75,11 @@ class Store:
         self.texts = Texts(self.root, self._fetch, token)
 
     def payload(self, build: Build, source: Source, *, zstd: bool) -> Payload:
-        """What a host unpacks to get a build; ``zstd`` says whether it can read zstd.
+        """Return the payload of a build, from the cache or packed now.
 
-        :raises ContentError: the archive is not the one that the checksum names, or must not be unpacked
-        :raises TransportError: the archive can't be had, or the cache not be written
+        :param zstd: whether the host can read zstd
+        :raises ContentError: the archive has the wrong checksum, or is unsafe
+        :raises TransportError: the archive can't be downloaded or read, or the cache can't be written
         """
         compression = _compression(zstd)
         digest = self.sha256(build, source)
@@ -98,9 +96,9 @@ class Store:
                 )
 
     def sha256(self, build: Build, source: Source) -> str:
-        """The SHA-256 that a build's archive must have, as 64 hexadecimal digits.
+        """Return the SHA-256 that a build's archive must have, as 64 hexadecimal digits.
 
-        :raises ContentError: neither the catalogue nor the source's SHA256SUMS knows it
+        :raises ContentError: neither the build nor the source's SHA256SUMS has it
         """
         if source.kind == "archive":
             return source.checksum or self._beside(source)
@@ -121,10 +119,10 @@ class Store:
         return sums.known[build.filename]
 
     def attestations(self, build: Build, digest: str, source: Source) -> str:
-        """Bundles about a build's archive, one a line, not verified; empty where its source has none.
+        """Return the attestations of a build's archive, one bundle a line, not verified; empty if the source has none.
 
-        :param digest: of the archive
-        :raises StandalonePythonError: the source can't be asked
+        :param digest: the archive's SHA-256
+        :raises StandalonePythonError: the source can't be reached
         """
         from . import attestation
 
@@ -154,7 +152,7 @@ class Store:
         return digest
 
     def _sums(self, source: Source, tag: str, age: float | None = None) -> str:
-        """A release's SHA256SUMS; one that was kept, unless it is older than ``age`` seconds."""
+        """Return the SHA256SUMS of a release, from the cache if it is not older than ``age`` seconds."""
         addresses = sums_urls(source, tag)
         if source.kind == "folder":
             return read_text(local_path(addresses[0]), SUMS)
@@ -188,7 +186,7 @@ class Store:
         return payload
 
     def _turn(self, build: Build) -> contextlib.AbstractContextManager[object]:
-        """A .tar.zst takes much memory to read: one at a time on a controller, however many hosts it works on."""
+        """Return a lock for reading a .tar.zst, which needs much memory: one at a time on a controller."""
         if not build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
@@ -196,7 +194,7 @@ class Store:
         return exclusive_lock(folder)
 
     def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
-        """A build's archive, verified."""
+        """Return the verified archive of a build; download it if it is not cached."""
         if source.kind in ("folder", "archive"):
             path = local_path(urls(source, build)[0])
             if path.name != build.filename:
@@ -262,9 +260,9 @@ def _unknown(build: Build, why: str) -> ContentError:
 
 
 def archive_size(build: Build, source: Source, token: str = "") -> int:
-    """How many bytes the archive of a build has, as the source says without sending it.
+    """Return the size of a build's archive in bytes, without downloading it.
 
-    :raises StandalonePythonError: it can't be asked, or doesn't say
+    :raises StandalonePythonError: the source can't be reached, or does not report the size
     """
     addresses = urls(source, build)
     if source.kind in ("folder", "archive"):
@@ -296,8 +294,10 @@ def _record(payload: Payload, original: str) -> None:
 
 
 def _recorded(folder: Path, compression: Compression, original: str, *, rehash: bool = False) -> Payload | None:
-    """The payload that is there, if it is what was recorded; ``rehash`` lets its hash speak where its times
-    don't agree."""
+    """Return the cached payload if it is the recorded file.
+
+    :param rehash: compare the hash if the file's times differ
+    """
     path = folder / f"payload.tar.{compression}"
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())

@@ -1,14 +1,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A narrow reader of tar: bytes become members, one at a time, in bounded memory. Opens no file, writes
-nothing, and does not judge where a member would land (``archive`` does).
+"""A strict reader of tar: it yields members one at a time, in bounded memory. Opens no file, writes nothing, and does not check
+the paths of members (``tree`` does).
 
-Hosts read an archive with GNU tar, bsdtar or busybox, and the three do not read every archive alike: what one
-takes for the end another reads past, and a name in a pax header is no name to busybox. So this takes the
-dialects that upstream's tools write (ustar, GNU long names, pax) and refuses what two readers could take
-differently. The standard library's reader is generous where this has to be strict, keeps every member, and
-reads headers of any length into memory; only its parser of a single header is used.
+Hosts unpack with GNU tar, bsdtar or busybox, which read some archives differently: they disagree about the end of an archive, and
+busybox ignores names in pax headers. So this reader accepts the dialects of upstream's tools (ustar, GNU long names, pax) and
+refuses whatever two readers could read differently. The standard library's reader is too lenient, keeps every member, and reads
+headers of any length into memory; only its parser of a single header is used.
 
 Sources: POSIX pax interchange format; GNU tar manual, "Basic Tar Format"; busybox
 archival/libarchive/get_header_tar.c.
@@ -28,7 +27,7 @@ Kind = Literal["file", "folder", "symlink", "hardlink"]
 MOST_MEMBERS = 200_000
 MOST_UNPACKED = 4 << 30
 MOST_RATIO = 100
-# Below this many bytes a ratio says nothing: a few empty files pack at more than a hundredth.
+# Bytes below which the ratio is not checked: a few empty files are compressed by more than MOST_RATIO.
 RATIO_FROM = 1 << 20
 LONGEST_HEADER = 1 << 16
 # Bytes of names and pax headers before the members that they are about: many times what a build's 20,000 members have.
@@ -52,14 +51,14 @@ _REFUSED_KINDS = {
     tarfile.CONTTYPE: "is a contiguous file",
     tarfile.GNUTYPE_SPARSE: "is a sparse file",
 }
-# pax keys by what they mean here: a name, or another file than the header says. Others mean nothing for a build.
+# pax keys that give names, and those that change the member. Other keys don't matter for a build.
 _PAX_NAMES = {"path": "name", "linkpath": "link"}
 _PAX_REFUSED = ("size", "GNU.sparse.", "hdrcharset")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member as its header and the headers before it describe it.
+    """A member, as its header and the extended headers before it describe it.
 
     :param name: without a slash at its end
     """
@@ -73,12 +72,12 @@ class Member:
 
 
 class TarStream:
-    """The members of an archive, one after the other; ``data`` reads the content of the one that came last.
+    """Iterates over the members of an archive; ``data`` reads the content of the current one.
 
     :param name: of the archive, for messages
-    :param size: of the archive as it is packed, in bytes
-    :param read: gives up to so many unpacked bytes, and none only at the end
-    :param broken: what ``read`` raises when the packed bytes make no sense
+    :param size: of the packed archive, in bytes
+    :param read: returns up to so many unpacked bytes, and none only at the end
+    :param broken: exceptions of ``read`` for damaged data
     """
 
     def __init__(self, name: str, size: int, read: Callable[[int], bytes], broken: tuple[type[Exception], ...]) -> None:
@@ -108,7 +107,7 @@ class TarStream:
             if count > MOST_MEMBERS:
                 raise self.refuse(f"has more than {MOST_MEMBERS} members")
             info = self._parse(block)
-            # What a global header says is about no member.
+            # A global header describes no member.
             owed = info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
             if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 key = "name" if info.type == tarfile.GNUTYPE_LONGNAME else "link"
@@ -134,7 +133,7 @@ class TarStream:
         self._take(padding)
 
     def _end(self) -> None:
-        # busybox goes on after a single block of zeros, others stop: behind the first, nothing may come.
+        # busybox reads on after a single block of zeros, others stop: after the first one only zeros are allowed.
         if self._take(BLOCK) != ZEROS:
             raise self.refuse("has data after its end")
         while rest := self._read(CHUNK):
@@ -148,7 +147,7 @@ class TarStream:
 
     def _parse(self, block: bytes) -> tarfile.TarInfo:
         magic = block[257:265]
-        # GNU's own dialect has other things where ustar has the front of a long name.
+        # GNU's dialect has other fields where ustar has the prefix of a long name.
         if magic not in (_USTAR, _GNU) or (magic == _GNU and any(block[345:500])):
             raise self.refuse("has a header that implementations of tar read differently")
         try:
@@ -165,7 +164,7 @@ class TarStream:
         if kind is None:
             why = _REFUSED_KINDS.get(info.type, f"has the type {info.type!a}, which no build needs")
             raise self.refuse(f"has the member {sanitized(ascii(name))}, which {why}")
-        # frombuf drops the slash that some readers take for the mark of a folder.
+        # frombuf drops the slash by which some readers recognise a folder.
         slash = (said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")).endswith("/")
         if (kind != "folder" and (slash or info.isdir())) or (kind != "file" and info.size):
             raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} or as something else")
@@ -185,7 +184,7 @@ class TarStream:
         return data
 
     def _pax(self, data: bytes) -> dict[str, str]:
-        """The names that a pax header gives (records ``LENGTH KEY=VALUE\\n``)."""
+        """Return the names in a pax header (records ``LENGTH KEY=VALUE\\n``)."""
         names: dict[str, str] = {}
         at = 0
         while at < len(data):
@@ -202,7 +201,7 @@ class TarStream:
         return names
 
     def _take(self, size: int) -> bytes:
-        """Exactly so many bytes."""
+        """Return exactly ``size`` bytes."""
         data = self._read(size)
         while len(data) < size:
             more = self._read(size - len(data))

@@ -1,8 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small texts, such as catalogues and SHA256SUMS: read from this machine, or downloaded and kept in the cache, so that a fleet's
-workers share one download.
+"""Small texts, such as SHA256SUMS: read from this machine, or downloaded and cached, so that all workers of a fleet share one
+download.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 LARGEST_TEXT = 64 << 20
 
-# Seconds for which a fleet's workers share one copy of a text.
+# Seconds for which all workers of a fleet share one copy of a text.
 TEXT_AGE = 300.0
 
 
 class Texts:
-    """The texts in the cache below ``root``.
+    """Cached texts below ``root``.
 
-    :param fetch: a source, and whether to give up after a second attempt -> what downloads from it
-    :param token: what ``fetch`` shows to the source's own host
+    :param fetch: (source, whether to stop after the second attempt) -> downloader
+    :param token: that ``fetch`` sends to the source's own host
     """
 
     def __init__(self, root: Path, fetch: Callable[[Source, bool], Fetch], token: str = "") -> None:
@@ -41,15 +41,19 @@ class Texts:
         self._token = token
 
     def get(self, addresses: tuple[str, ...], source: Source, age: float | None, *, optional: bool = False) -> tuple[str, str]:
-        """A text, kept for ``age`` seconds (None: for good), and a remark where the kept one had to do
-        although it is older. One that is ``optional`` is empty where the server has none, which is kept too, so that a
-        fleet's workers don't all ask; the remark says then why, and since when that is known."""
+        """Return a text, and a remark if it is an older copy because the server can't be reached.
+
+        :param addresses: URLs, in the order in which they are tried
+        :param age: seconds for which a copy is used; None means for ever
+        :param optional: return an empty text if the server does not have it; the remark says why, and when that was checked.
+            This is cached too, so that not every worker of a fleet asks the server.
+        """
         from .failure import DeniedError, NotThereError
 
         folder = self._root / "texts"
         asked = bare(addresses[0])
         if optional:
-            # That there is none may be true for who asked so only.
+            # "Not found" may depend on the credentials, so they are part of the key.
             asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
         path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
         if is_fresh(path, age):
@@ -74,12 +78,12 @@ class Texts:
 
 
 def _why(path: Path) -> Path:
-    """Where the reason is kept for a text that a server doesn't have."""
+    """Return the path of the reason why the server does not have a text."""
     return path.with_name(f"{path.name}.why")
 
 
 def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
-    """A kept text; for one that is empty, as the server has none, why and since when."""
+    """Return a cached text; if it is empty because the server does not have it, also why and when that was checked."""
     text = read_text(path, "cache")
     if text or not optional:
         return text, ""
@@ -89,11 +93,17 @@ def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
 
 
 def local_path(path: str) -> Path:
-    """A path of a source or a catalogue on this machine. A ~ of nobody stays, so that the path is said to be missing."""
+    """Return a path on this machine. The ~ of an unknown user stays, so that the error names the path as it was written."""
     return Path(os.path.expanduser(path))
 
 
 def read_text(path: Path, what: str) -> str:
+    """Read a text of at most LARGEST_TEXT bytes.
+
+    :param what: the kind of file, for messages
+    :raises ContentError: it is too large, or not UTF-8
+    :raises TransportError: it can't be read
+    """
     try:
         if path.stat().st_size > LARGEST_TEXT:
             raise ContentError(f"the {what} {path} is larger than {LARGEST_TEXT} bytes: check that it is the right file")
@@ -107,7 +117,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def read_optional_text(path: str) -> str:
-    """A text that is beside something; empty where there is none.
+    """Return the text of a file; empty if the file does not exist.
 
     :raises TransportError: it can't be read
     """

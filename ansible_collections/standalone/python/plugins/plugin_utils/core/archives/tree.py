@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tree of a build as an archive's members make it, and the rules that each member must keep. Reads no file."""
+"""The tree of a build, collected from the members of an archive, and the rules for each member. Reads no file."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LISTING = f"{OURS}/files.sha256"
 LONGEST_NAME = 4096
 DEEPEST = 64
 MOST_HOPS = 40
-# Of a tree: files, links and folders, also those that only the names below them imply; the bytes of all names and of what links
-# lead to; the names on the way to what all links lead to. A build has 5,000, 300 kB and 20,000.
+# Limits of a tree: entries, implied folders included; bytes of all names and link targets; path components that are visited to
+# resolve all links. A build has 5,000, 300 kB and 20,000.
 MOST_ENTRIES = 100_000
 MOST_NAMES = 8 << 20
 MOST_STEPS = 1_000_000
 
 FILE_SYSTEM_BLOCK = 4096
-# What a file system keeps of each entry beside its content: the inode, and the name in its folder.
+# Bytes per entry besides its content: the inode, and the name in its folder.
 INODE = 512
 
 
 def check_name(name: str) -> str:
-    """'' for a name that lands inside ``python/`` however it is unpacked, else what is wrong with it."""
+    """Return '' for a name that every tar unpacks inside ``python/``, else what is wrong with it."""
     parts = name.split("/")
     if len(name) > LONGEST_NAME:
         return "has a name too long for a file system"
@@ -56,10 +56,9 @@ def check_name(name: str) -> str:
 
 
 def check_target(rest: str, target: str) -> str:
-    """'' for a symbolic link whose target is inside the tree, else what is wrong with it.
+    """Return '' for a symbolic link whose target is inside the tree, else what is wrong with it.
 
-    '..' only counts at the front: after a name, which can be a link itself, only the file system knows where
-    it leads to.
+    '..' is valid only at the beginning: after a name, which can be a link, only the file system can resolve it.
 
     :param rest: the link's own path, relative to the tree
     """
@@ -76,15 +75,13 @@ def check_target(rest: str, target: str) -> str:
     return ""
 
 
-# What is at a path: a file's digest, a link's target, or a folder, named by a member or only by what is below
-# it.
+# A path holds a file (its digest), a link (its target) or a folder: named by a member, or implied by a path below it.
 _Entry = bytes | str | bool
 _NAMED, _IMPLIED = True, False
 
 
 class Tree:
-    """The members accepted so far, and the rules that the next has to keep. Paths are relative to the tree;
-    '' is the tree."""
+    """The accepted members, and the rules for the next one. Paths are relative to the tree; '' is the tree."""
 
     def __init__(self, archive: str, tree: str) -> None:
         self.archive = archive
@@ -105,8 +102,7 @@ class Tree:
         return ContentError(f"the archive {self.archive} is refused: it {why}; download it again from upstream")
 
     def below(self, member: Member) -> str | None:
-        """The member's path below the tree; None where it is safely named, but is in another part of the
-        archive."""
+        """Return the member's path below the tree; None if it is in another part of the archive."""
         wrong = check_name(member.name)
         if wrong:
             raise self.refuse(member.name, wrong)
@@ -115,7 +111,7 @@ class Tree:
         return member.name.removeprefix(f"{self.tree}/") if member.name.startswith(f"{self.tree}/") else None
 
     def add(self, rest: str, member: Member) -> list[str]:
-        """A file's digest is given to ``entries`` afterwards.
+        """Accept a member. The caller adds a file's digest to ``entries`` afterwards.
 
         :returns: the folders above it that no member has named yet, outermost first
         """
@@ -134,7 +130,7 @@ class Tree:
         return unnamed
 
     def _enter(self, path: str, entry: _Entry) -> None:
-        """Add an entry, or name a folder that was implied, and count what it costs here and on a host."""
+        """Add an entry, or name an implied folder, and add its size here and on a host."""
         if path not in self.entries:
             self.names += len(path.encode())
             self.unpacked += INODE + (FILE_SYSTEM_BLOCK if isinstance(entry, bool) else 0)
@@ -189,7 +185,7 @@ class Tree:
         return b"".join(b"%s  %s\n" % (digest.hex().encode(), path) for path, digest in sorted(found) if digest)
 
     def _leads_to(self, path: str) -> bytes:
-        """The digest of the file at the end of a path through links; b'' where there is none."""
+        """Return the digest of the file to which a path leads through links; b'' if it leads to no file."""
         todo = path.split("/")[::-1]
         at: list[str] = []
         hops = 0

@@ -1,8 +1,8 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads zstd in a process of its own. Full archives are packed with a window of 128 MB, which whoever reads them has to hold, and
-a controller has many workers."""
+"""Reads zstd in a separate process. Full archives have a window of 128 MB, which would otherwise stay in the memory of every
+worker of the controller."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except zstandard.ZstdError as error:
 
 
 class UnzstdError(Exception):
-    """What was read is not zstd, or needs a larger window."""
+    """The data is not valid zstd, or needs a larger window."""
 
 
 class Readable(Protocol):
@@ -41,9 +41,9 @@ class Readable(Protocol):
 
 @contextlib.contextmanager
 def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
-    """A function that gives up to so many unpacked bytes, and none only at the end, when all of ``packed`` has been read.
+    """Yield a function that returns up to so many unpacked bytes, and none only at the end, after all of ``packed`` was read.
 
-    :param window: bytes of memory that it may take
+    :param window: the largest window, in bytes of memory
     :raises UnzstdError: from that function
     """
     # -I keeps the working directory and the environment from naming modules; zstandard comes from where this process has it.
