@@ -277,8 +277,8 @@ def test_what_readers_take_differently(tmp_path: Path) -> None:
     for data, said in [
         (good[:end] + bytes(512) + hidden, "has data after its end"),
         (good[:end] + bytes(1024) + hidden, "has data after its end"),
-        (checked(old) + good[512:], "dialect"),
-        (checked(mixed) + good[512:], "dialect"),
+        (checked(old) + good[512:], "implementations of tar read differently"),
+        (checked(mixed) + good[512:], "implementations of tar read differently"),
         (checked(slash) + bytes(1024), "can be read as a file or as something else"),
         (checked(sized) + bytes(2048), "can be read as a folder or as something else"),
         (twice + good, "names a member twice"),

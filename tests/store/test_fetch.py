@@ -107,7 +107,7 @@ def test_retry_after_too_long(to: Path) -> None:
         (429, TransportError, "answered 429 Too Many Requests .tried 4 times.; try again later"),
         (503, TransportError, "answered 503 Service Unavailable .tried 4 times.; try again later"),
         (401, TransportError, "answered 401 Unauthorized; check the token or the password"),
-        (404, NotThereError, "answered 404 Not Found; check the source"),
+        (404, NotThereError, "answered 404 Not Found; check the release"),
     ],
 )
 def test_never(to: Path, status: int, kind: type[Exception], said: str) -> None:
@@ -307,8 +307,8 @@ def test_never_answers(to: Path) -> None:
         (Answer(body=b"\n <!DOCTYPE html><p>"), "HTML page where an archive"),
         (Answer(body=b"not an archive"), "neither gzip nor zstd"),
         (Answer(body=b""), "sent nothing"),
-        (Answer(body=gz(b"x") + bytes(1000)), "more than the 900 bytes"),
-        (Answer(body=gz(b"x") + bytes(1000), length=False), "more than the 900 bytes"),
+        (Answer(body=gz(b"x") + bytes(1000)), "more than the allowed 900 bytes"),
+        (Answer(body=gz(b"x") + bytes(1000), length=False), "more than the allowed 900 bytes"),
     ],
 )
 def test_not_what_was_promised(to: Path, answer: Answer, said: str) -> None:
@@ -357,8 +357,8 @@ def test_a_packed_text_that_breaks_off_begins_anew(to: Path) -> None:
 
 # What is a MB or less on the way and much more when it is unpacked; what each costs is measured.
 WIDENED: Mapping[str, tuple[Callable[[], bytes], str, str]] = {
-    "zeros": (lambda: gz(bytes(1 << 28)), "gzip", "sends more than the 67108864 bytes"),
-    "zeros, as deflate": (lambda: zlib.compress(bytes(1 << 28)), "deflate", "sends more than the 67108864 bytes"),
+    "zeros": (lambda: gz(bytes(1 << 28)), "gzip", "sends more than the allowed 67108864 bytes"),
+    "zeros, as deflate": (lambda: zlib.compress(bytes(1 << 28)), "deflate", "sends more than the allowed 67108864 bytes"),
     "nothing, many times": (lambda: gz(b"") * 50_000, "gzip", "sent nothing"),
     "zeros in zeros": (lambda: gz(gz(bytes(1 << 28))), "gzip, gzip", "sends the text as gzip, gzip, which is not supported"),
     "in another way": (lambda: b"text", "br", "sends the text as br, which is not supported"),
@@ -414,9 +414,9 @@ def test_proxy_with_a_password(to: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             "socks5://127.0.0.1:9",
             "http_proxy names a SOCKS proxy, which needs the Python package PySocks; install it",
         ),
-        ("HTTP_PROXY", f"http://user:{SECRET}/w@127.0.0.1:80", "HTTP_PROXY is not a valid proxy URL; write http://HOST:PORT"),
-        ("all_proxy", "http://[bad", "all_proxy is not a valid proxy URL; write"),
-        ("http_proxy", f"http://{SECRET}:%E2%82%AC@127.0.0.1:9", "http_proxy is not a valid proxy URL; write"),
+        ("HTTP_PROXY", f"http://user:{SECRET}/w@127.0.0.1:80", "HTTP_PROXY is not a valid proxy URL; use http://HOST:PORT"),
+        ("all_proxy", "http://[bad", "all_proxy is not a valid proxy URL; use"),
+        ("http_proxy", f"http://{SECRET}:%E2%82%AC@127.0.0.1:9", "http_proxy is not a valid proxy URL; use"),
     ],
 )
 def test_a_proxy_that_is_none(to: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str) -> None:

@@ -519,7 +519,7 @@ def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
         Store(root).payload(only(load_catalogue(Store(root), source)), source, zstd=True)
     with pytest.raises(ContentError, match="does not say which build"):
         load_catalogue(Store(root), parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
-    with pytest.raises(ContentError, match=f"is the archive {path.name.replace('+', '.')}, and .*full.tar.zst was asked"):
+    with pytest.raises(ContentError, match=f"is the archive {path.name.replace('+', '.')}, but .*full.tar.zst is needed"):
         Store(root).payload(build(FULL_NAME, None), source, zstd=True)
     gone = parse_source(str(tmp_path / "gone" / NAME), "0" * 64)
     with pytest.raises(TransportError, match="does not exist"):
