@@ -16,6 +16,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Delivery, Pulled, Pushed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import RegistryEntry
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Install,
     Plan,
@@ -85,7 +86,7 @@ def test_quotes() -> None:
         ((Install(BUILD, "install", ""),), PULLED),
         ((SetLink("C:/x/cpython-3.13", "cpython-x"), SetLink("C:/x/bin/python.cmd", "C:/x/cpython-3.13/python.exe")), None),
         ((Unlink("C:/x/cpython-3.13", "cpython-x"), Remove("cpython-x", "")), None),
-        ((Register("3.13", "3.13.1 64bit C:/x/python.exe"),), None),
+        ((Register("3.13", RegistryEntry("3.13.1", "64bit", "C:/x/python.exe")),), None),
         ((Unregister("3.13", "3.13.1 64bit C:/x/python.exe"),), None),
         ((SetSearchPath("C:/x/bin", True),), None),
     ],
