@@ -261,7 +261,9 @@ def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], block
         obstacles=tuple(several["obstacle"]),
         outdated="outdated" in single,
         cleared="cleared" in single,
-        registered={tag: RegistryEntry.parse(entry) for tag, _, entry in (line.partition(" ") for line in several["registered"])},
+        registered={
+            tag: RegistryEntry.parse(entry) for tag, _space, entry in (line.partition(" ") for line in several["registered"])
+        },
         search_path=_state("path", single.get("path", ""), _SEARCH_PATHS),
         root_obstacle=single.get("root_obstacle", ""),
         bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
