@@ -93,7 +93,7 @@ def test_show(command: Command, source: Path) -> None:
         (("list", "3.6", "--target", GNU), "no build of 3.6 for x86_64 linux"),
         (("list", "--target", "x86"), "'x86' is not a target triple"),
         (("list", "--target", "riscv64-apple-darwin"), "no build of 3 for riscv64 macOS"),
-        (("list", "--source", "/nowhere"), "the source '/nowhere' is neither"),
+        (("list", "--source", "/nowhere"), "'/nowhere' is not a valid source"),
         (("list", "--catalogue", "/nowhere"), "the catalogue /nowhere can't be read"),
         (("list", "--catalogue", "updated"), "run 'standalone-python catalogue update'"),
         (("show", "3.13.100", "--target", GNU), "no build of 3.13.100"),
@@ -318,7 +318,7 @@ def test_what_is_no_catalogue(command: Command, tmp_path: Path) -> None:
         (
             (),
             {"STANDALONE_PYTHON_CACHE": "~nobodyhere/x"},
-            "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', and there is no such home folder",
+            "STANDALONE_PYTHON_CACHE is '~nobodyhere/x', but that home folder does not exist",
         ),
         (("3.13", "--catalogue", "~nobodyhere/c"), {}, "the catalogue ~nobodyhere/c can't be read (No such file or directory)"),
         (("3.13", "--source", f"~nobodyhere/{NEWS}"), {}, f"the archive ~nobodyhere/{NEWS} does not exist: put it there"),
