@@ -171,7 +171,7 @@ def test_written_meanwhile(ends: int, shell: Shell, disk: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("missing", "form", "says"),
     [
-        ("tar", "gz", "no tar on the host"),
+        ("tar", "gz", "the host has no tar to unpack the archive"),
         ("zstd", "zst", "compressed with zstd"),
         ("sha256sum", "gz", "no sha256sum, shasum or openssl"),
         ("gzip", "gz", r"unpacking .* failed: .*gzip"),
