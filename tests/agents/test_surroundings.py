@@ -135,7 +135,7 @@ def test_no_home(home: str, account: str, shell: Shell, disk: Path, tmp_path: Pa
     on = local_host(shell, disk, tmp_path, HOME=home, PATH=with_program("id", account.replace("{hit}", str(hit)), tmp_path))
     before = tree(disk)
     for options in ({"root": "~/opt/python", "bin_dir": str(disk)}, {"root": str(disk), "bin_dir": "~/bin"}):
-        with pytest.raises(AgentError, match="~/.* can't be told, as the host knows no home .* give an absolute path"):
+        with pytest.raises(AgentError, match="~/.* can't be resolved, as the host knows no home .* give an absolute path"):
             make(on, Archives({}), {"builds": [], "exclusive": True, **options})
     assert tree(disk) == before
     assert not hit.exists()
