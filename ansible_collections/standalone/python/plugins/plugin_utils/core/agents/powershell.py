@@ -190,9 +190,8 @@ def _array(words: Iterator[str]) -> str:
 
 def _premises(plan: Plan) -> Iterator[str]:
     """Yield a call for each thing that the plan saw; it fails if that has changed."""
-    for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
-        if at:
-            yield f"if (-not (Test-Seen {_seen(plan, at)})) {{ return $false }}"
+    for at in plan.premises:
+        yield f"if (-not (Test-Seen {_seen(plan, at)})) {{ return $false }}"
     yield "$true"
 
 

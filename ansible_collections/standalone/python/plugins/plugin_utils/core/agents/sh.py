@@ -271,9 +271,8 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
 
 def _premises(desired: Desired, plan: Plan) -> Iterator[str]:
     """Yield a call for each thing that the plan saw; it fails if that has changed."""
-    for at in dict.fromkeys((*plan.seen, *map(touched, plan.steps))):
-        if at:
-            yield f"{_call('is_unchanged', *_seen(desired, plan, at))} || return"
+    for at in plan.premises:
+        yield f"{_call('is_unchanged', *_seen(desired, plan, at))} || return"
 
 
 def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class Advisory:
     only: str
     title: str
 
+    def interval_of(self, version: str) -> Interval | None:
+        """Return the first interval of affected versions that contains a version; None if it is not affected."""
+        return next((interval for interval in self.affected if interval.contains(version)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -109,15 +113,12 @@ def open_advisories(build: Build, parts: Sequence[Component], advisories: Mappin
     bundled_expat = any(part.name == "expat" and part.version is None for part in parts)
     found: list[Open] = []
     for part in parts:
-        for advisory in advisories.get(part.name, ()) if part.version is not None else ():
-            if advisory.only == NOT_SHIPPED or (advisory.only == BUNDLED_EXPAT and not bundled_expat):
-                continue
-            if advisory.only != BUNDLED_EXPAT and not applies(advisory.only, build):
-                continue
-            for interval in advisory.affected:
-                if part.version and interval.contains(part.version):
-                    found.append(Open(advisory, interval.end or None))
-                    break
+        if part.version is None:
+            continue
+        for advisory in advisories.get(part.name, ()):
+            interval = advisory.interval_of(part.version)
+            if interval and _concerns(advisory, build, bundled_expat=bundled_expat):
+                found.append(Open(advisory, interval.end or None))
     return tuple(found)
 
 
@@ -215,6 +216,13 @@ def bundled_end_of_life() -> Mapping[str, str]:
     """
     rows = read_table("eol.tsv", ("cpython", "first_release", "end_of_bugfix", "end_of_security", "source"))
     return {minor: end for minor, _first, _bugfix, end, _source in rows}
+
+
+def _concerns(advisory: Advisory, build: Build, *, bundled_expat: bool) -> bool:
+    """Return whether the place of a vulnerability is in a build, whatever its version."""
+    if advisory.only == BUNDLED_EXPAT:
+        return bundled_expat
+    return advisory.only != NOT_SHIPPED and applies(advisory.only, build)
 
 
 def _kind(build: Build) -> tuple[str, ...]:

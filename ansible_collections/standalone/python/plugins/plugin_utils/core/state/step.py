@@ -181,6 +181,11 @@ class Plan:
         return bool(self.steps)
 
     @property
+    def premises(self) -> tuple[str, ...]:
+        """The links and builds that the steps depend on, as :func:`touched` names them, each once."""
+        return tuple(dict.fromkeys(at for at in (*self.seen, *map(touched, self.steps)) if at))
+
+    @property
     def installs(self) -> tuple[Install, ...]:
         return tuple(step for step in self.steps if isinstance(step, Install))
 
