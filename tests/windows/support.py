@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 import pytest
 
-from tests.tools.playbook import TaskResult
-from tests.tools.windows_hosts import WindowsHosts
+from tests.tools.playbook import Run, TaskResult
+from tests.tools.windows_hosts import Machine, WindowsHosts
 
 MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters_info"
 ROOT = r"C:\ProgramData\standalone-python"
 COMPANY = r"SOFTWARE\Python\StandalonePython"
 
-# For what a host's shell is given in another way: each takes some ten seconds, so the rest runs over PowerShell alone.
+# The shell that the first play goes to, and every other one after it.
 over_both_shells = pytest.mark.parametrize("host", ["powershell", "cmd"], indirect=True)
 
 
@@ -29,29 +30,35 @@ class Host:
 
     :ivar keywords: what each task has beside its module
     :ivar environment: of ansible-playbook itself
+    :ivar played: what the inventory calls the host, by each shell that a play went to
     """
 
-    def __init__(self, hosts: WindowsHosts, number: int, source: Path) -> None:
+    def __init__(self, hosts: WindowsHosts, machine: Machine, source: Path, first: str) -> None:
         self.hosts = hosts
-        self.number = number
+        self.machine = machine
         self.source = source
         self.roots: list[str] = []
         self.keywords: dict[str, object] = {}
         self.environment: dict[str, str] = {}
+        self.played: set[str] = set()
+        self._turns = cycle(sorted(machine.names, key=lambda shell: shell != first))
+
+    def run(self, task: dict[str, object], **options: Any) -> Run:
+        """A play of one task, over the shell whose turn it is."""
+        name = self.machine.names[next(self._turns)]
+        self.played.add(name)
+        return self.hosts.play({**task, **self.keywords}, on=name, environment=self.environment, **options)
+
+    def info(self) -> Mapping[str, Any]:
+        """What the host has, in the words of the module that tells it."""
+        return self.run({INFO: {}}).of().result
 
     def play(self, *builds: Any, **options: Any) -> TaskResult:
         """What a declaration comes to, whatever that is."""
         declared = {"builds": list(builds), "source": str(self.source), **{k: v for k, v in options.items() if k != "check"}}
         if (root := str(options.get("root", ""))) not in self.roots:
             self.roots.append(root)
-        run = self.hosts.play(
-            {MODULE: declared, "ignore_errors": True, **self.keywords},
-            on=self.number,
-            environment=self.environment,
-            check=bool(options.get("check")),
-            diff=True,
-        )
-        return run.of()
+        return self.run({MODULE: declared, "ignore_errors": True}, check=bool(options.get("check")), diff=True).of()
 
     def declare(self, *builds: Any, fails: bool = False, **options: Any) -> TaskResult:
         result = self.play(*builds, **options)
@@ -59,7 +66,7 @@ class Host:
         return result
 
     def powershell(self, script: str) -> str:
-        return self.hosts.powershell(script, self.number)
+        return self.hosts.powershell(script, self.machine)
 
     def make(self, folder: str) -> None:
         """A folder as administrators have it for all users, and nothing that those could change."""
@@ -72,13 +79,25 @@ class Host:
             f"if ($e) {{ [void]$e::CreateDirectory($l, '{folder}') }} else {{ [void][IO.Directory]::CreateDirectory('{folder}', $l) }}"
         )
 
+    def is_empty(self, root: str) -> bool:
+        """Whether a root on C:, or the default one, is known to hold nothing but the folder of launchers."""
+        return (not root or root.startswith("C:")) and self.there(root or ROOT) in ([], ["bin"])
+
+    def remove_root(self) -> None:
+        """The default root and the folder of launchers in it. Both stay when they are empty, and nothing else does."""
+        if (place := self.outside(ROOT)) is None:
+            folders = rf"'{ROOT}\bin', '{ROOT}'"
+            self.powershell(f"foreach ($f in {folders}) {{ if ([IO.Directory]::Exists($f)) {{ [IO.Directory]::Delete($f) }} }}")
+            return
+        for folder in (place / "bin", place):
+            if folder.exists():
+                folder.rmdir()
+
     @contextmanager
     def reached(self, path: str, by: Literal["everybody", "an owner"]) -> Iterator[str]:
         """Meanwhile others can change a file or folder; gives the one whom the agents then name. Wine's lists are made of a Unix
         file's owner and rights."""
-        if self.hosts.drives:
-            drive = self.hosts.drives[self.number % len(self.hosts.drives)]
-            place = drive.joinpath(*PureWindowsPath(path).parts[1:])
+        if (place := self.outside(path)) is not None:
             was = place.stat()
             place.chmod(0o777) if by == "everybody" else os.chown(place, 4711, 4711)
             try:
@@ -97,9 +116,15 @@ class Host:
         finally:
             self.powershell(f"icacls '{path}' {take}")
 
-    def says(self, program: str, *words: str) -> str:
-        arguments = " ".join(f"'{word}'" for word in words)
-        return self.powershell(f"& '{program}' {arguments}")
+    def outside(self, path: str) -> Path | None:
+        """A path of C: as this machine has it, where the host was made here; a name's case matters there."""
+        return self.machine.drive.joinpath(*PureWindowsPath(path).parts[1:]) if self.machine.drive else None
+
+    def says(self, program: str, code: str) -> str:
+        """What an interpreter prints that is given this code."""
+        if self.machine.ssh:
+            return self.hosts.command(f'call "{program}" -c "{code}"', self.machine, "cmd")
+        return self.powershell(f"& '{program}' -c '{code}'")
 
     def registered(self, hive: str = "LocalMachine") -> dict[str, dict[str, str]]:
         """Tags of ours to what the registry says of them."""
@@ -130,6 +155,8 @@ class Host:
 
     def there(self, folder: str = ROOT) -> list[str]:
         """What is in a folder."""
+        if (place := self.outside(folder)) is not None:
+            return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
         said = self.powershell(
             f"if ([IO.Directory]::Exists('{folder}')) {{ foreach ($e in [IO.Directory]::GetFileSystemEntries('{folder}')) "
             "{ [IO.Path]::GetFileName($e) } }"

@@ -14,7 +14,7 @@ import pytest
 from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import NEW, OLD
 from tests.tools.windows_hosts import WindowsHosts
-from tests.windows.support import INFO, MODULE, ROOT, Host, build_of, names, over_both_shells
+from tests.windows.support import MODULE, ROOT, Host, build_of, names, over_both_shells
 
 ME = "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value"
 FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
@@ -41,9 +41,9 @@ def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) ->
 
     # It runs from each of its places, with the library of that place.
     where = "import ssl, sqlite3, sys; print(sys.prefix)"
-    assert host.says(build["path"], "-c", where) == build["prefix"]
-    assert host.says(build["stable_path"], "-c", where) == rf"{ROOT}\cpython-3.13"
-    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert host.says(build["path"], where) == build["prefix"]
+    assert host.says(build["stable_path"], where) == rf"{ROOT}\cpython-3.13"
+    assert host.says(build["links"][0], where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
     assert host.registered()["3.13"] == {
         "DisplayName": f"Python {version} (64-bit, standalone-python)",
         "SysArchitecture": "64bit",
@@ -54,6 +54,16 @@ def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) ->
         "WindowedExecutablePath": rf"{ROOT}\cpython-3.13\pythonw.exe",
     }
 
+    told = host.info()
+    (interpreter,) = told["interpreters"]
+    assert {key: interpreter[key] for key in ("version", "path", "stable_path", "sound")} == {
+        "version": version,
+        "path": build["path"],
+        "stable_path": build["stable_path"],
+        "sound": True,
+    }
+    assert told["target"]["triple"] == "x86_64-pc-windows-msvc"
+
     again = host.declare(f"3.13+{OLD}")
     assert (again.result["changed"], again.result["plan"]) == (False, [])
     assert again.result["diff"]["before"] == again.result["diff"]["after"] == done.result["diff"]["after"]
@@ -61,7 +71,7 @@ def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) ->
     upgraded = host.declare("3.13", state="latest", keep=0)
     assert names(upgraded) == [f"upgrade {build_of(upgraded)['prefix'].rpartition(chr(92))[2]}", "link C", f"remove {name}"]
     assert build_of(upgraded)["release"] == NEW
-    assert host.says(build["links"][0], "-c", where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
+    assert host.says(build["links"][0], where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
     assert name not in host.there()
 
     gone = host.declare("3.13", state="absent")
@@ -83,26 +93,16 @@ def test_what_is_broken_is_repaired(host: Host) -> None:
     assert not host.declare(f"3.13+{OLD}", links=[]).result["changed"]
 
 
-def test_info(host: Host) -> None:
-    build = build_of(host.declare(f"3.13+{OLD}"))
-    told = host.hosts.play({INFO: {}}, on=host.number).of().result
-    (interpreter,) = told["interpreters"]
-    assert {key: interpreter[key] for key in ("version", "path", "stable_path", "sound")} == {
-        "version": build["version"],
-        "path": build["path"],
-        "stable_path": build["stable_path"],
-        "sound": True,
-    }
-    assert told["target"]["triple"] == "x86_64-pc-windows-msvc"
-
-
 def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
-    """All read and start what is in it; administrators and the system write. Of that list Wine keeps a part only."""
+    """All read and start what is in it; administrators and the system write. What others can change is neither started nor written to.
+
+    Of the lists of who may do what Wine keeps a part only.
+    """
     agents = REPOSITORY / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host"
     text = "".join(path.read_text() for path in sorted(agents.glob("*.ps1")))
     needed = ("Get-Me", "Test-Administrator", "Get-OwnList")
     functions = [re.search(rf"^function {name}\b[^\n]*(?:}}|{{[^\n]*\n.*?^}})$", text, re.M | re.S) for name in needed]
-    host.declare(f"3.13+{OLD}", links=[])
+    build = build_of(host.declare(f"3.13+{OLD}"))
     shown = (
         "; foreach ($r in $l.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])) { "
         '"$($r.IdentityReference.Value) $([int]$r.FileSystemRights) $([int]$r.InheritanceFlags) $([int]$r.PropagationFlags)" }'
@@ -122,10 +122,6 @@ def test_who_may_do_what_in_a_root_for_all(host: Host) -> None:
     writing = 0x500D0156
     assert {who for who, rights, *_flags in map(str.split, rules) if int(rights) & writing} <= {"S-1-5-18", "S-1-5-32-544", mine}
 
-
-def test_what_others_can_change_is_neither_started_nor_written_to(host: Host) -> None:
-    """By Windows' own lists of who may do what, as far as Wine has them."""
-    build = build_of(host.declare(f"3.13+{OLD}"))
     name = build["prefix"].rpartition("\\")[2]
     with host.reached(build["path"], "everybody") as who:
         again = host.declare(f"3.13+{OLD}")
@@ -133,7 +129,7 @@ def test_what_others_can_change_is_neither_started_nor_written_to(host: Host) ->
         [warning] = again.result["warnings"]
         assert warning.startswith(f"{name} was not started, as ")
         assert warning.endswith(f"{who} {build['path']}")
-        assert host.hosts.play({INFO: {}}, on=host.number).of().result["warnings"] == [warning]
+        assert host.info()["warnings"] == [warning]
     with host.reached(ROOT, "an owner") as who:
         before = host.there()
         for check in True, False:
@@ -203,7 +199,6 @@ def test_registration(host: Host) -> None:
     assert host.registered() == {}
 
 
-@over_both_shells
 def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
     """Also with letters that no console agrees upon."""
     done = host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇")
@@ -214,7 +209,6 @@ def test_a_root_in_the_profile_is_its_user_s_own(host: Host) -> None:
     assert not host.declare(f"3.13+{OLD}", root="~\\Pythön 蛇").result["changed"]
 
 
-@over_both_shells
 def test_what_is_not_ours_stays(host: Host) -> None:
     host.make(ROOT)
     host.powershell(
@@ -228,12 +222,14 @@ def test_what_is_not_ours_stays(host: Host) -> None:
     assert not host.declare(f"3.13+{OLD}").result["changed"]
 
 
-def test_ten_hosts_at_once(windows_hosts: WindowsHosts, windows_source: Path) -> None:
-    declared = {"builds": [f"3.12+{OLD}"], "source": str(windows_source), "root": "~/ten", "links": []}
-    run = windows_hosts.play({MODULE: declared}, {MODULE: declared}, on="all", arguments=["--forks", "10"])
+def test_several_hosts_at_once(windows_hosts: WindowsHosts, windows_source: Path) -> None:
+    """Half of them over each shell. What the inventory names twice has a root for each name."""
+    root = "~/ten/{{ inventory_hostname }}"
+    declared = {"builds": [f"3.12+{OLD}"], "source": str(windows_source), "root": root, "links": [], "register": False}
+    run = windows_hosts.play({MODULE: declared}, {MODULE: declared}, arguments=["--forks", "10"])
     assert run.code == 0, run.output
     assert [result.result["changed"] for result in run.results].count(True) == len(windows_hosts.names)
-    gone = windows_hosts.play({MODULE: {**declared, "builds": [], "exclusive": True}}, on="all", arguments=["--forks", "10"])
+    gone = windows_hosts.play({MODULE: {**declared, "builds": [], "exclusive": True}}, arguments=["--forks", "10"])
     assert {json.dumps(result.result["removed"] != []) for result in gone.results} == {"true"}
 
 
