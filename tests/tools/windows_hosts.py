@@ -120,6 +120,9 @@ def windows_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsH
         run = folder / "windows/run"
         home = run / "windows-powershell-1"
         (home / "prefix/dosdevices/s:").symlink_to(small)
+        # Its own shell would read this machine's .bashrc for each session, whatever that starts.
+        accounts = re.sub("(?m)^(root:.*):[^:]*$", r"\1:/bin/sh", (home / "passwd").read_text())
+        (home / "passwd").write_text(accounts)
         clients = {shell: f"{network}.{100 + at}" for at, shell in enumerate(SHELLS)}
         _answer_with(home / "login", clients["cmd"])
         options = [word for option in SSH_OPTIONS for word in option.split()]
