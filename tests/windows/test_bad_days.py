@@ -96,15 +96,19 @@ def test_a_full_disk(free: str, host: Host) -> None:
     if host.hosts.small is None:
         pytest.skip("needs Wine: a disk that is small enough to be filled")
     root = r"S:\python"
-    agent = host.hosts.collections / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host/observe.ps1"
+    agent = host.hosts.collections / "ansible_collections/standalone/python/plugins/plugin_utils/core/agents/on_host/disk.ps1"
     text = agent.read_text()
+    other = host.hosts.small / "other"
     if free != "known to be too little":
         # As if something else took the room while it unpacks.
+        assert text.count(".AvailableFreeSpace / 1024") == 1
         agent.write_text(text.replace(".AvailableFreeSpace / 1024", ".AvailableFreeSpace * 1024"))
+        other.write_bytes(bytes(20 << 20))
     try:
         failed = host.declare(f"3.12+{OLD}", root=root, fails=True)
     finally:
         agent.write_text(text)
+        other.unlink(missing_ok=True)
     expected = "kB are free" if free == "known to be too little" else "the disk is full"
     assert expected in failed.message
     assert failed.message.endswith("the host is as it was")
