@@ -34,8 +34,8 @@ class _Targeted(Supply):
         super().__init__(desired)
         self._target = target
 
-    def resolve(self, request: Any, facts: Mapping[str, str]) -> Any:
-        return self.resolve_for(request, replace(self._target, libc_version=from_facts(facts).libc_version))
+    def resolve(self, request: Any, facts: Mapping[str, str], current: Any = None) -> Any:
+        return self.resolve_for(request, replace(self._target, libc_version=from_facts(facts).libc_version), current)
 
 
 def decide_for(

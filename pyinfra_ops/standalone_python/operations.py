@@ -20,6 +20,7 @@ from .core import (
     OPTIONS,
     AgentError,
     Attestations,
+    CooldownExcept,
     Decision,
     DeclarationError,
     Delivery,
@@ -111,6 +112,9 @@ def interpreters(
     token: str | HiddenValue | None = None,
     catalogue: str | HiddenValue = "bundled",
     lockfile: str | None = None,
+    security_only: bool = False,
+    cooldown: str | None = None,
+    cooldown_except: CooldownExcept = "high",
     attestations: Attestations = "off",
     trusted_root: str | None = None,
     verify: Verify = "quick",
@@ -149,6 +153,12 @@ def interpreters(
       here, or an http(s) URL
     + lockfile: the path of a lock file here, as ``standalone-python lock`` makes it; with it a request means exactly the build
       that is locked for it on the host's target, the catalogue is not used, and a request that is missing is an error
+    + security_only: with ``latest``, upgrade a build only if it has an open advisory that a newer build of the same minor version
+      and variant closes; where there is a lock file, it decides
+    + cooldown: take no build whose release is younger than this, such as ``7d`` or ``2w``, unless the request names the
+      release; where there is a lock file, it decides
+    + cooldown_except: take a younger build all the same if it closes an open advisory of at least this severity: ``critical``,
+      ``high``, ``medium``, ``low``, or ``none`` for no exception
     + attestations: verify by GitHub's artifact attestations that a workflow of python-build-standalone made what is sent:
       ``off``, or ``require`` them, or ``prefer`` to warn where there are none; one that is wrong is then always an error
     + trusted_root: the path here of a Sigstore ``trusted_root.json``, instead of the one that the package sigstore brings

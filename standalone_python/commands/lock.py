@@ -9,7 +9,9 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import click
@@ -22,6 +24,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import Open, assess
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare, is_local
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
     Changes,
@@ -36,6 +40,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
     slots,
     stale,
     write_lock,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_report import (
+    Upgrade,
+    built,
+    commit_message,
+    grouped,
+    listed,
+    moved_entries,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
@@ -57,6 +69,17 @@ STALE = 1
 @click.option("--catalogue", metavar="CAT", help="Which builds are known, instead of FILE's own: a file, a folder or a URL.")
 @click.option("--upgrade", is_flag=True, help="Look for the newest build of every request, not only of those that are new.")
 @click.option("--upgrade-request", "upgrades", multiple=True, metavar="REQUEST", help="Look for the newest build of this one.")
+@click.option(
+    "--security", is_flag=True, help="Upgrade only a build with an open advisory that a newer build of its line closes."
+)
+@click.option("--cooldown", metavar="AGE", help="Take no build that is younger, such as 7d or 2w.")
+@click.option(
+    "--cooldown-except",
+    metavar="SEVERITY",
+    help="Take a younger build that closes an advisory of at least this severity: critical, high, medium, low or none.  "
+    "[default: high]",
+)
+@click.option("--message", metavar="FILE", help="Where the lock file changes, write a text for the commit to FILE.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock file isn't what FILE and targets ask for.")
 @ATTESTATIONS
 @TRUSTED_ROOT
@@ -71,6 +94,10 @@ def lock(
     catalogue: str | None,
     upgrade: bool,
     upgrades: tuple[str, ...],
+    security: bool,
+    cooldown: str | None,
+    cooldown_except: str | None,
+    message: str | None,
     check: bool,
     attestations: str | None,
     trusted_root: str | None,
@@ -84,10 +111,13 @@ def lock(
     \b
     standalone-python lock pythons.yml --target x86_64-unknown-linux-gnu
     standalone-python lock pythons.yml --upgrade-request 3.13
+    standalone-python lock pythons.yml --upgrade --security --cooldown 7d
     standalone-python lock pythons.yml --check
     """
     if check and (upgrade or upgrades):
         raise click.UsageError("--check upgrades nothing: leave --upgrade and --upgrade-request out")
+    if security and not (upgrade or upgrades):
+        raise click.UsageError("--security says which upgrades to take: add --upgrade or --upgrade-request REQUEST")
     if check and attestations:
         raise click.UsageError("--check looks at no archive: leave --attestations out")
     from ..declarations import read
@@ -120,10 +150,18 @@ def lock(
     if check:
         _check(base, wanted, path, as_json)
         return
-    supply = _supply(options, source, {"catalogue": catalogue, "attestations": attestations, "trusted_root": trusted_root})
+    given = {
+        "catalogue": catalogue,
+        "attestations": attestations,
+        "trusted_root": trusted_root,
+        "security_only": security or None,
+        "cooldown": cooldown,
+        "cooldown_except": cooldown_except,
+    }
+    supply = _supply(options, source, given)
     new, remarks = _with_sizes(
         old,
-        relock(base, wanted, _finder(supply, beside), lambda request: upgrade or canonical(request) in upgraded),
+        relock(base, wanted, _finder(supply, base, beside), lambda request: upgrade or canonical(request) in upgraded),
         lambda entry: archive_size(entry.build, supply.source, supply.token),
     )
     if (attestations or desired.attestations) != "off":
@@ -131,7 +169,11 @@ def lock(
     if new != old or not there:
         write_lock(path, new)
     tell_remarks([*supply.remarks, *remarks])
-    _tell(path, changes(old, new), len(new.builds), as_json)
+    made = changes(old, new)
+    moved = moved_entries(made, cache(assess))
+    if message and made:
+        _write_message(message, commit_message(made, moved))
+    _tell(path, made, moved, len(new.builds), as_json=as_json, in_full=security)
 
 
 def _triple(text: str) -> str:
@@ -189,13 +231,13 @@ def _target_words(lock: Lock, wanted: Sequence[Slot]) -> str:
     return "" if tuple(triples) == lock.targets else "".join(f" --target {triple}" for triple in triples)
 
 
-def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, str | None]) -> Supply:
+def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, Any]) -> Supply:
     """
     :param more: what else was said on the command line
     """
     from ..declarations import with_source
 
-    said = {name: value for name, value in more.items() if value}
+    said = {name: value for name, value in more.items() if value is not None}
     # What is locked has no say in what is found anew.
     supply = Supply(declare(with_source(options, source) | said | {"lockfile": None}))
     if source is not None:
@@ -204,9 +246,13 @@ def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, s
     return supply
 
 
-def _finder(supply: Supply, beside: str) -> Callable[[Slot], Locked]:
+def _finder(supply: Supply, old: Lock, beside: str) -> Callable[[Slot], Locked]:
+    known = {entry.key: entry for entry in old.builds}
+
     def find(slot: Slot) -> Locked:
-        found = supply.lock_entry(slot)
+        found = supply.lock_entry(slot, known.get(slot.key))
+        if found is known.get(slot.key):
+            return found
         # Whoever has the lock file and the folder side by side finds the archive wherever they are.
         local = is_local(found.url) and not os.path.isabs(found.url)
         return replace(found, url=_relative(found.url, beside)) if local else found
@@ -234,14 +280,30 @@ def _with_sizes(old: Lock, new: Lock, size: Callable[[Locked], int]) -> tuple[Lo
     return replace(new, builds=builds), remarks
 
 
-def _tell(path: str, made: Changes, total: int, as_json: bool) -> None:
+def _write_message(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise TransportError(
+            f"cannot write the message to {path} ({error.strerror}): check the path and its permissions; the lock file is written"
+        ) from None
+
+
+def _tell(path: str, made: Changes, moved: Sequence[Upgrade], total: int, *, as_json: bool, in_full: bool) -> None:
+    """
+    :param in_full: name the advisories that each upgrade closes and leaves open
+    """
     kept = total - len(made.added) - len(made.changed)
     if as_json:
         said = {
             "lockfile": path,
             "changed": bool(made),
             "added": [_data(entry) for entry in made.added],
-            "upgraded": [{"from": _data(before), "to": _data(after)} for before, after in made.changed],
+            "upgraded": [
+                {"from": _data(one.before), "to": _data(one.after), "closes": _ids(one.closes), "open": _ids(one.leaves)}
+                for one in moved
+            ],
             "removed": [_data(entry) for entry in made.removed],
             "kept": kept,
         }
@@ -251,15 +313,29 @@ def _tell(path: str, made: Changes, total: int, as_json: bool) -> None:
         line(f"{path} is up to date: {total} builds")
         return
     line(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
-    lines = [("added", entry, _build(entry)) for entry in made.added]
-    lines += [("upgraded", after, f"{_build(before)} -> {_build(after)}") for before, after in made.changed]
-    lines += [("removed", entry, _build(entry)) for entry in made.removed]
-    for did, entry, build in lines:
-        line(f"  {did:8} {entry.request} for {entry.target}: {build}")
+    for entry in made.added:
+        line(f"  added    {_where(entry)}: {_marked(entry)}")
+    for group in grouped(moved):
+        for one in group:
+            line(f"  upgraded {_where(one.after)}: {built(one.before)} -> {_marked(one.after)}")
+        if in_full:
+            line(f"    closes {listed(group[0].closes)}")
+            line(f"    leaves open {listed(group[0].leaves)}")
+    for entry in made.removed:
+        line(f"  removed  {_where(entry)}: {built(entry)}")
 
 
-def _build(entry: Locked) -> str:
-    return f"{entry.build.version}+{entry.build.release}"
+def _where(entry: Locked) -> str:
+    return f"{entry.request} for {entry.target}"
+
+
+def _marked(entry: Locked) -> str:
+    words = mark(entry.build).words(datetime.now(UTC).date().isoformat())
+    return f"{built(entry)} ({words})" if words else built(entry)
+
+
+def _ids(advisories: Iterable[Open]) -> list[str]:
+    return [one.advisory.id for one in advisories]
 
 
 def _data(entry: Locked) -> dict[str, Any]:
@@ -272,4 +348,5 @@ def _data(entry: Locked) -> dict[str, Any]:
         "url": entry.url,
         "sha256": entry.build.sha256,
         "size": entry.size,
+        **asdict(mark(entry.build)),
     }

@@ -71,7 +71,7 @@ class Archives:
     def of_fakes(cls, names: Iterable[str], folder: Path, *, padding: int = 0, form: str = "gz") -> Archives:
         return cls({fakes.fake(n): fakes.archive(fakes.fake(n), folder, form, padding=padding) for n in names})
 
-    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         able = [b for b in self.known if request.admits(b.version, b.variant, b.release)]
         return max(able, key=lambda b: (b.version, b.release))
 

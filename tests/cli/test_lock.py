@@ -43,6 +43,11 @@ class Ran:
         assert line.startswith("standalone-python: "), line
         return line.removeprefix("standalone-python: ")
 
+    @property
+    def lines(self) -> list[str]:
+        """The output without the marks of builds that have advisories: the tables change."""
+        return re.sub(r" \([0-9]+ (critical|high)[a-z, ]*\)$", "", self.output, flags=re.MULTILINE).splitlines()
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -119,7 +124,7 @@ def locked(place: Place) -> Place:
 def test_what_is_written(place: Place) -> None:
     ran = place.run("--target", GNU, "--target", MUSL)
     assert (ran.code, ran.errors) == (0, "")
-    assert ran.output.splitlines() == [
+    assert ran.lines == [
         f"{LOCKFILE}: 4 added, 0 upgraded, 0 removed, 0 as before",
         *(f"  added    {minor} for {triple}: {full}+{OLD}" for minor, full in (("3.12", "3.12.8"), ("3.13", "3.13.1"))
           for triple in (GNU, MUSL)),
@@ -147,7 +152,7 @@ def test_a_newer_build_changes_nothing_until_it_is_asked_for(locked: Place) -> N
     assert locked.run("--check").code == 0
     assert locked.lockfile.read_text() == before
     ran = locked.run("--upgrade-request", "cpython@3.13")
-    assert ran.output.splitlines() == [
+    assert ran.lines == [
         f"{LOCKFILE}: 0 added, 2 upgraded, 0 removed, 2 as before",
         f"  upgraded 3.13 for {GNU}: 3.13.1+{OLD} -> 3.13.2+{NEW}",
         f"  upgraded 3.13 for {MUSL}: 3.13.1+{OLD} -> 3.13.2+{NEW}",
@@ -175,7 +180,7 @@ def test_what_is_declared_comes_and_what_is_not_goes(locked: Place) -> None:
     locked.declare("builds: ['3.12', 'cpython-3.12', {version: '3.13', state: absent}]\nsource: builds\n")
     locked.release(NEW, ("3.12.9",), (ARM,))
     ran = locked.run("--target", GNU, "--target", ARM)
-    assert ran.output.splitlines()[1:] == [
+    assert ran.lines[1:] == [
         f"  added    3.12 for {ARM}: 3.12.9+{NEW}",
         f"  removed  3.12 for {MUSL}: 3.12.8+{OLD}",
         f"  removed  3.13 for {GNU}: 3.13.1+{OLD}",
@@ -296,6 +301,8 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "triple": (BUILDS, ("--target", "amiga"), 64, "Error: Invalid value for --target: 'amiga' is not a target triple: write one like "),
     "level": (BUILDS, ("--target", "x86_64_v3-unknown-linux-gnu"), 64, f"{LEVEL} is {GNU} with a CPU level, and those are"),
     "check and upgrade": (BUILDS, ("--check", "--upgrade"), 64, "Error: --check upgrades nothing: leave "),
+    "security of nothing": (BUILDS, ("--security",), 64, "Error: --security says which upgrades to take: add --upgrade or "),
+    "cooldown": (BUILDS, ("--upgrade", "--cooldown", "soon"), 1, "cooldown is 'soon': give days or weeks, such as 7d or 2w"),
     "inventory": (BUILDS, ("--inventory", "hosts.ini"), 1, "the inventory hosts.ini is not there: check the path"),
     "no hosts": (BUILDS, ("--inventory", "pythons.yml"), 1, "the inventory pythons.yml has no hosts that Ansible could ask; it said: "),
 }  # fmt: skip
@@ -455,3 +462,53 @@ def test_without_ansible_it_is_said(place: Place, inventory: Inventory) -> None:
     assert ran.sentence.startswith(
         "reading an inventory needs ansible-core, which is not installed beside this command: install "
     )
+
+
+# Security upgrades. By the tables, OpenSSL 3.5.4 and SQLite 3.50.4 came with 20251010.
+
+VULNERABLE, PATCHED, FRESH = "20250918", "20251010", "20251014"
+
+
+def test_a_security_upgrade_says_what_it_closes_and_writes_the_text_of_a_commit(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.declare("builds: ['3.13', '3.14']\nsource: builds\n")
+    place.release(VULNERABLE, ("3.13.7",), (GNU, MUSL))
+    place.release(FRESH, ("3.14.0",), (GNU, MUSL))
+    assert place.run("--target", GNU, "--target", MUSL).code == 0
+    before = place.lockfile.read_text()
+    nothing = place.run("--upgrade", "--security", "--message", "commit.txt")
+    assert (nothing.code, nothing.output) == (0, f"{LOCKFILE} is up to date: 4 builds\n")
+    assert not (place.folder / "commit.txt").exists()
+    place.release(PATCHED, ("3.13.8",), (GNU, MUSL))
+    assert place.run("--upgrade", "--security", "--cooldown", "9999d", "--cooldown-except", "critical").code == 0
+    assert place.lockfile.read_text() == before
+
+    ran = place.run("--upgrade", "--security", "--message", "commit.txt")
+    assert (ran.code, ran.errors) == (0, "")
+    head, gnu, musl, closes, leaves = ran.output.splitlines()
+    assert head == f"{LOCKFILE}: 0 added, 2 upgraded, 0 removed, 2 as before"
+    assert re.fullmatch(rf"  upgraded 3\.13 for {GNU}: 3\.13\.7\+{VULNERABLE} -> 3\.13\.8\+{PATCHED} \(1 critical\)", gnu), gnu
+    assert musl.startswith(f"  upgraded 3.13 for {MUSL}: ")
+    assert closes.startswith("    closes ")
+    assert "openssl: CVE-2025-9230" in closes
+    assert leaves.startswith("    leaves open ")
+    assert "CVE-2025-9230" not in leaves
+    text = (place.folder / "commit.txt").read_text().splitlines()
+    assert re.fullmatch(r"Upgrade Python 3\.13: close [0-9]+ advisories", text[0])
+    assert text[1:3] == ["", f"Upgrade 3.13 for {GNU}, {MUSL}: 3.13.7+{VULNERABLE} -> 3.13.8+{PATCHED}"]
+    assert "\n".join(text).count("CVE-2025-9230") == 1
+
+
+def test_the_declaration_holds_upgrades_back_too(locked: Place) -> None:
+    locked.release(NEW, ("3.12.9", "3.13.2"))
+    before = locked.lockfile.read_text()
+    locked.declare("builds: ['3.13', '3.12']\nsource: builds\ncooldown: 9999d\ncooldown_except: none\n")
+    assert locked.run("--upgrade").code == 0
+    assert locked.lockfile.read_text() == before
+    told = json.loads(locked.run("--upgrade", "--cooldown", "0d", "--json").output)
+    assert [(one["to"]["version"], "CVE-2025-0938" in one["closes"]) for one in told["upgraded"]] == [
+        *(("3.12.9", True), ("3.12.9", True)),
+        *(("3.13.2", True), ("3.13.2", True)),
+    ]
+    assert {"critical", "high"} <= set(told["upgraded"][0]["to"]["advisories"])
+    assert told["upgraded"][0]["to"]["end_of_life"] == "2028-10-31"

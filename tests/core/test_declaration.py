@@ -283,6 +283,11 @@ def test_one_build_alone_is_a_list_of_one() -> None:
         ("patch_sysconfig", {}, f"patch_sysconfig is {{}}: {TRUTH}"),
         ("lock_timeout", -5, "lock_timeout is -5: give seconds, 0 or more"),
         ("lock_timeout", "1m", "lock_timeout is '1m': give a whole number"),
+        *(
+            ("cooldown", value, f"cooldown is {value!r}: give days or weeks, such as 7d or 2w")
+            for value in ("7", "1h", "-1d", "²d")
+        ),
+        ("cooldown_except", "moderate", "cooldown_except is 'moderate': give one of critical, high, medium, low, none"),
     ],
 )
 def test_what_is_wrong_with_an_option(option: str, value: Any, sentence: str) -> None:

@@ -35,7 +35,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "agents": frozenset({"builds", "state"}),
     "security": frozenset({"builds"}),
     "archives": frozenset({"builds"}),
-    "supply": frozenset({"builds", "state", "archives"}),
+    "supply": frozenset({"builds", "state", "security", "archives"}),
     "mirrors": frozenset({"builds", "archives", "supply"}),
 }
 # Modules of no package: what every package may import, and what may import every package.
@@ -46,7 +46,7 @@ ABOVE = {"ensure", "info"}
 WORLDLY = {
     *("archives.archive", "archives.cache", "archives.fetch", "archives.store", "archives.tarstream", "archives.texts"),
     *("archives.partial", "archives.unzstd"),
-    *("supply.catalogues", "supply.lock", "supply.update", "supply.user_catalogue"),
+    *("supply.catalogues", "supply.lock", "supply.policy", "supply.update", "supply.user_catalogue"),
     *("mirrors.mirror", "mirrors.s3", "mirrors.s3_client", "mirrors.s3_lock", "mirrors.storage", "mirrors.sync"),
 }
 # Who else may import what: reading data that lies beside the module, and names of types, of exceptions and of a parameter's default.

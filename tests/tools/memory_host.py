@@ -232,7 +232,7 @@ class MemorySupply:
     asked: list[str] = field(default_factory=list)
     token_for_hosts: str = ""
 
-    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         self.asked.append(f"resolve {request.text}")
         assert facts
         return resolver(self.filenames, facts)(request)

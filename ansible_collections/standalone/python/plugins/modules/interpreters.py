@@ -143,6 +143,26 @@ options:
       - An archive counts only with the sha256 that is locked, wherever O(source) has it from.
       - A request that is not locked for a host's target is an error, with the command that adds it.
     type: str
+  security_only:
+    description:
+      - With O(state=latest), upgrade a build only if it has an open advisory that a newer build of the same minor version and
+        variant closes.
+      - Where there is an O(lockfile), it decides, and this option is for C(standalone-python lock --upgrade).
+    type: bool
+    default: false
+  cooldown:
+    description:
+      - Take no build whose release is younger than this, in days or weeks, such as V(7d) or V(2w). A request that names a release
+        gets it however young it is.
+      - Where there is an O(lockfile), it decides, and this option is for C(standalone-python lock).
+    type: str
+  cooldown_except:
+    description:
+      - Take a build that is younger than O(cooldown) all the same if it closes an open advisory of at least this severity. V(none)
+        makes no exception.
+    type: str
+    choices: [critical, high, medium, low, none]
+    default: high
   attestations:
     description:
       - Whether to verify, by GitHub's artifact attestations, that a workflow of python-build-standalone made an archive before

@@ -22,7 +22,7 @@ from .builds.catalogue import Build
 from .builds.request import Request
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
 from .state.answer import UNFINISHED
-from .state.choice import Resolve
+from .state.choice import Resolve, newest_installed
 from .state.declaration import Desired
 from .state.failures import FAILURES
 from .state.observed import Observed, judged, parse, relocated
@@ -56,7 +56,7 @@ class Host(Protocol):
 class BuildProvider(Protocol):
     """Provides the builds of one declaration."""
 
-    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build: ...
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build: ...
 
     def payload(self, build: Build, *, zstd: bool) -> Payload: ...
 
@@ -170,13 +170,13 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     if not observed.facts and any(installed.problem for installed in observed.installed):
         observed = look("yes")
     try:
-        planned = plan(desired, observed, _resolver(supply, observed))
+        planned = plan(desired, observed, _resolver(desired, supply, observed))
     except _FactsNeeded:
         observed = look("yes")
-        planned = plan(desired, observed, _resolver(supply, observed))
+        planned = plan(desired, observed, _resolver(desired, supply, observed))
     if planned.installs and not observed.facts and not check:
         observed = look("yes")
-        planned = plan(desired, observed, _resolver(supply, observed))
+        planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
             _check_pull_tools(desired, supply, observed, step.build.filename)
@@ -233,7 +233,7 @@ def carry_out(
     planned = replace(planned, steps=(*(clearing if cleared else ()), *others))
     before = after if not planned else first if clearing and cleared else observed
     try:
-        left = _without_held(plan(desired, after, _resolver(supply, observed)), after)
+        left = _without_held(plan(desired, after, _resolver(desired, supply, observed)), after)
     except _FactsNeeded:
         raise AgentError(
             "the host is not as planned after the change: a build that was there is gone; something else changes the host",
@@ -296,11 +296,12 @@ def confirm(
     return names, judged(replace(after, facts=observed.facts), observed.facts)
 
 
-def _resolver(supply: BuildProvider, observed: Observed) -> Resolve:
+def _resolver(desired: Desired, supply: BuildProvider, observed: Observed) -> Resolve:
     def resolve(request: Request) -> Build:
         if not observed.facts:
             raise _FactsNeeded
-        return supply.resolve(request, observed.facts)
+        current = newest_installed(request, desired, observed) if desired.selective else None
+        return supply.resolve(request, observed.facts, current)
 
     return resolve
 

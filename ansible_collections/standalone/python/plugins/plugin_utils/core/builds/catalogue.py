@@ -362,17 +362,30 @@ def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | No
 
 def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
     """Of some builds the preferred one that a request admits and that is for one of the triples; None: there is none."""
+    return max(_admitted(known, request, triples), key=_preference(triples), default=None)
+
+
+def ranked(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> list[Build]:
+    """Return the builds that a request admits and that are for one of the triples, in the order of :func:`best`."""
+    return sorted(_admitted(known, request, triples), key=_preference(triples), reverse=True)
+
+
+def _admitted(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Iterator[Build]:
+    return (
+        build
+        for build in known
+        if build.triple in triples and request.admits(build.version, build.variant, build.release, build.flavor)
+    )
+
+
+def _preference(triples: tuple[str, ...]) -> Callable[[Build], tuple[Version, str, int, int, int, str]]:
+    """Return a sort key: the preferred build is the largest."""
 
     def rank(build: Build) -> tuple[Version, str, int, int, int, str]:
         flavor, optimisation = FLAVORS.index(build.flavor), build.optimisation_rank
         return (build.version, build.release, -flavor, -optimisation, -triples.index(build.triple), build.filename)
 
-    admitted = (
-        build
-        for build in known
-        if build.triple in triples and request.admits(build.version, build.variant, build.release, build.flavor)
-    )
-    return max(admitted, key=rank, default=None)
+    return rank
 
 
 def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:

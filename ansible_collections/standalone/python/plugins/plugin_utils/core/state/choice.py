@@ -47,6 +47,13 @@ def age(build: Build) -> tuple[Version, str]:
     return (build.version, build.release)
 
 
+def newest_installed(request: Request, desired: Desired, observed: Observed) -> Build | None:
+    """Return the installed build that an upgrade of a request replaces: the newest that satisfies it and no request removes."""
+    unwanted = [wanted.request for wanted in desired.builds if wanted.state == "absent"]
+    able = (one.build for one in observed.installed if satisfies(one.build, request))
+    return max((build for build in able if not any(satisfies(build, one) for one in unwanted)), key=_recency, default=None)
+
+
 def choose_builds(desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> list[Choice]:
     """What each declared request that is not absent comes to, in the order of the declaration."""
     choices = [_choose(wanted, desired, observed, resolve, gone) for wanted in desired.builds if wanted.state != "absent"]
@@ -154,8 +161,8 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
     if not installed.problem and not changed:
         if desired.lockfile:
             return Choice(wanted, installed.build, "none", f"{build.version} of {build.release} is locked")
-        newest = f"{build.version} of {build.release} is the newest"
-        return Choice(wanted, build, "none", newest if wanted.state == "latest" else f"{build.version} is installed")
+        reason = _why_newest(build, desired) if wanted.state == "latest" else f"{build.version} is installed"
+        return Choice(wanted, build, "none", reason)
     if installed.receipt is None and not desired.lockfile:
         build = resolve(
             replace(
@@ -170,6 +177,15 @@ def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resol
     if not installed.problem:
         return Choice(wanted, build, "reinstall", changed)
     return Choice(wanted, build, "repair", installed.problem, "" if changed or installed.untrusted else installed.moved)
+
+
+def _why_newest(build: Build, desired: Desired) -> str:
+    name = f"{build.version} of {build.release}"
+    days = "1 day" if desired.cooldown == 1 else f"{desired.cooldown} days"
+    aged = f" that is {days} old" if desired.cooldown else ""
+    if desired.security_only:
+        return f"no newer build{aged} closes an advisory of {name}"
+    return f"no build{aged} is newer than {name}" if aged else f"{name} is the newest"
 
 
 def _otherwise(wanted: Finish, was: Finish) -> str:

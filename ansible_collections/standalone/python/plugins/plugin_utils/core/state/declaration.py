@@ -24,6 +24,7 @@ Delivery = Literal["push", "pull"]
 Attestations = Literal["off", "prefer", "require"]
 Verify = Literal["quick", "full"]
 UserPackages = Literal["keep", "discard"]
+CooldownExcept = Literal["critical", "high", "medium", "low", "none"]
 STATES: Mapping[str, State] = {state: state for state in get_args(State)}
 DEFAULT_ROOT = "/opt/python"
 WINDOWS_ROOT = "%ProgramData%/standalone-python"
@@ -52,6 +53,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "token": {"type": "str", "no_log": True},
     "catalogue": {"type": "str", "default": "bundled"},
     "lockfile": {"type": "str"},
+    "security_only": {"type": "bool", "default": False},
+    "cooldown": {"type": "str"},
+    "cooldown_except": {"type": "str", "choices": list(get_args(CooldownExcept)), "default": "high"},
     "attestations": {"type": "str", "choices": list(get_args(Attestations)), "default": "off"},
     "trusted_root": {"type": "str"},
     "verify": {"type": "str", "choices": list(get_args(Verify)), "default": "quick"},
@@ -85,6 +89,7 @@ _IN_BIN_DIR = re.compile(r"python(3(\.[0-9]+[td]*)?)?(\.cmd)?", re.IGNORECASE)
 _DIGITS = re.compile("[0-9]+")
 _MODE = re.compile("(0o)?[0-7]{1,6}")
 _INT = re.compile("-?[0-9]{1,9}")
+_DAYS = re.compile("([0-9]{1,4})([dw])")
 _TOO_LONG = "something with a number of too many digits"
 
 
@@ -123,6 +128,7 @@ class Desired:
 
     ``windows``: it is for a Windows host. Then paths may begin with ``%NAME%/``, and have slashes as all others.
     ``add_to_path``: None where nothing was said, which leaves the PATH as it is.
+    ``cooldown``: days that a release must be old.
     """
 
     builds: tuple[Wanted, ...]
@@ -138,6 +144,9 @@ class Desired:
     token: str = field(default="", repr=False)
     catalogue: str = "bundled"
     lockfile: str = ""
+    security_only: bool = False
+    cooldown: int = 0
+    cooldown_except: CooldownExcept = "high"
     attestations: Attestations = "off"
     trusted_root: str = ""
     verify: Verify = "quick"
@@ -148,6 +157,11 @@ class Desired:
     lock_timeout: int = 60
     windows: bool = False
     image: OfflineImage | None = None
+
+    @property
+    def selective(self) -> bool:
+        """Whether an upgrade takes only some of the newer builds."""
+        return self.security_only or self.cooldown > 0
 
     @property
     def places(self) -> Mapping[str, str]:
@@ -194,6 +208,9 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
         token=values["token"] or "",
         catalogue=values["catalogue"],
         lockfile=values["lockfile"] or "",
+        security_only=values["security_only"],
+        cooldown=_days(values["cooldown"]),
+        cooldown_except=values["cooldown_except"],
         attestations=values["attestations"],
         trusted_root=values["trusted_root"] or "",
         verify=values["verify"],
@@ -409,6 +426,13 @@ def _windows_folder(option: str, value: str) -> str:
             "or one that begins with ~\\ or a variable such as %ProgramData%\\"
         )
     return "/".join((head, *names))
+
+
+def _days(value: str | None) -> int:
+    match = _DAYS.fullmatch(value.strip()) if value else None
+    if value and match is None:
+        raise DeclarationError(f"cooldown is {value!r}: give days or weeks, such as 7d or 2w")
+    return int(match[1]) * (7 if match[2] == "w" else 1) if match else 0
 
 
 def _account(option: str, value: str | None) -> str:

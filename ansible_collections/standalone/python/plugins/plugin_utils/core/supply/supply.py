@@ -32,7 +32,7 @@ class Supply:
 
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
-        self._resolved: dict[tuple[Request, Target], Build] = {}
+        self._resolved: dict[tuple[Request, Target, Build | None], Build] = {}
         self.remarks: list[str] = []
 
     @classmethod
@@ -84,29 +84,39 @@ class Supply:
     def lock(self) -> Lock:
         return read_lock(self._desired.lockfile)
 
-    def resolve(self, request: Request, facts: Mapping[str, str]) -> Build:
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         """
+        :param current: the installed build that an upgrade would replace; it counts only with ``security_only`` or ``cooldown``
         :raises NoBuildError: no build for the request on a host with these facts
         """
-        return self.resolve_for(request, from_facts(facts))
+        return self.resolve_for(request, from_facts(facts), current)
 
-    def resolve_for(self, request: Request, target: Target) -> Build:
-        key = (request, target)
+    def resolve_for(self, request: Request, target: Target, current: Build | None = None) -> Build:
+        key = (request, target, current)
         if key not in self._resolved:
-            self._resolved[key] = self._find(request, target)
+            self._resolved[key] = self._find(request, target, current)
         return self._resolved[key]
 
-    def _find(self, request: Request, target: Target) -> Build:
-        if not self._desired.lockfile:
+    def _find(self, request: Request, target: Target, current: Build | None) -> Build:
+        if self._desired.lockfile:
+            return locked_build(self.lock, request, target, self._desired.lockfile)
+        # A request that names a release asks for it, however young it is.
+        if request.release or not self._desired.selective:
             return resolve(request, target, self.catalogue)
-        return locked_build(self.lock, request, target, self._desired.lockfile)
+        from .policy import find_upgrade, policy_of
 
-    def lock_entry(self, slot: Slot) -> Locked:
+        return find_upgrade(request, target, self.catalogue, current, policy_of(self._desired))
+
+    def lock_entry(self, slot: Slot, current: Locked | None = None) -> Locked:
         """What a lock file has to say of a request on a target, but for the size.
+
+        :param current: the entry that an upgrade would replace; it is returned where the declaration admits no newer build
 
         :raises StandalonePythonError: there is no such build, or its checksum can't be had
         """
-        build = self.resolve_for(slot.request, slot.host)
+        build = self.resolve_for(slot.request, slot.host, current.build if current else None)
+        if current and build is current.build:
+            return current
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
     def find_attestations(self, build: Build, have: str = "") -> str:
