@@ -119,19 +119,19 @@ def _sync(
 def _plain(plan: SyncPlan) -> dict[str, list[str]]:
     return {
         "fetched": [path_of(build) for build in plan.fetch],
-        "there": [path_of(build) for build in plan.there],
+        "present": [path_of(build) for build in plan.present],
         "kept": [path_of(build) for build in plan.kept],
         "pruned": list(plan.pruned),
     }
 
 
 def _counts(plan: SyncPlan, dry_run: bool) -> str:
-    there = f"{len(plan.there)} there already"
+    present = f"{len(plan.present)} already present"
     others = f", {len(plan.kept)} others kept" if plan.kept else ""
     if not plan:
-        return f"nothing to do, {there}{others}"
+        return f"nothing to do, {present}{others}"
     fetched, pruned = ("to fetch", "to prune") if dry_run else ("fetched", "pruned")
-    return f"{len(plan.fetch)} {fetched}, {there}{others}" + (f", {len(plan.pruned)} {pruned}" if plan.pruned else "")
+    return f"{len(plan.fetch)} {fetched}, {present}{others}" + (f", {len(plan.pruned)} {pruned}" if plan.pruned else "")
 
 
 @group.command("verify")

@@ -131,11 +131,11 @@ def downloads(dest: Path) -> list[Path]:
 def test_first_time_then_nothing_to_do(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "new" / "dest"
     first = mirror("sync", dest, *BOTH, "--source", web.url())
-    assert first.stdout == f"fetch {NEW}\nfetch {OLD}\n{dest}: 2 fetched, 0 there already\n"
+    assert first.stdout == f"fetch {NEW}\nfetch {OLD}\n{dest}: 2 fetched, 0 already present\n"
     assert first.stderr == ""
     true(dest, releases, NEW, OLD)
     again = mirror("sync", dest, *BOTH, "--source", web.url())
-    assert again.stdout == f"{dest}: nothing to do, 2 there already\n"
+    assert again.stdout == f"{dest}: nothing to do, 2 already present\n"
     assert web.count("plain") == 2
     assert web.count("plain", "SHA256SUMS") == 0, "the catalogue has it all"
     assert downloads(dest) == []
@@ -160,7 +160,7 @@ def test_flavors_targets_and_what_was_there_before(mirror: Mirror, releases: Pat
         "dest": str(dest),
         "dry_run": False,
         "fetched": [stripped, NEW],
-        "there": [],
+        "present": [],
         "kept": [OLD],
         "pruned": [],
     }
@@ -192,10 +192,10 @@ def test_prune(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
         (dest / path).write_text("not ours\n")
     only = ("--request", "3.13", "--target", TRIPLE, "--source", releases, "--prune")
     assert mirror("sync", dest, *only, "--dry-run", code=2).stdout == (
-        f"would prune {OLD}\n{dest}: 0 to fetch, 1 there already, 1 to prune\n"
+        f"would prune {OLD}\n{dest}: 0 to fetch, 1 already present, 1 to prune\n"
     )
     assert held(dest) == {NEW, OLD}
-    assert mirror("sync", dest, *only).stdout == f"prune {OLD}\n{dest}: 0 fetched, 1 there already, 1 pruned\n"
+    assert mirror("sync", dest, *only).stdout == f"prune {OLD}\n{dest}: 0 fetched, 1 already present, 1 pruned\n"
     assert not (dest / "20250115").exists()
     assert (dest / "20250101/SHA256SUMS").read_text() == (dest / "20250317/notes.txt").read_text() == "not ours\n"
     shutil.rmtree(dest / "20250101")
@@ -205,10 +205,10 @@ def test_prune(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     said = mirror("sync", dest, *BOTH, "--source", releases, "--dry-run", code=2).stdout
-    assert said == f"would fetch {NEW}\nwould fetch {OLD}\n{dest}: 2 to fetch, 0 there already\n"
+    assert said == f"would fetch {NEW}\nwould fetch {OLD}\n{dest}: 2 to fetch, 0 already present\n"
     assert not dest.exists()
     mirror("sync", dest, *BOTH, "--source", releases)
-    assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 there already\n"
+    assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 already present\n"
 
 
 def test_killed_then_completed(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_two_at_once(mirror: Mirror, web: Web, releases: Path, environment: Mapp
         web.going.set()
         assert first.wait(30) == second.wait(30) == 0
         assert second.stdout
-        assert second.stdout.read() == f"fetch {OLD}\n{dest}: 1 fetched, 1 there already\n"
+        assert second.stdout.read() == f"fetch {OLD}\n{dest}: 1 fetched, 1 already present\n"
     true(dest, releases, NEW, OLD)
 
 
@@ -401,7 +401,7 @@ def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> 
         ("sync D --request 3.x --target x86_64-apple-darwin", 1, "the request '3.x' can't be read"),
         ("sync D --request 3.13 --target x86-linux", 1, "'x86-linux' is not a target triple: write one like"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --flavor tiny", 1, "'tiny' is unknown"),
-        ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it knows no version 3.99"),
+        ("sync D --request 3.99 --target x86_64-apple-darwin", 1, "it has no version 3.99"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --source ftp://x", 1, "is not a valid URL"),
         ("sync D --request 3.13 --target x86_64-apple-darwin --source nowhere", 1, "an existing folder"),
         ("sync D --lockfile nowhere.json", 1, "the lock file nowhere.json does not exist: create it with"),

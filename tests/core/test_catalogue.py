@@ -300,7 +300,7 @@ def test_the_data_is_sorted_and_each_version_is_in_its_file() -> None:
 
 def test_a_missing_folder_of_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "DATA", str(tmp_path / "none"))
-    with pytest.raises(ContentError, match="the bundled catalogue is missing from this installation"):
+    with pytest.raises(ContentError, match="the bundled catalogue is missing from"):
         bundled()
 
 
@@ -511,7 +511,7 @@ def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Ta
             "3.16",
             MACOS,
             (
-                "no build of 3.16 for aarch64 macOS in the bundled catalogue: it knows no version 3.16; "
+                "no build of 3.16 for aarch64 macOS in the bundled catalogue: it has no version 3.16; "
                 "nearest is 3.15.1+20261021 (aarch64-apple-darwin, install_only_stripped)"
             ),
         ),
@@ -519,7 +519,7 @@ def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Ta
             "3.16-dev",
             MACOS,
             (
-                "no build of 3.16-dev for aarch64 macOS in the bundled catalogue: it knows no version 3.16; "
+                "no build of 3.16-dev for aarch64 macOS in the bundled catalogue: it has no version 3.16; "
                 "nearest is 3.15.1+20261021 (aarch64-apple-darwin, install_only_stripped)"
             ),
         ),
@@ -528,7 +528,7 @@ def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Ta
             MACOS,
             (
                 "no build of 3.13.99 for aarch64 macOS in the bundled catalogue: "
-                "it knows no version 3.13.99; "
+                "it has no version 3.13.99; "
                 "nearest are 3.13.17+20261021 (aarch64-apple-darwin, install_only_stripped), "
                 "3.14.0+20251120 (aarch64-apple-darwin, install_only_stripped)"
             ),
@@ -537,7 +537,7 @@ def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Ta
             ">=4",
             MACOS,
             (
-                "no build of >=4 for aarch64 macOS in the bundled catalogue: it knows no version >=4; "
+                "no build of >=4 for aarch64 macOS in the bundled catalogue: it has no version >=4; "
                 "nearest is 3.15.1+20261021 (aarch64-apple-darwin, install_only_stripped)"
             ),
         ),
@@ -574,7 +574,7 @@ def test_resolve_finds_the_best_of_all_that_fit(text: str, more: str, target: Ta
             GNU,
             (
                 "no build of 3.13+v3 for x86_64 linux, glibc 2.36 in the bundled catalogue: "
-                "the host's CPU has level v1, ask for auto (the highest that it has) or leave v3 out; "
+                "the host's CPU has level v1, request auto (its highest level) or leave v3 out; "
                 "nearest are 3.13.17+20261021 (x86_64-unknown-linux-gnu, install_only_stripped), "
                 "3.13.17+20261021 (x86_64-unknown-linux-musl, install_only_stripped)"
             ),
@@ -617,7 +617,7 @@ def test_only_prereleases_exist(text: str, hint: str) -> None:
     with pytest.raises(NoBuildError) as caught:
         found(text, MACOS, catalogue)
     assert str(caught.value) == (
-        f"no build of {text} for aarch64 macOS in a test: only pre-releases of it exist, ask for {hint}; "
+        f"no build of {text} for aarch64 macOS in a test: only pre-releases of it exist, request {hint}; "
         f"nearest is 3.16.0a2+20261021{plus} (aarch64-apple-darwin, install_only)"
     )
     assert found(hint, MACOS, catalogue).startswith("cpython-3.16.0a2+20261021-aarch64-apple-darwin-")
@@ -627,7 +627,7 @@ def test_only_prereleases_exist(text: str, hint: str) -> None:
 def test_what_is_advised_gets_a_build_of_the_same_release(text: str) -> None:
     with pytest.raises(NoBuildError) as caught:
         found(text, GNU)
-    advised = re.search(r"ask for (\S+); nearest is (\S+) ", str(caught.value))
+    advised = re.search(r"request (\S+); nearest is (\S+) ", str(caught.value))
     assert advised is not None
     assert all(found(request, GNU).startswith("cpython-3.14.0rc1+20250808-") for request in advised.groups())
 
@@ -635,7 +635,7 @@ def test_what_is_advised_gets_a_build_of_the_same_release(text: str) -> None:
 def test_an_empty_catalogue_says_so() -> None:
     with pytest.raises(NoBuildError) as caught:
         found("3.13", MACOS, from_rows("the folder mirror", ""))
-    assert str(caught.value) == "no build of 3.13 for aarch64 macOS in the folder mirror: it has no builds at all"
+    assert str(caught.value) == "no build of 3.13 for aarch64 macOS in the folder mirror: it has no builds"
 
 
 # --- what is read, and how fast ---

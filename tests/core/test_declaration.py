@@ -204,11 +204,11 @@ def test_no_request_at_all(element: Any) -> None:
         ),
         (
             {"version": "3.13t", "variant": "debug"},
-            "the request '3.13t' says variant 'freethreaded', but beside it stands variant: 'debug': say it in one place",
+            "the request '3.13t' has the variant 'freethreaded', but the option variant is 'debug': remove one of them",
         ),
         (
             {"version": "3.13+20250115", "release": 2025},
-            f"the option release: '2025' can't be read, '2025' is unknown: what it may say is {RELEASE}",
+            f"the option release: '2025' can't be read, '2025' is unknown: valid are {RELEASE}",
         ),
     ],
 )

@@ -259,7 +259,7 @@ def test_any_way_to_write_a_request_finds_it() -> None:
 LOCKFILE = "/srv/fleet/python.lock.json"
 UPDATE = f"run: standalone-python lock /srv/fleet/pythons.yml -o {LOCKFILE}"
 ARM_HOST = Target("linux", "aarch64", "gnu")
-DECLARE = "declare it where the others are, and"
+DECLARE = "add it to the declaration, and"
 OF_ARM = f"3.13 for {ARM} is not in the lock file {LOCKFILE}"
 
 
@@ -314,12 +314,12 @@ WRONG: dict[str, tuple[str, str]] = {
     "something else": ('{"packages": []}', "l is not a lock file, it lacks 'lock' and a list 'builds': check the path"),
     "a conflict": ("{\n<<<<<<< HEAD\n=======\n>>>>>>> other\n}", "the lock file l contains a merge conflict: keep either side"),
     "a conflict without labels": ("{\n<<<<<<<\n=======\n>>>>>>>\n}", "the lock file l contains a merge conflict: keep either side"),
-    "a list twice": ('{"lock": 1, "builds": [], "builds": []}', "the lock file l has 'builds' twice in one place: restore it"),
-    "a checksum twice": ('{"lock": 1, "builds": [{"sha256": "a", "sha256": "b"}]}', "the lock file l has 'sha256' twice in one place: restore it"),
+    "a list twice": ('{"lock": 1, "builds": [], "builds": []}', "the lock file l has the key 'builds' twice in one object: restore it"),
+    "a checksum twice": ('{"lock": 1, "builds": [{"sha256": "a", "sha256": "b"}]}', "the lock file l has the key 'sha256' twice in one object: restore it"),
     "digits": ('{"lock": 1, "builds": [{"size": ' + "1" * 5000 + "}]}", "the lock file l can't be read, a number in it has too many digits: restore it"),
-    "a truth value as form": ('{"lock": true, "builds": []}', "the lock file l has the form True, but this version of standalone-python reads"),
-    "a fraction as form": ('{"lock": 1.0, "builds": []}', "the lock file l has the form 1.0, but this version of standalone-python reads"),
-    "a later form": (spoil(lambda said: said.update(lock=2)), "the lock file l has the form 2, but this version of standalone-python reads"),
+    "a truth value as form": ('{"lock": true, "builds": []}', "the lock file l has the format True, but this version of standalone-python reads"),
+    "a fraction as form": ('{"lock": 1.0, "builds": []}', "the lock file l has the format 1.0, but this version of standalone-python reads"),
+    "a later form": (spoil(lambda said: said.update(lock=2)), "the lock file l has the format 2, but this version of standalone-python reads"),
     "more": (spoil(lambda said: said.update(more=1)), "the lock file l has more, which is unknown: "),
     "declaration": (spoil(lambda said: said.update(declaration=1)), "the lock file l has declaration, which is unknown: "),
     "twice": (spoil(lambda said: said["builds"].append(said["builds"][0])), f"the lock file l has 3.12 for {GNU} twice: "),

@@ -72,8 +72,8 @@ def situations(draw: st.DrawFn) -> tuple[tuple[Build, ...], dict[str, Archive], 
 def test_a_plan_accounts_for_all(situation: tuple[tuple[Build, ...], dict[str, Archive], bool]) -> None:
     wanted, found, prune = situation
     made = plan_sync(wanted, found, prune=prune)
-    assert sorted(map(path_of, (*made.fetch, *made.there))) == sorted(map(path_of, wanted))
-    assert all(found[path_of(one)].actual == one.sha256 for one in made.there)
+    assert sorted(map(path_of, (*made.fetch, *made.present))) == sorted(map(path_of, wanted))
+    assert all(found[path_of(one)].actual == one.sha256 for one in made.present)
     assert not any(path_of(one) in found and found[path_of(one)].actual == one.sha256 for one in made.fetch)
     rest = set(found) - set(map(path_of, wanted))
     assert set(made.pruned) == (rest if prune else set())
@@ -86,12 +86,12 @@ def test_a_plan_accounts_for_all(situation: tuple[tuple[Build, ...], dict[str, A
 def test_after_a_sync_there_is_nothing_to_do(situation: tuple[tuple[Build, ...], dict[str, Archive], bool]) -> None:
     wanted, found, prune = situation
     made = plan_sync(wanted, found, prune=prune)
-    present = (*made.fetch, *made.there, *made.kept)
+    present = (*made.fetch, *made.present, *made.kept)
     after = {path: archive for path, archive in found.items() if path not in made.pruned}
     after |= {path_of(one): Archive(one.sha256 or "", one.sha256 or "", 1) for one in present}
     again = plan_sync(wanted, after, prune=prune)
     assert not again
-    assert set(again.there) == set(wanted)
+    assert set(again.present) == set(wanted)
 
 
 @given(some_builds)

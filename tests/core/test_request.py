@@ -131,21 +131,21 @@ def test_forms(text: str, expected: dict[str, str | bool]) -> None:
         ),
         (
             "===3.13.1",
-            (f"the request '===3.13.1' can't be read, === compares text and no versions: write one like {FORMS}"),
+            (f"the request '===3.13.1' can't be read, === compares text, not versions: write one like {FORMS}"),
         ),
         (
             "3.13+nogil",
             (
-                "the request '3.13+nogil' can't be read, 'nogil' is unknown: what it may say is "
+                "the request '3.13+nogil' can't be read, 'nogil' is unknown: valid are "
                 "freethreaded, debug, static; v2, v3, v4, auto; a release of 8 digits such as 20250115; "
                 "install_only_stripped, install_only, full"
             ),
         ),
         (
             "3.13+20250115+20250116",
-            "the request '3.13+20250115+20250116' says two releases, 20250115 and 20250116: leave one out",
+            "the request '3.13+20250115+20250116' has two releases, 20250115 and 20250116: leave one out",
         ),
-        ("3.13+v3+auto", "the request '3.13+v3+auto' says two levels, v3 and auto: leave one out"),
+        ("3.13+v3+auto", "the request '3.13+v3+auto' has two levels, v3 and auto: leave one out"),
     ],
 )
 def test_refusals(text: str, message: str) -> None:
@@ -235,32 +235,29 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
         (
             "3.13t",
             {"variant": "debug"},
-            ("the request '3.13t' says variant 'freethreaded', but beside it stands variant: 'debug': say it in one place"),
+            ("the request '3.13t' has the variant 'freethreaded', but the option variant is 'debug': remove one of them"),
         ),
         (
             "3.13+v3",
             {"variant": "auto"},
-            ("the request '3.13+v3' says level 'v3', but beside it stands variant: 'auto': say it in one place"),
+            ("the request '3.13+v3' has the level 'v3', but the option variant is 'auto': remove one of them"),
         ),
         (
             "3.13+20250115",
             {"release": "20261021"},
-            (
-                "the request '3.13+20250115' says release '20250115', but beside it stands "
-                "release: '20261021': say it in one place"
-            ),
+            ("the request '3.13+20250115' has the release '20250115', but the option release is '20261021': remove one of them"),
         ),
         (
             "3.13+full",
             {"flavor": "install_only"},
-            ("the request '3.13+full' says flavor 'full', but beside it stands flavor: 'install_only': say it in one place"),
+            ("the request '3.13+full' has the flavor 'full', but the option flavor is 'install_only': remove one of them"),
         ),
         (
             "3.13",
             {"variant": "fast"},
             (
                 "the option variant: 'fast' can't be read, 'fast' is unknown: "
-                "what it may say is freethreaded, debug, static; v2, v3, v4, auto"
+                "valid are freethreaded, debug, static; v2, v3, v4, auto"
             ),
         ),
         (
@@ -268,7 +265,7 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
             {"flavor": "stripped"},
             (
                 "the option flavor: 'stripped' can't be read, 'stripped' is unknown: "
-                "what it may say is install_only_stripped, install_only, full"
+                "valid are install_only_stripped, install_only, full"
             ),
         ),
         (
@@ -276,7 +273,7 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
             {"release": "2025-01-15"},
             (
                 "the option release: '2025-01-15' can't be read, '2025-01-15' is unknown: "
-                "what it may say is a release of 8 digits such as 20250115"
+                "valid are a release of 8 digits such as 20250115"
             ),
         ),
     ],

@@ -129,33 +129,33 @@ def test_facts(facts: dict[str, str], expected: Target, triple: str, words: str)
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({}, "the host says that its system is '': there are builds for Linux, macOS and Windows only"),
+        ({}, "the host's system is '': builds exist for Linux, macOS and Windows only"),
         (
             {"os": "FreeBSD", "arch": "amd64"},
-            "the host says that its system is 'FreeBSD': there are builds for Linux, macOS and Windows only",
+            "the host's system is 'FreeBSD': builds exist for Linux, macOS and Windows only",
         ),
         (
             {"os": "MINGW64_NT-10.0-19045", "arch": "x86_64"},
             (
-                "the host says that its system is 'MINGW64_NT-10.0-19045', a POSIX shell on Windows: Windows hosts are managed with "
+                "the host's system is 'MINGW64_NT-10.0-19045', a POSIX shell on Windows: manage Windows hosts with "
                 "Ansible and PowerShell (ansible_shell_type: powershell)"
             ),
         ),
         (
             GLIBC | {"arch": "vax"},
-            "the host says that its architecture is 'vax', which is not known here: report it, please",
+            "the host's architecture is 'vax', which is unknown: please report it",
         ),
         (
             GLIBC | {"arch": "x86_64", "libc": "uclibc"},
-            "the host says that its C library is 'uclibc'; only glibc and musl are known",
+            "the host's C library is 'uclibc': builds exist for glibc and musl only",
         ),
         (
             GLIBC | {"arch": "x86_64", "libc_version": "new"},
-            "the host says that the version of its C library is 'new', which is none",
+            "the host's C library has the version 'new', which is not valid: please report it",
         ),
         (
             GLIBC | {"arch": "armv7l"},
-            "the host is armv7 with glibc, and its float ABI is '' instead of hard or soft",
+            "the host is armv7 with glibc, and its float ABI is '' instead of hard or soft: please report it",
         ),
     ],
 )
@@ -232,7 +232,7 @@ def test_candidates() -> None:
             "v4",
             (
                 "no build at level v4 for x86_64 linux, glibc 2.36: the host's CPU has level v3, "
-                "ask for auto (the highest that it has) or leave v4 out"
+                "request auto (its highest level) or leave v4 out"
             ),
         ),
         (

@@ -154,12 +154,12 @@ NOT_PROMISED = "the archive <FILE13> has the wrong checksum: its SHA-256 should 
 FETCHED = "<FILE12> could not be downloaded: "
 REFUSED: Mapping[str, str] = {
     "unreadable": "the request 'three point thirteen' can't be read, 'three point thirteen' is not a version: write one like …",
-    "no-build": f"no build of 3.9 for {GLIBC}: it knows no version 3.9; nearest is 3.12.1+20250115 {PLAIN}",
+    "no-build": f"no build of 3.9 for {GLIBC}: it has no version 3.9; nearest is 3.12.1+20250115 {PLAIN}",
     "no-release": f"no build of 3.12.1+20200101 for {GLIBC}: release 20200101 doesn't have it; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
     "no-flavor": f"no build of 3.12+full for {GLIBC}: it exists only as install_only_stripped; "
     f"nearest is 3.12.1+20250115 {PLAIN}",
-    "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it knows no version 3.14; nearest is 3.13.4+20250409 {PLAIN}",
+    "no-prerelease": f"no build of 3.14-dev for {GLIBC}: it has no version 3.14; nearest is 3.13.4+20250409 {PLAIN}",
     "altered": f"{NOT_PROMISED}<sha256> and is <sha256 altered>; download it again, or correct the checksum",
     "short": f"{NOT_PROMISED}<sha256> and is <sha256 short>; download it again, or correct the checksum",
     "wrong-checksum": f"{NOT_PROMISED}{'0' * 64} and is <sha256>; download it again, or correct the checksum",
@@ -287,7 +287,7 @@ def test_the_lookup_for_another_kind_of_host(source: Path) -> None:
     }
     assert refused.kind == "failed", run.output
     assert refused.message.endswith(
-        f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: it knows no version 3.13.1"
+        f"no build of 3.13.1+20250115 for armv7 linux, glibc, hard float in the folder {source}: it has no version 3.13.1"
     ), refused.message
 
 

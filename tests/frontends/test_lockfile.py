@@ -42,7 +42,7 @@ class Locked:
 
     def missing(self, request: str) -> str:
         return (
-            f"{request} is not in the lock file {self.path}, which has 3.13 for {TRIPLE}: declare it where the others are, and "
+            f"{request} is not in the lock file {self.path}, which has 3.13 for {TRIPLE}: add it to the declaration, and "
             f"run: standalone-python lock {self.declaration} -o {self.path}"
         )
 

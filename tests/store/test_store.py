@@ -517,7 +517,7 @@ def test_single_archive_that_lies(tmp_path: Path, root: Path) -> None:
     source = parse_source(str(path), "0" * 64)
     with pytest.raises(ContentError, match=f"should be {'0' * 64} and is {BUILD.sha256}"):
         Store(root).payload(only(load_catalogue(Store(root), source)), source, zstd=True)
-    with pytest.raises(ContentError, match="does not say which build"):
+    with pytest.raises(ContentError, match="does not identify a build"):
         load_catalogue(Store(root), parse_source(str(archive_beside(tmp_path, "python.tar.gz")), "0" * 64))
     with pytest.raises(ContentError, match=f"is the archive {path.name.replace('+', '.')}, but .*full.tar.zst is needed"):
         Store(root).payload(build(FULL_NAME, None), source, zstd=True)
@@ -535,7 +535,7 @@ def test_folder_is_its_catalogue(tmp_path: Path, root: Path) -> None:
     for catalogue in ("", "bundled"):
         found = load_catalogue(Store(root), source, catalogue)
         assert only(found) == BUILD
-        assert found.name == f"the folder {source.location} (1 of 2 listed files are there)"
+        assert found.name == f"the folder {source.location} (1 of 2 listed files exist)"
     assert only(load_catalogue(Store(root), UPSTREAM, source.location)) == BUILD
     assert Store(root).payload(BUILD, source, zstd=False).files == 16
 
@@ -660,7 +660,7 @@ def test_no_build_of_a_source_that_says_nothing_has_what_was_asked_and_why_that_
         tried = server.count(OWN)
     for sentence in sentences:
         assert sentence.startswith(
-            "no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it knows no version 3.13.999; near"
+            "no build of 3.13.999 for x86_64 linux, glibc in the bundled catalogue: it has no version 3.13.999; near"
         )
         assert (
             f"; the source's own catalogue is unknown: catalogue.tsv could not be downloaded: {server.url(OWN)} {said}"
@@ -694,7 +694,7 @@ def test_no_build_of_a_source_with_a_certificate_that_is_not_trusted(root: Path,
 def test_no_build_of_a_source_that_says_what_it_has(root: Path) -> None:
     with serve({OWN: [Answer(body=ROWS)]}) as server:
         sentence = why_none(root, Source("url", server.url("/m")))
-    assert f"in the catalogue {server.url(OWN)}: it knows no version 3.13.999" in sentence
+    assert f"in the catalogue {server.url(OWN)}: it has no version 3.13.999" in sentence
     assert "is unknown" not in sentence
 
 

@@ -138,11 +138,11 @@ def atomic_write(path: Path) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+def exclusive_lock(folder: Path, wait: float | None = None, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """Lock a folder against other processes; yield False if the file system has no locks.
 
     :param wait: the longest time to wait for the lock, in seconds; None is LOCK_WAIT
-    :param waits: called once if another process has the lock
+    :param on_wait: called once if another process has the lock
     """
     import filelock
 
@@ -153,7 +153,7 @@ def exclusive_lock(folder: Path, wait: float | None = None, waits: Callable[[], 
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            waits()
+            on_wait()
             lock.acquire()
         locked = True
     except filelock.Timeout:

@@ -1,14 +1,14 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The known builds, and the one that answers a request on a target.
+"""Catalogues: the known builds, and the build that satisfies a request on a target.
 
-A catalogue is text, one piece a minor version, lines ``tag<TAB>file name<TAB>sha256 or -``, with the file's
-size in bytes as a fourth column where the source of the row said it. Never downloads
-anything and never looks at the host; all that it reads is the data in ``catalogue_data`` beside it, and of
-that only what is asked for: lines are filtered as raw text, and only those of one version are parsed.
+A catalogue has one text for each minor version, with lines ``tag<TAB>file name<TAB>sha256 or -``.
+A fourth column has the file's size in bytes, if it is known. The bundled catalogue is in ``catalogue_data``.
+Reading is lazy: lines are filtered as raw text, and only those of one version are parsed.
+Never downloads anything and never looks at the host.
 
-The data can't lie in a folder named like this module: Ansible's loader would take the folder for the module.
+The data's folder can't have the name of this module: Ansible's loader would take the folder for the module.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dataclasses import dataclass, field, replace
 
 from ..digits import NUMBER
 from ..errors import ContentError, NoBuildError, sanitized
-from .request import FLAVOR, FLAVORS, VARIANT_WORDS, VARIANTS, Flavor, Level, Request, Version, canonical
+from .request import FLAVOR, FLAVORS, VARIANT_WORDS, VARIANTS, Flavor, Level, Request, Variant, Version, canonical, variant_of
 from .target import Os, Target, candidates, level_misfit, misfit
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue_data")
 
-# Among builds that differ in nothing else, best first; what is not listed comes last.
+# The order of builds that differ in nothing else, best first. An optimisation that is not listed comes last.
 OPTIMISATIONS = ("pgo+lto", "pgo", "lto", "noopt")
 # Platforms in the file names of 2018 and 2019 -> target triple.
 PLATFORMS = {
@@ -35,15 +35,15 @@ PLATFORMS = {
     "windows-amd64": "x86_64-pc-windows-msvc",
     "windows-x86": "i686-pc-windows-msvc",
 }
-# The first release whose file names have the release in them and no time.
+# The first release whose file names contain the release, and no time.
 RELEASE_IN_NAME_SINCE = "20220227"
-# What else there may be for a system and an architecture, to name as near.
+# The other triples of a system and an architecture, to suggest when there is no build.
 RELATED: Mapping[Os, tuple[str, ...]] = {
     "linux": ("unknown-linux-gnu", "unknown-linux-gnueabihf", "unknown-linux-gnueabi", "unknown-linux-musl"),
     "darwin": ("apple-darwin",),
     "windows": ("pc-windows-msvc",),
 }
-# musl builds before this release are static, and their names don't say so (release notes of 20250311).
+# musl builds before this release are static, although their names don't contain it (release notes of 20250311).
 MUSL_DYNAMIC_SINCE = "20250311"
 SUFFIXES: Mapping[Flavor, str] = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
 
@@ -53,13 +53,13 @@ _LEVEL_OF: Mapping[str, Level] = {"_v2": "v2", "_v3": "v3", "_v4": "v4"}
 _VERSION = rf"{NUMBER}\.{NUMBER}\.{NUMBER}(?:(?:a|b|rc){NUMBER})?"
 _TRIPLE = r"[a-z0-9_]+-(?:unknown-linux-[a-z]+|apple-darwin|pc-windows-msvc)"
 _OPTIONS = r"[a-z0-9]+(?:[+-][a-z0-9]+)*"
-# Since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, on Windows `shared-pgo`.
+# Names since 2022: cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-pgo+lto-full.tar.zst, on Windows `shared-pgo`.
 _NAME = re.compile(
     rf"cpython-(?P<version>{_VERSION})\+(?P<release>[0-9]{{8}})-(?P<platform>{_TRIPLE})(?:-(?P<options>{_OPTIONS}))?"
     r"-(?P<flavor>install_only_stripped|install_only|full)"
 )
-# Before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, which is full; and in 2018 and 2019
-# cpython-3.7.1-linux64-20181218T1905.tar.zst.
+# Names before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, whose flavor is full.
+# In 2018 and 2019: cpython-3.7.1-linux64-20181218T1905.tar.zst.
 _DATED = re.compile(
     rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
     rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
@@ -77,10 +77,10 @@ class Build:
     """One artifact of python-build-standalone.
 
     :ivar release: the tag of its release, 8 digits
-    :ivar options: as written in its name: ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo``, nothing, ...
-    :ivar filename: upstream's, verbatim; empty where :func:`parse_name` can't tell it
-    :ivar sha256: of the file, None where nobody has said it
-    :ivar size: of the file in bytes, None where nobody has said it
+    :ivar options: as its name has them: ``pgo+lto``, ``freethreaded+debug``, ``shared-pgo``, empty, ...
+    :ivar filename: upstream's, verbatim; empty if :func:`parse_name` can't derive it
+    :ivar sha256: of the file, None if unknown
+    :ivar size: of the file in bytes, None if unknown
     """
 
     version: Version
@@ -93,37 +93,36 @@ class Build:
     size: int | None = field(default=None, compare=False)
 
     @property
-    def variant(self) -> str:
-        """One of :data:`request.VARIANTS`."""
+    def variant(self) -> Variant:
         words = set(_words(self.options))
         if "-musl" in self.triple and self.release < MUSL_DYNAMIC_SINCE:
             words.add("static")
-        return "+".join(word for word in VARIANT_WORDS if word in words)
+        return variant_of(words)
 
     @property
     def optimisation(self) -> str:
-        """The options that are no variant, such as ``pgo+lto``."""
+        """The options that are not variants, such as ``pgo+lto``."""
         return "+".join(word for word in _words(self.options) if word not in VARIANT_WORDS and word != "shared")
 
     @property
     def optimisation_rank(self) -> int:
-        """Its place in :data:`OPTIMISATIONS`, 0 for the best."""
+        """The index in :data:`OPTIMISATIONS`, 0 for the best."""
         optimisation = self.optimisation
         return OPTIMISATIONS.index(optimisation) if optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
 
     @property
     def level(self) -> Level:
-        """The CPU level that it needs: empty, ``v2``, ``v3`` or ``v4``."""
+        """The CPU level that the build needs: empty, ``v2``, ``v3`` or ``v4``."""
         return _LEVEL_OF.get(self.triple.partition("-")[0][-3:], "")
 
     @property
     def name(self) -> str:
-        """The name of its folder on a host, of one form for every age."""
+        """The name of the build's folder on a host; it has the same form for old and new releases."""
         options = f"{self.options}-" if self.options else ""
         return f"cpython-{self.version}+{self.release}-{self.triple}-{options}{self.flavor}"
 
     def __str__(self) -> str:
-        """As a request that gets it, with what else tells it from others."""
+        """Return a request for this build, with its triple and flavor."""
         variant = f"+{self.variant}" if self.variant else ""
         return f"{self.version}+{self.release}{variant} ({self.triple}, {self.flavor})"
 
@@ -133,9 +132,9 @@ class Catalogue:
     """Known builds.
 
     :ivar name: for messages, such as ``the bundled catalogue``
-    :ivar minors: the minor versions that it has, newest first
+    :ivar minors: its minor versions, newest first
     :ivar read: minor version -> its rows, as text
-    :ivar remark: why it may lack what the source has; added to the sentence for a request that nothing answers
+    :ivar remark: why it may lack builds that the source has; appended to the error when there is no build
     """
 
     name: str
@@ -145,17 +144,18 @@ class Catalogue:
 
 
 def parse_filename(filename: str, tag: str = "") -> Build:
-    """Read the name of an archive, of any age; ``sha256`` is None. Without a tag its date is the release.
+    """Parse the file name of an archive, old or new; ``sha256`` is None.
 
-    :raises ContentError: it is no name of a build
+    :param tag: the release; if empty, the date in the name
+    :raises ContentError: it is not the name of a build
     """
     return _parse(filename, tag, None)
 
 
 def parse_name(name: str) -> Build | None:
-    """Read the name of a folder, as :attr:`Build.name` makes it; None where it is none.
+    """Parse the name of a folder, as :attr:`Build.name` returns it; None if it is not such a name.
 
-    ``sha256`` is None, and ``filename`` is empty for releases before 2022: their files are named with a time.
+    ``sha256`` is None. ``filename`` is empty for releases before 2022, whose file names contain a time.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -173,21 +173,21 @@ def parse_name(name: str) -> Build | None:
 
 
 def bundled() -> Catalogue:
-    """The catalogue that this project brings.
+    """Return the catalogue that is part of this project.
 
-    :raises ContentError: its data is not there
+    :raises ContentError: its data is missing
     """
     try:
         minors = [name.removesuffix(".tsv") for name in os.listdir(DATA) if name.endswith(".tsv")]
     except FileNotFoundError:
-        raise ContentError(f"the bundled catalogue is missing from this installation, in {DATA}: install it anew") from None
+        raise ContentError(f"the bundled catalogue is missing from {DATA}: reinstall standalone-python") from None
     return Catalogue("the bundled catalogue", _newest_first(minors), _read_bundled)
 
 
 def from_rows(name: str, text: str) -> Catalogue:
-    """A catalogue from rows ``tag<TAB>file name<TAB>sha256 or -[<TAB>size]`` in any order; they may have a header line.
+    """Return a catalogue of rows ``tag<TAB>file name<TAB>sha256 or -[<TAB>size]`` in any order; a header line is optional.
 
-    :raises ContentError: a line is no row; its number and text are named
+    :raises ContentError: a line is not a row; the message has its number and text
     """
     minors: dict[str, list[str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -197,7 +197,7 @@ def from_rows(name: str, text: str) -> Catalogue:
         if match is None:
             raise ContentError(
                 f"{name} can't be read as a catalogue, line {number} is {line[:120]!r}: "
-                "rows are a tag, a file name, a sha256 (or -) and perhaps a size, with tabs between them"
+                "a row is a tag, a file name, a sha256 (or -) and optionally a size, separated by tabs"
             )
         parse_filename(match[2], match[1])
         minors.setdefault(match[3], []).append(line)
@@ -258,7 +258,7 @@ def parse_sums(text: str, tag: str = "") -> Sums:
 
 
 def is_build(filename: str) -> bool:
-    """Whether a file is named like a build's archive."""
+    """Return whether a file has the name of a build's archive."""
     try:
         parse_filename(filename)
     except ContentError:
@@ -267,20 +267,20 @@ def is_build(filename: str) -> bool:
 
 
 def builds(catalogue: Catalogue, minor: str = "", triples: Iterable[str] = ()) -> Iterator[Build]:
-    """All builds of a catalogue, or those of one minor version or for some triples, in the order of the data."""
-    for one in catalogue.minors:
-        if minor in ("", one):
-            text = catalogue.read(one)
+    """Yield the builds of a catalogue, of one minor version or of all, for some triples or for all, in the order of the data."""
+    for present in catalogue.minors:
+        if minor in ("", present):
+            text = catalogue.read(present)
             yield from map(_parse_row, _lines(text, triples) if triples else filter(None, text.splitlines()))
 
 
 def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
-    """The build that answers a request on a target.
+    """Return the build that satisfies a request on a target.
 
-    Of those that the request admits and that can run there it is the newest version, then the newest release
-    (by tag), then the flavor, the optimisation and the CPU level that are preferred.
+    Of all builds that the request admits and that can run on the target, it is the one with the newest version, then
+    the newest release (by tag), then the preferred flavor, optimisation and CPU level.
 
-    :raises NoBuildError: there is none; the message says why and names the nearest ones
+    :raises NoBuildError: there is no such build; the message has the reason and the nearest builds
     """
     triples: tuple[str, ...] = ()
     if not level_misfit(target, request.level):
@@ -290,7 +290,7 @@ def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
             found = _newest(catalogue.read(minor), request, triples)
             if found is not None:
                 return found
-    raise NoBuildError("; ".join(filter(None, (_why_none(request, target, catalogue), catalogue.remark))))
+    raise NoBuildError("; ".join(filter(None, (_reason_for_none(request, target, catalogue), catalogue.remark))))
 
 
 def _words(options: str) -> list[str]:
@@ -338,7 +338,7 @@ def _parse_row(line: str) -> Build:
 
 
 def _lines(text: str, triples: Iterable[str]) -> list[str]:
-    """The rows for some triples, found by their names in the raw text."""
+    """Return the rows for some triples, found by their names in the raw text."""
     wanted = set(triples)
     spellings = [*wanted, *(platform for platform, triple in PLATFORMS.items() if triple in wanted)]
     needles = [needle for needle in (f"-{spelling}-" for spelling in spellings) if needle in text]
@@ -347,7 +347,7 @@ def _lines(text: str, triples: Iterable[str]) -> list[str]:
 
 
 def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | None:
-    """The preferred build of the newest version that has one."""
+    """Return the preferred build of the newest version that has one."""
     rows: dict[str, list[str]] = {}
     for line in _lines(text, triples):
         match = _VERSION_OF_ROW.match(line, _VERSION_STARTS)
@@ -361,7 +361,7 @@ def _newest(text: str, request: Request, triples: tuple[str, ...]) -> Build | No
 
 
 def best(known: Iterable[Build], request: Request, triples: tuple[str, ...]) -> Build | None:
-    """Of some builds the preferred one that a request admits and that is for one of the triples; None: there is none."""
+    """Return the preferred build that a request admits and that is for one of the triples, or None."""
     return max(_admitted(known, request, triples), key=_preference(triples), default=None)
 
 
@@ -388,12 +388,12 @@ def _preference(triples: tuple[str, ...]) -> Callable[[Build], tuple[Version, st
     return rank
 
 
-def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
-    """The sentence for a request that nothing answers: what stands in the way, then what is near."""
-    asked = f"no build of {request.text} for {target} in {catalogue.name}"
+def _reason_for_none(request: Request, target: Target, catalogue: Catalogue) -> str:
+    """Return why no build satisfies a request, and the nearest builds."""
+    subject = f"no build of {request.text} for {target} in {catalogue.name}"
     texts = [catalogue.read(minor) for minor in catalogue.minors]
     if not any(texts):
-        return f"{asked}: it has no builds at all"
+        return f"{subject}: it has no builds"
     barred = level_misfit(target, request.level)
     unfit = misfit(target, target.triple)
     wanted = (target.triple,) if barred else candidates(target, request.level)
@@ -406,21 +406,21 @@ def _why_none(request: Request, target: Target, catalogue: Catalogue) -> str:
     nearest = f"; nearest {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else ""
     if unfit:
         unfit = f"a build for {target.triple} {unfit}"
-    return f"{asked}: {barred or unfit or reason or _lacking(texts, request, wanted)}{nearest}"
+    return f"{subject}: {barred or unfit or reason or _missing(texts, request, wanted)}{nearest}"
 
 
 def _relaxed(known: list[Build], request: Request, wanted: tuple[str, ...]) -> Iterator[tuple[str, list[Build]]]:
-    """One thing at a time given up: why there is nothing if that is all, and the builds that there are."""
+    """Drop one condition of a request at a time, and yield the reason that this condition is, with the builds without it."""
 
     def found(*requests: Request) -> list[Build]:
-        return [build for one in requests if (build := best(known, one, wanted)) is not None]
+        return [build for relaxed in requests if (build := best(known, relaxed, wanted)) is not None]
 
     yield "", found(request)
     early = found(replace(request, prereleases=True))
-    # What else the request says stays: its release has other versions than the newest one.
+    # The other conditions stay: the request's release has other versions than the newest release.
     versions = [request.version] if _numbers(request.version) else [str(build.version) for build in early]
     working = (canonical(replace(request, version=version, prereleases=True)) for version in versions)
-    yield f"only pre-releases of it exist, ask for {_or(working)}", early
+    yield f"only pre-releases of it exist, request {_or(working)}", early
     flavors = found(*(replace(request, flavor=flavor) for flavor in FLAVORS)) if request.flavor else []
     yield f"it exists only as {_or(build.flavor for build in flavors)}", flavors
     yield f"release {request.release} doesn't have it", found(replace(request, release=""))
@@ -429,34 +429,34 @@ def _relaxed(known: list[Build], request: Request, wanted: tuple[str, ...]) -> I
 
 
 def _neighbours(known: list[Build], request: Request, wanted: tuple[str, ...]) -> list[Build]:
-    """The nearest versions below and above for the triples; plain or pre-releases if there is no other."""
+    """Return the nearest versions below and above for the triples; plain builds or pre-releases if there is no other."""
     loose = replace(request, version="", release="", flavor="")
-    mine = [build for build in known if best([build], loose, wanted)]
-    if not mine and (request.variant or not request.prereleases):
+    fitting = [build for build in known if best([build], loose, wanted)]
+    if not fitting and (request.variant or not request.prereleases):
         return _neighbours(known, replace(request, variant="", prereleases=not request.variant), wanted)
     numbers = _numbers(request.version)
 
-    def place(build: Build) -> tuple[int, ...]:
+    def numbers_of(build: Build) -> tuple[int, ...]:
         return (build.version.major, build.version.minor, build.version.micro)[: len(numbers)]
 
-    above = min((place(build) for build in mine if place(build) > numbers), default=())
+    above = min((numbers_of(build) for build in fitting if numbers_of(build) > numbers), default=())
     sides = (
-        [build for build in mine if place(build) <= numbers],
-        [build for build in mine if place(build) == above],
+        [build for build in fitting if numbers_of(build) <= numbers],
+        [build for build in fitting if numbers_of(build) == above],
     )
     return [build for side in sides if (build := best(side, loose, wanted)) is not None]
 
 
-def _lacking(texts: list[str], request: Request, wanted: tuple[str, ...]) -> str:
-    """Why there is none, where no one thing given up would have helped."""
+def _missing(texts: list[str], request: Request, wanted: tuple[str, ...]) -> str:
+    """Return the reason if dropping a single condition doesn't help."""
     starts = re.compile(rf"\tcpython-({_VERSION})")
     if any(request.admits_version(version) for text in texts for version in set(starts.findall(text))):
         return f"there is none for {_or(wanted)}"
-    return f"it knows no version {request.version}"
+    return f"it has no version {request.version}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers in the version of a request; none where it has operators."""
+    """Return the numbers in the version of a request; empty if it has operators."""
     match = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
     return tuple(int(number) for number in match[0].split(".")) if match else ()
 

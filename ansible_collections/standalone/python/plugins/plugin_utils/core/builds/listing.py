@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a catalogue has for a request on a target, in the order in which people read it: newest first. No I/O."""
+"""Lists of a catalogue's builds for people, newest first. No I/O."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .target import Target, candidates, misfit
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``newest``: this is the build that the request means."""
+    """A build; ``newest`` marks the one that the request resolves to."""
 
     build: Build
     newest: bool = False
 
 
 def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row, ...]:
-    """Every build that a request admits on a target, newest first.
+    """Return every build that a request admits on a target, newest first.
 
-    :raises NoBuildError: there is none; the message names the nearest ones
+    :raises NoBuildError: there is none; the message has the nearest builds
     """
     newest = resolve(request, target, catalogue)
     triples = candidates(target, request.level)
@@ -40,10 +40,10 @@ def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row,
 
 
 def overview(target: Target, catalogue: Catalogue, level: Level = "") -> tuple[Row, ...]:
-    """The newest build of every line (minor version and variant) that can run on a target; a line without a final version by its
-    newest pre-release.
+    """Return the newest build of every line (minor version and variant) that can run on a target. A line without a final
+    version has its newest pre-release.
 
-    :raises NoBuildError: there is none at all
+    :raises NoBuildError: there is none
     """
     triples = tuple(triple for triple in candidates(target, level) if not misfit(target, triple))
     anything = replace(parse_request("3"), level=level)
@@ -55,13 +55,13 @@ def overview(target: Target, catalogue: Catalogue, level: Level = "") -> tuple[R
             build = best(known, wanted, triples) or best(known, replace(wanted, prereleases=True), triples)
             chosen += [build] if build else []
     if not chosen:
-        resolve(anything, target, catalogue)  # has the sentence for it
+        resolve(anything, target, catalogue)  # raises an error that has the reason
         raise NoBuildError(f"there are no builds for {target} in {catalogue.name}")
     newest = best(chosen, anything, triples)
     return tuple(Row(build, newest is not None and build.filename == newest.filename) for build in chosen)
 
 
 def _sorted(found: Iterable[Build], triples: tuple[str, ...]) -> list[Build]:
-    """Newest first, and what is preferred first among those of one version and release."""
+    """Return builds newest first; of one version and release, the preferred build first."""
     preferred = sorted(found, key=lambda build: (triples.index(build.triple), FLAVORS.index(build.flavor), build.filename))
     return sorted(preferred, key=lambda build: (build.version, build.release), reverse=True)

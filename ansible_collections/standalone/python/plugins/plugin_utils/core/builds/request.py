@@ -1,19 +1,19 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user asks for: text such as ``3.13t`` or ``>=3.12,<3.14``, read into a :class:`Request`.
+"""Requests: parses text such as ``3.13t`` or ``>=3.12,<3.14`` into a :class:`Request`.
 
-Knows versions, variants, CPU levels and flavors by name, never which of them exist: that is the catalogue's.
-No I/O. ``packaging`` is imported only where a request has operators.
+Knows the names of variants, CPU levels and flavors. Which builds exist is the catalogue's business.
+No I/O. ``packaging`` is imported only for requests with operators.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..digits import NUMBER
 from ..errors import DeclarationError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import Specifier, SpecifierSet
 
 VARIANT_WORDS = ("freethreaded", "debug", "static")
-VARIANTS = (
+Variant = Literal[
     "",
     "freethreaded",
     "debug",
@@ -31,7 +31,9 @@ VARIANTS = (
     "freethreaded+static",
     "debug+static",
     "freethreaded+debug+static",
-)
+]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+VARIANT: Mapping[str, Variant] = {variant: variant for variant in VARIANTS}
 Level = Literal["", "v2", "v3", "v4", "auto"]
 LEVELS: tuple[Level, ...] = ("", "v2", "v3", "v4", "auto")
 Flavor = Literal["install_only_stripped", "install_only", "full"]
@@ -55,7 +57,7 @@ _NUMBERS = re.compile("[0-9.]+")
 _TOO_MANY_DIGITS = re.compile("[0-9]{10}")
 _RELEASE = re.compile(r"[0-9]{8}")
 _OTHERS = re.compile(r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE)
-# What the words after plus signs may be, in words.
+# The words that may follow a plus sign, for messages.
 _PARTS = {
     "variant": ", ".join(VARIANT_WORDS),
     "level": ", ".join(LEVELS[1:]),
@@ -64,7 +66,12 @@ _PARTS = {
 }
 
 
-def letters_of(variant: str) -> str:
+def variant_of(words: Collection[str]) -> Variant:
+    """Return the variant that some words make up; other words are ignored."""
+    return VARIANT["+".join(word for word in VARIANT_WORDS if word in words)]
+
+
+def letters_of(variant: Variant) -> str:
     """Return the letters of a variant, such as ``td`` for ``freethreaded+debug``; ``static`` has none."""
     return "".join(_LETTERS.get(word, "") for word in variant.split("+"))
 
@@ -86,9 +93,9 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Read ``3.13.1`` or ``3.14.0rc2``; all three numbers must be there.
+        """Parse ``3.13.1`` or ``3.14.0rc2``; all three numbers are required.
 
-        :raises DeclarationError: anything else
+        :raises DeclarationError: the text is not such a version
         """
         return _version(text)
 
@@ -131,20 +138,20 @@ def _version(text: str) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for. Empty text means that nothing was said.
+    """A parsed request. An empty field was not given.
 
-    :ivar text: as the user wrote it, on one line; :func:`parse_request` of it gives the same request
+    :ivar text: as the user wrote it, on one line; :func:`parse_request` returns the same request for it
     :ivar version: ``''``, ``3``, ``3.13``, ``3.13.1``, ``3.16.0a2``, or PEP 440 specifiers without spaces
-    :ivar variant: one of :data:`VARIANTS`; nothing said means the plain build, not any
-    :ivar level: one of :data:`LEVELS`, of the CPU; it is the target's business
+    :ivar variant: one of :data:`VARIANTS`; empty means the plain build, not any variant
+    :ivar level: the CPU level, one of :data:`LEVELS`; only :mod:`target` interprets it
     :ivar release: the tag of a release, 8 digits
     :ivar flavor: one of :data:`FLAVORS`, or empty for any
-    :ivar prereleases: whether pre-releases are wanted too
+    :ivar prereleases: whether pre-releases satisfy the request
     """
 
     text: str
     version: str
-    variant: str = ""
+    variant: Variant = ""
     level: Level = ""
     release: str = ""
     flavor: Flavor | Literal[""] = ""
@@ -153,10 +160,10 @@ class Request:
     def __str__(self) -> str:
         return self.text
 
-    def admits(self, version: Version | str, variant: str, release: str, flavor: str = "") -> bool:
-        """Whether a build with these properties satisfies the request. An empty ``flavor`` is any.
+    def admits(self, version: Version | str, variant: Variant, release: str, flavor: str = "") -> bool:
+        """Return whether a build with these properties satisfies the request. An empty ``flavor`` matches any.
 
-        :raises DeclarationError: ``version`` is text and no version
+        :raises DeclarationError: ``version`` is text that is not a version
         """
         return (
             variant == self.variant
@@ -166,12 +173,12 @@ class Request:
         )
 
     def admits_version(self, version: Version | str) -> bool:
-        """The part of :meth:`admits` that is about the version alone, pre-releases included."""
+        """Return whether a version satisfies the request; the part of :meth:`admits` that concerns the version."""
         found = _version(version) if isinstance(version, str) else version
         return _matches(self.version, found) and (self.prereleases or not found.is_prerelease)
 
     def admits_minor(self, minor: str) -> bool:
-        """False where no version of the minor line (``3.13``) can satisfy the request, True where one may."""
+        """Return False if no version of the minor line (``3.13``) can satisfy the request, True if one may."""
         if _has_operator(self.version):
             return all(_reaches(specifier, minor) for specifier in _specifiers(self.version))
         wanted = self.version.split(".")[:2] if self.version else []
@@ -179,11 +186,11 @@ class Request:
 
 
 def parse_request(text: str) -> Request:
-    """Read a request; :data:`FORMS` has examples.
+    """Parse a request; :data:`FORMS` has examples.
 
-    Pre-releases are wanted by ``-dev``, an exact pre-release, or a specifier (but ``!=``) that names one.
+    ``-dev``, an exact pre-release, or a specifier (except ``!=``) that names a pre-release allows pre-releases.
 
-    :raises DeclarationError: it can't be read; the message says what was read and which forms exist
+    :raises DeclarationError: the text is not valid; the message has the text and the valid forms
     """
     stripped = " ".join(text.split())
     if not stripped:
@@ -197,65 +204,65 @@ def parse_request(text: str) -> Request:
     prefix = _PREFIX.match(head)
     head = head[prefix.end() :] if prefix else head
     base = _with_operators(stripped, head) if _has_operator(head) else _without_operators(stripped, head, bool(prefix))
-    said = _read_parts(stripped, [*base.variant.split("+"), *parts])
-    return _filled(base, stripped, said)
+    fields = _read_parts(stripped, [*base.variant.split("+"), *parts])
+    return _filled(base, stripped, fields)
 
 
 def with_parts(request: Request, *, variant: str = "", flavor: str = "", release: str = "") -> Request:
-    """Add what stands beside a request in a mapping; empty text means that nothing was said.
+    """Add the options that a mapping has beside its request; an empty option was not given.
 
-    ``variant`` may name a CPU level too (``v3``, ``debug+auto``). The new request's ``text`` says it all.
+    ``variant`` may also name a CPU level (``v3``, ``debug+auto``). The new request's ``text`` contains all fields.
 
-    :raises DeclarationError: unreadable, or it contradicts what the request itself says; both are named
+    :raises DeclarationError: an option is not valid, or contradicts the request; the message has both
     """
-    said = _read_parts(variant, variant.split("+"), "variant", ("variant", "level"))
-    said |= _read_parts(release, [release], "release", ("release",))
-    said |= _read_parts(flavor, [flavor], "flavor", ("flavor",))
+    fields = _read_parts(variant, variant.split("+"), "variant", ("variant", "level"))
+    fields |= _read_parts(release, [release], "release", ("release",))
+    fields |= _read_parts(flavor, [flavor], "flavor", ("flavor",))
     options = {"variant": variant, "level": variant, "release": release, "flavor": flavor}
     news = []
-    for name, value in said.items():
+    for name, value in fields.items():
         present = getattr(request, name)
         if present not in ("", value):
             option = "variant" if name == "level" else name
             raise DeclarationError(
-                f"the request {request.text!r} says {name} {present!r}, but beside it stands "
-                f"{option}: {options[name]!r}: say it in one place"
+                f"the request {request.text!r} has the {name} {present!r}, but the option "
+                f"{option} is {options[name]!r}: remove one of them"
             )
         if not present:
             news.append(value)
-    return _filled(request, "+".join([request.text, *news]), said)
+    return _filled(request, "+".join([request.text, *news]), fields)
 
 
 def canonical(request: Request) -> str:
-    """The one text for all requests that mean the same: ``3.13+freethreaded`` for ``cpython-3.13t``.
+    """Return the same text for all equivalent requests: ``3.13+freethreaded`` for ``cpython-3.13t``.
 
-    :func:`parse_request` of it gives the same request, but for its text.
+    :func:`parse_request` of it returns an equal request, except for its ``text``.
     """
     version = request.version or "cpython"
     if _has_operator(version):
-        version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_place))
+        version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_specifier_order))
     elif request.prereleases and _NUMBERS.fullmatch(version):
         version += "-dev"
     parts = (version, request.variant, request.level, request.release, request.flavor)
     return "+".join(part for part in parts if part)
 
 
-def _place(specifier: str) -> tuple[int, str]:
-    """Of specifiers, the lower bounds first."""
+def _specifier_order(specifier: str) -> tuple[int, str]:
+    """Return a sort key that puts lower bounds first."""
     operator = re.match("[<>=!~]+", specifier)
     return (_OPERATORS.index(operator[0]) if operator else 0, specifier)
 
 
-def _filled(request: Request, text: str, said: dict[str, str]) -> Request:
-    if not said and text == request.text:
+def _filled(request: Request, text: str, fields: dict[str, str]) -> Request:
+    if not fields and text == request.text:
         return request
     return replace(
         request,
         text=text,
-        variant=said.get("variant", request.variant),
-        level=_LEVEL[said["level"]] if "level" in said else request.level,
-        release=said.get("release", request.release),
-        flavor=FLAVOR[said["flavor"]] if "flavor" in said else request.flavor,
+        variant=VARIANT[fields["variant"]] if "variant" in fields else request.variant,
+        level=_LEVEL[fields["level"]] if "level" in fields else request.level,
+        release=fields.get("release", request.release),
+        flavor=FLAVOR[fields["flavor"]] if "flavor" in fields else request.flavor,
     )
 
 
@@ -263,8 +270,8 @@ def _has_operator(text: str) -> bool:
     return any(character in text for character in "<>=!~")
 
 
-def _unreadable(text: str, why: str) -> DeclarationError:
-    return DeclarationError(f"the request {text!r} can't be read, {why}: write one like {FORMS}")
+def _unreadable(text: str, reason: str) -> DeclarationError:
+    return DeclarationError(f"the request {text!r} can't be read, {reason}: write one like {FORMS}")
 
 
 def _without_operators(text: str, head: str, named: bool) -> Request:
@@ -295,7 +302,7 @@ def _with_operators(text: str, head: str) -> Request:
     except InvalidSpecifier:
         raise _unreadable(text, f"{head!r} is not a valid set of version specifiers (PEP 440)") from None
     if any(specifier.operator == "===" for specifier in specifiers):
-        raise _unreadable(text, "=== compares text and no versions")
+        raise _unreadable(text, "=== compares text, not versions")
     prereleases = any(
         specifier.operator != "!=" and AnyVersion(specifier.version.removesuffix(".*")).is_prerelease for specifier in specifiers
     )
@@ -304,7 +311,7 @@ def _with_operators(text: str, head: str) -> Request:
 
 
 def _part(word: str) -> tuple[str, str]:
-    """A word after a plus sign -> (which field, the word); the field is empty where the word is unknown."""
+    """Return the field that a word after a plus sign sets, and the word; the field of an unknown word is empty."""
     if _RELEASE.fullmatch(word):
         return "release", word
     for field, words in (("variant", VARIANT_WORDS), ("level", LEVELS[1:]), ("flavor", FLAVORS)):
@@ -319,8 +326,8 @@ def _read_parts(
     option: str = "",
     fields: tuple[str, ...] = ("variant", "level", "release", "flavor"),
 ) -> dict[str, str]:
-    """Words -> fields of a request; of them all only variants combine. One empty word is nothing said."""
-    said: dict[str, str] = {}
+    """Return the fields of a request that some words set. Only variants combine. An empty first word sets nothing."""
+    found: dict[str, str] = {}
     variants: set[str] = set()
     for position, word in enumerate(words):
         if not word and position == 0:
@@ -329,14 +336,14 @@ def _read_parts(
         if field not in fields:
             subject = f"the option {option}: {text!r}" if option else f"the request {text!r}"
             forms = "; ".join(_PARTS[name] for name in fields)
-            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: what it may say is {forms}")
+            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: valid are {forms}")
         if field == "variant":
             variants.add(value)
-        elif said.setdefault(field, value) != value:
-            raise DeclarationError(f"the request {text!r} says two {field}s, {said[field]} and {value}: leave one out")
+        elif found.setdefault(field, value) != value:
+            raise DeclarationError(f"the request {text!r} has two {field}s, {found[field]} and {value}: leave one out")
     if variants:
-        said["variant"] = "+".join(word for word in VARIANT_WORDS if word in variants)
-    return said
+        found["variant"] = variant_of(variants)
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -354,7 +361,7 @@ def _matches(wanted: str, version: Version) -> bool:
 
 
 def _reaches(specifier: Specifier, minor: str) -> bool:
-    """Whether a version of the minor line can satisfy one specifier, judged by the line's ends."""
+    """Return whether a version of the minor line can satisfy one specifier, judged by the line's ends."""
     from packaging.version import Version as AnyVersion
 
     operator, text = specifier.operator, specifier.version

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host is, and which target triples can run there, best first.
+"""Targets: the kind of a host, and the target triples that can run there, best first.
 
-Turns what an agent observed (:func:`from_facts`) or a triple (:func:`parse_triple`) into a :class:`Target`.
+Turns an agent's facts (:func:`from_facts`) or a triple (:func:`parse_triple`) into a :class:`Target`.
 Never looks at the machine it runs on. No I/O.
 """
 
@@ -17,7 +17,7 @@ from typing import Literal
 from ..errors import DeclarationError, NoBuildError, ObservationError
 from .request import Level, Request, with_parts
 
-# uname -s, and what PowerShell's agent says -> os. In words: OS_NAMES.
+# The output of uname -s, or the system that PowerShell's agent prints -> os. OS_NAMES has the names for people.
 SYSTEMS: Mapping[str, Os] = {
     "linux": "linux",
     "darwin": "darwin",
@@ -29,7 +29,7 @@ Os = Literal["linux", "darwin", "windows"]
 OS_NAMES: Mapping[Os, str] = {"linux": "linux", "darwin": "macOS", "windows": "Windows"}
 
 # uname -m (UTS_MACHINE in the Linux kernel's arch/*/Makefile, hw.machine on macOS), PROCESSOR_ARCHITECTURE of
-# Windows -> arch as in target triples. Some have no builds: they are here to get that for an answer.
+# Windows -> arch as in target triples. Some have no builds: they are listed so that the error says that.
 MACHINES = {
     "x86_64": "x86_64",
     "amd64": "x86_64",
@@ -57,7 +57,7 @@ MACHINES = {
     "sparc64": "sparc64",
 }
 
-# The C library that an agent saw, with the float ABI where the architecture has two -> libc.
+# The C library that an agent found, with the float ABI if the architecture has two -> libc.
 LIBCS = {
     ("glibc", "armv7", "hard"): "gnueabihf",
     ("glibc", "armv7", "soft"): "gnueabi",
@@ -69,13 +69,13 @@ MINIMUM_GLIBC_ELSEWHERE = (2, 17)
 
 # What each x86-64 level adds: the table "Micro-Architecture Levels" of the psABI (low-level-sys-info.tex in
 # gitlab.com/x86-psABIs/x86-64-ABI). Names as in Linux' /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h),
-# where SSE3 is pni and LZCNT is abm; OSXSAVE is not shown there, but the kernel hides avx without it.
+# where SSE3 is pni and LZCNT is abm. It doesn't show OSXSAVE, but the kernel hides avx without it.
 LEVEL_FLAGS: tuple[tuple[int, frozenset[str]], ...] = (
     (2, frozenset({"cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"})),
     (3, frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"})),
     (4, frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})),
 )
-# The same features as macOS' sysctl (machdep.cpu.*) calls them, in lower case.
+# The names of the same features in macOS' sysctl (machdep.cpu.*), in lower case.
 FLAG_ALIASES = {
     "sse3": "pni",
     "sse4.1": "sse4_1",
@@ -100,8 +100,8 @@ class Target:
 
     :ivar os: ``linux``, ``darwin`` or ``windows``
     :ivar arch: as in target triples: ``x86_64``, ``aarch64``, ``i686``, ``armv7``, ``ppc64le``, ...
-    :ivar libc: on Linux ``gnu``, ``gnueabihf``, ``gnueabi``, ``musl``, or empty for any other; else empty
-    :ivar libc_version: (major, minor), None where unknown
+    :ivar libc: on Linux ``gnu``, ``gnueabihf``, ``gnueabi``, ``musl``, or empty for any other; elsewhere empty
+    :ivar libc_version: (major, minor), None if unknown
     :ivar level: the x86-64 level of its CPU, 1 to 4; 1 on other architectures
     """
 
@@ -117,7 +117,7 @@ class Target:
         return _triple(self, 1)
 
     def __str__(self) -> str:
-        """In words: ``x86_64 linux, glibc 2.36``."""
+        """Return text for people: ``x86_64 linux, glibc 2.36``."""
         words = [f"{self.arch} {OS_NAMES[self.os]}"]
         if self.os == "linux":
             version = ".".join(str(number) for number in self.libc_version or ())
@@ -127,33 +127,31 @@ class Target:
 
 
 def from_facts(facts: Mapping[str, str]) -> Target:
-    """Read the facts that an agent printed.
+    """Return the target that an agent's facts describe.
 
-    They are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``.
+    The facts are ``os``, ``arch``, ``libc``, ``libc_version``, ``float_abi`` and ``cpu_flags``.
 
-    :raises ObservationError: a name that is missing or unknown
+    :raises ObservationError: a fact is missing or has an unknown value
     """
     system = SYSTEMS.get(facts.get("os", "").lower())
     if system is None:
         if facts.get("os", "").lower().startswith(("mingw", "msys", "cygwin")):
             raise ObservationError(
-                f"the host says that its system is {facts['os']!r}, a POSIX shell on Windows: Windows hosts are managed with "
+                f"the host's system is {facts['os']!r}, a POSIX shell on Windows: manage Windows hosts with "
                 "Ansible and PowerShell (ansible_shell_type: powershell)"
             )
-        raise ObservationError(
-            f"the host says that its system is {facts.get('os', '')!r}: there are builds for Linux, macOS and Windows only"
-        )
+        raise ObservationError(f"the host's system is {facts.get('os', '')!r}: builds exist for Linux, macOS and Windows only")
     machine = facts.get("arch", "")
     arch = MACHINES.get(machine.lower())
     if arch is None:
-        raise ObservationError(f"the host says that its architecture is {machine!r}, which is not known here: report it, please")
+        raise ObservationError(f"the host's architecture is {machine!r}, which is unknown: please report it")
     level = cpu_level(facts.get("cpu_flags", "")) if arch == "x86_64" else 1
     if system != "linux":
         return Target(system, arch, level=level)
     version = facts.get("libc_version", "")
     match = _LIBC_VERSION.fullmatch(version)
     if version and match is None:
-        raise ObservationError(f"the host says that the version of its C library is {version!r}, which is none")
+        raise ObservationError(f"the host's C library has the version {version!r}, which is not valid: please report it")
     return Target(
         system,
         arch,
@@ -164,7 +162,7 @@ def from_facts(facts: Mapping[str, str]) -> Target:
 
 
 def to_facts(target: Target) -> Mapping[str, str]:
-    """What an agent would print on a host of this kind, so that :func:`from_facts` reads it."""
+    """Return the facts that an agent prints on a host of this kind; the reverse of :func:`from_facts`."""
     facts = {"os": next(name for name, system in SYSTEMS.items() if system == target.os), "arch": target.arch}
     if target.libc:
         facts["libc"] = _libc_family(target.libc)
@@ -179,9 +177,9 @@ def to_facts(target: Target) -> Mapping[str, str]:
 
 
 def parse_triple(text: str) -> Target:
-    """Read a target triple; ``x86_64_v3-unknown-linux-gnu`` is a target whose CPU has level 3.
+    """Parse a target triple; ``x86_64_v3-unknown-linux-gnu`` is a target whose CPU has level 3.
 
-    :raises DeclarationError: it is none
+    :raises DeclarationError: the text is not a target triple
     """
     match = _TRIPLE.fullmatch(text)
     if match is None or (match["level"] and match["arch"] != "x86_64"):
@@ -195,7 +193,7 @@ def parse_triple(text: str) -> Target:
 
 
 def cpu_level(flags: str) -> int:
-    """The x86-64 level, 1 to 4, that a CPU with these space-separated flags has."""
+    """Return the x86-64 level, 1 to 4, of a CPU with these space-separated flags."""
     present = {FLAG_ALIASES.get(flag, flag) for flag in flags.lower().split()}
     level = 1
     for reached, needed in LEVEL_FLAGS:
@@ -206,9 +204,9 @@ def cpu_level(flags: str) -> int:
 
 
 def candidates(target: Target, level: Level = "") -> tuple[str, ...]:
-    """The triples to look for, best first. ``level`` is one of :data:`request.LEVELS`.
+    """Return the triples whose builds can satisfy a request at a CPU level, best first.
 
-    :raises NoBuildError: the level is not one of this target's
+    :raises NoBuildError: the target does not have this level
     """
     reason = level_misfit(target, level)
     if reason:
@@ -219,31 +217,31 @@ def candidates(target: Target, level: Level = "") -> tuple[str, ...]:
 
 
 def for_level(request: Request, target: Target) -> Request:
-    """Return the request with the CPU level of a target's triple, if it names none itself."""
+    """Return the request with the CPU level of a target's triple, unless the request already has one."""
     return request if request.level else with_parts(request, variant=_LEVELS[target.level])
 
 
 def level_misfit(target: Target, level: Level) -> str:
-    """Why a request may not ask for this CPU level here, and what to do; empty where it may."""
+    """Return why a request can't have this CPU level on a target, and what to do; empty if it can."""
     if level in ("", "auto"):
         return ""
     if target.arch != "x86_64":
         return f"CPU levels exist for x86_64 only, leave {level} out"
     if int(level[1:]) > target.level:
         highest = f"the host's CPU has level v{target.level}"
-        return f"{highest}, ask for auto (the highest that it has) or leave {level} out"
+        return f"{highest}, request auto (its highest level) or leave {level} out"
     return ""
 
 
 def cpu_misfit(needed: Target, level: int) -> str:
-    """Return why builds for a target can't run on a CPU of a level, with the builds as subject; empty where they can."""
+    """Return why builds for a target can't run on a CPU of a level, with the builds as subject; empty if they can."""
     return f"needs a CPU of level v{needed.level}, and the host's has v{level}" if needed.level > level else ""
 
 
 def misfit(target: Target, triple: str) -> str:
-    """Why builds for a triple can't run on a target, with the builds as subject; empty where they can.
+    """Return why builds for a triple can't run on a target, with the builds as subject; empty if they can.
 
-    :raises DeclarationError: ``triple`` is none
+    :raises DeclarationError: ``triple`` is not a target triple
     """
     if target.os == "linux" and not target.libc:
         return "needs glibc or musl, and the C library of the host is neither"
@@ -264,12 +262,14 @@ def _libc(arch: str, family: str, float_abi: str) -> str:
     if family in ("", "musl"):
         return family
     if family != "glibc":
-        raise ObservationError(f"the host says that its C library is {family!r}; only glibc and musl are known")
+        raise ObservationError(f"the host's C library is {family!r}: builds exist for glibc and musl only")
     if arch != "armv7":
         return "gnu"
     libc = LIBCS.get((family, arch, float_abi))
     if libc is None:
-        raise ObservationError(f"the host is armv7 with glibc, and its float ABI is {float_abi!r} instead of hard or soft")
+        raise ObservationError(
+            f"the host is armv7 with glibc, and its float ABI is {float_abi!r} instead of hard or soft: please report it"
+        )
     return libc
 
 
@@ -289,7 +289,7 @@ def _dotted(version: tuple[int, int]) -> str:
 def _triple(target: Target, level: int) -> str:
     arch = target.arch if level == 1 else f"{target.arch}_v{level}"
     if target.os == "linux":
-        # Of 32-bit ARM, musl has two ABIs as well; distributions with musl (Alpine's armv7) use hard float.
+        # musl also has two ABIs on 32-bit ARM. Distributions with musl (Alpine's armv7) use hard float.
         libc = "musleabihf" if (target.libc, target.arch) == ("musl", "armv7") else target.libc
         return f"{arch}-unknown-linux-{libc}" if libc else f"{arch}-unknown-linux"
     return f"{arch}-apple-darwin" if target.os == "darwin" else f"{arch}-pc-windows-msvc"

@@ -1,10 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other tools need to be told so that they take their builds from a mirror. Pure: builds and the mirror's URL -> text.
+"""Writes the settings with which other tools download builds from a mirror. Pure: builds and the mirror's URL -> text.
 
-Each tool has names of its own for what a build is; tables say where they are from. A build that a tool has no name for is left
-out, and the caller gets to know.
+Each tool has its own names for builds; each table names its source. Builds that a tool has no name for are returned separately.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ..builds.target import parse_triple
 
 Key = TypeVar("Key")
 
-# Where mise asks which builds there are; a mirror has the same paths.
+# The service that lists the builds for mise; a mirror has the same paths.
 MISE_VERSIONS = "https://mise-versions.jdx.dev"
 
 # Architectures as uv names them (ARCH_MAP in crates/uv-python/fetch-download-metadata.py of astral-sh/uv).
@@ -47,7 +46,7 @@ RULES_PYTHON_PLATFORMS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Exported:
     """
-    :ivar text: for the tool
+    :ivar text: the tool's settings
     :ivar left_out: builds that the tool has no name for
     """
 
@@ -56,32 +55,32 @@ class Exported:
 
 
 def for_uv(builds: Iterable[Build], url: str) -> Exported:
-    """What UV_PYTHON_DOWNLOADS_JSON_URL has to lead to: a JSON object, one entry a version, platform and variant."""
+    """Return the JSON for UV_PYTHON_DOWNLOADS_JSON_URL: an object with one entry per version, platform and variant."""
     chosen, left_out = _chosen(builds, _uv_key)
     return Exported(json.dumps({key: _uv_entry(build, url) for key, build in chosen.items()}, indent=2) + "\n", left_out)
 
 
 def for_rules_python(builds: Iterable[Build], url: str) -> Exported:
-    """Lines for MODULE.bazel."""
+    """Return lines for MODULE.bazel."""
     chosen, left_out = _chosen(builds, _rules_python_key)
     lines = ['# After: python = use_extension("@rules_python//python/extensions:python.bzl", "python")\n']
     for (version, platform), build in chosen.items():
-        told = {
+        values = {
             "platform": platform,
             "python_version": version,
             "sha256": build.sha256,
             "strip_prefix": "python/install" if build.flavor == "full" else "python",
             "urls": [url_below(url, build)],
         }
-        arguments = "".join(f"    {name} = {json.dumps(value)},\n" for name, value in told.items())
+        arguments = "".join(f"    {name} = {json.dumps(value)},\n" for name, value in values.items())
         lines.append(f"python.single_version_platform_override(\n{arguments})\n")
     return Exported("".join(lines), left_out)
 
 
 def for_mise(builds: Iterable[Build], url: str) -> Exported:
-    """Return lines for mise.toml. With them mise asks the mirror alone, also for what versions there are.
+    """Return lines for mise.toml. With them mise contacts only the mirror, also for the list of versions.
 
-    mise takes builds of one flavor: the one that most builds have, or of several such the preferred one.
+    mise supports builds of one flavor: the most frequent one, or of several such the preferred one.
     """
     plain = [build for build in builds if not build.variant]
     count = Counter(_mise_flavor(build) for build in plain)
@@ -116,7 +115,7 @@ TOOLS: Mapping[str, Callable[[Iterable[Build], str], Exported]] = {
 
 
 def _chosen(builds: Iterable[Build], key_of: Callable[[Build], Key | None]) -> tuple[dict[Key, Build], tuple[Build, ...]]:
-    """The preferred build of each key, in the order of the keys' versions; and those that have no key."""
+    """Return the preferred build of each key, ordered by version, and the builds that have no key."""
     found: dict[Key, Build] = {}
     left_out = []
     for build in builds:
@@ -134,7 +133,7 @@ def _rank(build: Build) -> tuple[str, int, int]:
 
 
 def _uv_key(build: Build) -> str | None:
-    """uv takes no static builds."""
+    """Return uv's name of a build; None for static builds, which uv doesn't support."""
     if "static" in build.variant:
         return None
     variant = f"+{build.variant}" if build.variant else ""

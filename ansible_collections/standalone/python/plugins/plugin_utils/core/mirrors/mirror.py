@@ -1,17 +1,16 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror: a folder that any static web server can serve, or a part of a bucket, with some of upstream's builds and with lists
-that say which.
+"""Mirrors: a folder that any static web server can serve, or a part of a bucket, with builds of upstream and lists of them.
 
-    DEST/TAG/FILE          an archive, under its name only once its checksum agreed
-    DEST/TAG/SHA256SUMS    of the release's archives that are there
-    DEST/catalogue.tsv     all of them, as the option `catalogue` reads it
-    DEST/tools/python-precompiled-TRIPLE.gz   the names of a target's archives, as mise reads them
-    DEST/.mirror/          what a sync needs: a lock, downloads under way, and which archives were read since they last changed
+    DEST/TAG/FILE          an archive; it gets this name after its checksum was verified
+    DEST/TAG/SHA256SUMS    the checksums of the release's archives
+    DEST/catalogue.tsv     all archives, in the format of the option `catalogue`
+    DEST/tools/python-precompiled-TRIPLE.gz   the names of a target's archives, in mise's format
+    DEST/.mirror/          a sync's lock, its unfinished downloads, and the checksums of archives that were read
 
-The first half decides and is pure; the second reads. What writes is in `sync`. A list never names an archive that is not there:
-archives come before they are listed, and go after.
+The first half of this file decides and is pure; the second half reads. `sync` writes. A list never names a missing archive:
+an archive is listed after it arrives, and removed after it is unlisted.
 """
 
 from __future__ import annotations
@@ -42,19 +41,19 @@ if TYPE_CHECKING:
 JOBS = 8
 HEADER = "tag\tfile\tsha256\n"
 READ = f"{WORK}/read.json"
-# Where mise's version service has the list of a target (python_precompiled_url_path in src/plugins/core/python.rs of jdx/mise).
+# The path of a target's list in mise's version service (python_precompiled_url_path in src/plugins/core/python.rs of jdx/mise).
 PRECOMPILED = "tools/python-precompiled-{}.gz"
 
 Records = dict[str, tuple[str, Stamp]]
-"""Path of an archive -> the sha256 that was read, and the file's stamp then."""
+"""Path of an archive -> its measured sha256, and the file's stamp at that time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What is in a mirror under the name of an archive.
+    """A file in a mirror that has the name of an archive.
 
-    :ivar listed: the sha256 that the release's SHA256SUMS has of it; empty where it has none
-    :ivar actual: the sha256 of what is there; empty where nobody needs to know
+    :ivar listed: its sha256 in the release's SHA256SUMS; empty if not listed
+    :ivar actual: its measured sha256; empty if nobody needs it
     :ivar size: in bytes
     """
 
@@ -65,16 +64,16 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What a sync does.
+    """The changes that a sync makes.
 
-    :ivar fetch: what is wanted and is not there, or is there and is something else
-    :ivar there: what is wanted and is there
-    :ivar kept: what else is there and stays listed
-    :ivar pruned: paths below the mirror that go
+    :ivar fetch: wanted builds that are missing or damaged
+    :ivar present: wanted builds that the mirror has
+    :ivar kept: other builds that stay in the mirror and in its lists
+    :ivar pruned: paths below the mirror to remove
     """
 
     fetch: tuple[Build, ...]
-    there: tuple[Build, ...]
+    present: tuple[Build, ...]
     kept: tuple[Build, ...]
     pruned: tuple[str, ...]
 
@@ -84,10 +83,11 @@ class SyncPlan:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a look at all of a mirror found.
+    """The result of verifying a whole mirror.
 
-    :ivar size: of the archives that are listed and there, in bytes
-    :ivar problems: sentences; none where all is well
+    :ivar archives: the number of listed archives
+    :ivar size: of the listed archives that exist, in bytes
+    :ivar problems: sentences; empty if the mirror is intact
     """
 
     archives: int
@@ -96,14 +96,14 @@ class Verified:
 
 
 def path_of(build: Build) -> str:
-    """Where a build is below a mirror."""
+    """Return the path of a build below a mirror."""
     return f"{build.release}/{build.filename}"
 
 
 def unique_builds(wanted: Iterable[Build]) -> tuple[Build, ...]:
-    """Each build once, newest release first.
+    """Return each build once, newest release first.
 
-    :raises ContentError: two sha256 for one name
+    :raises ContentError: two builds have the same name and different sha256
     """
     known: dict[str, Build] = {}
     for build in wanted:
@@ -111,30 +111,30 @@ def unique_builds(wanted: Iterable[Build]) -> tuple[Build, ...]:
         if other.sha256 != build.sha256:
             raise ContentError(
                 f"{path_of(build)} is wanted with two checksums, {other.sha256} and {build.sha256}: "
-                "run standalone-python lock again, or leave out one of the two"
+                "run standalone-python lock again, or remove one of the two"
             )
     return ordered(known.values())
 
 
 def plan_sync(wanted: Iterable[Build], found: Mapping[str, Archive], *, prune: bool) -> SyncPlan:
     """
-    :param wanted: with their sha256, each once
-    :param found: path -> what is there
-    :param prune: whether what is not wanted goes
+    :param wanted: each build once, with its sha256
+    :param found: path -> the file that the mirror has there
+    :param prune: remove the builds that are not wanted
     """
-    asked = {path_of(build): build for build in wanted}
-    right = {path for path, build in asked.items() if path in found and found[path].actual == build.sha256}
-    rest = sorted(set(found) - set(asked))
+    by_path = {path_of(build): build for build in wanted}
+    intact = {path for path, build in by_path.items() if path in found and found[path].actual == build.sha256}
+    rest = sorted(set(found) - set(by_path))
     return SyncPlan(
-        fetch=ordered(build for path, build in asked.items() if path not in right),
-        there=ordered(asked[path] for path in right),
+        fetch=ordered(build for path, build in by_path.items() if path not in intact),
+        present=ordered(by_path[path] for path in intact),
         kept=() if prune else ordered(_listed(path, found[path].listed) for path in rest if found[path].listed),
         pruned=tuple(rest) if prune else (),
     )
 
 
 def lists(present: Iterable[Build]) -> dict[str, bytes]:
-    """Return the files that say what a mirror holds: path -> content. The same builds give the same bytes."""
+    """Return the lists of a mirror's builds, path -> content. The same builds give the same bytes."""
     present = tuple(present)
     releases: dict[str, list[Build]] = {}
     for build in ordered(present):
@@ -153,15 +153,16 @@ def _precompiled(present: Iterable[Build]) -> dict[str, bytes]:
 
 
 def is_precompiled(path: str) -> bool:
-    """Return whether a path is where a mirror has a list for mise."""
+    """Return whether a path is that of a list for mise."""
     prefix, suffix = PRECOMPILED.split("{}")
     return path.startswith(prefix) and path.endswith(suffix)
 
 
 def builds_for(supply: Supply, requests: Sequence[str], triples: Sequence[str], flavors: Sequence[str]) -> tuple[Build, ...]:
-    """The builds, with their sha256, that requests mean on target triples; the preferred flavor where none is named.
+    """Return the builds, with their sha256, that requests resolve to on target triples.
 
-    :raises StandalonePythonError: a request or a triple can't be read, there is no such build, or its checksum can't be had
+    :param flavors: empty means the preferred flavor
+    :raises StandalonePythonError: a request or a triple is not valid, there is no build, or its checksum is unknown
     """
     found = []
     for text in requests:
@@ -183,13 +184,13 @@ def _listed(path: str, sha256: str) -> Build:
     return replace(parse_filename(filename, tag), sha256=sha256)
 
 
-# What follows reads.
+# The functions below read a mirror.
 
 
 def verify(storage: Storage, jobs: int = JOBS) -> Verified:
-    """Read all of a mirror, and compare it with its lists. What is found damaged the next sync brings anew.
+    """Read a whole mirror, and compare it with its lists. The next sync downloads damaged archives again.
 
-    :raises ContentError: it is no mirror
+    :raises ContentError: it is not a mirror
     :raises TransportError: it can't be read
     """
     problems: list[str] = []
@@ -198,7 +199,7 @@ def verify(storage: Storage, jobs: int = JOBS) -> Verified:
         files = storage.files()
         releases = _releases(files)
         if not releases:
-            raise _none(storage, f"TAG/{SUMS}")
+            raise _not_a_mirror(storage, f"TAG/{SUMS}")
         for sums in releases:
             tag = sums.partition("/")[0]
             try:
@@ -207,19 +208,19 @@ def verify(storage: Storage, jobs: int = JOBS) -> Verified:
                 problems.append(str(error))
                 continue
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
-        problems += _of_catalogue(storage, listed)
-        problems += _of_precompiled(storage, listed, files)
+        problems += _catalogue_problems(storage, listed)
+        problems += _precompiled_problems(storage, listed, files)
         bad = {}
         with ThreadPoolExecutor(jobs) as pool:
             for (path, digest), actual in zip(listed.items(), pool.map(lambda path: _hashed(storage, path), listed), strict=True):
                 if actual != digest:
                     bad[path] = actual
-                    is_what = f"its SHA-256 should be {digest} and is {actual}" if len(actual) == 64 else actual
-                    problems.append(f"{path} is damaged: {is_what}")
+                    problem = f"its SHA-256 should be {digest} and is {actual}" if len(actual) == 64 else actual
+                    problems.append(f"{path} is damaged: {problem}")
         size = sum(int(files[path][0]) for path in listed if path in files and len(bad.get(path, 64 * "0")) == 64)
     known = read_records(storage) if bad else {}
     if known:
-        # So that a sync knows it, although they look as they did.
+        # A sync must download these, although their stamps have not changed.
         read = {path: (actual, files[path]) for path, actual in bad.items() if len(actual) == 64}
         with contextlib.suppress(OSError, TransportError), storage.exclusive_lock(0):
             write_records(storage, {path: record for path, record in known.items() if path not in bad} | read)
@@ -227,46 +228,46 @@ def verify(storage: Storage, jobs: int = JOBS) -> Verified:
 
 
 def attestation_problems(storage: Storage, trusted_root: str = "", jobs: int = JOBS) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is wrong with the attestations of the archives that a mirror lists, and of which it has none, as sentences.
+    """Return sentences about the wrong and about the missing attestations of a mirror's archives.
 
-    :raises StandalonePythonError: it is no mirror, or attestations can't be verified here
+    :raises StandalonePythonError: it is not a mirror, or attestations can't be verified on this machine
     """
 
-    def look_at(build: Build) -> tuple[str, str]:
+    def check(build: Build) -> tuple[str, str]:
         try:
             lines = _text(storage, f"{path_of(build)}{ENDING}")
         except FileNotFoundError:
             lines = ""
         try:
-            found = verify_attestation(lines, build, build.sha256 or "", trusted_root)
+            verified = verify_attestation(lines, build, build.sha256 or "", trusted_root)
         except ContentError as error:
             return str(error), ""
-        return "", "" if found else missing(build, f"in {storage}")
+        return "", "" if verified else missing(build, f"in {storage}")
 
     listed = listed_builds(storage)
     with storage.explain_errors("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
-        said = list(pool.map(look_at, listed))
-    return tuple(wrong for wrong, _none in said if wrong), tuple(none for _wrong, none in said if none)
+        found = list(pool.map(check, listed))
+    return tuple(wrong for wrong, _ in found if wrong), tuple(absent for _, absent in found if absent)
 
 
 def listed_builds(storage: Storage) -> tuple[Build, ...]:
-    """The builds that a mirror lists, newest release first.
+    """Return the builds that a mirror lists, newest release first.
 
-    :raises ContentError: it is no mirror, or a list can't be read
+    :raises ContentError: it is not a mirror, or its list is not valid
     :raises TransportError: it can't be opened
     """
     with storage.explain_errors("be read", "check the path and its permissions"):
         try:
             text = storage.read(CATALOGUE).decode()
         except FileNotFoundError:
-            raise _none(storage, CATALOGUE) from None
+            raise _not_a_mirror(storage, CATALOGUE) from None
         except UnicodeDecodeError:
             raise ContentError(f"{storage}/{CATALOGUE} is not text: run mirror sync again") from None
     return ordered(builds(from_rows(f"the catalogue {storage}/{CATALOGUE}", text)))
 
 
 def inspect_mirror(storage: Storage, wanted: Iterable[Build], records: Records, jobs: int) -> dict[str, Archive]:
-    """What is there. Of what is wanted the content is known after it, from the records or by reading it."""
+    """Return the archives in a mirror. The wanted ones get their sha256 from the records, or are read."""
     files = storage.files()
     listed: dict[str, str] = {}
     for sums in _releases(files):
@@ -278,7 +279,7 @@ def inspect_mirror(storage: Storage, wanted: Iterable[Build], records: Records, 
         if is_build(path.partition("/")[2])
     }
     present = {path for path in map(path_of, wanted) if path in found}
-    # The stamp is older than the reading.
+    # The stamps were taken before the files are read, so a change in between shows at the next sync.
     unread = [path for path in present if path not in records or records[path][1] != files[path]]
     with ThreadPoolExecutor(jobs) as pool:
         read = pool.map(lambda path: storage.stored_sha256(path) or storage.checksum(path), unread)
@@ -287,7 +288,7 @@ def inspect_mirror(storage: Storage, wanted: Iterable[Build], records: Records, 
 
 
 def read_records(storage: Storage) -> Records:
-    """Path -> the sha256 that was read, and the file's stamp then."""
+    """Return the mirror's records; empty if there are none or they are damaged."""
     try:
         kept = json.loads(storage.read(READ))
         return {path: (digest, [*now]) for path, (digest, now) in kept.items()}
@@ -299,12 +300,12 @@ def write_records(storage: Storage, records: Records) -> None:
     storage.put(READ, json.dumps(records, indent=0).encode())
 
 
-def _none(storage: Storage, lacks: str) -> ContentError:
-    return ContentError(f"{storage} is not a mirror, it has no {lacks}: check the path, or run mirror sync")
+def _not_a_mirror(storage: Storage, missing_path: str) -> ContentError:
+    return ContentError(f"{storage} is not a mirror, it has no {missing_path}: check the path, or run mirror sync")
 
 
 def _releases(files: Iterable[str]) -> list[str]:
-    """The paths of SHA256SUMS files, newest release first."""
+    """Return the paths of SHA256SUMS files, newest release first."""
     return sorted((path for path in files if re.fullmatch(f"[0-9]{{8}}/{SUMS}", path)), reverse=True)
 
 
@@ -313,7 +314,7 @@ def _text(storage: Storage, path: str) -> str:
 
 
 def _hashed(storage: Storage, path: str) -> str:
-    """The sha256 of a file, or what is wrong with it."""
+    """Return the sha256 of a file, or why it can't be read."""
     try:
         return storage.checksum(path)
     except FileNotFoundError:
@@ -322,7 +323,7 @@ def _hashed(storage: Storage, path: str) -> str:
         return f"it can't be read ({os_reason(error)})"
 
 
-def _of_catalogue(storage: Storage, listed: Mapping[str, str]) -> list[str]:
+def _catalogue_problems(storage: Storage, listed: Mapping[str, str]) -> list[str]:
     path = f"{storage}/{CATALOGUE}"
     try:
         rows = {path_of(build): build.sha256 for build in builds(from_rows(path, storage.read(CATALOGUE).decode()))}
@@ -333,13 +334,13 @@ def _of_catalogue(storage: Storage, listed: Mapping[str, str]) -> list[str]:
     return [] if rows == listed else [f"{path} and the {SUMS} files disagree: run mirror sync again"]
 
 
-def _of_precompiled(storage: Storage, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
-    """Return what is wrong with the lists for mise: one that is missing, that differs, or whose archives have gone."""
+def _precompiled_problems(storage: Storage, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:
+    """Return the problems of the lists for mise: a missing list, a wrong list, a list of archives that are gone."""
     builds_listed = [_listed(path, digest) for path, digest in listed.items()]
     expected = {path: content for path, content in lists(builds_listed).items() if is_precompiled(path)}
-    here = set(filter(is_precompiled, files))
-    wrong = {path for path in expected.keys() & here if storage.read(path) != expected[path]} | (here - expected.keys())
+    present = set(filter(is_precompiled, files))
+    wrong = {path for path in expected.keys() & present if storage.read(path) != expected[path]} | (present - expected.keys())
     return [
-        *(f"{storage}/{path} does not exist: run mirror sync again" for path in sorted(expected.keys() - here)),
+        *(f"{storage}/{path} does not exist: run mirror sync again" for path in sorted(expected.keys() - present)),
         *(f"{storage}/{path} and the {SUMS} files disagree: run mirror sync again" for path in sorted(wrong)),
     ]

@@ -1,11 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror in an object store that speaks S3, by boto3, which finds credentials, region, proxies and the endpoint where it always
-does.
+"""A mirror in S3 or a compatible object store. boto3 finds credentials, region, proxies and the endpoint as usual.
 
-An object is there whole or not at all, so an archive is sent in one request. With it goes its MD5, by which the store refuses
-what was damaged on the way, and its sha256, so that nobody has to read it again to know what it is.
+A put is atomic, so an archive is sent in one request. The request contains its MD5, so the store refuses an archive that was
+damaged in transit. The object's metadata has its sha256, so that nobody must read the archive again.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ ATTEMPTS = 4
 
 
 def storage_of(text: str, endpoint_url: str = "") -> Storage:
-    """A mirror by what a user calls it: a path, or ``s3://BUCKET/PREFIX``.
+    """Return the mirror that a user names: a path, or ``s3://BUCKET/PREFIX``.
 
-    :param endpoint_url: of an object store; where it is empty boto3's settings say it, and else it is Amazon's
-    :raises DeclarationError: the bucket or the endpoint can't be read, there is no text, or a folder has an endpoint
+    :param endpoint_url: of an object store; if empty, that of boto3's settings, else Amazon's
+    :raises DeclarationError: the text, the bucket or the endpoint is not valid, or a folder has an endpoint
     :raises TransportError: boto3 is not installed
     """
     if not text.startswith(SCHEME):
@@ -47,7 +46,7 @@ def storage_of(text: str, endpoint_url: str = "") -> Storage:
     name, _slash, prefix = text.removeprefix(SCHEME).partition("/")
     prefix = prefix.strip("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", name) or not re.fullmatch(r"[^\x00-\x1f\x7f?#]*", prefix):
-        # Not repeated: who knows what is before an @.
+        # The message doesn't repeat the text: it may contain a password before an @.
         raise DeclarationError("the mirror's bucket is not valid: use s3://BUCKET or s3://BUCKET/PREFIX")
     return Bucket(name, prefix, endpoint_url)
 
@@ -73,7 +72,7 @@ class Bucket:
 
     @contextlib.contextmanager
     def explain_errors(self, what: str = "", do: str = "") -> Iterator[None]:
-        """What is in the bucket has sentences of its own; so what fails here is the folder for downloads."""
+        """Explain errors of the folder for downloads. The client explains the bucket's errors."""
         try:
             yield
         except OSError as error:
@@ -103,11 +102,11 @@ class Bucket:
 
     def stored_sha256(self, path: str) -> str:
         with self._client.sentence("be read"):
-            said: str = self._client.call("head_object", path)["Metadata"].get(SHA256, "")
-        return said if re.fullmatch("[0-9a-f]{64}", said) else ""
+            stored: str = self._client.call("head_object", path)["Metadata"].get(SHA256, "")
+        return stored if re.fullmatch("[0-9a-f]{64}", stored) else ""
 
     def put(self, path: str, content: bytes) -> None:
-        # Caches on the way have to ask whether a list is still what it was.
+        # no-cache: a proxy must revalidate a list before it serves a cached copy.
         kind = "application/gzip" if path.endswith(".gz") else "text/plain; charset=utf-8"
         self._put(path, content, _md5([content]), ContentType=kind, CacheControl="no-cache")
 
@@ -117,7 +116,7 @@ class Bucket:
             size = file.tell()
             file.seek(0)
             etag = self._put(path, file, digest, ContentType="application/octet-stream", Metadata={SHA256: sha256})
-        # Not every store looks at a checksum that it is sent. One that encrypts has other entity tags, and is asked what it has.
+        # Some stores ignore the MD5 that they get, so compare the entity tag. With encryption it is no MD5: read the object then.
         if etag.strip('"') != b64decode(digest).hex() and self.checksum(path) != sha256:
             self.delete(path)
             raise TransportError(f"the mirror {self} stored {path} incorrectly: run the sync again")
@@ -130,21 +129,21 @@ class Bucket:
             self._client.call("delete_object", path)
 
     @contextlib.contextmanager
-    def exclusive_lock(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    def exclusive_lock(self, wait: float, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
         with use_cache(default_root()):
             make_private(self.work)
-        with self.lease.held(wait, waits) as locked:
+        with self.lease.held(wait, on_wait) as locked:
             yield locked
 
-    def _put(self, path: str, body: Any, md5: str, **told: Any) -> str:
+    def _put(self, path: str, body: Any, md5: str, **arguments: Any) -> str:
         self.lease.check()
         with self._client.sentence("be written to"):
-            done = self._client.call("put_object", path, Body=body, ContentMD5=md5, **told)
+            done = self._client.call("put_object", path, Body=body, ContentMD5=md5, **arguments)
         etag: str = done["ETag"]
         return etag
 
     def _content(self, path: str) -> Iterator[bytes]:
-        """An object, in pieces. One that breaks off is asked for again from there on, as long as it is the same."""
+        """Yield an object in pieces. If the connection breaks, the download resumes, as long as the object is the same."""
         from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
         done, tag, left = 0, "", ATTEMPTS

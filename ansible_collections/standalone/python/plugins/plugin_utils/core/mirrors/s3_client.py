@@ -1,9 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A part of a bucket in an object store, by boto3, which finds credentials, region, proxies and the endpoint where it always
-does; and its errors as sentences.
-"""
+"""A boto3 client for one prefix of a bucket, with boto3's errors as sentences."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ SCHEME = "s3://"
 CONNECTIONS = 64
 
 ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
-_SAID = {
+_EXPLANATIONS = {
     "NoSuchBucket": ("the bucket does not exist", "create it, or choose another"),
     "AccessDenied": ("access is denied", "check what the credentials may do there"),
     "403": ("access is denied", "check what the credentials may do there"),
-    "InvalidAccessKeyId": ("the store doesn't know the access key", "check the credentials"),
-    "SignatureDoesNotMatch": ("the store doesn't accept the secret key", "check the credentials"),
+    "InvalidAccessKeyId": ("the access key is unknown to the store", "check the credentials"),
+    "SignatureDoesNotMatch": ("the store rejects the secret key", "check the credentials"),
     "ExpiredToken": ("the credentials have expired", "renew them"),
 }
 
@@ -31,19 +29,19 @@ _SAID = {
 class Client:
     """
     :ivar prefix: without slashes around it; may be empty
-    :ivar s3: of boto3
+    :ivar s3: boto3's client
     """
 
     def __init__(self, bucket: str, prefix: str = "", endpoint_url: str = "") -> None:
         self.bucket = bucket
         self.prefix = prefix
-        # What is wrong with the settings is said before anything else is done.
-        self.s3 = self._made(endpoint_url)
+        # Made here, so that wrong settings fail before anything else happens.
+        self.s3 = self._connect(endpoint_url)
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
 
-    def _made(self, endpoint_url: str) -> Any:
+    def _connect(self, endpoint_url: str) -> Any:
         try:
             import boto3
             from botocore.config import Config
@@ -54,7 +52,7 @@ class Client:
         from botocore.exceptions import BotoCoreError
 
         settings = Config(
-            # Checksums of a newer kind are refused by many stores that are not Amazon's; ours are sent with each object.
+            # Many stores other than Amazon's refuse the newer checksums. Each put has a ContentMD5 instead.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=CONNECTIONS,
@@ -74,7 +72,7 @@ class Client:
         return getattr(self.s3, name)(Bucket=self.bucket, Key=self.key(path), **arguments)
 
     def pages(self) -> Any:
-        """The pages of a list of all objects."""
+        """Return the pages of a list of all objects."""
         return self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(""))
 
     def key(self, path: str) -> str:
@@ -83,7 +81,10 @@ class Client:
     @contextlib.contextmanager
     def sentence(self, what: str, path: str = "") -> Iterator[None]:
         """
-        :raises FileNotFoundError: an object is not there
+        :param what: the end of the sentence "the mirror can't ...", such as ``be read``
+        :param path: of an object that may be missing
+        :raises FileNotFoundError: the object does not exist
+        :raises TransportError: any other error of the store
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -97,20 +98,22 @@ class Client:
             raise self._error(what, error) from None
 
     def _error(self, what: str, error: Exception) -> TransportError:
-        """A sentence without the exception's own text, which can hold an address with a password."""
+        """Return an error without the exception's text, which can contain a URL with a password."""
         from botocore import exceptions as known
 
         endpoint = without_credentials(self.s3.meta.endpoint_url) if "s3" in self.__dict__ else "the store"
         if isinstance(error, known.ClientError):
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-            said, do = _SAID.get(code_of(error), (f"{endpoint} answered {status} {code_of(error)}", "try again later"))
+            answer = (f"{endpoint} answered {status} {code_of(error)}", "try again later")
+            reason, do = _EXPLANATIONS.get(code_of(error), answer)
         elif isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError)):
-            said, do = "no credentials were found", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            reason, do = "no credentials were found", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         elif isinstance(error, (known.HTTPClientError, known.ConnectionError)):
-            said, do = f"{endpoint} could not be reached", "check the network and the endpoint (--endpoint-url, AWS_ENDPOINT_URL)"
+            reason = f"{endpoint} could not be reached"
+            do = "check the network and the endpoint (--endpoint-url, AWS_ENDPOINT_URL)"
         else:
-            said, do = f"{type(error).__name__} of boto3", "check its settings, such as AWS_PROFILE, and the bucket's name"
-        return TransportError(f"the mirror {self} can't {what} ({said}): {do}")
+            reason, do = f"{type(error).__name__} of boto3", "check its settings, such as AWS_PROFILE, and the bucket's name"
+        return TransportError(f"the mirror {self} can't {what} ({reason}): {do}")
 
 
 def code_of(error: Any) -> str:

@@ -1,8 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of a mirror in a bucket: an object that is made only where none is (If-None-Match), and renewed while its maker works,
-as a store deletes no lock of a process that was killed. Stores that don't know such conditions can't keep anybody away.
+"""The lock of a mirror in a bucket: an object that is created only if none exists (If-None-Match).
+
+Its holder renews it, because a store doesn't delete the lock of a killed process. Stores without such conditions can't lock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .s3_client import ABSENT, SCHEME, Client, code_of
 from .storage import WORK
 
 LOCK = f"{WORK}/lock"
-# Seconds after which a lock that nobody has renewed is nobody's.
+# Seconds after which a lock that was not renewed is free.
 LEASE = 60.0
 
 _CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
@@ -38,8 +39,8 @@ class Lease:
         self.lost = threading.Event()
 
     @contextlib.contextmanager
-    def held(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
-        etag = self._lock(time.monotonic() + wait, waits)
+    def held(self, wait: float, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
+        etag = self._lock(time.monotonic() + wait, on_wait)
         if not etag:
             yield False
             return
@@ -61,24 +62,24 @@ class Lease:
                 f"the mirror {self._client} lost its lock, as the store could not be reached for too long: run the sync again"
             )
 
-    def _lock(self, until: float, waits: Callable[[], None]) -> str:
-        """The entity tag of our lock; nothing where the store knows no conditions."""
+    def _lock(self, until: float, on_wait: Callable[[], None]) -> str:
+        """Take the lock and return its entity tag; empty if the store has no conditions."""
         waited = False
         while True:
             etag = self._put_if(IfNoneMatch="*")
             if etag is None:
                 return ""
             if etag:
-                # A store that passes over the condition would let anybody in.
+                # A store that ignores the condition would give the lock to everybody.
                 if self._put_if(IfNoneMatch="*") == "":
                     return etag
                 self._delete()
                 return ""
             etag = self._overdue()
-            if etag and (mine := self._put_if(IfMatch=etag)):
-                return mine
+            if etag and (taken := self._put_if(IfMatch=etag)):
+                return taken
             if not waited:
-                waits()
+                on_wait()
                 waited = True
             if time.monotonic() >= until:
                 raise TransportError(
@@ -88,46 +89,46 @@ class Lease:
             time.sleep(min(1.0, self._lease / 4))
 
     def _overdue(self) -> str:
-        """The entity tag of a lock that has not been renewed in time, by the store's own clock."""
+        """Return the entity tag of a lock that was not renewed in time by the store's own clock; else empty."""
         from email.utils import parsedate_to_datetime
 
         with self._client.sentence("be read"):
             try:
-                told = self._client.call("head_object", LOCK)
+                head = self._client.call("head_object", LOCK)
             except self._client.s3.exceptions.ClientError as error:
                 if code_of(error) in ABSENT:
                     return ""
                 raise
         try:
-            now = parsedate_to_datetime(told["ResponseMetadata"]["HTTPHeaders"]["date"])
+            now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
         except (KeyError, TypeError, ValueError, OverflowError):
             raise TransportError(f"the mirror {self._client} can't be read (its store sends no date): try again later") from None
-        etag: str = told["ETag"]
-        return etag if (now - told["LastModified"]).total_seconds() > self._lease else ""
+        etag: str = head["ETag"]
+        return etag if (now - head["LastModified"]).total_seconds() > self._lease else ""
 
     def _renew(self, etag: str, ended: threading.Event) -> None:
         renewed = time.monotonic()
         while not ended.wait(self._lease / 4):
             with contextlib.suppress(TransportError):
-                mine = self._put_if(IfMatch=etag)
-                if mine:
-                    etag, renewed = mine, time.monotonic()
+                new = self._put_if(IfMatch=etag)
+                if new:
+                    etag, renewed = new, time.monotonic()
                     continue
-            # Nobody else has it before its time is over.
+            # Until the lease ends, nobody else can take the lock.
             if time.monotonic() - renewed > self._lease * 0.75:
                 self.lost.set()
                 return
 
     def _put_if(self, **condition: str) -> str | None:
-        """Write the lock on a condition: its entity tag, '' where the condition doesn't hold, None where the store knows none."""
-        # Each time other bytes: an entity tag is a checksum of them.
+        """Write the lock on a condition. Return its entity tag; '' if the condition is false; None if the store has none."""
+        # The bytes differ each time, because an entity tag is their checksum.
         content = f"{socket.gethostname()} {os.getpid()} {uuid4()}\n".encode()
         with self._client.sentence("be written to"):
             try:
                 done = self._client.call("put_object", LOCK, Body=content, ContentType="text/plain", **condition)
             except self._client.s3.exceptions.ClientError as error:
                 if code_of(error) in _CONDITION_FAILED:
-                    # Written all the same, if the answer to it was lost and boto3 has asked again.
+                    # The lock may have been written all the same, if the answer was lost and boto3 has retried.
                     return self._etag_if(content)
                 if code_of(error) in ABSENT:
                     return ""
@@ -138,7 +139,7 @@ class Lease:
         return etag
 
     def _etag_if(self, content: bytes) -> str:
-        """The entity tag of the lock, where it has this content; else nothing."""
+        """Return the entity tag of the lock if it has this content; else empty."""
         with self._client.sentence("be read"):
             try:
                 answer = self._client.call("get_object", LOCK)

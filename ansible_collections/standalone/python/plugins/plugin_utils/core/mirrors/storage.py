@@ -1,8 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a mirror is: the few things that are done to it, and how they are done to a folder; ``bucket`` does them to an object
-store."""
+"""Storage of a mirror: the operations that it needs, and their implementation for a folder. ``s3`` has the one for a bucket."""
 
 from __future__ import annotations
 
@@ -21,55 +20,55 @@ from ..errors import TransportError
 WORK = ".mirror"
 
 Stamp = list[int | str]
-"""The size of a file in bytes, and more that changes when the file does."""
+"""The size of a file in bytes, and values that change when the file does."""
 
 
 class Storage(Protocol):
-    """Paths are below the mirror, with ``/``. A file is there whole or not at all; what can't be done is a ``TransportError`` or,
-    below :meth:`usable`, an ``OSError``."""
+    """Paths are relative to the mirror, with ``/``. Files appear atomically. A method that fails raises ``TransportError`` or
+    ``OSError``; :meth:`explain_errors` turns the latter into the former."""
 
     @property
     def work(self) -> Path:
-        """The folder of this machine for downloads under way. It is there inside :meth:`alone`."""
+        """The folder of this machine for unfinished downloads. It exists inside :meth:`exclusive_lock`."""
 
     @property
     def elsewhere(self) -> str:
-        """What else to do where downloads can't be written there."""
+        """The advice for a user whose disk has no room for downloads."""
 
-    def exclusive_lock(self, wait: float, waits: Callable[[], None] = ...) -> AbstractContextManager[bool]:
-        """No other process works in the mirror meanwhile; False where the place can't promise it.
+    def exclusive_lock(self, wait: float, on_wait: Callable[[], None] = ...) -> AbstractContextManager[bool]:
+        """Keep other processes from changing the mirror; yields False if the storage can't ensure that.
 
-        :param wait: for another, so many seconds at most
-        :param waits: called where there is one to wait for
+        :param wait: the maximum time to wait for another process, in seconds
+        :param on_wait: called once if another process has the lock
         """
 
     def explain_errors(self, what: str = ..., do: str = ...) -> AbstractContextManager[None]:
-        """An error of the operating system becomes a sentence."""
+        """Turn an ``OSError`` into a ``TransportError`` with a sentence."""
 
     def files(self) -> dict[str, Stamp]:
-        """Return what is in the folders of releases, and the lists in ``tools``."""
+        """Return the stamps of the files in the folders of releases and in ``tools``."""
 
     def read(self, path: str) -> bytes:
         """
-        :raises FileNotFoundError: it is not there
+        :raises FileNotFoundError: it does not exist
         """
 
     def checksum(self, path: str) -> str:
-        """The sha256 of a file, which is read for it.
+        """Read a file and return its sha256.
 
-        :raises FileNotFoundError: it is not there
+        :raises FileNotFoundError: it does not exist
         """
 
     def stored_sha256(self, path: str) -> str:
-        """The sha256 that the place itself says of a file, as it was found right when the file came; empty where it says none."""
+        """Return the sha256 that the storage keeps since the file was verified; empty if it keeps none."""
 
     def put(self, path: str, content: bytes) -> None: ...
 
     def promote(self, part: Path, path: str, sha256: str) -> Stamp:
-        """Make a file, whose content is known to be right, one of the mirror; where it was it is no more."""
+        """Move a verified file into the mirror, and return its stamp."""
 
     def delete(self, path: str) -> None:
-        """One that is not there is none to delete."""
+        """Do nothing if the file does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,9 @@ class Folder:
         return "choose another folder for the mirror"
 
     @contextlib.contextmanager
-    def exclusive_lock(self, wait: float, waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    def exclusive_lock(self, wait: float, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
         self.work.mkdir(parents=True, exist_ok=True)
-        with exclusive_lock(self.work, wait, waits) as locked:
+        with exclusive_lock(self.work, wait, on_wait) as locked:
             yield locked
 
     @contextlib.contextmanager
@@ -129,8 +128,8 @@ class Folder:
     def promote(self, part: Path, path: str, sha256: str) -> Stamp:
         to = self.path / path
         to.parent.mkdir(exist_ok=True)
-        # Not forced onto the disk, which would take most of the time: after a power cut it has another size or time than was
-        # recorded, and the next sync reads it again.
+        # No fsync, which would take most of the time. A file that a power cut damages has another size or time than its
+        # record, so the next sync reads it again.
         os.replace(part, to)
         return [*file_stamp(to)]
 

@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bringing a mirror up to date: downloads, several at a time, checked before they get their names; the lists; then what goes.
+"""Syncs a mirror: downloads several archives at a time, verifies them, writes the lists, and then removes old archives.
 
-One sync works in a mirror at a time, and another waits for it. Killed at any time it leaves a mirror that is true, and the next
-one goes on where it stopped, in the middle of an archive too.
+Only one sync works in a mirror at a time; another waits. An interrupted sync leaves the mirror consistent. The next sync
+resumes, even in the middle of an archive.
 """
 
 from __future__ import annotations
@@ -43,34 +43,34 @@ from .mirror import (
 )
 from .storage import Folder, Storage
 
-# Seconds that one sync waits for another: as long as a large one takes.
+# Seconds that one sync waits for another: the time of a large sync.
 WAIT = 6 * 3600.0
-# Seconds that downloads have to end in after Ctrl-C.
+# Seconds that downloads have to stop after Ctrl-C.
 ENDING_WAIT = 1.0
 
 
 Attest = Callable[[Build, str], str]
-"""Verifies what is said of a build: the attestations that the mirror has, or nothing -> those that it shall have, or nothing.
-What is wrong is an error, and that archive doesn't come."""
+"""Verifies a build: takes the attestations that the mirror has, or empty; returns those to store, or empty.
+An error means that the archive is not added."""
 
 
 class Progress:
-    """Is told what a sync does, from several threads at once; this one says nothing."""
+    """Receives the events of a sync, from several threads at once. This class ignores them."""
 
     def waits(self) -> None:
-        """Another sync is at work in the mirror."""
+        """Another sync is working in the mirror."""
 
     def unlocked(self) -> None:
-        """The place of the mirror can't keep another sync away."""
+        """The mirror's storage can't lock out another sync."""
 
     def plans(self, plan: SyncPlan) -> None: ...
 
     def receives(self, path: str, done: int, size: int) -> None:
-        """Of one archive, ``done`` bytes are there; ``size`` is 0 where the server doesn't say."""
+        """An archive has ``done`` bytes so far; ``size`` is 0 if the server doesn't send it."""
 
 
 def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> SyncPlan:
-    """What a sync would do. Writes nothing, and what it has to read it reads each time.
+    """Return what a sync would do. It writes nothing, so archives without a record are read each time.
 
     :raises StandalonePythonError: as :func:`sync`
     """
@@ -89,14 +89,14 @@ def sync(
     progress: Progress | None = None,
     attest: Attest | None = None,
 ) -> SyncPlan:
-    """Bring into a mirror what is wanted of it; says what was done.
+    """Bring the wanted builds into a mirror, and return what was done.
 
-    Where some archives can't be had the others come, and nothing is pruned.
+    A failure that concerns one archive does not stop the others, but then nothing is pruned.
 
     :param wanted: with their sha256
-    :param attest: asked for each archive that is wanted, also for those that are there
-    :raises ContentError: an archive is not the one that its checksum names
-    :raises TransportError: an archive can't be had, or the mirror not be written to
+    :param attest: called for each wanted archive, also for those that the mirror has
+    :raises ContentError: an archive has the wrong checksum
+    :raises TransportError: an archive can't be downloaded, or the mirror can't be written to
     :raises DeclarationError: the mirror is its own source
     """
     wanted, progress = unique_builds(wanted), progress or Progress()
@@ -108,39 +108,39 @@ def sync(
         records = read_records(storage)
         found = inspect_mirror(storage, wanted, records, jobs)
         todo = plan_sync(wanted, found, prune=prune)
-        # What stays listed until all has come.
+        # These stay listed until every wanted archive has arrived.
         others = plan_sync(wanted, found, prune=False).kept
         progress.plans(todo)
-        come: list[Build] = []
+        received: list[Build] = []
 
-        def settle(kept: Iterable[Build]) -> None:
-            present = (*todo.there, *kept, *come)
+        def write_state(kept: Iterable[Build]) -> None:
+            present = (*todo.present, *kept, *received)
             _write_lists(storage, lists(present))
             write_records(storage, {path: records[path] for path in map(path_of, present) if path in records})
 
-        mine = "" if locked else f".{os.getpid()}"
-        receive = _Receiver(storage, source, mine, progress, records, attest)
+        own = "" if locked else f".{os.getpid()}"
+        receive = _Receiver(storage, source, own, progress, records, attest)
         try:
-            unattested = _all(todo.there, receive.attested, jobs, []) if attest else []
-            failures = _all(todo.fetch, receive, jobs, come)
+            unattested = _run_all(todo.present, receive.attest_present, jobs, []) if attest else []
+            failures = _run_all(todo.fetch, receive, jobs, received)
         except BaseException:
             with contextlib.suppress(OSError, StandalonePythonError):
-                settle(others)
+                write_state(others)
             raise
         try:
-            settle(others if failures or unattested else todo.kept)
+            write_state(others if failures or unattested else todo.kept)
         except (OSError, TransportError):
-            # On a full disk it is the download that has the better sentence.
+            # On a full disk, the error of the download is the better one.
             if not failures:
                 raise
         if failures:
-            raise _failed(storage, failures, len(todo.fetch) - len(come), len(wanted))
+            raise _failed(storage, failures, len(todo.fetch) - len(received), len(wanted))
         if unattested:
             raise unattested[0]
-        beside = storage.files() if todo.pruned else {}
+        files = storage.files() if todo.pruned else {}
         for path in todo.pruned:
             storage.delete(path)
-            if f"{path}{ENDING}" in beside:
+            if f"{path}{ENDING}" in files:
                 storage.delete(f"{path}{ENDING}")
         remove_stale_parts(storage.work, sure=locked and prune)
     return todo
@@ -151,18 +151,18 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _write_lists(storage: Storage, contents: Mapping[str, bytes]) -> None:
-    """Write the lists of what is there; remove those of releases and targets that have nothing any more."""
-    there = {path for path in storage.files() if path.endswith(f"/{SUMS}") or is_precompiled(path)}
+    """Write the lists that changed; remove those of releases and targets without archives."""
+    old = {path for path in storage.files() if path.endswith(f"/{SUMS}") or is_precompiled(path)}
     for path, content in contents.items():
         if _read(storage, path) != content:
             storage.put(path, content)
-    for path in there - set(contents):
+    for path in old - set(contents):
         if is_precompiled(path) or any(map(is_build, parse_sums(_read(storage, path).decode(errors="replace")).known)):
             storage.delete(path)
 
 
 def _read(storage: Storage, path: str) -> bytes:
-    """The content of a file; nothing where it is not there."""
+    """Return the content of a file; empty if it does not exist."""
     try:
         return storage.read(path)
     except FileNotFoundError:
@@ -170,14 +170,14 @@ def _read(storage: Storage, path: str) -> bytes:
 
 
 class _Stopped(Exception):
-    """Another archive failed in a way that this one would too, or the user has had enough."""
+    """Another archive failed in a way that concerns all, or the user interrupted the sync."""
 
 
 class _Download:
-    """What has come of one archive, hashed while it came."""
+    """An unfinished archive, hashed while it arrives."""
 
-    def __init__(self, part: Path, told: Callable[[int, int], None], stop: Event) -> None:
-        self._part, self._told, self._stop = part, told, stop
+    def __init__(self, part: Path, report: Callable[[int, int], None], stop: Event) -> None:
+        self._part, self._report, self._stop = part, report, stop
         self.digest, self.done, self._size = hashlib.sha256(), 0, 0
 
     def begins(self, offset: int, size: int) -> None:
@@ -188,7 +188,7 @@ class _Download:
                     self.digest.update(chunk)
                     self.done += len(chunk)
         self._size = size
-        self._told(self.done, size)
+        self._report(self.done, size)
 
     def pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
@@ -199,33 +199,33 @@ class _Download:
             raise _Stopped
         self.digest.update(chunk)
         self.done += len(chunk)
-        self._told(self.done, self._size)
+        self._report(self.done, self._size)
 
 
 @dataclass(frozen=True, slots=True)
 class _Receiver:
-    """Brings one archive to its place.
+    """Downloads, verifies and stores one archive.
 
-    :ivar mine: what tells this process' downloads from another's, where the file system can't
+    :ivar suffix: makes the names of this process' downloads unique if the mirror can't be locked
     """
 
     storage: Storage
     source: Source
-    mine: str
+    suffix: str
     progress: Progress
     records: Records
     attest: Attest | None
 
-    def attested(self, build: Build, _stop: Event) -> None:
-        """Of an archive that is there."""
+    def attest_present(self, build: Build, _stop: Event) -> None:
+        """Verify the attestations of an archive that the mirror has, and store new ones."""
         lines = self._attestations(build)
         if lines:
             self.storage.put(*lines)
 
     def _attestations(self, build: Build) -> tuple[str, bytes] | None:
-        """What has to be written beside an archive: path and content.
+        """Return the path and content of new attestations to store beside an archive, or None.
 
-        :raises StandalonePythonError: an attestation is wrong, or missing
+        :raises StandalonePythonError: an attestation is wrong or missing
         """
         if self.attest is None:
             return None
@@ -236,42 +236,42 @@ class _Receiver:
 
     def __call__(self, build: Build, stop: Event) -> None:
         path, digest = path_of(build), build.sha256 or ""
-        part = self.storage.work / f"{build.filename}.{digest[:12]}{self.mine}{TEMPORARY}"
-        came = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
+        part = self.storage.work / f"{build.filename}.{digest[:12]}{self.suffix}{TEMPORARY}"
+        download = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
         with self.storage.explain_errors():
             lines = self._attestations(build)
             earlier = part.stat().st_size if part.exists() else 0
-            came.begins(earlier, 0)
-            if not earlier or came.digest.hexdigest() != digest:
-                self._bring(build, part, came)
-            if earlier and came.digest.hexdigest() != digest:
-                # What was left there was part of something else.
+            download.begins(earlier, 0)
+            if not earlier or download.digest.hexdigest() != digest:
+                self._receive(build, part, download)
+            if earlier and download.digest.hexdigest() != digest:
+                # The unfinished file was part of another archive.
                 part.unlink(missing_ok=True)
-                self._bring(build, part, came)
-            if came.digest.hexdigest() != digest:
+                self._receive(build, part, download)
+            if download.digest.hexdigest() != digest:
                 part.unlink(missing_ok=True)
                 raise ContentError(
                     f"{build.filename} from {self.source} has the wrong checksum: its SHA-256 should be {digest} "
-                    f"and is {came.digest.hexdigest()}; check the source, or the checksum"
+                    f"and is {download.digest.hexdigest()}; check the source, or the checksum"
                 )
             self.records[path] = (digest, self.storage.promote(part, path, digest))
             if lines:
                 self.storage.put(*lines)
 
-    def _bring(self, build: Build, part: Path, came: _Download) -> None:
+    def _receive(self, build: Build, part: Path, download: _Download) -> None:
         addresses = urls(self.source, build)
         if self.source.kind in ("folder", "archive"):
-            self._copy(local_path(addresses[0]), build, part, came)
+            self._copy(local_path(addresses[0]), build, part, download)
             return
         try:
-            Http(location=self.source.location, sleep=came.pause).resume(
-                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=came, instead=self.storage.elsewhere
+            Http(location=self.source.location, sleep=download.pause).resume(
+                addresses, part, max_bytes=LARGEST_ARCHIVE, watch=download, instead=self.storage.elsewhere
             )
         except ContentError:
             part.unlink(missing_ok=True)
             raise
 
-    def _copy(self, origin: Path, build: Build, part: Path, came: _Download) -> None:
+    def _copy(self, origin: Path, build: Build, part: Path, download: _Download) -> None:
         try:
             file = origin.open("rb")
         except OSError as error:
@@ -284,16 +284,19 @@ class _Receiver:
                 f"the source is the archive {origin.name}, but {build.filename} is needed: name that one as the source"
             )
         with file, part.open("wb") as out:
-            came.begins(0, os.fstat(file.fileno()).st_size)
+            download.begins(0, os.fstat(file.fileno()).st_size)
             while chunk := file.read(LARGEST_PIECE):
                 out.write(chunk)
-                came.wrote(chunk)
+                download.wrote(chunk)
 
 
-def _all(
-    wanted: Sequence[Build], receive: Callable[[Build, Event], None], jobs: int, come: list[Build]
+def _run_all(
+    wanted: Sequence[Build], receive: Callable[[Build, Event], None], jobs: int, received: list[Build]
 ) -> list[StandalonePythonError]:
-    """Receive some builds at a time; ``come`` gets those that came. What only one of them can have the others survive."""
+    """Receive builds, ``jobs`` at a time; append those that succeed to ``received``. Return the failures.
+
+    A failure that concerns one build does not stop the others.
+    """
     failures: list[StandalonePythonError] = []
     stop = Event()
     pool = ThreadPoolExecutor(jobs)
@@ -308,7 +311,7 @@ def _all(
         for task in as_completed(tasks):
             try:
                 task.result()
-                come.append(tasks[task])
+                received.append(tasks[task])
             except (_Stopped, CancelledError):
                 pass
             except StandalonePythonError as error:
@@ -317,7 +320,7 @@ def _all(
                     end()
     except BaseException:
         end()
-        # A server that stalls is not waited for: what came of its archive stays for the next sync.
+        # Don't wait for a server that stalls. The next sync resumes its unfinished archive.
         wait(tasks, ENDING_WAIT)
         raise
     finally:
@@ -326,7 +329,7 @@ def _all(
 
 
 def _failed(storage: Storage, failures: Sequence[StandalonePythonError], missing: int, wanted: int) -> StandalonePythonError:
-    # Why all the others were given up comes first.
+    # An error that stopped the other downloads comes before one that concerns a single archive.
     first = sorted(failures, key=lambda error: isinstance(error, (ContentError, NotThereError, DeniedError)))[0]
     kind = ContentError if isinstance(first, ContentError) else TransportError
     return kind(f"{missing} of {wanted} archives are missing from the mirror {storage}: {first}" if wanted > 1 else str(first))

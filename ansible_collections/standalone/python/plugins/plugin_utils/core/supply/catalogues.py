@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the option ``catalogue`` means: the builds to choose from."""
+"""Opens the catalogue that the option ``catalogue`` names."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ..errors import ContentError, StandalonePythonError, TransportError
 from .user_catalogue import updated
 
 CATALOGUE = "catalogue.tsv"
-"""What a mirror holds, at its top."""
+"""The name of a mirror's catalogue, at its top."""
 
 
 def load_catalogue(store: Store, source: Source, catalogue: str = "") -> Catalogue:
-    """The builds to choose from.
+    """Return the catalogue to choose builds from.
 
-    :param catalogue: a path or URL of rows, or a folder of releases; '' and ``bundled`` mean what the
-        source itself says that it holds (a folder, and a server with a ``catalogue.tsv``), else the
-        bundled catalogue; ``updated`` that with what this user's last update has added. An archive
-        that is the source is the only one.
-    :raises ContentError: it can't be read as a catalogue
-    :raises TransportError: it can't be had, and no copy is kept
+    :param catalogue: a path or URL of rows, or a folder of releases. Empty and ``bundled`` mean the source's own
+        catalogue if it has one (a folder, or a server with a ``catalogue.tsv``), else the bundled catalogue.
+        ``updated`` means the bundled catalogue plus the rows of this user's last update.
+        If the source is an archive, the catalogue contains only that archive.
+    :raises ContentError: it is not a valid catalogue
+    :raises TransportError: it can't be downloaded or read, and the cache has no copy
     """
     if source.kind == "archive":
         return _catalogue_of_archive(store, source)
@@ -49,8 +49,8 @@ def load_catalogue(store: Store, source: Source, catalogue: str = "") -> Catalog
 
 
 def _own_catalogue(store: Store, source: Source) -> Catalogue:
-    """What a server says that it holds; the bundled catalogue where it says nothing, or can't be asked now. That is remarked
-    on where a build is missing; the archive's own sentence says the rest."""
+    """Return a server's own catalogue; the bundled one if the server has none or can't be reached. The remark has the reason,
+    and appears if a build is missing. An archive that can't be downloaded has its own error."""
     address = url_of(source.location, CATALOGUE)
     with use_cache(store.root):
         try:
@@ -68,7 +68,7 @@ def _catalogue_of_archive(store: Store, source: Source) -> Catalogue:
         build = parse_filename(name)
     except (StandalonePythonError, ValueError):
         raise ContentError(
-            f"the name of the archive {source.location} does not say which build it is: give it upstream's name, such as "
+            f"the name of the archive {source.location} does not identify a build: rename it to upstream's name, such as "
             "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
         ) from None
     require_archive(local_path(source.location))
@@ -76,17 +76,17 @@ def _catalogue_of_archive(store: Store, source: Source) -> Catalogue:
 
 
 def _catalogue_of_folder(location: str) -> Catalogue:
-    """What a folder holds: of the files that its SHA256SUMS files list, those that are there."""
+    """Return the catalogue of a folder: the files that its SHA256SUMS files list and that exist."""
     folder = local_path(location)
     rows: list[str] = []
-    listed = there = 0
+    count_listed = count_present = 0
     try:
-        # Newest release first; other folders are none of ours.
+        # Newest release first. Folders with other names are not releases.
         releases = sorted(folder.glob(f"{8 * '[0-9]'}/{SUMS}"), reverse=True)
         for sums in releases:
             text, present = read_text(sums, SUMS), set(os.listdir(sums.parent))
             names = parse_sums(text, sums.parent.name).known.keys()
-            listed, there = listed + len(names), there + len(names & present)
+            count_listed, count_present = count_listed + len(names), count_present + len(names & present)
             lines = rows_from_sums(sums.parent.name, text).splitlines(keepends=True)
             rows += [line for line in lines if line.split("\t")[1] in present]
     except OSError as error:
@@ -96,5 +96,5 @@ def _catalogue_of_folder(location: str) -> Catalogue:
             f"the folder {location} is not a source of builds: it has no TAG/{SUMS}; "
             f"use upstream's layout, TAG/FILE and TAG/{SUMS}"
         )
-    lacking = f" ({there} of {listed} listed files are there)" if there < listed else ""
-    return from_rows(f"the folder {location}{lacking}", "".join(rows))
+    note = f" ({count_present} of {count_listed} listed files exist)" if count_present < count_listed else ""
+    return from_rows(f"the folder {location}{note}", "".join(rows))

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What upstream says of its releases, as rows of a catalogue. No I/O: what is fetched, a :class:`Get` brings.
+"""Reads upstream's lists of releases into rows of a catalogue. No I/O: a :class:`Get` downloads.
 
-Rows are only ever added and filled in. A checksum that is not what it was is an error, and never a change.
+Rows are only added, and unknown checksums filled in. A checksum that differs from the known one is an error.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..digits import LARGEST
 from ..errors import ContentError
 
 API = "https://api.github.com/repos/astral-sh/python-build-standalone/releases"
-# Astral's own list of the same, for its tools: all releases in one file, without sizes. Asked where GitHub's API answers nothing.
+# Astral's list of all releases in one file, without sizes, made for its own tools. Used if GitHub's API is unavailable.
 VERSIONS = (
     "https://raw.githubusercontent.com/astral-sh/versions/refs/heads/main/v1/python-build-standalone.ndjson",
     "https://releases.astral.sh/github/versions/main/v1/python-build-standalone.ndjson",
 )
-# Ten releases have some 6,000 files; more on a page and GitHub gives up before it has listed them.
+# Ten releases have about 6,000 files. With more on a page, GitHub times out.
 PER_PAGE = 10
 
 _TAG = re.compile(r"[0-9]{8}")
@@ -36,7 +36,7 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a file: its sha256, or ``-``, and its size in bytes, or None."""
+    """A file's sha256, or ``-`` if unknown, and its size in bytes, or None."""
 
     sha256: str = "-"
     size: int | None = None
@@ -48,7 +48,7 @@ Rows = dict[tuple[str, str], Known]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release: its builds with their digests, and the URL of its SHA256SUMS or nothing."""
+    """A release: its builds with their digests, and the URL of its SHA256SUMS, or empty."""
 
     tag: str
     rows: Rows
@@ -57,13 +57,13 @@ class Release:
 
 class Get(Protocol):
     def __call__(self, url: str) -> tuple[bytes, str]:
-        """Fetch a URL: its content, and the URL of the next page or nothing."""
+        """Return the content of a URL, and the URL of the next page, or empty."""
 
 
 def read_rows(name: str, text: str) -> Rows:
-    """Rows in any order -> :data:`Rows`.
+    """Return :data:`Rows` of lines in any order.
 
-    :raises ContentError: a line is no row, or two rows of a file have different checksums
+    :raises ContentError: a line is not a row, or two rows of a file have different checksums
     """
     rows: Rows = {}
     for build in catalogue.builds(catalogue.from_rows(name, text)):
@@ -72,23 +72,23 @@ def read_rows(name: str, text: str) -> Rows:
 
 
 def merge(rows: Rows, news: Mapping[tuple[str, str], Known], source: str) -> None:
-    """Add news to rows: new rows, and checksums and sizes where there were none.
+    """Add new rows to ``rows``, and fill in unknown checksums and sizes.
 
-    :raises ContentError: a checksum is not what it was; both are named
+    :raises ContentError: a checksum differs from the known one; the message has both
     """
-    for (tag, filename), said in news.items():
+    for (tag, filename), new in news.items():
         known = rows.get((tag, filename), Known())
-        if "-" not in (known.sha256, said.sha256) and known.sha256 != said.sha256:
+        if "-" not in (known.sha256, new.sha256) and known.sha256 != new.sha256:
             raise ContentError(
-                f"the sha256 of {filename} in release {tag} was {known.sha256} and is {said.sha256} in {source}: "
+                f"the sha256 of {filename} in release {tag} was {known.sha256} and is {new.sha256} in {source}: "
                 "find out which is right; nothing was written"
             )
-        sha256 = known.sha256 if said.sha256 == "-" else said.sha256
-        rows[tag, filename] = Known(sha256, said.size or known.size)
+        sha256 = known.sha256 if new.sha256 == "-" else new.sha256
+        rows[tag, filename] = Known(sha256, new.size or known.size)
 
 
 def render(rows: Rows) -> dict[str, str]:
-    """Rows -> text of a catalogue's files by their names, newest release first, then by file name."""
+    """Return a catalogue's files, name -> text. Their rows are sorted by release, newest first, then by file name."""
     minors: dict[str, list[tuple[str, str]]] = {}
     for tag, filename in rows:
         minors.setdefault(catalogue.parse_filename(filename, tag).version.minor_line, []).append((tag, filename))
@@ -105,9 +105,9 @@ def _row(tag: str, filename: str, known: Known) -> str:
 
 
 def releases(get: Get, api: str) -> Iterator[list[Release]]:
-    """What GitHub's API says of releases, page by page, drafts and tags of another form left out.
+    """Yield the releases that GitHub's API lists, page by page, without drafts and tags of another form.
 
-    :raises ContentError: the answer is no list of releases
+    :raises ContentError: the answer is not a list of releases
     """
     url = f"{api}?per_page={PER_PAGE}"
     while url:
@@ -121,9 +121,9 @@ def releases(get: Get, api: str) -> Iterator[list[Release]]:
 
 
 def release_rows(get: Get, release: Release) -> Rows:
-    """The builds of one release; checksums are the API's digests and its SHA256SUMS, which must agree.
+    """Return the builds of one release. Their checksums are the API's digests and those in SHA256SUMS, which must agree.
 
-    :raises ContentError: they don't
+    :raises ContentError: they don't agree
     """
     rows = dict(release.rows)
     if release.sums:
@@ -134,12 +134,12 @@ def release_rows(get: Get, release: Release) -> Rows:
 
 
 def refresh(rows: Rows, get: Get, api: str = API, since: str = "", *, only_news: bool = False) -> int:
-    """Add to rows what upstream has of releases not older than ``since``; returns how many were read.
+    """Add the builds of upstream's releases that are not older than ``since``; return the number of releases read.
 
     Every page is read whatever ``since`` is: tags are not in the order of publication.
 
-    :param only_news: end with the first page on which nothing is new, as pages are in the order of publication, and read the
-        SHA256SUMS of releases only of which something is
+    :param only_news: stop after the first page without news, as pages are in the order of publication, and download
+        SHA256SUMS only of releases with news
     """
     count = 0
     for page in releases(get, api):
@@ -147,9 +147,9 @@ def refresh(rows: Rows, get: Get, api: str = API, since: str = "", *, only_news:
         news = [release for release in wanted if not only_news or _has_news(release, rows)]
         for release in news:
             merge(rows, release_rows(get, release), f"release {release.tag} of today")
-        sizes = any(said.size and not rows[key].size for release in wanted for key, said in release.rows.items() if key in rows)
-        # What is already known of the others has to agree all the same.
-        for release in (one for one in wanted if one not in news):
+        sizes = any(new.size and not rows[key].size for release in wanted for key, new in release.rows.items() if key in rows)
+        # The digests of the other releases must agree with the known ones too.
+        for release in (release for release in wanted if release not in news):
             merge(rows, release.rows, f"release {release.tag} of today")
         count += len(wanted)
         if only_news and wanted and not news and not sizes:
@@ -158,15 +158,15 @@ def refresh(rows: Rows, get: Get, api: str = API, since: str = "", *, only_news:
 
 
 def is_versions(content: bytes) -> bool:
-    """Whether a text is Astral's list of versions: a JSON object a line, each a release with its artifacts."""
+    """Return whether a text is Astral's list of versions: each line is a JSON object, a release with its artifacts."""
     line = content.lstrip().partition(b"\n")[0]
     return line.startswith(b"{") and b'"artifacts"' in line
 
 
 def versions_rows(name: str, content: bytes) -> Rows:
-    """The builds of Astral's list of versions.
+    """Return the builds of Astral's list of versions.
 
-    :raises ContentError: it is something else, or two of its lines have different checksums for a file
+    :raises ContentError: it is not such a list, or has two checksums for a file
     """
     rows: Rows = {}
     try:
@@ -185,8 +185,8 @@ def _has_news(release: Release, rows: Rows) -> bool:
     return any(rows.get(key, Known()).sha256 == "-" for key in release.rows)
 
 
-def _release(about: Mapping[str, Any]) -> Release:
-    tag, assets = str(about["tag_name"]), about["assets"]
+def _release(data: Mapping[str, Any]) -> Release:
+    tag, assets = str(data["tag_name"]), data["assets"]
     rows: Rows = {}
     for asset in assets:
         if catalogue.is_build(asset["name"]):

@@ -1,18 +1,18 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock file: for each request and target the very build, found once, to be reviewed in a diff and then used by every run.
+"""Lock files: the exact build for each request and target. It is resolved once, reviewed in a diff, and then used by every run.
 
-It is JSON: Python reads and writes it by itself, and fast enough for every run on every host; TOML it can only read, and slowly.
-Each entry is an object of its own with one fact a line, in a stable order, so that a diff of a changed build shows its request
-and target too.
+The format is JSON, because Python's standard library reads and writes it, fast enough for every run on every host. It only
+reads TOML, and slowly. Each entry is an object with one fact per line, in a stable order. So the diff of a changed build also
+shows its request and target.
 
-What it promises is content, by its sha256. Where the archive is fetched from is the option ``source``, so that a mirror may take
-upstream's place without a new lock; ``url`` is where it was found. The size is for people, and left out where nobody says it.
+An entry guarantees content, by its sha256. The option ``source`` decides where the archive is downloaded from, so a mirror can
+replace upstream without a new lock. ``url`` is where the build was found. ``size`` is for people, and is absent if unknown.
 
-Builds for CPU levels exist on Linux. ``3.13+v3`` is one entry, as the request has the level; ``3.13+auto`` is one for each level.
+Builds for CPU levels exist on Linux. ``3.13+v3`` has one entry, as the request has the level; ``3.13+auto`` has one per level.
 
-All is pure but :func:`read_lock`, :func:`write_lock` and :func:`keep_attestations`.
+Only :func:`read_lock`, :func:`write_lock` and :func:`keep_attestations` do I/O.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..digits import whole_number
 from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
 
 FORM = 1
-ABOUT = "Made by 'standalone-python lock', and changed by nothing else. Review it, and keep it with the declaration."
+ABOUT = "Made by 'standalone-python lock': don't edit it. Review it, and keep it with the declaration."
 LARGEST = 16 << 20
 
 _KEYS: Mapping[str, type] = {
@@ -54,10 +54,10 @@ class Locked:
     """One entry.
 
     :ivar request: canonical text
-    :ivar target: the triple of the hosts that it is for; with a level only where the request says ``auto``
-    :ivar build: with its sha256, always
-    :ivar url: where it was found, without credentials; a path where the source was on the controller
-    :ivar size: of the archive, in bytes; None where it was not to be had
+    :ivar target: the triple of its hosts; with a level only if the request has ``auto``
+    :ivar build: always with its sha256
+    :ivar url: where it was found, without credentials; a path if the source was on the controller
+    :ivar size: of the archive, in bytes; None if unknown
     """
 
     request: str
@@ -75,8 +75,8 @@ class Locked:
 class Lock:
     """
     :ivar builds: each (request, target) once
-    :ivar declaration: the path of the file that declares the requests, from the lock file's folder; empty where not known
-    :ivar key: the key in that file that holds the declaration; empty where it is all of the file
+    :ivar declaration: the path of the file that declares the requests, relative to the lock file's folder; empty if unknown
+    :ivar key: the key in that file that holds the declaration; empty if the whole file is the declaration
     """
 
     builds: tuple[Locked, ...] = ()
@@ -91,7 +91,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What has to have an entry: a request, and the triple as :attr:`Locked.target` has it."""
+    """The key of a required entry: a request, and the triple as in :attr:`Locked.target`."""
 
     request: Request
     target: str
@@ -102,14 +102,14 @@ class Slot:
 
     @property
     def host(self) -> Target:
-        """The kind of host that the entry is for. A level that the request names is the host's business."""
+        """The kind of host that the entry is for. If the request has a level, the host is assumed to have it."""
         target = parse_triple(self.target)
         return target if self.request.level in ("", "auto") else _with_level(target, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between two locks; ``changed`` holds pairs of before and after."""
+    """The differences between two locks; ``changed`` has pairs of the old and the new entry."""
 
     added: tuple[Locked, ...]
     changed: tuple[tuple[Locked, Locked], ...]
@@ -120,10 +120,10 @@ class Changes:
 
 
 def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ...]:
-    """Every entry that these requests need for these targets, each once, in the order of a lock file.
+    """Return the entries that these requests need for these targets, each once, in the order of a lock file.
 
     :param triples: without levels
-    :raises DeclarationError: a triple that can't be read
+    :raises DeclarationError: a triple is not valid
     """
     targets = [parse_triple(triple) for triple in triples]
     needed = (
@@ -141,10 +141,10 @@ def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ..
 def relock(
     old: Lock, wanted: Sequence[Slot], find: Callable[[Slot], Locked], upgrade: Callable[[Request], bool] = lambda request: False
 ) -> Lock:
-    """The lock that has what is wanted and nothing else. An entry that is there stays as it is, unless its request is to be
-    upgraded; and that never takes an older build than is locked, for a mirror may be behind.
+    """Return the lock with exactly the wanted entries. An existing entry stays unless its request is to be upgraded.
+    An upgrade never replaces a build by an older one, because a mirror may be behind.
 
-    :param find: asked only for what is missing or to be upgraded
+    :param find: called only for entries that are missing or to be upgraded
     """
     known = {entry.key: entry for entry in old.builds}
     entries = []
@@ -168,7 +168,7 @@ def changes(old: Lock, new: Lock) -> Changes:
 
 
 def stale(lock: Lock, wanted: Sequence[Slot]) -> tuple[tuple[Slot, ...], tuple[Locked, ...]]:
-    """What is wanted and not locked, and what is locked and not wanted. That something newer exists makes no lock stale."""
+    """Return the wanted entries that are missing, and the locked ones that are not wanted. A newer build makes no lock stale."""
     locked, needed = {entry.key for entry in lock.builds}, {slot.key for slot in wanted}
     return (
         tuple(slot for slot in wanted if slot.key not in locked),
@@ -177,10 +177,10 @@ def stale(lock: Lock, wanted: Sequence[Slot]) -> tuple[tuple[Slot, ...], tuple[L
 
 
 def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Build:
-    """The build that is locked for a request on a host.
+    """Return the build that is locked for a request on a host.
 
-    :param name: of the lock file, for messages: its path
-    :raises NoBuildError: it is not in the lock, and the message has the command that adds it; or it can't run on this host
+    :param name: the path of the lock file, for messages
+    :raises NoBuildError: the lock has no entry, and the message has the command that adds it; or the build can't run on this host
     """
     key = (canonical(request), _target(request, target))
     build = next((entry.build for entry in lock.builds if entry.key == key), None)
@@ -193,10 +193,10 @@ def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Bui
 
 
 def add_command(lock: Lock, name: str, triple: str = "") -> str:
-    """The command that brings a lock file up to its declaration, and to one more target."""
-    there = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration))
-    # Windows takes slashes too, and they need no quotes.
-    declaration = there.replace(os.sep, "/") if lock.declaration else "FILE"
+    """Return the command that updates a lock file for its declaration, and for one more target."""
+    path = os.path.normpath(os.path.join(os.path.dirname(name), lock.declaration))
+    # Windows accepts slashes too, and they need no quotes.
+    declaration = path.replace(os.sep, "/") if lock.declaration else "FILE"
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
     key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]
@@ -209,28 +209,28 @@ def _missing(lock: Lock, request: Request, target: Target, name: str) -> str:
     others = sorted({entry.request for entry in lock.builds if entry.target == triple})
     if others:
         return (
-            f"{text} is not in the lock file {name}, which has {', '.join(others)} for {triple}: declare it where the "
-            f"others are, and run: {command}"
+            f"{text} is not in the lock file {name}, which has {', '.join(others)} for {triple}: add it to the "
+            f"declaration, and run: {command}"
         )
-    there = f"which is for {', '.join(lock.targets)}" if lock.builds else "which is empty"
-    return f"{text} for {triple} is not in the lock file {name}, {there}: run: {command}"
+    content = f"which is for {', '.join(lock.targets)}" if lock.builds else "which is empty"
+    return f"{text} for {triple} is not in the lock file {name}, {content}: run: {command}"
 
 
 def format_lock(lock: Lock) -> str:
-    """The text of a lock file; :func:`parse_lock` of it gives the same lock with its entries in order.
+    """Return the text of a lock file; :func:`parse_lock` of it returns the same lock with sorted entries.
 
-    :raises ContentError: a build without a sha256
+    :raises ContentError: a build has no sha256
     """
     entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
-    from_ = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
-    return json.dumps({"about": ABOUT, "lock": FORM, **from_, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
+    origin = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
+    return json.dumps({"about": ABOUT, "lock": FORM, **origin, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _entry(entry: Locked) -> dict[str, str | int]:
     build = entry.build
     if not build.sha256:
         raise ContentError(f"cannot lock {build.filename}, as its sha256 is unknown: choose another source")
-    said: dict[str, str | int] = {
+    data: dict[str, str | int] = {
         "request": entry.request,
         "target": entry.target,
         "release": build.release,
@@ -238,14 +238,14 @@ def _entry(entry: Locked) -> dict[str, str | int]:
         "url": entry.url,
         "sha256": build.sha256,
     }
-    return said if entry.size is None else said | {"size": entry.size}
+    return data if entry.size is None else data | {"size": entry.size}
 
 
 def parse_lock(text: str, name: str) -> Lock:
-    """Read a lock file. Whatever is not as :func:`format_lock` writes it is an error, but for the order of entries.
+    """Parse a lock file. Anything that :func:`format_lock` doesn't write is an error, except for the order of entries.
 
-    :param name: for messages: its path
-    :raises ContentError: it can't be read; the message says what is wrong, where, and what to do
+    :param name: the path of the lock file, for messages
+    :raises ContentError: it is not valid; the message says what is wrong, where, and what to do
     """
     if re.search(r"^(<<<<<<<|>>>>>>>)( |$)", text, re.MULTILINE):
         raise ContentError(
@@ -253,7 +253,7 @@ def parse_lock(text: str, name: str) -> Lock:
             "which adds and removes entries until it agrees with the declaration"
         )
     try:
-        said = json.loads(text, object_pairs_hook=partial(_once_each, name))
+        data = json.loads(text, object_pairs_hook=partial(_unique_keys, name))
     except json.JSONDecodeError as error:
         raise ContentError(
             f"the lock file {name} can't be read, line {error.lineno} is not JSON ({error.msg}): {_ANEW}"
@@ -262,40 +262,41 @@ def parse_lock(text: str, name: str) -> Lock:
         raise ContentError(f"the lock file {name} can't be read, it is nested too deeply: {_ANEW}") from None
     except ValueError:
         raise ContentError(f"the lock file {name} can't be read, a number in it has too many digits: {_ANEW}") from None
-    if not isinstance(said, dict) or not isinstance(said.get("builds"), list) or "lock" not in said:
+    if not isinstance(data, dict) or not isinstance(data.get("builds"), list) or "lock" not in data:
         raise ContentError(f"{name} is not a lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
-    # A truth value and 1.0 are equal to 1.
-    if json.dumps(said["lock"]) != str(FORM):
+    # True and 1.0 are equal to 1, so compare their text.
+    if json.dumps(data["lock"]) != str(FORM):
         raise ContentError(
-            f"the lock file {name} has the form {said['lock']!r}, but this version of standalone-python reads form {FORM}: "
+            f"the lock file {name} has the format {data['lock']!r}, but this version of standalone-python reads format {FORM}: "
             "use the version that made it"
         )
-    declaration, key = said.get("declaration", ""), said.get("key", "")
-    unknown = sorted(set(said) - {"about", "lock", "declaration", "key", "builds"})
+    declaration, key = data.get("declaration", ""), data.get("key", "")
+    unknown = sorted(set(data) - {"about", "lock", "declaration", "key", "builds"})
     unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
     if unknown:
         raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which is unknown: {_ANEW}")
     entries: dict[tuple[str, str], Locked] = {}
-    for number, element in enumerate(said["builds"], 1):
+    for number, element in enumerate(data["builds"], 1):
         try:
             entry = _parse_entry(element)
         except (StandalonePythonError, ValueError) as error:
-            wrong = f"{_which(element, number)} is wrong: {error}"
-            raise ContentError(f"the lock file {name} can't be used, {wrong}; {_ANEW}") from None
+            raise ContentError(
+                f"the lock file {name} can't be used, {_which(element, number)} is wrong: {error}; {_ANEW}"
+            ) from None
         if entry.key in entries:
             raise ContentError(f"the lock file {name} has {entry.request} for {entry.target} twice: {_ANEW}")
         entries[entry.key] = entry
     return Lock(tuple(entries.values()), declaration, key)
 
 
-def _once_each(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Of two that have one name, a reviewer sees the first and a reader takes the last."""
-    said: dict[str, Any] = {}
+def _unique_keys(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. If a key occurs twice, a reviewer may see the first while the parser takes the last."""
+    data: dict[str, Any] = {}
     for key, value in pairs:
-        if key in said:
-            raise ContentError(f"the lock file {name} has {key!r} twice in one place: {_ANEW}")
-        said[key] = value
-    return said
+        if key in data:
+            raise ContentError(f"the lock file {name} has the key {key!r} twice in one object: {_ANEW}")
+        data[key] = value
+    return data
 
 
 def _which(element: Any, number: int) -> str:
@@ -306,7 +307,7 @@ def _which(element: Any, number: int) -> str:
 
 def _parse_entry(element: Any) -> Locked:
     """
-    :raises ValueError: what is wrong with it, or another error of the core
+    :raises ValueError: the entry is not valid; or another error of the core
     """
     if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
         raise ValueError(f"an entry must have {', '.join(_KEYS)}, and nothing else")
@@ -321,7 +322,7 @@ def _parse_entry(element: Any) -> Locked:
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
         raise ValueError(f"the request must be written {canonical(request)}")
-    # It becomes a part of paths, and only newer files have it in their names.
+    # The release becomes a part of paths, and the names of older files don't contain it.
     if not re.fullmatch("[0-9]{8}", element["release"]):
         raise ValueError(f"the release is {element['release']!r}, but must be a date such as 20250115")
     build = replace(parse_filename(element["file"], element["release"]), sha256=element["sha256"])
@@ -343,7 +344,7 @@ def _answers(build: Build, slot: Slot) -> bool:
 
 
 def _target(request: Request, target: Target) -> str:
-    """The triple under which a request is locked for a host."""
+    """Return the triple under which a request is locked for a host."""
     levels = request.level == "auto" and target.os == "linux"
     return candidates(target, "auto")[0] if levels else target.triple
 
@@ -357,7 +358,7 @@ def _age(build: Build) -> tuple[Any, str]:
 
 
 def _order(key: tuple[str, str]) -> tuple[Any, ...]:
-    """By request, in which numbers count as such (3.9 before 3.13), then by target."""
+    """Return a sort key: by request with its numbers as numbers (3.9 before 3.13), then by target."""
     text, target = key
     parts = filter(None, re.split("([0-9]+)", text))
     return ([(-1, part) if (number := whole_number(part)) is None else (number, "") for part in parts], target)
@@ -365,17 +366,17 @@ def _order(key: tuple[str, str]) -> tuple[Any, ...]:
 
 def read_lock(path: str) -> Lock:
     """
-    :raises ContentError: it can't be read as a lock file
-    :raises TransportError: it is not there, or can't be opened
+    :raises ContentError: it is not a valid lock file
+    :raises TransportError: it does not exist, or can't be opened
     """
-    make = shlex.join(["standalone-python", "lock", "FILE", "-o", path, "--target", "TRIPLE"])
+    command = shlex.join(["standalone-python", "lock", "FILE", "-o", path, "--target", "TRIPLE"])
     try:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise TransportError(f"the lock file {path} does not exist: create it with: {make}") from None
+        raise TransportError(f"the lock file {path} does not exist: create it with: {command}") from None
     except OSError as error:
-        raise TransportError(f"the lock file {path} can't be read ({error.strerror}): check the path, its permissions") from None
+        raise TransportError(f"the lock file {path} can't be read ({error.strerror}): check its path and permissions") from None
     except UnicodeDecodeError:
         raise ContentError(f"the lock file {path} is not text: check that it is the right file") from None
     if len(text) > LARGEST:
@@ -384,9 +385,9 @@ def read_lock(path: str) -> Lock:
 
 
 def write_lock(path: str, lock: Lock) -> None:
-    """Put a lock file in place, whole or not at all; where ``path`` is a link, that stays one.
+    """Write a lock file atomically. If ``path`` is a link, its target is replaced.
 
-    :raises TransportError: it can't be written; what was there is as it was
+    :raises TransportError: it can't be written; the old file is unchanged
     """
     from pathlib import Path
 
@@ -403,10 +404,10 @@ def write_lock(path: str, lock: Lock) -> None:
 
 
 def keep_attestations(path: str, lock: Lock, attested: Callable[[Build, str], str]) -> None:
-    """Have those of all archives beside a lock file, in a folder; each is verified each time.
+    """Keep the attestations of all locked archives in a folder beside the lock file. Each is verified each time.
 
-    :param attested: a build, and the attestations that are there or nothing -> those that shall be there, or nothing
-    :raises StandalonePythonError: one is wrong or missing, or can't be written; the others are there
+    :param attested: called with a build and its kept attestations, or empty; returns those to keep, or empty
+    :raises StandalonePythonError: an attestation is wrong, missing, or can't be written; the others are kept
     """
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path

@@ -1,8 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where one declaration's builds come from: its source, its catalogue or lock file and the controller's cache, each opened when
-it is first needed. A declaration that finds everything in place needs none of them, but for a lock file, which says what that is.
+"""The builds of one declaration: its source, its catalogue or lock file, and the controller's cache.
+
+Each is opened when it is first needed. A run that changes nothing needs only the lock file, if there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 class Supply:
     """
-    :ivar remarks: sentences that the user is to be told, but that are no failures
+    :ivar remarks: sentences to show to the user that are not failures
     """
 
     def __init__(self, desired: Desired) -> None:
@@ -47,8 +48,8 @@ class Supply:
         attestations: Attestations = "off",
         trusted_root: str = "",
     ) -> Supply:
-        """For a front end that installs nothing."""
-        told = Desired(
+        """Return a supply without a declaration, for commands that install nothing."""
+        desired = Desired(
             (),
             source=source,
             catalogue=catalogue,
@@ -58,7 +59,7 @@ class Supply:
             attestations=attestations,
             trusted_root=trusted_root,
         )
-        return cls(told)
+        return cls(desired)
 
     @cached_property
     def source(self) -> Source:
@@ -75,7 +76,7 @@ class Supply:
     @cached_property
     def catalogue(self) -> Catalogue:
         if self._desired.catalogue in ("", "bundled") and self.source.kind == "upstream":
-            return bundled()  # without the store, which takes longer to import than a row to find
+            return bundled()  # without the store: importing it takes longer than finding a row
         from .catalogues import load_catalogue
 
         return load_catalogue(self.store, self.source, self._desired.catalogue)
@@ -108,11 +109,10 @@ class Supply:
         return find_upgrade(request, target, self.catalogue, current, policy_of(self._desired))
 
     def lock_entry(self, slot: Slot, current: Locked | None = None) -> Locked:
-        """What a lock file has to say of a request on a target, but for the size.
+        """Return the entry of a lock file for a request on a target, without the size.
 
-        :param current: the entry that an upgrade would replace; it is returned where the declaration admits no newer build
-
-        :raises StandalonePythonError: there is no such build, or its checksum can't be had
+        :param current: the entry that an upgrade would replace; it is returned if the declaration admits no newer build
+        :raises StandalonePythonError: there is no such build, or its checksum is unknown
         """
         build = self.resolve_for(slot.request, slot.host, current.build if current else None)
         if current and build is current.build:
@@ -120,12 +120,12 @@ class Supply:
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
     def find_attestations(self, build: Build, have: str = "") -> str:
-        """The attestations of a build's archive, one a line, of which one is found right; empty where there are none and none are
-        required.
+        """Return the attestations of a build's archive, one per line; at least one is verified. Empty if there are none and none
+        are required.
 
-        :param have: those that are at hand; the source is asked where there are none
+        :param have: the attestations that are already here; if they don't verify, the source's are downloaded
         :raises ContentError: they are wrong, or there are none and they are required
-        :raises StandalonePythonError: they can't be had or not be verified
+        :raises StandalonePythonError: they can't be downloaded or verified
         """
         from ..archives import attestation
 
@@ -142,7 +142,7 @@ class Supply:
         return ""
 
     def _require_attestations(self, build: Build) -> None:
-        """Nothing goes to a host whose attestations are asked for and are wrong or missing."""
+        """Verify a build's attestations before anything of it goes to a host, if the declaration wants that."""
         if self._desired.attestations == "off":
             return
         from ..archives.attestation import FOLDER, name_of
@@ -159,12 +159,12 @@ class Supply:
         return self.store.sha256(build, self._source_of(build))
 
     def _source_of(self, build: Build) -> Source:
-        """The source; of a single archive the lock file knows the checksum."""
+        """Return the source; for a single archive, with the checksum of the lock file."""
         locked = self._desired.lockfile and self.source.kind == "archive"
         return replace(self.source, checksum=build.sha256 or "") if locked else self.source
 
     def urls(self, build: Build) -> tuple[str, ...]:
-        """Where a host can fetch a build itself."""
+        """Return the URLs from which a host can download a build."""
         from ..archives.source import urls
 
         self._require_attestations(build)
@@ -176,22 +176,21 @@ class Supply:
 
     @property
     def token_for_hosts(self) -> str:
-        """The token that a host needs to fetch a build itself; it is for the source's own host, and upstream needs none."""
+        """The token that a host needs to download a build. It is only for the source's own server; upstream needs none."""
         return self._desired.token if self.source.kind == "url" else ""
 
     def shown_url(self, build: Build) -> str:
-        """Where a build comes from, for people and receipts: without credentials, and in letters that every host can read."""
+        """Return where a build comes from, for people and receipts: without credentials, in ASCII."""
         from ..archives.source import urls, without_credentials
 
         return sanitized(without_credentials(urls(self.source, build)[0]), None)
 
 
 def lookup_build(supply: Supply, wanted: Any, triple: str, flavor: str = "") -> dict[str, str]:
-    """The build that a request means on a target triple, as plain data.
+    """Return the build that a request resolves to on a target triple, as plain data.
 
     :param wanted: the request, as an element of ``builds``
-
-    :raises StandalonePythonError: the request or the triple can't be read, there is none, or its checksum can't be had
+    :raises StandalonePythonError: the request or the triple is not valid, there is no build, or its checksum is unknown
     """
     request, target = with_parts(parse_wanted(wanted).request, flavor=flavor), parse_triple(triple)
     build = supply.resolve_for(for_level(request, target), target)

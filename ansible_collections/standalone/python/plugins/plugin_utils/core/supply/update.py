@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renews a catalogue by upstream's releases: a user's own, in the cache (``updated``); scripts/catalogue.py the bundled one.
+"""Updates the user's catalogue in the cache (``updated``) from upstream's releases. scripts/catalogue.py updates the bundled one.
 
-Nothing is written where any of it can't be read, and what is written is written a file at a time, each as a whole.
+If any part can't be read, nothing is written. Each file is written atomically.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UPSTREAM = "upstream"
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update has brought: releases that were read, builds that were new, checksums that were filled in."""
+    """The result of an update: the numbers of releases read, of new builds, and of checksums filled in."""
 
     about: About
     releases: int
@@ -43,14 +43,14 @@ class Update:
 
 
 def update_catalogue(root: Path, http: Http, where: str = UPSTREAM) -> Update:
-    """Read upstream's releases and keep what is new. Nothing is kept where any of it can't be read.
+    """Read upstream's releases and keep the new rows. If any part can't be read, nothing is kept.
 
-    :param where: ``upstream``, or the URL of GitHub's list of releases as a mirror of the API has it, or of Astral's list of
-        versions, or of rows of a catalogue
-    :raises ContentError: what came is no such list, or a checksum is not what it was
-    :raises TransportError: it can't be had
+    :param where: ``upstream``, or the URL of one of these: a list of releases as GitHub's API has it, Astral's list of
+        versions, rows of a catalogue
+    :raises ContentError: the answer is no such list, or a checksum differs from the known one
+    :raises TransportError: it can't be downloaded
     """
-    with _alone_in(root) as folder:
+    with _locked_folder(root) as folder:
         rows = _known(root)
         before = dict(rows)
         get = CachedGet(folder / "kept", http)
@@ -59,21 +59,21 @@ def update_catalogue(root: Path, http: Http, where: str = UPSTREAM) -> Update:
 
 
 def add_catalogue(root: Path, catalogue: Catalogue, where: str) -> Update:
-    """Keep what another catalogue has beyond what is known.
+    """Keep the rows of another catalogue that are new.
 
-    :raises ContentError: a checksum is not what it was
+    :raises ContentError: a checksum differs from the known one
     """
-    with _alone_in(root):
+    with _locked_folder(root):
         rows = _known(root)
         before = dict(rows)
-        news = {(one.release, one.filename): github.Known(one.sha256 or "-", one.size) for one in builds(catalogue)}
+        news = _rows_of(catalogue)
         github.merge(rows, news, catalogue.name)
         return _keep(root, rows, before, len({tag for tag, _name in news}), where)
 
 
 @contextmanager
-def _alone_in(root: Path) -> Iterator[Path]:
-    """The folder of what updates keep, without what killed runs have left in it; no other process works in it meanwhile."""
+def _locked_folder(root: Path) -> Iterator[Path]:
+    """Lock the folder that updates write to, remove what interrupted runs left in it, and yield its path."""
     with use_cache(root):
         folder = root / FOLDER
         make_private(folder)
@@ -83,7 +83,7 @@ def _alone_in(root: Path) -> Iterator[Path]:
 
 
 def _read_upstream(rows: github.Rows, get: CachedGet) -> tuple[int, str]:
-    """How many releases were read, and where: of GitHub's API, or where that can't be had, of Astral's list."""
+    """Return the number of releases read and their source: GitHub's API, or if it is unavailable, Astral's list."""
     try:
         return github.refresh(rows, get, github.API, only_news=True), UPSTREAM
     except TransportError as error:
@@ -108,22 +108,25 @@ def _read_from(url: str, rows: github.Rows, get: CachedGet) -> int:
 
 
 def _known(root: Path) -> github.Rows:
-    source = updated(root) if about(root) else bundled()
-    return {(one.release, one.filename): github.Known(one.sha256 or "-", one.size) for one in builds(source)}
+    return _rows_of(updated(root) if about(root) else bundled())
+
+
+def _rows_of(catalogue: Catalogue) -> github.Rows:
+    return {(build.release, build.filename): github.Known(build.sha256 or "-", build.size) for build in builds(catalogue)}
 
 
 def _keep(root: Path, rows: github.Rows, before: github.Rows, releases: int, source: str) -> Update:
     folder = root / FOLDER
     write_catalogue(folder, rows)
-    told = About(time.strftime("%Y-%m-%d", time.gmtime()), source)
+    now = About(time.strftime("%Y-%m-%d", time.gmtime()), source)
     with atomic_write(folder / ABOUT) as out:
-        out.write(json.dumps(asdict(told)).encode())
+        out.write(json.dumps(asdict(now)).encode())
     filled = sum(known.sha256 == "-" and rows[key].sha256 != "-" for key, known in before.items())
-    return Update(told, releases, len(rows) - len(before), filled)
+    return Update(now, releases, len(rows) - len(before), filled)
 
 
 def write_catalogue(folder: Path, rows: github.Rows) -> list[str]:
-    """Write a catalogue's files where they are different, each as a whole. Returns the names of those that were."""
+    """Write the files of a catalogue that differ, each atomically. Return the names of the written files."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for name, text in sorted(github.render(rows).items()):
@@ -137,14 +140,14 @@ def write_catalogue(folder: Path, rows: github.Rows) -> list[str]:
 
 
 def load_catalogue_rows(folder: Path) -> github.Rows:
-    """The rows in a folder, as :func:`write` left it; nothing where it doesn't exist."""
+    """Return the rows in a folder, as :func:`write_catalogue` wrote them; empty if it doesn't exist."""
     return github.read_rows(str(folder), "".join(path.read_text("ascii") for path in sorted(folder.glob("*.tsv"))))
 
 
 class CachedGet:
-    """:class:`upstream.Get` that keeps what it fetched in a folder, and asks again on condition that it changed.
+    """A :class:`github.Get` that caches in a folder. It uses ETags, so unchanged data is not downloaded again.
 
-    A file of it is a line of JSON (url, etag, the next page) and then the content, compressed.
+    A cached file has a line of JSON (url, etag, the next page), then the compressed content.
     """
 
     def __init__(self, folder: Path, http: Http) -> None:
@@ -169,7 +172,7 @@ class CachedGet:
         return content, fetched.following
 
     def _kept(self, path: Path) -> tuple[dict[str, str], bytes]:
-        """What was kept, or nothing where it is damaged: it is fetched anew then."""
+        """Return the cached content; empty if it is damaged, and then it is downloaded again."""
         try:
             head, _newline, content = path.read_bytes().partition(b"\n")
             known = json.loads(head)

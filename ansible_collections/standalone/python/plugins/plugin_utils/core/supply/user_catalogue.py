@@ -1,12 +1,12 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue as a user has updated it, in the cache, with its date. Who says ``catalogue: updated`` gets it; everybody else
-gets the bundled one, so that a declaration means the same wherever it is used.
+"""The user's updated catalogue, in the cache. Only ``catalogue: updated`` uses it, so that other declarations resolve to the same
+builds everywhere.
 
     <root>/catalogue/3.13.tsv ...    all rows that were known at the last update
-    <root>/catalogue/updated.json    when that was, and where the news came from; written last
-    <root>/catalogue/kept/           what was fetched, to ask for it again on condition that it changed
+    <root>/catalogue/updated.json    the date of that update and its source; written last
+    <root>/catalogue/kept/           downloaded data with ETags, so that unchanged data is not downloaded again
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ ABOUT = "updated.json"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``day``: of the last update, UTC, such as 2026-11-24; ``source``: where the news came from, for people."""
+    """``day``: the date of the last update, UTC, such as 2026-11-24; ``source``: where it came from, for people."""
 
     day: str
     source: str
 
 
 def about(root: Path) -> About | None:
-    """What is known of the last update in a cache; None where there was none.
+    """Return the date and source of a cache's last update; None if there was none.
 
     :raises ContentError: it can't be read
     """
@@ -48,36 +48,36 @@ def about(root: Path) -> About | None:
 
 
 def updated(root: Path) -> Catalogue:
-    """The updated catalogue of a cache, and what the bundled one has beyond it.
+    """Return the updated catalogue of a cache, plus the bundled rows that it lacks.
 
-    :raises TransportError: there is none, or others may write to it
-    :raises ContentError: when it is read, and that can't be done
+    :raises TransportError: there is none, or other users may write to it
+    :raises ContentError: it can't be read; raised only when it is read
     """
-    told = about(root)
-    if told is None:
+    last = about(root)
+    if last is None:
         raise TransportError(
-            f"there is no updated catalogue in {root}: run 'standalone-python catalogue update' as this user, "
+            f"no updated catalogue exists in {root}: run 'standalone-python catalogue update' as this user, "
             "or use catalogue: bundled"
         )
     require_private(root)
     base = bundled()
     folder = root / FOLDER
-    mine = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", path.stem)}
+    kept = {path.stem for path in folder.glob("*.tsv") if re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", path.stem)}
 
     def read(minor: str) -> str:
-        text = _read(folder / f"{minor}.tsv") if minor in mine else ""
+        text = _read(folder / f"{minor}.tsv") if minor in kept else ""
         if minor not in base.minors:
             return text
         known = {tuple(line.split("\t")[:2]) for line in text.splitlines()}
         more = (line for line in base.read(minor).splitlines() if tuple(line.split("\t")[:2]) not in known)
         return text + "".join(f"{line}\n" for line in more)
 
-    minors = sorted(mine | set(base.minors), key=lambda minor: [int(number) for number in minor.split(".")], reverse=True)
-    return Catalogue(f"the catalogue updated on {told.day}", tuple(minors), read)
+    minors = sorted(kept | set(base.minors), key=lambda minor: [int(number) for number in minor.split(".")], reverse=True)
+    return Catalogue(f"the catalogue updated on {last.day}", tuple(minors), read)
 
 
 def _read(path: Path) -> str:
-    """The rows in a file, each of them whole."""
+    """Return the rows in a file, and check that none of them is truncated."""
     with _readable(path):
         text = path.read_bytes().decode("ascii")
         from_rows(str(path), text)
@@ -89,7 +89,7 @@ def _read(path: Path) -> str:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     """
-    :raises FileNotFoundError: it is not there
+    :raises FileNotFoundError: the file does not exist
     """
     try:
         yield
