@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The target triples of an Ansible inventory's hosts, as each host itself says: by running ``interpreters_info`` on all of them.
+"""What the hosts of an Ansible inventory say about themselves: by running ``interpreters_info`` on all of them.
 
 Everything that Ansible finds for itself (ansible.cfg, group_vars, connections, plugins) counts as in any other run of it.
 """
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -33,6 +34,8 @@ _SETTINGS = {
     "ANSIBLE_VERBOSITY": "0",
 }
 _MOST_NAMED = 5
+# Ansible's exit codes: all well, some hosts failed, some were unreachable, both.
+_ALL_ANSWERED = (0, 2, 4, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +54,31 @@ def targets_of(inventory: str) -> tuple[str, ...]:
     :raises TransportError: Ansible isn't installed, or a host could not be observed
     :raises DeclarationError: the inventory has no hosts
     """
+    return _triples(observe_all(inventory, {}, "name the targets with --target"), inventory)
+
+
+def observe_all(inventory: str, options: Mapping[str, Any], instead: str) -> list[Answer]:
+    """Run the module on all hosts, in parallel as Ansible does; return one answer for each host, reached or not.
+
+    :param inventory: whatever ``ansible -i`` takes
+    :param options: of the module
+    :param instead: what else a user without Ansible can do
+    :raises TransportError: Ansible isn't installed, or it ended before all hosts had answered
+    :raises DeclarationError: the inventory has no hosts
+    """
     if find_spec("ansible") is None:
         raise TransportError(
             "reading an inventory needs ansible-core, which is not installed beside this command: install "
-            "standalone-python[ansible], or name the targets with --target"
+            f"standalone-python[ansible], or {instead}"
         )
     if "," not in inventory and not os.path.exists(inventory):
         raise DeclarationError(f"the inventory {inventory} is not there: check the path")
-    answers, errors = _answers(inventory)
-    if not answers:
-        raise DeclarationError(
-            f"the inventory {inventory} has no hosts that Ansible could ask; it said: {errors[-300:] or 'nothing'}"
-        )
-    return _triples(answers, inventory)
-
-
-def _answers(inventory: str) -> tuple[list[Answer], str]:
-    """Run the module on all hosts; return what each answered, and what Ansible wrote to standard error, on one line."""
+    arguments = ["-a", json.dumps(options)] if options else []
     with tempfile.TemporaryDirectory(prefix="standalone-python-") as folder:
         results = os.path.join(folder, "results")
         # -P, not -I: Ansible may be on PYTHONPATH or among the user's own packages, but never in the working directory.
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE],
+            [sys.executable, "-P", "-m", "ansible", "adhoc", "all", "-i", inventory, "-m", MODULE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -86,7 +92,15 @@ def _answers(inventory: str) -> tuple[list[Answer], str]:
                 answers = [Answer(**json.loads(line)) for line in lines]
         except FileNotFoundError:  # no host has answered
             answers = []
-    return answers, " ".join(done.stderr.split())
+    errors = " ".join(done.stderr.split())[-300:] or "nothing"
+    if not answers:
+        raise DeclarationError(f"the inventory {inventory} has no hosts that Ansible could ask; it said: {errors}")
+    if done.returncode not in _ALL_ANSWERED:
+        raise TransportError(
+            f"Ansible ended with code {done.returncode} before all hosts of the inventory {inventory} had answered; "
+            f"it said: {errors}"
+        )
+    return answers
 
 
 def _triples(answers: list[Answer], inventory: str) -> tuple[str, ...]:
@@ -98,7 +112,7 @@ def _triples(answers: list[Answer], inventory: str) -> tuple[str, ...]:
             if answer.reached:
                 found.add(parse_triple(triple).triple)
             else:
-                failed.append(f"{answer.host} ({_why(answer)})")
+                failed.append(f"{answer.host} ({why(answer)})")
         except DeclarationError:
             failed.append(f"{answer.host} (there are no builds for {triple or 'what it is'})")
     if not failed:
@@ -111,5 +125,6 @@ def _triples(answers: list[Answer], inventory: str) -> tuple[str, ...]:
     )
 
 
-def _why(answer: Answer) -> str:
+def why(answer: Answer) -> str:
+    """Return the reason that Ansible gave for a host that was not observed."""
     return " ".join(str(answer.result.get("msg", "no reason was given")).split())[:200]

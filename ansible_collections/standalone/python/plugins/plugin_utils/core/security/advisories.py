@@ -17,7 +17,7 @@ from typing import Any
 from ..builds.catalogue import Build
 from ..builds.request import Version
 from ..errors import ContentError
-from .components import Component, applies, components, read_table
+from .components import Component, applies, components, read_table, read_text
 
 COLUMNS = ("component", "id", "affected", "severity", "published", "aliases", "only", "source", "title")
 # Conditions that no name of a build answers: the vulnerability is in a file that builds do not contain, or in CPython's expat.
@@ -27,6 +27,7 @@ NOT_SHIPPED, BUNDLED_EXPAT = "not-shipped", "bundled-expat"
 SEVERITIES = ("critical", "high", "moderate", "medium", "low")
 # OpenSSL's 1.1.1b is later than 1.1.1, CPython's 3.13.0b1 earlier than 3.13.0.
 _VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-?(alpha|beta|(?:a|b|rc)(?=[0-9]))([0-9]{0,9}))?([a-z]{0,9})")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PRE_RELEASE = {"alpha": -3, "a": -3, "beta": -2, "b": -2, "rc": -1, None: 0}
 
 VersionKey = tuple[tuple[int, ...], int, int, tuple[int, str]]
@@ -216,6 +217,18 @@ def bundled_end_of_life() -> Mapping[str, str]:
     """
     rows = read_table("eol.tsv", ("cpython", "first_release", "end_of_bugfix", "end_of_security", "source"))
     return {minor: end for minor, _first, _bugfix, end, _source in rows}
+
+
+@cache
+def bundled_day() -> str:
+    """Return the day on which the sources of the bundled advisories were read last, such as ``2026-08-21``.
+
+    :raises ContentError: the file is missing or damaged
+    """
+    day = read_text("date.txt").strip()
+    if not _DAY.fullmatch(day):
+        raise ContentError(f"date.txt of the bundled advisories holds {day!r} instead of a day: reinstall standalone-python")
+    return day
 
 
 def _concerns(advisory: Advisory, build: Build, *, bundled_expat: bool) -> bool:

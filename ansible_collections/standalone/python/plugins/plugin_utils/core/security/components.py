@@ -114,11 +114,7 @@ def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]
     :raises ContentError: it is missing, or a row has another number of columns
     """
     path = os.path.join(DATA, name)
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"cannot read {path}: {error}; reinstall standalone-python") from None
+    lines = read_text(name).splitlines()
     if not lines or tuple(lines[0].split("\t")) != columns:
         raise ContentError(f"cannot read {path}: its columns are not {', '.join(columns)}; reinstall standalone-python")
     for number, line in enumerate(lines[1:], 2):
@@ -126,6 +122,19 @@ def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]
         if len(row) != len(columns):
             raise ContentError(f"cannot read {path}, line {number}: {len(row)} columns instead of {len(columns)}")
         yield row
+
+
+def read_text(name: str) -> str:
+    """Return the text of a bundled file.
+
+    :raises ContentError: it is missing, or not UTF-8
+    """
+    path = os.path.join(DATA, name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"cannot read {path}: {error}; reinstall standalone-python") from None
 
 
 def _holds(term: str, build: Build) -> bool:
