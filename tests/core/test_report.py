@@ -121,8 +121,8 @@ def test_the_worst_comes_first_and_every_status_has_a_place() -> None:
     assert ranks == sorted(ranks)
     assert sum(made.by_status().values()) == len(made.rows)
     assert {row.host for row in made.rows} == set(fleet(150)), "no host is left out"
-    criticals = [row.number("critical") for row in made.rows if row.status == "critical"]
-    assert criticals == sorted(criticals, reverse=True)
+    numbers = [row.number("critical") for row in made.rows if row.status == "critical"]
+    assert numbers == sorted(numbers, reverse=True)
 
 
 def test_each_build_is_assessed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,19 +18,19 @@ from ..builds.request import letters_of
 from ..state.line import line_of
 from .advisories import Assessment, Open, assess, bundled_advisories, bundled_day, bundled_end_of_life, rank
 from .components import bundled_components
+from .marks import UNRATED, count
 from .results import Found, HostResult, Process
+from .upgrade import closed
 
 # Days after which a report says that the table of advisories is old.
 OLD_AFTER = 45
-# The keys of counts, worst first. OpenSSL says moderate where others say medium.
-SEVERITIES = ("critical", "high", "moderate", "medium", "low", "unrated")
-# The same as columns.
+# Column of a severity -> the words of sources for it, worst first. OpenSSL says moderate where others say medium.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "critical": ("critical",),
     "high": ("high",),
     "medium": ("moderate", "medium"),
     "low": ("low",),
-    "unrated": ("unrated",),
+    "unrated": (UNRATED,),
 }
 
 
@@ -179,18 +179,6 @@ class Report:
         return {name: number for name, number in met.items() if number}
 
 
-def counts(assessment: Assessment) -> Mapping[str, int]:
-    """Return the number of open advisories by severity, worst first; those that occur."""
-    found = Counter(severity(one) for one in assessment.advisories)
-    return {name: found[name] for name in SEVERITIES if found[name]}
-
-
-def severity(one: Open) -> str:
-    """Return the severity of an advisory as one of :data:`SEVERITIES`."""
-    word = one.advisory.severity.lower()
-    return word if word in SEVERITIES else "unrated"
-
-
 def label(build: Build) -> str:
     """Return the version with its variant's letters, and the release: ``3.13.7t+20250918``."""
     return f"{build.version}{letters_of(build.variant)}+{build.release}"
@@ -233,7 +221,7 @@ class _Knowledge:
                 age=_age(build, self._day),
                 newest=newest,
                 assessment=assessment,
-                counts=counts(assessment) if assessment else {},
+                counts=count(assessment.advisories) if assessment else {},
                 closed=self._closed(assessment, newest),
                 ended=bool(end and end <= self._day.isoformat()),
             )
@@ -265,14 +253,7 @@ class _Knowledge:
         after = self.assessment(newest) if newest else None
         if assessment is None or after is None:
             return 0
-        return len({one.advisory for one in assessment.advisories} - still_open(after))
-
-
-def still_open(assessment: Assessment) -> set[object]:
-    """Return the advisories that are open in a build, or that nobody can tell of, as a component's version is unknown."""
-    unknown = {part.name for part in assessment.components if part.version is None}
-    table = bundled_advisories()
-    return {one.advisory for one in assessment.advisories} | {one for name in unknown for one in table.get(name, ())}
+        return len(closed(assessment, after))
 
 
 def _rows(result: HostResult, knowledge: _Knowledge) -> list[Row]:
@@ -318,10 +299,10 @@ def _affected(rows: Iterable[Row], knowledge: _Knowledge) -> tuple[Affected, ...
     for name in sorted(used):
         row = used[name]
         after = knowledge.assessment(row.newest) if row.newest else None
-        left = still_open(after) if after else None
+        fixed = closed(row.assessment, after) if row.assessment and after else ()
         for one in row.assessment.advisories if row.assessment else ():
             where.setdefault(one, []).append(name)
-            if left is None or one.advisory in left:
+            if one not in fixed:
                 staying.add(one)
     found = [
         Affected(one, len(set[str]().union(*(hosts[name] for name in names))), tuple(names), one in staying)
