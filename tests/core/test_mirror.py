@@ -20,8 +20,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
     builds,
     from_rows,
     parse_filename,
-    rows_from_sums,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.sums import rows_from_sums
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import MISE_VERSIONS, TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (

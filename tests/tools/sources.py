@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import rows_from_sums
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.sums import rows_from_sums
 from tests.tools import mkbuild, packed
 
 OLD, NEW, NEWER = "20250115", "20250317", "20250409"

@@ -31,7 +31,8 @@ from .source import SUMS, Source, sums_urls, url_below, urls, without_credential
 from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
 
 if TYPE_CHECKING:
-    from ..builds.catalogue import Build, Sums
+    from ..builds.catalogue import Build
+    from ..builds.sums import Sums
     from .fetch import Fetch
 
 # Bytes: well above the largest archive of upstream.
@@ -104,7 +105,7 @@ class Store:
             return source.checksum or self._beside(source)
         if build.sha256:
             return build.sha256
-        from ..builds.catalogue import parse_sums
+        from ..builds.sums import parse_sums
         from .failure import NotThereError
 
         where = without_credentials(sums_urls(source, build.release)[-1])
@@ -137,7 +138,7 @@ class Store:
         return attestation.from_api(text) if upstream and text else text
 
     def _beside(self, source: Source) -> str:
-        from ..builds.catalogue import parse_sums
+        from ..builds.sums import parse_sums
 
         name = os.path.basename(source.location)
         beside = local_path(sums_urls(source, "")[0])

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..digits import NUMBER
-from ..errors import ContentError, NoBuildError, sanitized
+from ..errors import ContentError, NoBuildError
 from .request import FLAVOR, FLAVORS, VARIANT_WORDS, VARIANTS, Flavor, Level, Request, Variant, Version, canonical, variant_of
 from .target import Os, Target, candidates, level_misfit, misfit
 
@@ -67,9 +67,6 @@ _DATED = re.compile(
 _ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?")
 _VERSION_OF_ROW = re.compile(_VERSION)
 _VERSION_STARTS = len("20250115\tcpython-")
-# A line of SHA256SUMS as sha256sum, shasum, BSD's sha256 and people write it.
-_SUM = re.compile(r"\\?(?:sha(?:2?-)?256[:=][ \t]*)?(?P<digest>[0-9a-f]{64})[ \t]+\*?(?P<path>\S.*)", re.IGNORECASE)
-_SUM_TAGGED = re.compile(r"\\?sha(?:2?-)?256[ \t]*\((?P<path>.+)\)[ \t]*=[ \t]*(?P<digest>[0-9a-f]{64})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,58 +200,6 @@ def from_rows(name: str, text: str) -> Catalogue:
         minors.setdefault(match[3], []).append(line)
     texts = {minor: "\n".join(lines) for minor, lines in minors.items()}
     return Catalogue(name, _newest_first(texts), texts.__getitem__)
-
-
-def rows_from_sums(tag: str, text: str) -> str:
-    """A release's SHA256SUMS -> rows for :func:`from_rows`; files that are no builds are left out.
-
-    :raises ContentError: ``tag`` is no tag, or the text is no SHA256SUMS, such as an HTML page
-    """
-    if not re.fullmatch(r"[0-9]{8}", tag):
-        raise ContentError(f"{tag!r} is not a release: releases are named by their date, such as 20250115")
-    sums = parse_sums(text, tag)
-    if sums.unread:
-        raise ContentError(f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {sums.unread[0]!r}")
-    return "".join(f"{tag}\t{name}\t{digest}\n" for name, digest in sums.known.items() if is_build(name))
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """A SHA256SUMS file.
-
-    :ivar known: file name -> sha256, as 64 lower-case digits
-    :ivar unread: the lines that can't be read, as messages show them
-    """
-
-    known: Mapping[str, str]
-    unread: tuple[str, ...]
-
-
-def parse_sums(text: str, tag: str = "") -> Sums:
-    """Read SHA256SUMS as programs and people write it: ``HEX  name``, ``HEX *./name``, ``sha256:HEX TAG/name``,
-    ``SHA256 (name) = HEX``, with ``%2B`` for ``+``, empty lines, and comments after ``#``.
-
-    :param tag: the release that it is of: files in the folder of another one are left out
-    :raises ContentError: two checksums for a build
-    """
-    from urllib.parse import unquote
-
-    known: dict[str, str] = {}
-    unread: list[str] = []
-    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
-        if not line or line.startswith("#"):
-            continue
-        match = _SUM.fullmatch(line) or _SUM_TAGGED.fullmatch(line)
-        *folders, name = unquote(match["path"]).replace("\\", "/").split("/") if match else [""]
-        if match is None or not name:
-            unread.append(sanitized(line, 120))
-            continue
-        if folders and tag and re.fullmatch("[0-9]{8}", folders[-1]) and folders[-1] != tag:
-            continue
-        digest = match["digest"].lower()
-        if known.setdefault(name, digest) != digest and is_build(name):
-            raise ContentError(f"SHA256SUMS has two checksums for {sanitized(name)}, {known[name]} and {digest}: correct it")
-    return Sums(known, tuple(unread))
 
 
 def is_build(filename: str) -> bool:

@@ -28,8 +28,9 @@ from ..archives.attestation import ENDING, missing
 from ..archives.attestation import verify as verify_attestation
 from ..archives.cache import os_reason
 from ..archives.source import SUMS
-from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename, parse_sums, rows_from_sums
+from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename
 from ..builds.request import parse_request, with_parts
+from ..builds.sums import parse_sums, rows_from_sums
 from ..builds.target import for_level, parse_triple
 from ..errors import ContentError, StandalonePythonError, TransportError
 from ..supply.catalogues import CATALOGUE

@@ -26,7 +26,8 @@ from ..archives.partial import LARGEST_PIECE
 from ..archives.source import SUMS, Source, urls
 from ..archives.store import LARGEST_ARCHIVE
 from ..archives.texts import local_path
-from ..builds.catalogue import Build, is_build, parse_sums
+from ..builds.catalogue import Build, is_build
+from ..builds.sums import parse_sums
 from ..errors import ContentError, DeclarationError, StandalonePythonError, TransportError
 from .mirror import (
     JOBS,

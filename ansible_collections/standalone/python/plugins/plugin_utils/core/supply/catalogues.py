@@ -12,7 +12,8 @@ from ..archives.cache import os_reason, use_cache
 from ..archives.source import SUMS, Source, parse_url, url_of, without_credentials
 from ..archives.store import Store, require_archive
 from ..archives.texts import TEXT_AGE, local_path, read_text
-from ..builds.catalogue import Catalogue, bundled, from_rows, parse_filename, parse_sums, rows_from_sums
+from ..builds.catalogue import Catalogue, bundled, from_rows, parse_filename
+from ..builds.sums import parse_sums, rows_from_sums
 from ..errors import ContentError, StandalonePythonError, TransportError
 from .user_catalogue import updated
 

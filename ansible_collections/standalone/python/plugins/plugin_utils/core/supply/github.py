@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..archives.source import SUMS, without_credentials
 from ..builds import catalogue
+from ..builds.sums import rows_from_sums
 from ..digits import LARGEST
 from ..errors import ContentError
 
@@ -128,7 +129,7 @@ def release_rows(get: Get, release: Release) -> Rows:
     rows = dict(release.rows)
     if release.sums:
         content, _next = get(release.sums)
-        text = catalogue.rows_from_sums(release.tag, content.decode("utf-8", "replace"))
+        text = rows_from_sums(release.tag, content.decode("utf-8", "replace"))
         merge(rows, read_rows(f"{SUMS} of release {release.tag}", text), SUMS)
     return rows
 
