@@ -141,7 +141,7 @@ def test_checksum(tool: str, disk: Path, tmp_path: Path) -> None:
     whole(disk)
     shutil.rmtree(disk / "opt")
     right = pushed(tmp_path)
-    wrong = sh.Pushed(right.path, "0" * 64, right.form, 1, "", "")
+    wrong = sh.Pushed(right.path, "0" * 64, right.compression, 1, "", "")
     with pytest.raises(AgentError, match=f"sha256 {right.sha256}, where {'0' * 64} was expected"):
         apply(wrong, disk, tools)
     assert tree(disk) == {}

@@ -77,11 +77,11 @@ def format_filename(build: Build) -> str:
     """
     dated = module._DATED.fullmatch(module._split_suffix(build.filename)[0])
     if dated is None:
-        return build.name + module.SUFFIXES[build.flavor]
+        return build.name + module.SUFFIXES[build.compression]
     old = {triple: platform for platform, triple in module.PLATFORMS.items()} if build.release < "20200418" else {}
     flavor = "" if build.flavor == "full" else build.flavor
     parts = ("cpython", str(build.version), old.get(build.triple, build.triple), build.options, flavor)
-    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{module.SUFFIXES[build.flavor]}"
+    return "-".join(part for part in parts if part) + f"-{dated['release']}{dated['time']}{module.SUFFIXES[build.compression]}"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_lines_that_are_no_checksums_are_quoted(line: str) -> None:
         (
             "20250115",
             "<!DOCTYPE html>\n<html>",
-            "SHA256SUMS of release 20250115 has a line that is no checksum and file name: '<!DOCTYPE html>'",
+            "SHA256SUMS of release 20250115 has a line without a checksum and a file name: '<!DOCTYPE html>'",
         ),
         ("latest", "", "'latest' is not a release: releases are named by their date, such as 20250115"),
     ],

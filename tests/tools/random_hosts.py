@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.compression import ARCHIVE_ENDINGS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import SUFFIXES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from tests.tools.planning import name_of, observed_of
@@ -27,7 +27,7 @@ UNIVERSE = (
     name_of("3.13.0+20250201", V3),
     name_of("3.13.1+20250201", V3),
 )
-FILENAMES = {name: name + ARCHIVE_ENDINGS["zst" if name.endswith("-full") else "gz"] for name in UNIVERSE}
+FILENAMES = {name: name + SUFFIXES["zst" if name.endswith("-full") else "gz"] for name in UNIVERSE}
 REQUESTS: tuple[Any, ...] = (
     *("3.12", "3.13", "3.12.1", "3.13.0", "3.13.1", ">=3.12", "~=3.13.0", "<3.13", "3.13.0+20250101"),
     *("3.13t", "3.13.1t", "3.13+auto", "3.13+v3", "3.14-dev", "3.14"),

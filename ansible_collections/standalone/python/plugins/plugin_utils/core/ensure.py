@@ -179,7 +179,7 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
         planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
-            _check_pull_tools(desired, supply, observed, step.build.filename)
+            _check_pull_tools(desired, supply, observed, step.build)
     return Decision(planned, observed)
 
 
@@ -315,20 +315,20 @@ def read(completed: Completed) -> Observed:
     try:
         return parse(completed.output)
     except ObservationError as error:
-        said = sanitized(" ".join(completed.errors.split())[-LONGEST_TEXT:])
-        if not said:
+        stderr = sanitized(" ".join(completed.errors.split())[-LONGEST_TEXT:])
+        if not stderr:
             raise
-        raise ObservationError(f"{error}; it also said (exit code {completed.code}): {said}") from None
+        raise ObservationError(f"{error}; it also said (exit code {completed.code}): {stderr}") from None
 
 
-def _check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed, archive: str) -> None:
+def _check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed, build: Build) -> None:
     """Check that the host has the programs for ``delivery: pull``, before anything is downloaded.
 
     :raises AgentError: the host lacks a program
     """
-    if archive.endswith(".zst") and "zstd" not in observed.tools:
+    if build.compression == "zst" and "zstd" not in observed.tools:
         raise AgentError(
-            f"{archive} is compressed with zstd, which the host doesn't have, and delivery is pull: "
+            f"{build.filename} is compressed with zstd, which the host doesn't have, and delivery is pull: "
             "install zstd on the host, or use delivery: push, which sends it as gzip",
             step="plan",
         )
@@ -351,11 +351,11 @@ def _own(observed: Observed, step: Install) -> sh.Delivery:
 def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
-        form = "zst" if build.filename.endswith(".zst") else "gz"
         member = "python/install" if build.flavor == "full" else "python"
-        return sh.Pulled(supply.urls(build), form, member, supply.shown_url(build), supply.sha256(build), supply.token_for_hosts)
+        shown, sha256 = supply.shown_url(build), supply.sha256(build)
+        return sh.Pulled(supply.urls(build), build.compression, member, shown, sha256, supply.token_for_hosts)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
-    # Unpacked, and once more a tenth of it for the file system's own needs.
+    # The unpacked size, plus a tenth for the file system's overhead.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1
     if observed.free_kb is not None and observed.free_kb < need_kb:
         raise AgentError(
@@ -363,7 +363,7 @@ def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Obse
             "or choose another root; the host is as it was",
             step="plan",
         )
-    # What the run and the finisher make beside the archive's own: staging, receipt, bytecode of what is tried.
+    # Files besides the archive's own: staging, receipt, bytecode of the modules that the finisher imports.
     inodes = payload.inodes + 20
     if observed.free_inodes is not None and observed.free_inodes < inodes:
         raise AgentError(

@@ -18,6 +18,7 @@ from shlex import quote
 from types import MappingProxyType
 from typing import Literal
 
+from ..builds.catalogue import Compression
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.paths import moved
@@ -43,13 +44,12 @@ class Pushed:
     """An archive that was sent to the host.
 
     :ivar path: on the host
-    :ivar form: ``zst`` or ``gz``
     :ivar need_kb: kilobytes that unpacking needs; ``inodes``: the same in inodes
     """
 
     path: str
     sha256: str
-    form: str
+    compression: Compression
     need_kb: int
     url: str
     archive_sha256: str
@@ -61,7 +61,7 @@ class Pulled:
     """An archive that the host downloads from the first of ``urls`` that answers; ``member`` is the build's folder in it."""
 
     urls: tuple[str, ...]
-    form: str
+    compression: Compression
     member: str
     url: str
     archive_sha256: str
@@ -227,11 +227,11 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         yield _call("start_build", install.build.name)
         if isinstance(delivery, Pushed):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
-            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.form, *numbers)
+            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.compression, *numbers)
         elif isinstance(delivery, Own):
             yield _call("copy_installed", delivery.files_sha256)
         else:
-            yield _call("unpack_pulled", delivery.archive_sha256, delivery.form, delivery.member, *delivery.urls)
+            yield _call("unpack_pulled", delivery.archive_sha256, delivery.compression, delivery.member, *delivery.urls)
         yield _call("finish_build", *finish_arguments(desired, install, delivery))
     for confirmation in plan.confirmations:
         yield _call("start_build", confirmation.name)

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..builds.catalogue import Compression
 from ..errors import ContentError
-from .compression import MAGIC, Compression, compressor, require_zstandard
+from .compression import MAGIC, compressor, require_zstandard
 from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .tree import FULL_TREE, INSTALL_ONLY_TREE, LISTING, OURS, Tree, on_disk
 from .unzstd import UnzstdError, unpacked

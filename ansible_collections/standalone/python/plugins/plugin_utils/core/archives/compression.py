@@ -1,20 +1,18 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compressions of archives and payloads: names, magic numbers and settings."""
+"""The compressions of archives and payloads: magic numbers and settings."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
+from ..builds.catalogue import Compression
 from ..errors import TransportError
 
-Compression = Literal["gz", "zst"]
-
 MAGIC: Mapping[Compression, bytes] = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}
-ARCHIVE_ENDINGS: Mapping[Compression, str] = {"gz": ".tar.gz", "zst": ".tar.zst"}
 
 # Measured on an install_only archive of 29 MB (96 MB unpacked, 3,260 files), two cores. Time against level 6:
 # level 3 0.5, 7 1.2, 8 1.5, 9 1.9, 12 4.7, 15 14. Size against the .tar.gz: level 3 0.99, 6 0.92, 8 0.91,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from ..builds.catalogue import SUFFIXES
 from ..errors import DeclarationError
-from .compression import ARCHIVE_ENDINGS
 
 Kind = Literal["upstream", "url", "folder", "archive"]
 
@@ -89,7 +89,7 @@ def _kind(text: str, is_dir: Callable[[str], bool]) -> tuple[Kind, str]:
         return "url", parse_url(text, "source")
     if is_dir(os.path.expanduser(text)):
         return "folder", text
-    if text.endswith(tuple(ARCHIVE_ENDINGS.values())):
+    if text.endswith(tuple(SUFFIXES.values())):
         return "archive", text
     # A URL without scheme can contain a password.
     shown = re.sub(r"[^/@\s]*:[^/@\s]*@|[?#].*", "", text)

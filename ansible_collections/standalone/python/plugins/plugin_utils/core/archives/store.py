@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import ContentError, TransportError
 from .cache import atomic_write, default_root, exclusive_lock, file_stamp, make_private, os_reason, remove_stale_parts, use_cache
-from .compression import ARCHIVE_ENDINGS, Compression, require_zstandard
+from .compression import require_zstandard
 from .source import SUMS, Source, sums_urls, url_below, urls, without_credentials
 from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
 
 if TYPE_CHECKING:
-    from ..builds.catalogue import Build
+    from ..builds.catalogue import Build, Compression
     from ..builds.sums import Sums
     from .fetch import Fetch
 
@@ -174,7 +174,7 @@ class Store:
 
         for other in (self.root / "builds").iterdir():
             remove_stale_parts(other, sure=False)
-        if build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
+        if build.compression == "zst":
             require_zstandard()
         original = self._original(folder, build, source, digest)
         path = folder / f"payload.tar.{compression}"
@@ -188,7 +188,7 @@ class Store:
 
     def _turn(self, build: Build) -> contextlib.AbstractContextManager[object]:
         """Return a lock for reading a .tar.zst, which needs much memory: one at a time on a controller."""
-        if not build.filename.endswith(ARCHIVE_ENDINGS["zst"]):
+        if build.compression != "zst":
             return contextlib.nullcontext()
         folder = self.root / "unzstd"
         make_private(folder)

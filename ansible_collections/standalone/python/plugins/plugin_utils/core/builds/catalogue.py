@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ..digits import NUMBER
 from ..errors import ContentError, NoBuildError
@@ -45,7 +46,9 @@ RELATED: Mapping[Os, tuple[str, ...]] = {
 }
 # musl builds before this release are static, although their names don't contain it (release notes of 20250311).
 MUSL_DYNAMIC_SINCE = "20250311"
-SUFFIXES: Mapping[Flavor, str] = {"full": ".tar.zst", "install_only": ".tar.gz", "install_only_stripped": ".tar.gz"}
+Compression = Literal["gz", "zst"]
+COMPRESSIONS: Mapping[Flavor, Compression] = {"full": "zst", "install_only": "gz", "install_only_stripped": "gz"}
+SUFFIXES: Mapping[Compression, str] = {"gz": ".tar.gz", "zst": ".tar.zst"}
 
 NEAREST = 5
 _LEVEL_OF: Mapping[str, Level] = {"_v2": "v2", "_v3": "v3", "_v4": "v4"}
@@ -108,6 +111,16 @@ class Build:
         return OPTIMISATIONS.index(optimisation) if optimisation in OPTIMISATIONS else len(OPTIMISATIONS)
 
     @property
+    def age(self) -> tuple[Version, str]:
+        """A sort key: of builds of one line, the newest has the largest."""
+        return (self.version, self.release)
+
+    @property
+    def compression(self) -> Compression:
+        """The compression of its archive."""
+        return COMPRESSIONS[self.flavor]
+
+    @property
     def level(self) -> Level:
         """The CPU level that the build needs: empty, ``v2``, ``v3`` or ``v4``."""
         return _LEVEL_OF.get(self.triple.partition("-")[0][-3:], "")
@@ -158,7 +171,7 @@ def parse_name(name: str) -> Build | None:
     if match is None:
         return None
     flavor = FLAVOR[match["flavor"]]
-    filename = name + SUFFIXES[flavor] if match["release"] >= RELEASE_IN_NAME_SINCE else ""
+    filename = name + SUFFIXES[COMPRESSIONS[flavor]] if match["release"] >= RELEASE_IN_NAME_SINCE else ""
     return Build(
         Version.parse(match["version"]),
         match["release"],
@@ -260,7 +273,7 @@ def _parse(filename: str, tag: str, sha256: str | None, size: int | None = None)
     stem, suffix = _split_suffix(filename)
     match = _NAME.fullmatch(stem) or _DATED.fullmatch(stem)
     flavor = FLAVOR[match["flavor"] or "full"] if match else "full"
-    if match is None or SUFFIXES[flavor] != suffix:
+    if match is None or SUFFIXES[COMPRESSIONS[flavor]] != suffix:
         raise ContentError(
             f"{filename!r} is not the name of a build: they look like "
             "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only.tar.gz"

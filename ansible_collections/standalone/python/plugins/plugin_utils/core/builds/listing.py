@@ -64,4 +64,4 @@ def overview(target: Target, catalogue: Catalogue, level: Level = "") -> tuple[R
 def _sorted(found: Iterable[Build], triples: tuple[str, ...]) -> list[Build]:
     """Return builds newest first; of one version and release, the preferred build first."""
     preferred = sorted(found, key=lambda build: (triples.index(build.triple), FLAVORS.index(build.flavor), build.filename))
-    return sorted(preferred, key=lambda build: (build.version, build.release), reverse=True)
+    return sorted(preferred, key=lambda build: build.age, reverse=True)

@@ -18,15 +18,15 @@ _SUM_TAGGED = re.compile(r"\\?sha(?:2?-)?256[ \t]*\((?P<path>.+)\)[ \t]*=[ \t]*(
 
 
 def rows_from_sums(tag: str, text: str) -> str:
-    """A release's SHA256SUMS -> rows for :func:`from_rows`; files that are no builds are left out.
+    """Return a release's SHA256SUMS as rows for :func:`catalogue.from_rows`, without files that are not builds.
 
-    :raises ContentError: ``tag`` is no tag, or the text is no SHA256SUMS, such as an HTML page
+    :raises ContentError: ``tag`` is not a release, or the text is not SHA256SUMS, such as an HTML page
     """
     if not re.fullmatch(r"[0-9]{8}", tag):
         raise ContentError(f"{tag!r} is not a release: releases are named by their date, such as 20250115")
     sums = parse_sums(text, tag)
     if sums.unread:
-        raise ContentError(f"SHA256SUMS of release {tag} has a line that is no checksum and file name: {sums.unread[0]!r}")
+        raise ContentError(f"SHA256SUMS of release {tag} has a line without a checksum and a file name: {sums.unread[0]!r}")
     return "".join(f"{tag}\t{name}\t{digest}\n" for name, digest in sums.known.items() if is_build(name))
 
 
@@ -35,7 +35,7 @@ class Sums:
     """A SHA256SUMS file.
 
     :ivar known: file name -> sha256, as 64 lower-case digits
-    :ivar unread: the lines that can't be read, as messages show them
+    :ivar unread: the lines that can't be parsed, escaped for messages
     """
 
     known: Mapping[str, str]
@@ -43,11 +43,11 @@ class Sums:
 
 
 def parse_sums(text: str, tag: str = "") -> Sums:
-    """Read SHA256SUMS as programs and people write it: ``HEX  name``, ``HEX *./name``, ``sha256:HEX TAG/name``,
+    """Parse SHA256SUMS as programs and people write it: ``HEX  name``, ``HEX *./name``, ``sha256:HEX TAG/name``,
     ``SHA256 (name) = HEX``, with ``%2B`` for ``+``, empty lines, and comments after ``#``.
 
-    :param tag: the release that it is of: files in the folder of another one are left out
-    :raises ContentError: two checksums for a build
+    :param tag: its release; files in another release's folder are ignored
+    :raises ContentError: a build has two checksums
     """
     from urllib.parse import unquote
 

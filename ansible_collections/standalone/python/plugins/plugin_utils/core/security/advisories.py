@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any
 
 from ..builds.catalogue import Build
-from ..builds.request import Version
 from ..errors import ContentError
 from .components import Component, applies, components, read_table, read_text
 
@@ -130,8 +129,8 @@ def first_fixes(assessment: Assessment, candidates: Iterable[Build]) -> dict[Adv
     :raises ContentError: a table can't be read
     """
     build = assessment.build
-    later = [other for other in candidates if _kind(other) == _kind(build) and _age(other) > _age(build)]
-    later.sort(key=lambda other: (*_age(other), other.flavor != build.flavor, other.optimisation != build.optimisation))
+    later = [other for other in candidates if _kind(other) == _kind(build) and other.age > build.age]
+    later.sort(key=lambda other: (*other.age, other.flavor != build.flavor, other.optimisation != build.optimisation))
     missing = {one.advisory for one in assessment.advisories}
     found: dict[Advisory, Build] = {}
     for other in later:
@@ -240,10 +239,6 @@ def _concerns(advisory: Advisory, build: Build, *, bundled_expat: bool) -> bool:
 
 def _kind(build: Build) -> tuple[str, ...]:
     return build.version.minor_line, build.variant, build.triple
-
-
-def _age(build: Build) -> tuple[str, Version]:
-    return build.release, build.version
 
 
 def _interval(text: str) -> Interval:

@@ -34,17 +34,13 @@ class Choice:
     @property
     def rank(self) -> tuple[bool, Version, str]:
         """Who has the line's links: the build marked default, else the newest."""
-        return (self.wanted.default, self.build.version, self.build.release)
+        return (self.wanted.default, *self.build.age)
 
 
 def satisfies(build: Build, request: Request) -> bool:
     return request.admits(build.version, build.variant, build.release, build.flavor) and (
         request.level == "auto" or request.level == build.level
     )
-
-
-def age(build: Build) -> tuple[Version, str]:
-    return (build.version, build.release)
 
 
 def newest_installed(request: Request, desired: Desired, observed: Observed) -> Build | None:
@@ -128,7 +124,7 @@ def _serving(wanted: Wanted, desired: Desired, observed: Observed, resolve: Reso
     if desired.lockfile:
         return next((i for i in able if i.name == resolve(wanted.request).name), None)
     if wanted.state == "present":
-        return max(able, key=lambda i: (current(i), not i.problem, *age(i.build), i.name), default=None)
+        return max(able, key=lambda i: (current(i), not i.problem, *i.build.age, i.name), default=None)
     best = resolve(wanted.request)
     new = [i for i in able if _recency(i.build) >= _recency(best)]
     return max(new, key=lambda i: (*_recency(i.build), not i.problem, current(i), i.name == best.name, i.name), default=None)
@@ -136,7 +132,7 @@ def _serving(wanted: Wanted, desired: Desired, observed: Observed, resolve: Reso
 
 def _recency(build: Build) -> tuple[Version, str, str]:
     """What ``latest`` compares. Of a request for any CPU level, builds that differ in nothing else differ in that."""
-    return (build.version, build.release, build.level)
+    return (*build.age, build.level)
 
 
 def _with_choices(choices: list[Choice], desired: Desired, observed: Observed) -> Observed:
@@ -204,14 +200,14 @@ def _named(choice: Choice, winners: Mapping[str, Choice], observed: Observed) ->
     """Whether a build that comes is an install, an upgrade or a downgrade, and why it comes."""
     request, build, line = choice.wanted.request, choice.build, line_of(choice.build)
     able = (i.build for i in observed.installed if satisfies(i.build, request))
-    newest = max(able, key=lambda b: (*age(b), b.name), default=None)
+    newest = max(able, key=lambda b: (*b.age, b.name), default=None)
     current = current_build(observed, line)
     before = next((i.build for i in observed.installed if i.name == current), newest)
     if before is None or winners[line].build.name != build.name:
         return choice
-    if age(build) < age(before):
+    if build.age < before.age:
         reason = f"{request.text} asks for it, {before.version} of {before.release} was in use"
         return replace(choice, action="downgrade", reason=reason)
-    if age(build) == age(before):
+    if build.age == before.age:
         return replace(choice, reason=f"{request.text} asks for it, {before.name} was in use")
     return replace(choice, action="upgrade", reason=f"it is newer than {before.version} of {before.release}")

@@ -21,7 +21,7 @@ from typing import Literal
 
 from ..builds.catalogue import Build
 from ..errors import AgentError
-from .choice import Choice, Resolve, age, choose_builds, installs_of, line_winners, satisfies
+from .choice import Choice, Resolve, choose_builds, installs_of, line_winners, satisfies
 from .declaration import Desired
 from .failures import FAILURES
 from .line import current_build, line_of, link_names
@@ -125,7 +125,7 @@ def _replaced(desired: Desired, observed: Observed, choices: list[Choice], gone:
             removed[installed.name] = "no declared request asks for it"
     for line, builds in lines.items():
         current = current_build(observed, line)
-        builds.sort(key=lambda i: (i.name == current, not i.problem, i.installed_at, *age(i.build), i.name), reverse=True)
+        builds.sort(key=lambda i: (i.name == current, not i.problem, i.installed_at, *i.build.age, i.name), reverse=True)
         for installed in builds[desired.keep :]:
             removed[installed.name] = f"it was replaced, and keep is {desired.keep}"
     return removed

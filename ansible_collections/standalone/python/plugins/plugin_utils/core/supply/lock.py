@@ -152,7 +152,7 @@ def relock(
         entry = known.get(slot.key)
         if entry is None or upgrade(slot.request):
             found = find(slot)
-            if entry is None or _age(found.build) >= _age(entry.build):
+            if entry is None or found.build.age >= entry.build.age:
                 entry = found
         entries.append(entry)
     return replace(old, builds=tuple(entries))
@@ -351,10 +351,6 @@ def _target(request: Request, target: Target) -> str:
 
 def _with_level(target: Target, level: int) -> Target:
     return replace(target, level=level) if target.arch == "x86_64" else target
-
-
-def _age(build: Build) -> tuple[Any, str]:
-    return (build.version, build.release)
 
 
 def _order(key: tuple[str, str]) -> tuple[Any, ...]:
