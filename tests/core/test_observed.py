@@ -373,11 +373,31 @@ def test_a_receipt() -> None:
 
 
 def test_a_receipt_of_an_older_version_stays_readable() -> None:
-    """It has the required keys alone; later versions added ``started``, ``carried``, ``not_carried`` and ``prefix``."""
+    """It has the required keys alone; later versions added the others."""
     older = {key: value for key, value in receipt_data().items() if key in NEEDED}
     receipt = parse_receipt(json.dumps(older))
     assert receipt is not None
     assert (receipt.build.name, receipt.started, receipt.carried, receipt.not_carried, receipt.prefix) == (B312, True, 0, (), "")
+    assert receipt.components == {}
+
+
+@pytest.mark.parametrize(
+    ("reported", "components"),
+    [
+        ({"openssl": "3.0.15", "zlib-ng": "2.2.4"}, {"openssl": "3.0.15", "zlib-ng": "2.2.4"}),
+        ({"openssl": "", "expat": "\x1b[31m2.6", "tk": 8, "zlib": None}, dict.fromkeys(("openssl", "expat", "tk", "zlib"), "")),
+        ({"<script>": "1", "a b": "1", "": "1", "x" * 33: "1", "\u202e": "1"}, {}),
+        ({f"part{number}": "1" for number in range(99)}, {f"part{number}": "1" for number in range(64)}),
+        (["openssl"], {}),
+        ("openssl", {}),
+        (None, {}),
+    ],
+)
+def test_components_of_a_receipt_are_names_and_versions(reported: object, components: dict[str, str]) -> None:
+    """Whatever a host writes there, the build stays sound."""
+    receipt = parse_receipt(json.dumps(receipt_data() | {"components": reported}))
+    assert receipt is not None
+    assert receipt.components == components
 
 
 @pytest.mark.parametrize("key", NEEDED)

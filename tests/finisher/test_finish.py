@@ -28,11 +28,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_h
     files,
     finish,
     interpreter,
+    measure,
     paths,
     receipt,
 )
 from tests.tools import machos, mkbuild
-from tests.tools.finisher import ARGUMENTS
+from tests.tools.finisher import ARGUMENTS, receipt_text
 from tests.tools.playbook import REPOSITORY
 
 MINORS: list[str] = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
@@ -130,7 +131,26 @@ def newest(builds: Builds, tmp_path: Path) -> Iterator[Staged]:
     shutil.rmtree(tmp_path)
 
 
-FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, receipt, paths)]
+FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, measure, receipt, paths)]
+
+# What the public modules say about the libraries that a stand-in build contains.
+VERSIONS = """
+import curses, decimal, json, pyexpat, sqlite3, ssl, sys, zlib
+told = {
+    "expat": pyexpat.EXPAT_VERSION.split("_")[1],
+    "mpdecimal": decimal.__libmpdec_version__,
+    "ncurses": "%d.%d" % curses.ncurses_version[:2],
+    "openssl": ssl.OPENSSL_VERSION.split()[1],
+    "sqlite": sqlite3.sqlite_version,
+    "zlib": zlib.ZLIB_RUNTIME_VERSION,
+}
+try:
+    from compression import zstd
+    told["zstd"] = zstd.zstd_version
+except ImportError:
+    pass
+print(json.dumps(told))
+"""
 
 # Every interpreter
 
@@ -159,6 +179,10 @@ def test_finishes_and_moves(staged: Staged) -> None:
     )
     assert receipt["url"] == "https://example.org/a%2Bb"
     assert (receipt["externally_managed"], receipt["compile_bytecode"]) == (True, False)
+    reported = json.loads(ask(python, VERSIONS))
+    (pip,) = (tree / "lib" / f"python{staged.minor}" / "site-packages").glob("pip-*.dist-info")
+    reported["pip"] = pip.name.removeprefix("pip-").removesuffix(".dist-info")
+    assert {name: version for name, version in receipt["components"].items() if not name.startswith("ensurepip-")} == reported
 
 
 def test_sysconfig_is_true(staged: Staged) -> None:
@@ -335,7 +359,7 @@ def test_another_python_makes_the_same_of_it(minor: str, builds: Builds, tmp_pat
         seen.append({path: what for path, what in snapshot(staged.tree).items() if path != finish.RECEIPT})
         receipts.append(json.loads((staged.tree / finish.RECEIPT).read_text()))
     assert seen[0] == seen[1]
-    assert receipts[1] == receipts[0] | {"started": False}
+    assert receipts[1] == receipts[0] | {"started": False, "components": {}}
     confirmed = tmp_path / "receipt.json"
     command = [staged.tree / "bin/python3", "-I", "-B", finish.__file__, f"tree={staged.tree}", f"confirm={confirmed}"]
     command.append(f"modules={sh.MODULES}")
@@ -400,7 +424,7 @@ def test_receipt_is_json_and_one_key_a_line(newest: Staged) -> None:
     text = (newest.tree / finish.RECEIPT).read_text()
     receipt = json.loads(text)
     assert receipt["tool"] == tool
-    assert text == json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+    assert text == receipt_text(receipt)
 
 
 def test_a_second_run_changes_nothing(newest: Staged) -> None:
@@ -498,6 +522,19 @@ def test_module_that_the_build_lacks_is_noted(builds: Builds, tmp_path: Path) ->
     assert json.loads((staged.tree / finish.RECEIPT).read_text())["missing"] == ["lzma"]
 
 
+def test_a_module_that_cannot_tell_its_version_never_fails_an_installation(builds: Builds, tmp_path: Path) -> None:
+    staged = Staged(builds(NEWEST), tmp_path, listed=False)
+    next(staged.library.glob("lib-dynload/pyexpat.*")).write_bytes(b"not a library")
+    (staged.library / "ensurepip/_bundled/pip-1;rm.whl").touch()
+    assert staged.run()["finished"] == "ok"
+    components = json.loads((staged.tree / finish.RECEIPT).read_text())["components"]
+    assert {"expat", "sqlite"} - set(components) == {"expat"}
+    (staged.library / "_curses.py").write_text("import os; os.kill(os.getpid(), 9)")
+    assert staged.run()["finished"] == "ok"
+    components = json.loads((staged.tree / finish.RECEIPT).read_text())["components"]
+    assert {name for name in components if not name.startswith("ensurepip")} == {"pip"}
+
+
 def test_listed_file_that_is_gone(newest: Staged) -> None:
     (newest.library / "wave.py").unlink()
     said = newest.run()
@@ -560,6 +597,59 @@ def test_unknown_owner(newest: Staged) -> None:
 # The pure parts
 
 PREFIX = "/opt/python/cpython-3.13"
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("3.0.15", "3.0.15"),
+        ("1.1.1za", "1.1.1za"),
+        ("25.0rc1", "25.0rc1"),
+        ("1.3.1.zlib-ng", ""),
+        ("1\n2", ""),
+        ("1\x1b[31m", ""),
+        ('1"', ""),
+        ("\u0661.2", ""),
+        ("v1", ""),
+        ("", ""),
+        ("1" * 33, ""),
+        (3, "3"),
+        (None, ""),
+    ],
+)
+def test_only_versions_enter_a_receipt(text: object, version: str) -> None:
+    assert measure.checked(text) == version
+
+
+def test_a_library_goes_by_the_name_that_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = {
+        "_ssl": {"OPENSSL_VERSION": "LibreSSL 3.2.2"},
+        "zlib": {"ZLIBNG_VERSION": "2.2.4", "ZLIB_RUNTIME_VERSION": "1.3.1.zlib-ng"},
+        "pyexpat": {"EXPAT_VERSION": "2.6.4"},
+        "_sqlite3": {"sqlite_version": 3},
+        "_decimal": {"__libmpdec_version__": "  "},
+        "_curses": {"ncurses_version": (6, 4, 20240101)},
+        "_zstd": {},
+    }
+    for name, attributes in modules.items():
+        monkeypatch.setitem(sys.modules, name, type("module", (), attributes))
+    assert measure.listed(measure.from_modules()) == ["libressl=3.2.2", "zlib-ng=2.2.4", "ncurses=6.4", "mpdecimal="]
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "ncurses=6.4" not in measure.listed(measure.from_modules())
+
+
+@pytest.mark.parametrize("folders", [("lib", "tcl8", "tcl8.6", "tk8.6"), ("tcl", "tcl8", "tcl9.0", "tk9.0")])
+def test_tcl_and_tk_name_their_release_in_their_scripts(
+    folders: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, *names = folders
+    for name in names:
+        (tmp_path / folder / name).mkdir(parents=True)
+    (tmp_path / folder / names[1] / "init.tcl").write_text("# Tcl\npackage require -exact Tcl 8.6.12\n")
+    (tmp_path / folder / names[2] / "tk.tcl").write_text("package require -exact tk  9.0.3\n")
+    monkeypatch.setattr(os, "name", "nt" if folder == "tcl" else "posix")
+    library = tmp_path / ("Lib" if folder == "tcl" else "lib/python3.13")
+    assert measure.listed(measure.from_scripts(str(library))) == ["tcl=8.6.12", "tk=9.0.3"]
 
 
 def test_leading_to_follows_links_of_links() -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import disk, files, finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import FINISHER
-from tests.tools.finisher import ARGUMENTS
+from tests.tools.finisher import ARGUMENTS, receipt_text
 from tests.tools.windows import Windows
 
 MINORS = ("3.11", "3.13")
@@ -133,12 +133,19 @@ def test_its_list_and_receipt_are_true(finished: Staged) -> None:
     assert receipt["executable"] == finished.said["executable"] == "python.exe"
     assert (receipt["version"], receipt["triple"]) == (finished.version, "x86_64-pc-windows-msvc")
     assert (receipt["missing"], receipt["unpatched"]) == ([], [])
+    code = (
+        "import pyexpat, sqlite3, ssl; print(pyexpat.EXPAT_VERSION[6:], sqlite3.sqlite_version, ssl.OPENSSL_VERSION.split()[1])"
+    )
+    reported = finished.ask(finished.final / "python.exe", "-I", "-B", "-c", code).stdout.split()
+    components = receipt["components"]
+    assert [components[name] for name in ("expat", "openssl", "sqlite")] == [reported[0], reported[2], reported[1]]
+    assert {"mpdecimal", "zlib"} < set(components)
 
 
 def test_its_receipt_and_list_are_as_on_every_system(finished: Staged) -> None:
     """ASCII and one line feed a line, or the agents' hashes and the controller's differ."""
     text = (finished.final / finish.RECEIPT).read_bytes().decode("ascii")
-    assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
+    assert text == receipt_text(json.loads(text))
     assert json.loads(text)["tool"] == TOOL
     assert b"\r" not in (finished.final / files.LIST).read_bytes()
 

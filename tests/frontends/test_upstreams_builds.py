@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.components import components
 from tests.tools import upstreams
 from tests.tools.deploy import LOCAL, operation, run_deploy
 from tests.tools.playbook import CACHE, LOCALHOST, run_play
@@ -52,6 +54,22 @@ INSTALLED_MODES = {
     "lib/pkgconfig/python-{minor}.pc": 0o644,
     "lib/python{minor}/os.py": 0o644,
     "share/man/man1/python{minor}.1": 0o644,
+}
+
+# What the interpreter of that archive reports. Of expat and libmpdec, and of the wheels in ensurepip, the table has no version.
+MEASURED = {
+    "ensurepip-pip": "22.0.4",
+    "ensurepip-setuptools": "58.1.0",
+    "expat": "2.4.7",
+    "mpdecimal": "2.5.0",
+    "ncurses": "6.3",
+    "openssl": "1.1.1o",
+    "pip": "22.1.1",
+    "setuptools": "62.3.2",
+    "sqlite": "3.38.5",
+    "tcl": "8.6.12",
+    "tk": "8.6.12",
+    "zlib": "1.2.12",
 }
 
 EXTENSION = r"""
@@ -212,6 +230,8 @@ def test_each_front_end_with_upstreams_files(front_end: str, tmp_path: Path) -> 
     }
     assert apply(declared)
     tree = root / upstreams.NAME.removesuffix(".tar.gz")
+    receipt = json.loads((tree / ".standalone-python/receipt.json").read_text())
+    assert receipt["components"] == MEASURED
     _is_as_make_install_leaves_it(tree, "3.9")
     _has_each_member(tree, archive)
     # Each front end leaves the same files, so one is enough for what takes half a minute.
@@ -221,6 +241,13 @@ def test_each_front_end_with_upstreams_files(front_end: str, tmp_path: Path) -> 
     assert not apply({**declared, "verify": "full"})
     assert apply({**declared, "state": "absent"})
     _nothing_is_left(root, bin_dir)
+
+
+def test_upstreams_build_contains_what_the_table_says() -> None:
+    build = parse_filename(upstreams.NAME)
+    listed = {part.name: part.version for part in components(build) if part.version and part.name in MEASURED}
+    assert listed == {name: version for name, version in MEASURED.items() if name in listed}
+    assert len(listed) == 8
 
 
 def test_bytecode_of_the_archive_is_no_damage_after_a_run_with_a_fixed_time(tmp_path: Path) -> None:

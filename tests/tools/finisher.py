@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 
 ARGUMENTS = {
@@ -21,3 +25,9 @@ ARGUMENTS = {
     "modules": sh.MODULES,
     "tool": "standalone-python 0.1.0",
 }
+
+
+def receipt_text(receipt: Mapping[str, Any]) -> str:
+    """The text of a receipt: JSON with one key a line, as agents read it without a JSON parser."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in sorted(receipt.items()))
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -28,7 +28,7 @@ from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink
 _AGENTS = Path(__file__).with_name("on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
 # finish.py and the parts that it always loads.
-FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "receipt.py")
+FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py")
 # The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
 MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl zlib:zlib"
 _TRUE_INSTALL_NAMES = "20251209"

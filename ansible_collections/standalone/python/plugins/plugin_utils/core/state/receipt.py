@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..builds.catalogue import Build
@@ -38,6 +39,8 @@ class Receipt:
     :ivar carried: the number of user packages that were copied from the replaced build
     :ivar not_carried: the files that could not be copied, each with the reason
     :ivar prefix: the build's path on the host when it was finished; empty in older receipts
+    :ivar components: component -> the version that the new interpreter reported; empty if that was not a version. Older receipts,
+        builds that no host has started, and a look without facts have none
     """
 
     build: Build
@@ -51,10 +54,14 @@ class Receipt:
     carried: int = 0
     not_carried: tuple[str, ...] = ()
     prefix: str = ""
+    components: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 _MARKING = (' "installed_at": ', ' "files_sha256": ', ' "started": ')
 _BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
+_COMPONENT = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
+_VERSION = re.compile(r"[0-9][0-9a-z.]{0,31}")
+MOST_COMPONENTS = 64
 _RECEIPT: Mapping[type, tuple[str, ...]] = {
     str: (*_BUILD, "url", "executable", "files_sha256", "installed_at", "owner", "group", "mode"),
     bool: ("externally_managed", "compile_bytecode", "patch_sysconfig"),
@@ -80,9 +87,18 @@ def parse_receipt(text: str) -> Receipt | None:
             carried=_typed(data.get("carried", 0), int),
             not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
             prefix=_typed(data.get("prefix", ""), str),
+            components=_components(data.get("components")),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _components(value: Any) -> dict[str, str]:
+    """Return what a host says of its components: names and versions only. Other texts never make a build unsound."""
+    if not isinstance(value, dict):
+        return {}
+    named = [name for name in value if _COMPONENT.fullmatch(name)][:MOST_COMPONENTS]
+    return {name: value[name] if isinstance(value[name], str) and _VERSION.fullmatch(value[name]) else "" for name in named}
 
 
 def _typed(value: Any, kind: type) -> Any:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from . import disk, files, interpreter, receipt
+    from . import disk, files, interpreter, measure, receipt
 
 CODES = (
     "arguments",  # a key is missing, unknown or unreadable
@@ -93,7 +93,7 @@ def sent(name: str) -> Any:
 
 
 if not TYPE_CHECKING:
-    disk, files, interpreter, receipt = map(sent, ("disk", "files", "interpreter", "receipt"))
+    disk, files, interpreter, measure, receipt = map(sent, ("disk", "files", "interpreter", "measure", "receipt"))
 
 
 class Failure(Exception):
@@ -141,6 +141,11 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
 def parse_modules(text: str) -> dict[str, str]:
     """Return ``MODULE:EXTENSION`` words as a dict."""
     return dict(word.split(":") for word in text.split())
+
+
+def parse_components(texts: Iterable[str]) -> dict[str, str]:
+    """Return component to version of ``NAME=VERSION`` texts; others are left out."""
+    return dict(text.split("=", 1) for text in texts if "=" in text)
 
 
 def parse_mode(text: str) -> int:
@@ -281,6 +286,7 @@ def confirm(tree: str, path: str, modules: str) -> dict[str, object]:
     fields.update(
         started=True,
         missing=interpreter.missing_modules(parse_modules(modules), library, ()),
+        components=parse_components(measure.versions(library) + measure.packages(library, fields.get("bundled", ""))),
     )
     disk.write(path, receipt.receipt_text(fields))
     status = os.lstat(before)
@@ -321,7 +327,10 @@ def finish(job: Job) -> dict[str, object]:
     modules = parse_modules(job[MODULES])
     tried: Callable[[], list[str]] = list
     if own:
-        tried = interpreter.beside(lambda: interpreter.missing_modules(modules, library, entries))
+        tried = interpreter.beside(
+            lambda: interpreter.missing_modules(modules, library, entries),
+            lambda: measure.versions(library),
+        )
 
     changed: list[str] = []
     unpatched: list[str] = []
@@ -363,6 +372,8 @@ def finish(job: Job) -> dict[str, object]:
         "modules": files.count_modules(tree),
         "files": len(entries),
     }
+    bundled = files.bundled_packages(entries)
+    found = tried() + (measure.packages(library, bundled) if own else [])
     fields = dict({key: job[key] for key in TEXTS}, **job.switches, **said)
     fields.update(
         schema=SCHEMA,
@@ -370,9 +381,10 @@ def finish(job: Job) -> dict[str, object]:
         implementation=sys.implementation.name,
         files_sha256=files.digest_of(list_path),
         installed_at=receipt.installed_at(moment),
-        missing=tried(),
+        missing=[text for text in found if "=" not in text],
+        components=parse_components(found),
         unpatched=unpatched,
-        bundled=files.bundled_packages(entries),
+        bundled=bundled,
         **brought,
     )
     receipt_path = files.at(tree, RECEIPT)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def json_text(value: object) -> str:
-    """Return a text, number, bool or list of them as JSON. Importing json takes 15 ms."""
+    """Return a text, number, bool, or a list or dict of them, as JSON. Importing json takes 15 ms."""
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').encode("utf-16-be", "surrogatepass")
         units = [escaped[at] << 8 | escaped[at + 1] for at in range(0, len(escaped), 2)]
@@ -23,6 +23,8 @@ def json_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join("%s: %s" % (json_text(key), json_text(value[key])) for key in sorted(value)) + "}"
     return str(value)
 
 
