@@ -217,6 +217,39 @@ def test_a_release_without_rows_is_estimated_from_the_one_before() -> None:
     assert {part.source for part in assess(build_of(EXAMPLES[-2].name)).components} == {"name", "table"}
 
 
+def test_a_measured_version_replaces_the_tables() -> None:
+    build = build_of(EXAMPLES[0].name)
+    listed = assess(build)
+    measured = {"openssl": "1.1.1w", "expat": "2.4.7", "mpdecimal": "", "sqlite": "latest", "unheard-of": "1.0"}
+    found = assess(build, measured)
+    parts = {part.name: (part.version, part.source) for part in found.components}
+    assert {name: parts.pop(name) for name in measured} == {
+        "openssl": ("1.1.1w", "measured"),
+        "expat": ("2.4.7", "measured"),
+        "mpdecimal": (None, "measured"),
+        "sqlite": (None, "measured"),
+        "unheard-of": ("1.0", "measured"),
+    }
+    assert parts == {part.name: (part.version, part.source) for part in listed.components if part.name not in measured}
+    assert len(ids(found, "openssl")) == 24
+    assert ids(listed, "expat") == set() < ids(found, "expat")
+    # It is still CPython's own copy, and a version that can't be read is not covered.
+    assert ids(found, "cpython") == ids(listed, "cpython") >= cves("2024-50602")
+    assert {"mpdecimal", "sqlite", "unheard-of"} <= set(found.not_covered)
+    assert {"expat", "openssl"} & set(found.not_covered) == set()
+
+
+@pytest.mark.parametrize("name", ["libressl", "zlib-ng"])
+def test_a_measured_library_replaces_the_one_that_it_stands_for(name: str) -> None:
+    parts = {part.name for part in tables.components(build_of(EXAMPLES[0].name), {name: "2.2.4"})}
+    assert {name, tables.ALTERNATIVES[name]} & parts == {name}
+
+
+def test_the_name_of_a_build_has_the_version_of_cpython() -> None:
+    first = tables.components(build_of(EXAMPLES[0].name), {"cpython": "2.7"})[0]
+    assert first == tables.Component("cpython", "3.9.13", "name")
+
+
 def test_a_misdated_release_is_nobodys_neighbour() -> None:
     """Tag 20250323 is from a year later."""
     openssl = {part.name: part.version for part in tables.components(build_of(f"cpython-3.13.2+20250325-{LINUX}-install_only"))}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..builds.catalogue import Build
 from ..errors import ContentError
-from .components import Component, applies, components, read_table, read_text
+from .components import NOTHING, VERSION, Component, applies, components, read_table, read_text
 
 COLUMNS = ("component", "id", "affected", "severity", "published", "aliases", "only", "source", "title")
 # Conditions that no name of a build answers: the vulnerability is in a file that builds do not contain, or in CPython's expat.
@@ -24,8 +24,6 @@ NOT_SHIPPED, BUNDLED_EXPAT = "not-shipped", "bundled-expat"
 
 # As the sources write them in lower case, worst first. OpenSSL says moderate where others say medium.
 SEVERITIES = ("critical", "high", "moderate", "medium", "low")
-# OpenSSL's 1.1.1b is later than 1.1.1, CPython's 3.13.0b1 earlier than 3.13.0.
-_VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-?(alpha|beta|(?:a|b|rc)(?=[0-9]))([0-9]{0,9}))?([a-z]{0,9})")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PRE_RELEASE = {"alpha": -3, "a": -3, "beta": -2, "b": -2, "rc": -1, None: 0}
 
@@ -92,12 +90,13 @@ class Assessment:
     end_of_life: str | None
 
 
-def assess(build: Build) -> Assessment:
-    """Return what the bundled tables know about a build; advisories by component, then id.
+def assess(build: Build, measured: Mapping[str, str] = NOTHING) -> Assessment:
+    """Return what is known about a build; advisories by component, then id.
 
+    :param measured: component -> the version that the build's interpreter reported
     :raises ContentError: a table can't be read
     """
-    parts = components(build)
+    parts = components(build, measured)
     known = bundled_advisories()
     unknown = tuple(part.name for part in parts if part.name not in known or part.version is None)
     return Assessment(
@@ -110,7 +109,7 @@ def open_advisories(build: Build, parts: Sequence[Component], advisories: Mappin
 
     :param advisories: component -> its advisories
     """
-    bundled_expat = any(part.name == "expat" and part.version is None for part in parts)
+    bundled_expat = any(part.name == "expat" and part.bundled for part in parts)
     found: list[Open] = []
     for part in parts:
         if part.version is None:
@@ -178,7 +177,7 @@ def version_key(version: str) -> VersionKey:
 
     :raises ContentError: it is not a version
     """
-    match = _VERSION.fullmatch(version)
+    match = VERSION.fullmatch(version)
     if match is None:
         raise ContentError(f"{version!r} is not a version of a component")
     numbers = [int(number) for number in match[1].split(".")]

@@ -3,16 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a build contains: CPython and the libraries that are linked into it.
 
-Reads the bundled table of components by release, and nothing else. Never looks into a build. An unknown version is None, which
-never means that the component has no vulnerability.
+Knows the bundled table of components by release, and takes what a build's interpreter reported when it was installed. Never looks
+into a build. An unknown version is None, which never means that the component has no vulnerability.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Literal
 
 from ..builds.catalogue import Build
@@ -20,13 +22,19 @@ from ..errors import ContentError
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "security_data")
 
-# Where a version is known from: the build's name; the table's rows of its release; those of the newest release before it.
-Origin = Literal["name", "table", "estimated"]
+# Where a version is known from: the build's name; its interpreter; the table's rows of its release; those of the newest release
+# before it.
+Origin = Literal["name", "measured", "table", "estimated"]
 
 # In the table: the version is that of CPython's own copy, which the table does not have.
 BUNDLED = "bundled"
 # This tag is from 2026-03-23: a slip of upstream's.
 MISDATED = "20250323"
+# A build contains one of each pair: if one is measured, a table that lists the other is wrong.
+ALTERNATIVES = {"libressl": "openssl", "openssl": "libressl", "zlib": "zlib-ng", "zlib-ng": "zlib"}
+# OpenSSL's 1.1.1b is later than 1.1.1, CPython's 3.13.0b1 earlier than 3.13.0.
+VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-?(alpha|beta|(?:a|b|rc)(?=[0-9]))([0-9]{0,9}))?([a-z]{0,9})")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,13 @@ class Component:
     """A part of a build.
 
     :ivar version: as its own project writes it; None where it is unknown
+    :ivar bundled: CPython's own copy, whose version the table does not have
     """
 
     name: str
     version: str | None
     source: Origin
+    bundled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +60,29 @@ class Row:
     applies: str
 
 
-def components(build: Build, table: Mapping[str, tuple[Row, ...]] | None = None) -> tuple[Component, ...]:
+def components(
+    build: Build, measured: Mapping[str, str] = NOTHING, table: Mapping[str, tuple[Row, ...]] | None = None
+) -> tuple[Component, ...]:
     """Return what a build contains, by name, CPython first.
 
     A release without rows gets those of the newest release before it, marked ``estimated``.
 
+    :param measured: component -> the version that the build's interpreter reported; it replaces the table's
     :param table: release -> rows; by default the bundled one
     :raises ContentError: the table can't be read, or has no release as old
     """
     table = bundled_components() if table is None else table
     release = build.release if build.release in table else newest_before(build.release, table)
     origin: Origin = "table" if release == build.release else "estimated"
-    found = {row.component: row.version for row in table[release] if row.component != "cpython" and applies(row.applies, build)}
+    listed = {row.component: row.version for row in table[release] if applies(row.applies, build)}
+    found = {name: Component(name, None if listed[name] == BUNDLED else listed[name], origin) for name in listed}
+    for name, version in measured.items():
+        found.pop(ALTERNATIVES.get(name, name), None)
+        found[name] = Component(name, version if VERSION.fullmatch(version) else None, "measured")
+    found.pop("cpython", None)
     return (
         Component("cpython", str(build.version), "name"),
-        *(Component(name, None if found[name] == BUNDLED else found[name], origin) for name in sorted(found)),
+        *(replace(found[name], bundled=listed.get(name) == BUNDLED) for name in sorted(found)),
     )
 
 
