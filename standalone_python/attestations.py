@@ -12,7 +12,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 ATTESTATIONS = click.option(
     "--attestations",
     type=click.Choice(OPTIONS["attestations"]["choices"]),
-    help="Verify that upstream's workflows made the archives: require it, or only warn where nobody says so.  [default: off]",
+    help="Verify that upstream's workflows made the archives: require them, or warn if an archive has none.  [default: off]",
 )
 TRUSTED_ROOT = click.option(
     "--trusted-root", metavar="FILE", help="A trusted_root.json of Sigstore.  [default: that of the package sigstore]"

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entry: which commands there are, what is common to all, and how errors end.
+"""The entry point: the list of commands, their common behaviour, and the exit codes of errors.
 
-A command's file is imported when that command is called, so that one doesn't wait for what another needs.
+A command's module is imported when the command is called, so that no command waits for another's imports.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "plan": ("standalone_python.commands.machine:plan", "show what a declaration would change on this machine"),
-    "apply": ("standalone_python.commands.machine:apply", "install, upgrade and remove what a declaration says"),
+    "apply": ("standalone_python.commands.machine:apply", "install, upgrade and remove builds as declared"),
     "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
     "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
     "rollback": ("standalone_python.commands.machine:rollback", "point a stable link back to the previous build"),
@@ -75,17 +75,17 @@ def main() -> None:
     out = prepare()
     _heed_signals()
     code = _ended()
-    # Nothing is left that a signal could end, and in an interpreter's last moments it would look as if it had.
+    # The command is done. A signal while the interpreter shuts down would make its exit code wrong.
     for one in (signal.SIGINT, *_HEEDED):
         signal.signal(one, signal.SIG_IGN)
     if code in (0, DIFFERS) and (error := unwritten(out)):
         output.line(
-            f"standalone-python: standard output can't be written to ({error.strerror}): send it elsewhere; all else is done",
+            f"standalone-python: cannot write to standard output ({error.strerror}): redirect it; the command itself is done",
             err=True,
         )
         code = FAILED
     if code > SIGNALLED:
-        # All is tidied up; only threads that wait for a server may be left, and Python would wait for them.
+        # Everything is cleaned up. Threads may still wait for a server, and sys.exit would wait for them.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _ended() -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     try:
         return group.main(standalone_mode=False) or 0
     except click.UsageError as error:
@@ -108,8 +108,8 @@ def _ended() -> int:
         output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
         return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
-        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        output.line(f"standalone-python: {said}", err=True)
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        output.line(f"standalone-python: {message}", err=True)
         return FAILED
 
 
@@ -118,7 +118,7 @@ def _heed_signals() -> None:
 
     def end(number: int, _frame: object) -> None:
         for one in _HEEDED:
-            # Tidying up is not ended too.
+            # Further signals must not interrupt the cleanup.
             signal.signal(one, lambda _number, _frame: None)
         raise EndedBySignal(number)
 

@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that holds a declaration, read into options. What they mean, the core knows.
+"""Reads a declaration's file into options. The core interprets them.
 
-The file is YAML: the mapping that the Ansible module and the pyinfra operation take. Variables of Ansible or data of pyinfra may
-hold it too, below a key of theirs, or with the names that the role has for it (``interpreters_builds``).
+The file is YAML with the options of the Ansible module and the pyinfra operation. It may also be a file of Ansible variables or
+pyinfra data: then a key holds the options, or they have the role's names (``interpreters_builds``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import UNSHOWN, is_local
 
 ROLE = "interpreters_"
-# What the role's variables say of Ansible, and not of a host.
+# The role's variables that are for Ansible, not for a host.
 _OF_ANSIBLE = frozenset({"use", "gather_facts"})
 _EXAMPLE = "write a mapping of options such as builds: ['3.13']"
 _PATHS = ("source", "catalogue", "lockfile", "trusted_root")
@@ -27,24 +27,24 @@ _PATHS = ("source", "catalogue", "lockfile", "trusted_root")
 
 @dataclass(frozen=True, slots=True)
 class _Tagged:
-    """A value that only Ansible can read, such as one with ``!vault``. What isn't of the declaration may have it."""
+    """A value that only Ansible can read, such as one with ``!vault``. Values outside the declaration may have tags."""
 
     tag: str
 
 
 def read(path: str, key: str = "") -> dict[str, Any]:
-    """The options in a file; ``-`` is standard input. Relative paths in it are taken from the file's folder.
+    """Return the options in a file; ``-`` is standard input. Relative paths in it start at the file's folder.
 
-    :param key: the key below which they stand; where it is empty they are the file itself
+    :param key: the key that holds the options; if empty, the whole file does
     :raises TransportError: the file can't be read
-    :raises DeclarationError: it is no YAML, or holds no mapping
+    :raises DeclarationError: it is not valid YAML, or has no mapping
     """
     shown = "standard input" if path == "-" else path
     options = _mapping(_parsed(_text(path), shown), shown)
     if key:
         if key not in options:
             keys = ", ".join(options) or "none"
-            raise DeclarationError(f"{shown} has no key {key}, its keys are {keys}: name the one that holds the options")
+            raise DeclarationError(f"{shown} has no key {key}, its keys are {keys}: use the key that holds the options")
         options = _mapping(options[key], f"{key} in {shown}")
     elif f"{ROLE}builds" in options:
         options = {name.removeprefix(ROLE): value for name, value in options.items() if name.startswith(ROLE)}
@@ -53,7 +53,7 @@ def read(path: str, key: str = "") -> dict[str, Any]:
         try:
             _check_plain(name, value, shown)
         except RecursionError:
-            raise DeclarationError(f"{shown} has {name}, which holds itself or is nested too deeply: {_EXAMPLE}") from None
+            raise DeclarationError(f"{shown} has {name}, which contains itself or is nested too deeply: {_EXAMPLE}") from None
     folder = "" if path == "-" else os.path.dirname(path)
     for name in _PATHS:
         value = options.get(name)
@@ -63,7 +63,7 @@ def read(path: str, key: str = "") -> dict[str, Any]:
 
 
 def with_source(options: Mapping[str, Any], source: str | None) -> dict[str, Any]:
-    """Options with the source that the command line has, if any. Token and checksum are of the file's own, and for no other."""
+    """Return options with the command line's source, if any. The file's token and checksum apply only to the file's source."""
     if source in (None, options.get("source", "upstream")):
         return dict(options)
     return {name: value for name, value in options.items() if name not in ("token", "checksum")} | {"source": source}
@@ -76,14 +76,14 @@ def _text(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise TransportError(f"the declaration {path} can't be read ({why}): check the path and its permissions") from None
+        reason = error.strerror or type(error).__name__
+        raise TransportError(f"the declaration {path} can't be read ({reason}): check the path and its permissions") from None
 
 
 def _parsed(text: bytes, shown: str) -> Any:
     import yaml
 
-    # libyaml's reader is faster where PyYAML was built with it; both are safe.
+    # libyaml's loader is faster if PyYAML was built with it; both are safe.
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         pass
 
@@ -94,25 +94,25 @@ def _parsed(text: bytes, shown: str) -> Any:
         found = error.problem or "something unknown"
         where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
         raise DeclarationError(
-            f"{shown} can't be read as plain YAML, {where} has something else ({found}): leave out what only Ansible can read"
+            f"{shown} can't be read as plain YAML, {where} has something else ({found}): remove what only Ansible can read"
         ) from None
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
         raise DeclarationError(f"{shown} can't be read as YAML, {where} is wrong ({error.problem}): {_EXAMPLE}") from None
     except (yaml.YAMLError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise DeclarationError(f"{shown} can't be read as YAML ({said}): {_EXAMPLE}") from None
+        message = " ".join(str(error).split())
+        raise DeclarationError(f"{shown} can't be read as YAML ({message}): {_EXAMPLE}") from None
 
 
 def _check_plain(name: str, value: Any, shown: str) -> None:
     """
-    :raises DeclarationError: what the option is, only Ansible can say
+    :raises DeclarationError: only Ansible can evaluate the option
     """
     if isinstance(value, _Tagged):
-        raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: have it in another file")
+        raise DeclarationError(f"{shown} has {name} with the tag {value.tag}, which only Ansible reads: move it to another file")
     if isinstance(value, str) and ("{{" in value or "{%" in value):
-        found = "which is" if name in UNSHOWN else f"which is {value!r},"
-        raise DeclarationError(f"{shown} has {name}, {found} a template that only Ansible can fill in: write its result")
+        content = "which is" if name in UNSHOWN else f"which is {value!r},"
+        raise DeclarationError(f"{shown} has {name}, {content} a template that only Ansible can evaluate: write its result")
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_plain(name, item, shown)
 
@@ -121,5 +121,5 @@ def _mapping(value: Any, shown: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return {str(name): content for name, content in value.items()}
     found = {list: "a list", str: "a text", type(None): "empty"}.get(type(value), repr(value))
-    more = ", and a play's tasks can't be taken out of it" if isinstance(value, list) else ""
+    more = ", and tasks of a play are not supported" if isinstance(value, list) else ""
     raise DeclarationError(f"{shown} is {found}{more}: {_EXAMPLE}")

@@ -50,9 +50,9 @@ def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | Off
 class OfflineImageHost(LocalHost):
     """The unpacked root of an image that this machine can't enter, or that its user may not.
 
-    :param triple: what the image's machine is; may be empty where nothing is installed
-    :raises TransportError: the folder is none
-    :raises DeclarationError: the triple is none, or not of Linux
+    :param triple: the kind of the image's machine; may be empty if nothing is installed
+    :raises TransportError: it is not a folder
+    :raises DeclarationError: the triple is not valid, or not of Linux
     """
 
     def __init__(self, folder: str, triple: str = "") -> None:
@@ -61,20 +61,18 @@ class OfflineImageHost(LocalHost):
         self._target: Target | None = parse_triple(triple) if triple else None
         if self._target and self._target.os != "linux":
             raise DeclarationError(
-                f"the image {folder} can't be prepared for {triple} from outside, which is done for Linux only: run this on such "
-                "a machine, without --root-dir"
+                f"the image {folder} can't be changed offline for {triple}, as offline images must be of Linux: run this "
+                "on such a machine, without --root-dir"
             )
 
     def placed(self, desired: Desired) -> Desired:
-        """The declaration with where its folders lie on this machine, and which accounts of the image it names.
+        """Return the declaration with the paths of its folders on this machine, and the numbers of its accounts in the image.
 
-        :raises DeclarationError: the image can't have what is declared
+        :raises DeclarationError: the declaration is not possible in this image
         """
         for name, path in (("root", desired.root), ("bin_dir", desired.bin_dir)):
             if path.startswith("~"):
-                raise DeclarationError(
-                    f"{name} is {path}, and from outside nobody knows whose home in the image that is: give an absolute path"
-                )
+                raise DeclarationError(f"{name} is {path}, but ~ is unknown in an offline image: use an absolute path")
         return replace(
             desired,
             image=OfflineImage(
@@ -88,7 +86,7 @@ class OfflineImageHost(LocalHost):
         )
 
     def _number(self, file: str, kind: str, account: str) -> str:
-        """What an account of the image is: its own files say it, not this machine's."""
+        """Return the number of an account, from the image's own files."""
         if not account or whole_number(account) is not None:
             return account
         try:
@@ -100,14 +98,14 @@ class OfflineImageHost(LocalHost):
         except OSError:
             pass
         raise DeclarationError(
-            f"the image {self._image} has no {kind} {account} in its /etc/{file}: add it there first, or give the number"
+            f"the image {self._image} has no {kind} {account} in its /etc/{file}: add it there first, or use the number"
         )
 
 
 def runs_here(triple: str) -> bool:
     """Return whether this machine's kernel and CPU run programs for a triple. The C library is not checked.
 
-    :raises DeclarationError: the triple is none
+    :raises DeclarationError: the triple is not valid
     """
     target = parse_triple(triple)
     machine = MACHINES.get(platform.machine().lower(), "")

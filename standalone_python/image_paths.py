@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths in an image that lies in a folder of this machine."""
+"""Paths in an image's unpacked root."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 
-_MOST_LINKS = 40  # Linux follows as many in one path
+_MOST_LINKS = 40  # the kernel's limit for one path
 
 
 def path_in_image(image: str, path: str) -> str:
@@ -29,14 +29,14 @@ def path_in_image(image: str, path: str) -> str:
         if part == "..":
             del done[-1:]
             continue
-        here = "/".join((image, *done, part))
-        if not os.path.islink(here):
+        current = "/".join((image, *done, part))
+        if not os.path.islink(current):
             done.append(part)
             continue
         links += 1
         if links > _MOST_LINKS:
-            raise TransportError(f"{path} in the image {image} is a link that leads in a circle, {here}: mend it first")
-        target = os.readlink(here)
+            raise TransportError(f"{path} in the image {image} is a link that leads in a circle, {current}: correct it first")
+        target = os.readlink(current)
         if target.startswith("/"):
             done.clear()
         left += [part for part in reversed(target.split("/")) if part not in ("", ".")]

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the hosts of an Ansible inventory say about themselves: by running ``interpreters_info`` on all of them.
+"""Observes the hosts of an Ansible inventory by running ``interpreters_info`` on all of them.
 
-Everything that Ansible finds for itself (ansible.cfg, group_vars, connections, plugins) counts as in any other run of it.
+Ansible uses its ansible.cfg, group_vars, connections and plugins as in any other run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SETTINGS = {
     "ANSIBLE_CALLBACK_PLUGINS": os.path.join(os.path.dirname(os.path.abspath(__file__)), "ansible_callbacks"),
     "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
     "ANSIBLE_STDOUT_CALLBACK": _CALLBACK,
-    # Instead of those that the user has enabled.
+    # Replaces the callbacks that the user has enabled.
     "ANSIBLE_CALLBACKS_ENABLED": _CALLBACK,
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_FORCE_COLOR": "0",
@@ -40,7 +40,7 @@ _ALL_ANSWERED = (0, 2, 4, 6)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one host came to; ``result`` is Ansible's own mapping."""
+    """The answer of one host; ``result`` is Ansible's own mapping."""
 
     host: str
     reached: bool
@@ -48,22 +48,22 @@ class Answer:
 
 
 def targets_of(inventory: str) -> tuple[str, ...]:
-    """The triples of all hosts, each once, sorted.
+    """Return the triples of all hosts, each once, sorted.
 
     :param inventory: whatever ``ansible -i`` takes
-    :raises TransportError: Ansible isn't installed, or a host could not be observed
+    :raises TransportError: Ansible is not installed, or a host could not be observed
     :raises DeclarationError: the inventory has no hosts
     """
     return _triples(observe_all(inventory, {}, "name the targets with --target"), inventory)
 
 
 def observe_all(inventory: str, options: Mapping[str, Any], instead: str) -> list[Answer]:
-    """Run the module on all hosts, in parallel as Ansible does; return one answer for each host, reached or not.
+    """Run the module on all hosts in parallel; return one answer for each host, reached or not.
 
     :param inventory: whatever ``ansible -i`` takes
-    :param options: of the module
-    :param instead: what else a user without Ansible can do
-    :raises TransportError: Ansible isn't installed, or it ended before all hosts had answered
+    :param options: the module's options
+    :param instead: the advice for a user without Ansible
+    :raises TransportError: Ansible is not installed, or it ended before all hosts had answered
     :raises DeclarationError: the inventory has no hosts
     """
     if find_spec("ansible") is None:
@@ -72,7 +72,7 @@ def observe_all(inventory: str, options: Mapping[str, Any], instead: str) -> lis
             f"standalone-python[ansible], or {instead}"
         )
     if "," not in inventory and not os.path.exists(inventory):
-        raise DeclarationError(f"the inventory {inventory} is not there: check the path")
+        raise DeclarationError(f"the inventory {inventory} does not exist: check the path")
     arguments = ["-a", json.dumps(options)] if options else []
     with tempfile.TemporaryDirectory(prefix="standalone-python-") as folder:
         results = os.path.join(folder, "results")
@@ -94,11 +94,11 @@ def observe_all(inventory: str, options: Mapping[str, Any], instead: str) -> lis
             answers = []
     errors = " ".join(done.stderr.split())[-300:] or "nothing"
     if not answers:
-        raise DeclarationError(f"the inventory {inventory} has no hosts that Ansible could ask; it said: {errors}")
+        raise DeclarationError(f"the inventory {inventory} has no hosts that Ansible can reach; Ansible's message: {errors}")
     if done.returncode not in _ALL_ANSWERED:
         raise TransportError(
             f"Ansible ended with code {done.returncode} before all hosts of the inventory {inventory} had answered; "
-            f"it said: {errors}"
+            f"Ansible's message: {errors}"
         )
     return answers
 
@@ -114,13 +114,13 @@ def _triples(answers: list[Answer], inventory: str) -> tuple[str, ...]:
             else:
                 failed.append(f"{answer.host} ({why(answer)})")
         except DeclarationError:
-            failed.append(f"{answer.host} (there are no builds for {triple or 'what it is'})")
+            failed.append(f"{answer.host} (no builds exist for {triple or 'its system'})")
     if not failed:
         return tuple(sorted(found))
     more = f" and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
     raise TransportError(
         f"{len(failed)} of {len(answers)} hosts of the inventory {inventory} could not be observed: "
-        f"{', '.join(sorted(failed)[:_MOST_NAMED])}{more}; let them be reached, or name the targets with --target; "
+        f"{', '.join(sorted(failed)[:_MOST_NAMED])}{more}; make them reachable, or name the targets with --target; "
         "nothing was written"
     )
 

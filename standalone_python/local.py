@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""This machine, or the unpacked root of an image on it, as the core wants a host. Scripts go to a shell's standard input."""
+"""The core's ``Host`` for this machine, or for an image's unpacked root on it. A shell reads scripts from standard input."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 from .exits import EndedBySignal
 from .image_paths import path_in_image
 
-# Where chroot is, for a root whose PATH is another user's.
+# Where chroot is, if root has the PATH of another user.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
-_NO_PROC = 71  # an exit code that a shell doesn't have for anything
+_NO_PROC = 71  # an exit code that shells don't use
 
 
 class LocalHost:
-    """This machine. Use it in a ``with``: what was made for a run is removed at its end.
+    """This machine. Use it in a ``with``, which removes a run's temporary files at its end.
 
     :raises TransportError: it runs Windows
     """
@@ -33,8 +33,8 @@ class LocalHost:
     def __init__(self) -> None:
         if os.name == "nt":
             raise TransportError(
-                "this machine runs Windows, which the command line does not manage: manage it as a host of Ansible's "
-                "(module standalone.python.interpreters), or run this in WSL for WSL"
+                "this machine runs Windows, which the command line does not manage: use Ansible "
+                "(module standalone.python.interpreters), or run this inside WSL to manage WSL"
             )
         self._folder = ""
 
@@ -54,8 +54,8 @@ class LocalHost:
         return _run(["/bin/sh", "-s"], script)
 
     def upload(self, path: Path, name: str) -> str:
-        # A copy, as the agent removes what it has unpacked: a hard link would alter the times by which the cache knows its file,
-        # and gzip and zstd pass over a symbolic one.
+        # A copy, because the agent removes the file afterwards. A hard link would change the times by which the cache recognises
+        # its file, and gzip and zstd ignore symbolic links.
         import shutil
         import tempfile
 
@@ -65,15 +65,15 @@ class LocalHost:
         except OSError as error:
             where = self._folder or "a temporary folder"
             raise TransportError(
-                f"{name} can't be copied into {where} ({error.strerror}): make room there, or let TMPDIR name another folder; "
+                f"cannot copy {name} to {where} ({error.strerror}): make room there, or set TMPDIR to another folder; "
                 "this machine is as it was"
             ) from None
 
 
 class ImageHost:
-    """The unpacked root of an image, of this machine's architecture, through ``chroot``; for root only.
+    """An image's unpacked root, of this machine's architecture, entered with ``chroot``; for root only.
 
-    :raises TransportError: the folder is none
+    :raises TransportError: it is not a folder
     """
 
     def __init__(self, folder: str) -> None:
@@ -96,7 +96,7 @@ class ImageHost:
             folder, times = self._before
             if os.path.basename(folder) != "tmp":
                 self.run("rmdir /tmp")
-            # So that nothing tells one run in an image from another.
+            # Restored so that the image's bytes don't depend on the time of the run.
             os.utime(folder, ns=times)
 
     def placed(self, desired: Desired) -> Desired:
@@ -106,22 +106,22 @@ class ImageHost:
         return _run([self._chroot, self._image, "sh", "-s"], script)
 
     def upload(self, path: Path, name: str) -> str:
-        # Written from inside: a link in the image may lead to somewhere else out here.
+        # Written inside the chroot, because a link in the image would lead elsewhere on this machine.
         if not self._folder:
             self._remember()
             made = self.run("umask 077; f=/tmp/standalone-python-$$; [ -d /tmp ] || mkdir -m 1777 /tmp; mkdir $f && echo $f")
             if made.code:
                 raise self._unsent(name, made.errors)
             self._folder = made.output.strip()
-        there = f"{self._folder}/{name}"
+        inside = f"{self._folder}/{name}"
         with path.open("rb") as file:
-            sent = _run([self._chroot, self._image, "sh", "-c", f"umask 077; cat >'{there}'"], file)
+            sent = _run([self._chroot, self._image, "sh", "-c", f"umask 077; cat >'{inside}'"], file)
         if sent.code:
             raise self._unsent(name, sent.errors)
-        return there
+        return inside
 
     def _remember(self) -> None:
-        """The times of what sending a file changes: /tmp in the image, or where that will be made."""
+        """Remember the times of the folder that sending a file changes: the image's /tmp, or the folder where it is created."""
         folder = path_in_image(os.path.realpath(self._image), "/tmp")  # noqa: S108
         folder = folder if os.path.isdir(folder) else os.path.dirname(folder)
         if os.path.isdir(folder):
@@ -129,49 +129,48 @@ class ImageHost:
             self._before = folder, (status.st_atime_ns, status.st_mtime_ns)
 
     def barred(self) -> tuple[str, bool]:
-        """Why it can't be entered, in a sentence that says what to do; empty where it can. And whether that is only because
-        nobody has made it ready."""
-        outside = "say with --target TRIPLE what its machine is, and it is prepared from outside"
+        """Return why the image can't be entered and what to do, empty if it can; and whether only /proc is missing."""
+        offline = "name its machine with --target TRIPLE to change it as an offline image"
         if os.geteuid() != 0 or not self._chroot:
-            lacks = "chroot is not on this machine" if not self._chroot else "only root may enter it"
-            instead = f"run this as root where chroot is, or {outside}"
-            return f"the image {self._image} is entered with chroot, and {lacks}: {instead}", False
+            reason = "chroot is not on this machine" if not self._chroot else "only root may enter it"
+            instead = f"run this as root where chroot is, or {offline}"
+            return f"the image {self._image} is entered with chroot, and {reason}: {instead}", False
         tried = self.run(f"[ {sys.platform} != linux ] || [ -d /proc/self ] || exit {_NO_PROC}")
         if tried.code == 0:
             return "", False
         if tried.code == _NO_PROC:
-            # Without it the C library doesn't find what lies beside an executable: sound builds would look broken.
+            # Without it the C library doesn't find the libraries beside an executable, and intact builds would look broken.
             return (
                 f"the image {self._image} has no /proc, without which its interpreters don't start: mount it first, with "
-                f"'mount -t proc proc {self._image}/proc', or {outside}"
+                f"'mount -t proc proc {self._image}/proc', or {offline}"
             ), True
-        said = sanitized(" ".join(tried.errors.split()))
-        why = (
-            f"its shell is for another architecture: {outside}, or run this on a machine of that architecture"
-            if "Exec format error" in said
-            else f"it needs a POSIX sh: give the unpacked root of an image, or {outside}"
+        stderr = sanitized(" ".join(tried.errors.split()))
+        reason = (
+            f"its shell is for another architecture: {offline}, or run this on a machine of that architecture"
+            if "Exec format error" in stderr
+            else f"it needs a POSIX sh: name the unpacked root of an image, or {offline}"
         )
-        return f"the image {self._image} can't be entered ({said}); {why}", False
+        return f"the image {self._image} can't be entered ({stderr}); {reason}", False
 
-    def _unsent(self, name: str, said: str) -> TransportError:
-        why = sanitized(" ".join(said.split()))
+    def _unsent(self, name: str, stderr: str) -> TransportError:
+        reason = sanitized(" ".join(stderr.split()))
         return TransportError(
-            f"{name} can't be written into /tmp of the image {self._image} ({why}): make room there; the image is as it was"
+            f"cannot write {name} to /tmp of the image {self._image} ({reason}): make room there; the image is as it was"
         )
 
 
-def _run(command: list[str], given: str | BinaryIO) -> Completed:
+def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
     """Run a command to its end, with a script or a file as its standard input."""
-    script = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else None
+    script = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else None
     try:
-        process = Popen(command, stdin=PIPE if isinstance(given, str) else given, stdout=PIPE, stderr=PIPE)
+        process = Popen(command, stdin=PIPE if isinstance(stdin, str) else stdin, stdout=PIPE, stderr=PIPE)
     except OSError as error:
-        raise TransportError(f"{command[0]} can't be started ({error.strerror}): a host needs a POSIX shell there") from None
+        raise TransportError(f"{command[0]} can't be started ({error.strerror}): this machine needs it") from None
     with process:
         try:
             output, errors = process.communicate(script)
         except (KeyboardInterrupt, EndedBySignal) as ended:
-            # Of Ctrl-C the shell has had it too. It tidies up: killed in the middle of that, it would leave it to the next run.
+            # The shell gets Ctrl-C too, and cleans up. Don't kill it while it does; the next run would have to clean up.
             if isinstance(ended, EndedBySignal):
                 process.send_signal(ended.number)
             process.communicate()

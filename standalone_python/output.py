@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What commands print: tables and colour for a terminal, plain columns for a pipe, JSON for a program."""
+"""The output of commands: tables and colour for a terminal, plain columns for a pipe, JSON for a program."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _COLOURS = {
 
 
 def on_terminal() -> bool:
-    """Whether a person looks at standard output, who didn't say NO_COLOR (https://no-color.org)."""
+    """Return whether standard output is a terminal that wants colour (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def line(text: str, *, err: bool = False, colour: str | None = None) -> None:
-    """Print one line; on a terminal in a colour. Hosts and mirrors choose parts of it, so control characters are escaped."""
+    """Print one line, on a terminal in a colour. Parts of it come from hosts and mirrors, so control characters are escaped."""
     text = sanitized(text, None)
     click.echo(click.style(text, fg=colour) if colour and on_terminal() else text, err=err)
 
@@ -45,13 +45,13 @@ def data(value: Any) -> None:
 
 
 def tell_remarks(texts: Iterable[str]) -> None:
-    """What a user should know beside the result, each once; to standard error, as the result may go to a program."""
+    """Print remarks, each once, to standard error, because a program may read the result from standard output."""
     for text in dict.fromkeys(texts):
         line(f"standalone-python: {text}", err=True)
 
 
 def steps(lines: Iterable[str]) -> None:
-    """Steps of a plan, one a line, each with its verb first."""
+    """Print the steps of a plan, one per line, each with its verb first."""
     for step in lines:
         verb, space, rest = sanitized(step, None).partition(" ")
         click.echo((click.style(verb, fg=_COLOURS.get(verb)) if on_terminal() else verb) + space + rest)
@@ -65,9 +65,10 @@ def diff(before: str, after: str, where: str) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = (), right: Sequence[str] = ()) -> None:
-    """Columns, the ones named in ``right`` to the right.
+    """Print a table.
 
-    :param marked: rows that stand out on a terminal
+    :param marked: rows to highlight on a terminal
+    :param right: names of the columns to align right
     """
     rows = [[sanitized(cell) for cell in row] for row in rows]
     if on_terminal():
@@ -82,7 +83,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[b
 
 
 def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool], right: Sequence[str]) -> None:
-    # Imported here: it takes longer than all the rest of a command.
+    # Imported here, because the import takes longer than the rest of a command.
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -92,5 +93,5 @@ def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequ
         shown.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for number, row in enumerate(rows):
         shown.add_row(*row, style="bold green" if number < len(marked) and marked[number] else None)
-    # Names of files are no markup and no emoji.
+    # File names must not be read as markup or emoji.
     Console(markup=False, emoji=False, highlight=False).print(shown)

@@ -23,7 +23,7 @@ _LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EIO})
 
 class Stream(io.FileIO):
     """
-    :ivar failed: the first error; what comes after it is not written any more
+    :ivar failed: the first error; later output is dropped
     """
 
     failed: OSError | None = None
@@ -38,16 +38,16 @@ class Stream(io.FileIO):
 
 
 def prepare() -> Stream | None:
-    """Put such streams in the place of standard output and error; returns the one of standard output.
+    """Replace standard output and error by such streams; return that of standard output.
 
-    On Windows, whose consoles are no files, only letters are cared for, and there is none.
+    On Windows, whose consoles are not files, only set the handling of unencodable characters, and return None.
     """
     if os.name != "posix":
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         return None
-    # In this order: a file that is opened gets the lowest number that is free, and must not get that of standard output.
+    # In this order: an opened file gets the lowest free number, which must not be that of standard output.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", closefd=False))  # noqa: SIM115

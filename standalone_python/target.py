@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds for another kind of host than the machine that installs them: an image made on a new CPU has to run on older ones.
+"""Chooses builds for another kind of host than this machine: an image that is made on a new CPU must run on older ones.
 
-A build is started where it is installed, so the machine has to be able to run it.
+A build is started once when it is installed, so this machine must be able to run it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class _Targeted(Supply):
 def decide_for(
     triple: str, desired: Desired, look: Callable[[Facts], Observed], *, check: bool
 ) -> tuple[Desired, Supply, Decision]:
-    """What has to be done for a host of a kind; a request that says nothing of CPU levels asks for the triple's.
+    """Return the decision for a kind of host. A request without a CPU level gets the triple's.
 
-    :raises DeclarationError: ``triple`` is none, this machine can't run its builds, or what is installed can't run there
+    :raises DeclarationError: the triple is not valid, this machine can't run its builds, or an installed build can't run there
     """
     target = parse_triple(triple)
     builds = (replace(wanted, request=for_level(wanted.request, target)) for wanted in desired.builds)
@@ -54,8 +54,8 @@ def decide_for(
         observed = look("yes")
         if why := misfit(from_facts(observed.facts), triple):
             raise DeclarationError(
-                f"builds for {triple} can't be installed here, where each is started once: a build for it {why}; "
-                "do it on a machine that can run them"
+                f"builds for {triple} can't be installed on this machine, as each is started once: a build for it {why}; "
+                "run this on a machine that can run them"
             )
         return observed
 
@@ -63,7 +63,7 @@ def decide_for(
     for outcome in decision.plan.outcomes:
         if why := misfit(target, outcome.build.triple):
             raise DeclarationError(
-                f"{outcome.build.name} is installed in {decision.observed.root} and answers {outcome.wanted.request.text}, but "
-                f"it is nothing for {triple}, as it {why}: remove it first"
+                f"{outcome.build.name} is installed in {decision.observed.root} and satisfies {outcome.wanted.request.text}, but "
+                f"it can't run on {triple}, as it {why}: remove it first"
             )
     return desired, supply, decision

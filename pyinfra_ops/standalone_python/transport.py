@@ -1,11 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host behind any of pyinfra's connectors, as the core wants one. Needs nothing on the host but its shell.
+"""The core's ``Host`` for any of pyinfra's connectors. It needs only the host's shell.
 
-Scripts and archives go over standard input, which every connector has, as the very user who runs the commands: nothing has to be
-copied a second time or handed over, and hosts without SFTP and scp are like all others. Only where standard input is taken, by a
-terminal or by su's password, pyinfra's own file transfer serves.
+Scripts and archives are sent over standard input, which every connector supports, as the user who runs the commands. So nothing
+is copied twice, and neither SFTP nor scp is needed. pyinfra's own file transfer is used only if standard input is not available:
+with a terminal, or with su's password.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _OTHERWISE = str.maketrans({"\n": r"\n", "!": r"\0041", "'": r"\0047", "\\": r"\
 
 
 def on_one_line(script: str) -> str:
-    """Return a command of one line that does what a script does, in a POSIX shell behind any login shell.
+    """Return a command of one line that runs a script in a POSIX shell, whatever the login shell is.
 
-    It starts no program where the shell has ``printf``.
+    It starts no program if ``printf`` is built into the shell.
     """
     return f"""eval "$(printf %b '{script.translate(_OTHERWISE)}')\""""
 
 
 class _Chunk(bytes):
-    """A piece of a file. Connectors take what they write for lines of text: they end and encode each one."""
+    """A piece of a file. Connectors expect lines of text, and would add a line end to each and encode it."""
 
     def endswith(self, *_suffix: object) -> bool:
         return True
@@ -49,8 +49,8 @@ class _Chunk(bytes):
 
 
 class _Chunks(list[Any]):
-    """A file in pieces, one in memory at a time. A list, as connectors tell several lines from one by that; they may go through
-    it twice, as sudo wants a password."""
+    """A file in pieces, one in memory at a time. It is a list, because connectors distinguish several lines from one by that.
+    They may iterate twice, if sudo needs a password."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -66,10 +66,10 @@ class _Chunks(list[Any]):
 
 
 class ConnectorHost:
-    """Runs scripts and brings files as a command of an operation does, with its global arguments. Use it in a ``with``: what was
-    sent and not used is removed at its end.
+    """Runs scripts and uploads files like an operation's command, with its global arguments. Use it in a ``with``, which removes
+    files that were sent and not used.
 
-    :ivar piped: scripts go over standard input; where they don't, other users of the host can read them
+    :ivar piped: scripts are sent over standard input; otherwise other users of the host can read them
     """
 
     def __init__(self, host: Host, arguments: ConnectorArguments) -> None:
@@ -89,43 +89,43 @@ class ConnectorHost:
 
     def run(self, script: str) -> Completed:
         if self.piped:
-            command, given = "sh -s", script
+            command, stdin = "sh -s", script
         else:
             path = f"{self._folder}/script.sh"
             self._put(BytesIO(script.encode()), path)
-            command, given = f"sh {quote(path)}", None
+            command, stdin = f"sh {quote(path)}", None
         clear, self._clear = self._clear, ""
-        done, output = self._shell(f"{command}; code=$?; {clear}; exit $code" if clear else f"exec {command}", given)
+        done, output = self._shell(f"{command}; code=$?; {clear}; exit $code" if clear else f"exec {command}", stdin)
         return Completed(0 if done else 1, f"{output.stdout}\n", output.stderr)
 
     def upload(self, path: Path, name: str) -> str:
-        there = f"{self._folder}/{name}"
+        remote = f"{self._folder}/{name}"
         if self.piped:
-            # What isn't wanted any more is read to its end: a connector that can't write gets no word of what went wrong.
-            self._prepare(there, f"cat >{quote(there)}", "cat >/dev/null", _Chunks(path))
+            # On an error, read the input to its end: a connector that can't write would hide the error message.
+            self._prepare(remote, f"cat >{quote(remote)}", "cat >/dev/null", _Chunks(path))
         else:
-            self._put(str(path), there)
-        return there
+            self._put(str(path), remote)
+        return remote
 
-    def _put(self, file: str | IO[bytes], there: str) -> None:
-        """By pyinfra's file transfer, as who logs in, and then a copy: so no access list is needed for who that user becomes."""
-        self._prepare(there)
-        between = f"{self._folder}.sent"
+    def _put(self, file: str | IO[bytes], remote: str) -> None:
+        """Transfer a file with pyinfra as the login user, then copy it as the become user. So it needs no access list."""
+        self._prepare(remote)
+        transferred = f"{self._folder}.sent"
         login: ConnectorArguments = {"_timeout": self._arguments["_timeout"]} if self._arguments.get("_timeout") else {}
         try:
-            if not self._host.put_file(file, between, **login):
-                raise self._unsent(there, "see above")
-            self._prepare(there, f"cat {quote(between)} >{quote(there)}")
+            if not self._host.put_file(file, transferred, **login):
+                raise self._unsent(remote, "see above")
+            self._prepare(remote, f"cat {quote(transferred)} >{quote(remote)}")
         except OSError as error:
-            raise self._unsent(there, str(error)) from None
+            raise self._unsent(remote, str(error)) from None
         finally:
-            self._host.run_shell_command(StringCommand("rm", "-f", QuoteString(between)), **login)
+            self._host.run_shell_command(StringCommand("rm", "-f", QuoteString(transferred)), **login)
 
-    def _prepare(self, there: str, then: str = ":", otherwise: str = ":", given: _Chunks | None = None) -> None:
-        """Make the folder for what is sent, which nobody else can read, and do something with it."""
+    def _prepare(self, remote: str, then: str = ":", otherwise: str = ":", stdin: _Chunks | None = None) -> None:
+        """Create the folder for sent files, which no other user can read, and run a command."""
         folder = quote(self._folder)
-        # What a killed run has sent is too old after a day to be wanted by one that still goes on. Others name folders after this
-        # project too: only a name of this form, with the mode that `umask 077` gives, is one of these.
+        # Folders of killed runs are removed after a day, as no run takes that long. Only names of this form, with the mode of
+        # `umask 077`, are such folders.
         old = (
             f"find {quote(self._temporary)}/standalone-python-{32 * '[0-9a-f]'} -prune -type d -perm 700 -mtime +0 "
             "-user $(id -u) -exec rm -rf {} +"
@@ -133,23 +133,23 @@ class ConnectorHost:
         clearing = "" if self._clear else f"{old} 2>/dev/null; "
         self._clear = f"rm -rf {folder}"
         done, output = self._shell(
-            f"umask 077; {clearing}{{ mkdir -p {folder} && {then}; }} || {{ {otherwise}; exit 1; }}", given
+            f"umask 077; {clearing}{{ mkdir -p {folder} && {then}; }} || {{ {otherwise}; exit 1; }}", stdin
         )
         if not done:
-            raise self._unsent(there, sanitized(" ".join(output.stderr.split())))
+            raise self._unsent(remote, sanitized(" ".join(output.stderr.split())))
 
-    def _unsent(self, there: str, why: str) -> TransportError:
-        name = there.rpartition("/")[2]
-        found = "the disk is full there: make room on it, or" if "No space left on device" in why else f"{why}:"
-        do = "let _temp_dir name another folder; the host is as it was"
-        return TransportError(f"{name} can't be sent into {self._folder} on the host, {found} {do}")
+    def _unsent(self, remote: str, reason: str) -> TransportError:
+        name = remote.rpartition("/")[2]
+        problem = "the disk is full: make room on it, or" if "No space left on device" in reason else f"{reason}:"
+        do = "set _temp_dir to another folder; the host is as it was"
+        return TransportError(f"cannot send {name} to {self._folder} on the host, {problem} {do}")
 
-    def _shell(self, command: str, given: str | _Chunks | None = None) -> tuple[bool, CommandOutput]:
-        """In the host's own sh, whatever shell the operation's commands are for."""
+    def _shell(self, command: str, stdin: str | _Chunks | None = None) -> tuple[bool, CommandOutput]:
+        """Run a command in the host's sh, whatever shell the operation's commands use."""
         state = self._host.state
         return self._host.run_shell_command(
             StringCommand("exec", "sh", "-c", QuoteString(on_one_line(command))),
             print_output=state.print_output,
             print_input=state.print_input,
-            **{**self._arguments, "_stdin": given},
+            **{**self._arguments, "_stdin": stdin},
         )

@@ -189,7 +189,7 @@ def status(root: str | None, bin_dir: str | None, root_dir: str | None, target: 
 def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, as_json: bool) -> int:
     """Compare every file of the installed interpreters with the list of what was installed.
 
-    An interpreter that was installed from outside, into the image of this machine, is started here for the first time, and
+    An interpreter that was installed into this machine's offline image is started here for the first time, and
     its receipt says so from then on.
 
     The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
@@ -215,7 +215,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
     if as_json:
         output.data(told | {"damage": list(damaged)})
         return damaged
-    kind = from_facts(observed.facts) if told["target"] else "an image, seen from outside"
+    kind = from_facts(observed.facts) if told["target"] else "an offline image"
     output.line(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
     interpreters = told["interpreters"]
     if interpreters:

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unpacked root of an image, prepared from outside."""
+"""The unpacked root of an image, entered with chroot or changed offline."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def test_what_can_not_be_entered(command: Command, image: Path) -> None:
     empty = command.folder / "empty"
     empty.mkdir()
     sentence = command("plan", "-", "--root-dir", empty, given="builds: ['3.13']").sentence
-    assert "it needs a POSIX sh: give the unpacked root of an image" in sentence
+    assert "it needs a POSIX sh: name the unpacked root of an image" in sentence
     # The header of an ELF file for another machine (s390x), and nothing in it.
     shell = image / "usr/bin/dash"
     shell.write_bytes(b"\x7fELF\x02\x02\x01" + bytes(9) + b"\x00\x02\x00\x16\x00\x00\x00\x01" + bytes(100))
     sentence = command("plan", "-", "--root-dir", image, given="builds: ['3.13']").sentence
     assert "Exec format error" in sentence
-    assert "say with --target TRIPLE what its machine is" in sentence
+    assert "name its machine with --target TRIPLE" in sentence
     assert "run this on a machine of that architecture" in sentence

@@ -286,7 +286,7 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "number": ("builds: [3.10]\n", (), 1, "the version is the number 3.1, as YAML and Python read 3.10 without quotes"),
     "option": ("builds: ['3.13']\nbuild_dir: x\n", (), 1, "unknown option build_dir: the options are builds, state, "),
     "no builds": ("version: '3.13'\n", (), 1, "unknown option version: the options are builds, state, "),
-    "a list": ("['3.13']\n", (), 1, "pythons.yml is a list, and a play's tasks can't be taken out of it"),
+    "a list": ("['3.13']\n", (), 1, "pythons.yml is a list, and tasks of a play are not supported"),
     "no YAML": ("builds: ['3.13'\n", (), 1, "pythons.yml can't be read as YAML, line 2 is wrong ("),
     "template": ("builds: '{{ pythons }}'\n", (), 1, "pythons.yml has builds, which is '{{ pythons }}', a template that only"),
     "secret": (f"{BUILDS}token: '{{{{ secret }}}}'\n", (), 1, "pythons.yml has token, which is a template that only Ansible can fill in"),
@@ -303,8 +303,8 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "check and upgrade": (BUILDS, ("--check", "--upgrade"), 64, "Error: --check upgrades nothing: leave "),
     "security of nothing": (BUILDS, ("--security",), 64, "Error: --security says which upgrades to take: add --upgrade or "),
     "cooldown": (BUILDS, ("--upgrade", "--cooldown", "soon"), 1, "cooldown is 'soon': give days or weeks, such as 7d or 2w"),
-    "inventory": (BUILDS, ("--inventory", "hosts.ini"), 1, "the inventory hosts.ini is not there: check the path"),
-    "no hosts": (BUILDS, ("--inventory", "pythons.yml"), 1, "the inventory pythons.yml has no hosts that Ansible could ask; it said: "),
+    "inventory": (BUILDS, ("--inventory", "hosts.ini"), 1, "the inventory hosts.ini does not exist: check the path"),
+    "no hosts": (BUILDS, ("--inventory", "pythons.yml"), 1, "the inventory pythons.yml has no hosts that Ansible can reach; Ansible's message: "),
 }  # fmt: skip
 
 
@@ -430,7 +430,7 @@ def test_hosts_that_are_not_reached_are_named_and_nothing_is_written(place: Plac
     assert ran.code == 1
     assert ran.sentence.startswith("1 of 2 hosts of the inventory hosts.ini could not be observed: gone (")
     assert "refused" in ran.sentence
-    assert ran.sentence.endswith("); let them be reached, or name the targets with --target; nothing was written")
+    assert ran.sentence.endswith("); make them reachable, or name the targets with --target; nothing was written")
     assert not place.lockfile.exists()
 
 

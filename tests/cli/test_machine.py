@@ -114,20 +114,20 @@ def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, so
 
 
 BAD_FILES = {
-    "a list": ("- hosts: all\n", "is a list, and a play's tasks can't be taken out of it: write a mapping of options"),
+    "a list": ("- hosts: all\n", "is a list, and tasks of a play are not supported: write a mapping of options"),
     "empty": ("", "is empty: write a mapping of options"),
     "a text": ("3.13\n", "is 3.13: write a mapping of options"),
     "no YAML": ("builds: [\n", "can't be read as YAML, line 2 is wrong"),
     "binary": ("\x00\x01", "can't be read as YAML"),
     "Ansible's own": (
         "builds: !vault secret\n",
-        "has builds with the tag !vault, which only Ansible reads: have it in another file",
+        "has builds with the tag !vault, which only Ansible reads: move it to another file",
     ),
     "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "unknown option build_dir: the options are builds,"),
     "a number": ("builds: [3.1]\n", "write '3.10' in quotes"),
     "no builds": ("state: latest\n", "builds is missing: give it"),
-    "a list in itself": ("builds: &all [*all]\n", "has builds, which holds itself or is nested too deeply: write a mapping"),
-    "a mapping in itself": ("builds: [&one {version: *one}]\n", "has builds, which holds itself or is nested too deeply"),
+    "a list in itself": ("builds: &all [*all]\n", "has builds, which contains itself or is nested too deeply: write a mapping"),
+    "a mapping in itself": ("builds: [&one {version: *one}]\n", "has builds, which contains itself or is nested too deeply"),
     "nested deeply": (f"builds: {'[' * 3000}\n", "can't be read as YAML"),
     "many digits": (f"builds: []\nkeep: {'9' * 5000}\n", "can't be read as YAML (Exceeds the limit"),
     "a huge number": (f"builds: []\nkeep: {'9' * 4000}\n", f"keep is {'9' * 100}"),
@@ -300,7 +300,7 @@ def test_who_reads_it_may_leave(command: Command, source: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux: /dev/full")
 def test_what_can_not_be_printed_is_said_once_all_is_done(command: Command, source: Path) -> None:
     ended = through(command, '"$@" >/dev/full', "apply", command.file(declared(source, OLD13)), "--root", "root")
-    assert ended.sentence == "standard output can't be written to (No space left on device): send it elsewhere; all else is done"
+    assert ended.sentence == "cannot write to standard output (No space left on device): redirect it; the command itself is done"
     assert in_use(command) == OLD13
 
 
@@ -442,7 +442,7 @@ def test_a_target_is_what_this_machine_can_run(upgraded: Command, source: Path) 
         return upgraded("plan", "-", "--root", "root", "--target", triple, given=declared(source, request)).sentence
 
     assert "is not a target triple" in plan("x86")
-    assert "can't be installed here, where each is started once: a build for it is for aarch64 linux" in plan(
+    assert "can't be installed on this machine, as each is started once: a build for it is for aarch64 linux" in plan(
         "aarch64-unknown-linux-gnu"
     )
     assert "needs musl, and the host has glibc" in plan("x86_64-unknown-linux-musl")

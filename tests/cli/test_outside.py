@@ -147,7 +147,7 @@ def test_owners_are_those_of_the_image(command: Command, root_dir: Path, foreign
     assert command("plan", file, *image).code == 0
     sentence = command("apply", declare(command, foreign, owner="nobody-there"), *image).sentence
     assert sentence == (
-        f"the image {root_dir} has no user nobody-there in its /etc/passwd: add it there first, or give the number"
+        f"the image {root_dir} has no user nobody-there in its /etc/passwd: add it there first, or use the number"
     )
 
 
@@ -177,7 +177,7 @@ def test_a_user_prepares_an_image_of_their_own(anybody: tuple[Command, list[str]
     assert command("verify", "--root-dir", image, runner=runner).code == 0
     refused = command("apply", file, "--root-dir", image, runner=runner).sentence
     assert "only root may enter it" in refused
-    assert "say with --target TRIPLE what its machine is" in refused
+    assert "name its machine with --target TRIPLE" in refused
 
 
 def test_links_lead_nobody_out_of_it(command: Command, root_dir: Path, foreign: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_link_to_itself_is_not_the_one_of_this_machine(command: Command, root_
     (root_dir / "opt").symlink_to("/opt")
     before = sorted(os.listdir("/opt"))
     sentence = command("apply", declare(command, foreign), "--root-dir", root_dir, "--target", ARM).sentence
-    assert sentence == (f"/opt/python in the image {root_dir} is a link that leads in a circle, {root_dir}/opt: mend it first")
+    assert sentence == (f"/opt/python in the image {root_dir} is a link that leads in a circle, {root_dir}/opt: correct it first")
     assert sorted(os.listdir("/opt")) == before
 
 
@@ -233,7 +233,7 @@ def test_a_locked_build(command: Command, root_dir: Path, foreign: Path) -> None
 def test_only_linux(command: Command, root_dir: Path, foreign: Path, triple: str) -> None:
     sentence = command("apply", declare(command, foreign), "--root-dir", root_dir, "--target", triple).sentence
     assert sentence == (
-        f"the image {root_dir} can't be prepared for {triple} from outside, which is done for Linux only: run this on such a "
+        f"the image {root_dir} can't be changed offline for {triple}, as offline images must be of Linux: run this on such a "
         "machine, without --root-dir"
     )
 

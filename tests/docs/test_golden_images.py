@@ -30,7 +30,7 @@ from tests.tools.sources import NEWER, V13LATER, lay_out
 
 EXAMPLES = REPOSITORY / "examples"
 PAGE = (REPOSITORY / "docs/golden-images.md").read_text()
-HEADINGS = ("From outside", "The same to the bit")
+HEADINGS = ("An offline image", "The same to the bit")
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
 TRIED = {
     "docs/golden-images.md": [

@@ -113,8 +113,8 @@ DAYS: Mapping[str, Day] = {
     "disk full while it is sent": Day(
         "busybox",
         ("mkdir -p /var/ansible", "mount -t tmpfs -o size=8m tmpfs /var/ansible"),
-        f"{FILE13.replace('.gz', '.…')} can't be sent into /var/ansible/… on the host, the disk is full there: make room on it, "
-        f"or let ansible_remote_tmp name another folder{AS_IT_WAS}",
+        f"cannot send {FILE13.replace('.gz', '.…')} to /var/ansible/… on the host, the disk is full: make room on it, "
+        f"or set ansible_remote_tmp to another folder{AS_IT_WAS}",
         variables={"ansible_remote_tmp": "/var/ansible"},
     ),
     "disk full while downloading": Day(

@@ -439,14 +439,14 @@ DAYS: Mapping[str, Day] = {
     "disk full while it is sent": Day(
         "busybox",
         "mkdir -p /var/sent && mount -t tmpfs -o size=8m tmpfs /var/sent",
-        f"{BUILD}.tar.… can't be sent into /var/sent/standalone-python-… on the host, the disk is full there: make room on it, or "
-        f"let _temp_dir name another folder{AS_IT_WAS}",
+        f"cannot send {BUILD}.tar.… to /var/sent/standalone-python-… on the host, the disk is full: make room on it, or "
+        f"set _temp_dir to another folder{AS_IT_WAS}",
         arguments={"_temp_dir": "/var/sent"},
     ),
     "nowhere to send it": Day(
         "debian",
         ":",
-        f"{BUILD}.tar.… can't be sent into /proc/standalone-python-… on the host, mkdir: …: let _temp_dir name another "
+        f"cannot send {BUILD}.tar.… to /proc/standalone-python-… on the host, mkdir: …: set _temp_dir to another "
         f"folder{AS_IT_WAS}",
         arguments={"_temp_dir": "/proc"},
     ),

@@ -229,7 +229,7 @@ def test_unprivileged_to_unprivileged_without_leave(fresh_host: FreshHost, sourc
         )
     reads(
         complaint(run),
-        "script.sh can't be sent into /var/tmp/ansible-tmp-… on the host, the connection's user can't let plain read it: "
+        "cannot send script.sh to /var/tmp/ansible-tmp-… on the host, the connection's user can't let plain read it: "
         f"install setfacl there (package acl), let standard input through (no tty), or become root{AS_IT_WAS}",
     )
 
@@ -242,8 +242,8 @@ def test_a_file_that_another_unprivileged_user_can_not_receive(fresh_host: Fresh
         run = run_play([{**task(builds=["3.13"], source=str(source), root=HOME_ROOT), **become_plain}], line(host, "deploy"))
     reads(
         complaint(run),
-        f"{BUILD}.tar.gz can't be sent into /var/tmp/standalone-python-… on the host, mkdir: cannot create directory "
-        f"…: Permission denied: see that plain may write there{AS_IT_WAS}",
+        f"cannot send {BUILD}.tar.gz to /var/tmp/standalone-python-… on the host, mkdir: cannot create directory "
+        f"…: Permission denied: let plain write there{AS_IT_WAS}",
     )
 
 

@@ -95,7 +95,7 @@ UNKNOWN = "Some or all identity references could not be translated."
 TOKEN = "Failed to get token for NT AUTHORITY\\SYSTEM required for become as a service account or an account without a password"
 DENIED = "failure during exec_wrapper: CreateProcessWithTokenW() failed (Access is denied, Win32ErrorCode 5)"
 SEE = (
-    "see that the user's name and ansible_become_password are right, and that it may log on there as ansible_become_flags says; "
+    "check the user's name and ansible_become_password, and that the user may log on there as in ansible_become_flags; "
     "the host is as it was"
 )
 
@@ -124,7 +124,8 @@ def test_who_cannot_become_the_user_is_told(tmp_path: Path) -> None:
         "gone": f"the task can't become gone on the host ({UNKNOWN}): {SEE}",
         "SYSTEM": f"the task can't become SYSTEM on the host ({TOKEN}): {SEE}",
         "strict": f"the task can't become strict on the host ({DENIED}): {SEE}",
-        "early": "what ran as early on the host ended early (The application has failed to start.): the next run clears what it left",
+        "early": "the script that ran as early on the host ended early (The application has failed to start.): "
+        "the next run removes its temporary files",
     }
     assert {result.kind for result in run.results} == {"failed"}
     assert "s3cret" not in run.output
@@ -133,6 +134,6 @@ def test_who_cannot_become_the_user_is_told(tmp_path: Path) -> None:
 def test_windows_has_runas_only() -> None:
     sudo = {"become": True, "become_method": "ansible.builtin.sudo", "become_user": "root"}
     assert run_play([{INFO: {}, **sudo}], NOWHERE).of().message == (
-        "the task becomes root by sudo, which Windows does not have: use become_method: ansible.builtin.runas, or become: false; "
+        "the task becomes root with sudo, which Windows does not have: use become_method: ansible.builtin.runas, or become: false; "
         "the host is as it was"
     )

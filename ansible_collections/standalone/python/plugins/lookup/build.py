@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which build a request means on a target."""
+"""The lookup ``standalone.python.build``: the build that a request resolves to on a target."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ DOCUMENTATION = """
 name: build
 author: standalone-python contributors (@standalone-python)
 version_added: 0.1.0
-short_description: Find the python-build-standalone build that a request means
+short_description: Find the python-build-standalone build for a request
 description:
   - Finds the newest build of python-build-standalone that satisfies a request on a target.
-  - Uses the catalogue that comes with the collection, or that of a mirror. Upstream is asked only for a checksum that the
-    catalogue does not have.
+  - Uses the catalogue of the collection, or that of a mirror. It contacts upstream only for a checksum that the catalogue lacks.
 options:
   _terms:
     description:
       - Requests, such as V(3.13), V(3.13.1+20250115) or V(3.13+freethreaded), or mappings, as for
-        M(standalone.python.interpreters). A list among them counts as what is in it.
+        M(standalone.python.interpreters). A nested list is flattened.
     type: list
     elements: raw
     required: true
@@ -27,7 +26,7 @@ options:
     type: str
     required: true
   flavor:
-    description: Flavor of the build. Where nothing is said, the first that exists of these.
+    description: Flavor of the build. By default, the first of these that exists.
     type: str
     choices: [install_only_stripped, install_only, full]
   source:
@@ -35,10 +34,10 @@ options:
     type: str
     default: upstream
   token:
-    description: A bearer token for the host that O(source) names. It is sent nowhere else and is never shown.
+    description: A bearer token for the server in O(source). It is sent to no other server and is never shown.
     type: str
   catalogue:
-    description: The builds that are known, as for M(standalone.python.interpreters).
+    description: The catalogue of builds, as for M(standalone.python.interpreters).
     type: str
     default: bundled
   lockfile:
@@ -50,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = """
-- name: Show what 3.13 means on Alpine
+- name: Show the build for 3.13 on Alpine
   ansible.builtin.debug:
     msg: "{{ lookup('standalone.python.build', '3.13', target='x86_64-unknown-linux-musl').url }}"
 """
@@ -65,7 +64,7 @@ _raw:
       description: The archive's name.
       type: str
     url:
-      description: Where it is; a path where the source is a folder.
+      description: URL of the archive; a path if the source is a folder.
       type: str
     sha256:
       description: Its sha256, in hexadecimal digits.

@@ -62,11 +62,11 @@ def verify(lines: str, build: Build, sha256: str, trusted_root: str = "") -> boo
     """
     wrong = []
     for line in filter(str.strip, lines.splitlines()):
-        said = _wrong(line, sha256, trusted_root)
-        if said == "":
+        problem = _problem_of(line, sha256, trusted_root)
+        if problem == "":
             return True
-        if said is not None:
-            wrong.append(said)
+        if problem is not None:
+            wrong.append(problem)
     if wrong:
         raise ContentError(
             f"the attestation of {build.filename} is not upstream's: {wrong[0]}; don't use the archive until you know why, "
@@ -81,7 +81,7 @@ def missing(build: Build, where: str) -> str:
     return f"there is no attestation of {build.filename} {where}{older}"
 
 
-def _wrong(line: str, sha256: str, trusted_root: str) -> str | None:
+def _problem_of(line: str, sha256: str, trusted_root: str) -> str | None:
     """Return what is wrong with a bundle, '' if it is valid, None if it is of another kind."""
     verifier = _verifier(trusted_root)
     from sigstore.errors import Error
@@ -120,15 +120,15 @@ def _shown(digests: list[Any]) -> str:
 def _statement(payload: str) -> dict[str, Any]:
     from base64 import b64decode
 
-    said: dict[str, Any] = json.loads(b64decode(payload))
-    if not isinstance(said, dict):
+    statement: dict[str, Any] = json.loads(b64decode(payload))
+    if not isinstance(statement, dict):
         raise TypeError
-    return said
+    return statement
 
 
 @cache
 def _verifier(trusted_root: str) -> Any:
-    """Made once: it takes as long as some verifications."""
+    """Cached: making it takes as long as several verifications."""
     try:
         from sigstore.errors import Error
         from sigstore.models import ClientTrustConfig, TrustedRoot

@@ -18,16 +18,16 @@ from .source import GITHUB
 GITHUB_HOSTS = frozenset({"github.com", "api.github.com"})
 
 
-def authorization(url: str, asked: str, token: str, location: str, github_token: str) -> str:
+def authorization(url: str, original_url: str, token: str, location: str, github_token: str) -> str:
     """Return the Authorization header for one request, or ''.
 
     :param url: of this request
-    :param asked: the URL before all redirects, whose user and password belong to its own origin
+    :param original_url: the URL before all redirects, whose user and password belong to its own origin
     """
     hop = urlsplit(url)
     if token and _same_origin(hop, urlsplit(location or GITHUB)):
         return f"Bearer {token}"
-    first = urlsplit(asked)
+    first = urlsplit(original_url)
     if first.username is not None and _same_origin(hop, first):
         return basic(unquote(first.username), unquote(first.password or ""))
     if github_token and hop.scheme == "https" and hop.hostname in GITHUB_HOSTS and hop.port in (None, 443):

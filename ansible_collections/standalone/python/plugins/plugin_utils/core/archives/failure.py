@@ -108,9 +108,9 @@ def page_failure(expect: Expect) -> Failure:
     return Failure(f"sent an HTML page where {wanted} was expected", ADVICE_CONTENT, content=True)
 
 
-def local_failure(why: str, advice: str) -> Failure:
+def local_failure(reason: str, advice: str) -> Failure:
     """Return the failure for a problem on this machine, which a retry can't solve."""
-    return Failure(f"can't be requested, as {why}", advice)
+    return Failure(f"can't be requested, as {reason}", advice)
 
 
 def _retry_after(text: str) -> float:
@@ -138,7 +138,7 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
         tried = f" (tried {rounds} times)" if failure.retry and rounds > 1 else ""
         return f"{sanitized(without_credentials(url))} {failure.problem}{asks}{tried}"
 
-    said = "; ".join(sentence(url, failure) for url, failure in failures.items())
+    reasons = "; ".join(sentence(url, failure) for url, failure in failures.items())
     # "Not found" gives the advice only if no address had another problem.
     last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):
@@ -147,7 +147,7 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
         kind = NotThereError
     else:
         kind = DeniedError if all(failure.absent or failure.denied for failure in failures.values()) else TransportError
-    return kind(f"{name} could not be downloaded: {said}; {last.advice}")
+    return kind(f"{name} could not be downloaded: {reasons}; {last.advice}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -203,9 +203,9 @@ def _reason(error: BaseException, connecting: float, reading: float) -> str:
 def blame_github_token(failure: Failure | None, response: requests.Response, github_token: str) -> Failure | None:
     """Return the failure, with other advice if GitHub denied a public file to GITHUB_TOKEN."""
     shown = response.request.headers.get("Authorization", "")
-    ours = shown == f"Bearer {github_token}" and urlsplit(response.url).hostname in GITHUB_HOSTS
+    from_environment = shown == f"Bearer {github_token}" and urlsplit(response.url).hostname in GITHUB_HOSTS
     # With a Retry-After the denial is temporary.
-    named = failure is not None and failure.denied and not failure.pause and ours
+    named = failure is not None and failure.denied and not failure.pause and from_environment
     return replace(failure, advice=ADVICE_RENEW, denied=False) if failure and named else failure
 
 
@@ -215,8 +215,8 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
     :param shown: the Authorization header
     """
     if not (shown.isascii() and shown.isprintable()):
-        why = "the token has a character that is not valid in an HTTP header"
-        return local_failure(why, "check the option token, and GITHUB_TOKEN")
+        reason = "the token has a character that is not valid in an HTTP header"
+        return local_failure(reason, "check the option token, and GITHUB_TOKEN")
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = ""
@@ -238,8 +238,8 @@ def explain_unsendable(session: requests.Session, url: str, shown: str) -> Failu
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if os.environ.get(name)), "the system's setting for proxies")
     if proxy.lower().startswith("socks"):
-        why = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
-        return local_failure(why, "install it, or name an HTTP proxy")
+        reason = f"{name} names a SOCKS proxy, which needs the Python package PySocks"
+        return local_failure(reason, "install it, or name an HTTP proxy")
     return local_failure(
         f"{name} is not a valid proxy URL",
         "use http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, and write / as %2F and @ as %40 in the password",

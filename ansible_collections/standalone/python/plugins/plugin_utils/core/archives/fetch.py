@@ -201,7 +201,7 @@ class Http:
                     part.unchanged = True
                     return None
                 if response.status_code == 416:
-                    # The server's file is not longer than ours, so ours is part of another file.
+                    # The server's file is not longer than this part, so the part is of another file.
                     part.path.unlink(missing_ok=True)
                 return (
                     blame_github_token(judge_response(response, url, expect), response, _github_token())
@@ -246,12 +246,12 @@ class Http:
             at = target
         return Failure(f"redirects more than {MOST_REDIRECTS} times", ADVICE_CONTENT)
 
-    def _authorization(self, url: str, asked: str) -> str:
+    def _authorization(self, url: str, original_url: str) -> str:
         from requests.utils import get_netrc_auth
 
-        ours = authorization(url, asked, self.token.strip(), self.location, _github_token())
-        if ours:
-            return ours
+        header = authorization(url, original_url, self.token.strip(), self.location, _github_token())
+        if header:
+            return header
         filed = get_netrc_auth(bare(url))
         return basic(*filed) if filed else ""
 

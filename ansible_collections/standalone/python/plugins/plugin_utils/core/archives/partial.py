@@ -82,9 +82,9 @@ def partial_of(to: Path) -> Partial:
 
 
 def receive(
-    response: requests.Response, url: str, part: Partial, asked: Mapping[str, str], max_bytes: int, expect: Expect
+    response: requests.Response, url: str, part: Partial, requested: Mapping[str, str], max_bytes: int, expect: Expect
 ) -> Failure | None:
-    offset = int(asked.get("Range", "bytes=0-")[len("bytes=") : -1])
+    offset = int(requested.get("Range", "bytes=0-")[len("bytes=") : -1])
     encoding = response.headers.get("Content-Encoding", "").strip().lower() if expect == "text" else ""
     if encoding not in ("", "identity", *PACKED):
         return Failure(f"sends the text as {sanitized(encoding)}, which is not supported", ADVICE_CONTENT, content=True)
@@ -157,11 +157,11 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
     """Yield the content as it is sent. Pieces of a slow download are small, so that a killed run has written what it received."""
     size = SMALLEST_PIECE
     while True:
-        asked = time.monotonic()
+        started = time.monotonic()
         piece: bytes = response.raw.read(size, decode_content=False)
         if not piece:
             return
-        soon = time.monotonic() - asked < PIECE_TIME
+        soon = time.monotonic() - started < PIECE_TIME
         size = min(2 * size, LARGEST_PIECE) if soon else max(size // 2, SMALLEST_PIECE)
         yield piece
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # Bytes: well above the largest archive of upstream.
 LARGEST_ARCHIVE = 1 << 30
 
-# Of how payloads are made: a payload made in another way is made anew.
+# The version of how payloads are made. A cached payload of another version is made again.
 RECIPE = 5
 
 
@@ -253,9 +253,9 @@ def _differs(path: Path, digest: str, found: str) -> ContentError:
     )
 
 
-def _unknown(build: Build, why: str) -> ContentError:
+def _unknown(build: Build, reason: str) -> ContentError:
     return ContentError(
-        f"the checksum of {build.filename} is unknown: the catalogue has none and {why}; "
+        f"the checksum of {build.filename} is unknown: the catalogue has none and {reason}; "
         "download the file, and name it as the source together with its checksum"
     )
 

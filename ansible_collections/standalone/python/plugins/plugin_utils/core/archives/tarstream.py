@@ -90,12 +90,12 @@ class TarStream:
         self.padding = 0
         self.headers = 0
 
-    def refuse(self, why: str) -> ContentError:
-        return ContentError(f"the archive {self.name} is refused: it {why}; download it again from upstream")
+    def refuse(self, reason: str) -> ContentError:
+        return ContentError(f"the archive {self.name} is refused: it {reason}; download it again from upstream")
 
     def __iter__(self) -> Iterator[Member]:
         count = 0
-        said: dict[str, str] = {}
+        override: dict[str, str] = {}
         owed = False
         while True:
             for _unused in self.data():
@@ -111,16 +111,16 @@ class TarStream:
             owed = info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
             if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 key = "name" if info.type == tarfile.GNUTYPE_LONGNAME else "link"
-                self._say(said, {key: self._long(info).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")})
+                self._add_names(override, {key: self._long(info).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")})
             elif info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
                 names = self._pax(self._long(info))
                 if names and info.type == tarfile.XGLTYPE:
                     raise self.refuse("gives all of its members one name")
-                self._say(said, names)
+                self._add_names(override, names)
             else:
-                yield self._member(info, block, said)
-                said = {}
-        if said or owed:
+                yield self._member(info, block, override)
+                override = {}
+        if override or owed:
             raise self.refuse("ends with the name of a missing member")
         self._end()
 
@@ -140,10 +140,10 @@ class TarStream:
             if rest.count(0) != len(rest):
                 raise self.refuse("has data after its end")
 
-    def _say(self, said: dict[str, str], names: dict[str, str]) -> None:
-        if said.keys() & names.keys():
-            raise self.refuse(f"names a member twice, {sanitized(str(said))} and {sanitized(str(names))}")
-        said |= names
+    def _add_names(self, override: dict[str, str], names: dict[str, str]) -> None:
+        if override.keys() & names.keys():
+            raise self.refuse(f"names a member twice, {sanitized(str(override))} and {sanitized(str(names))}")
+        override |= names
 
     def _parse(self, block: bytes) -> tarfile.TarInfo:
         magic = block[257:265]
@@ -158,20 +158,22 @@ class TarStream:
             raise self.refuse(f"has a member of {info.size} bytes, {sanitized(ascii(info.name))}")
         return info
 
-    def _member(self, info: tarfile.TarInfo, block: bytes, said: dict[str, str]) -> Member:
-        name = said.get("name", info.name)
+    def _member(self, info: tarfile.TarInfo, block: bytes, override: dict[str, str]) -> Member:
+        name = override.get("name", info.name)
         kind = _KINDS.get(block[156:157])
         if kind is None:
-            why = _REFUSED_KINDS.get(info.type, f"has the type {info.type!a}, which no build needs")
-            raise self.refuse(f"has the member {sanitized(ascii(name))}, which {why}")
+            reason = _REFUSED_KINDS.get(info.type, f"has the type {info.type!a}, which no build needs")
+            raise self.refuse(f"has the member {sanitized(ascii(name))}, which {reason}")
         # frombuf drops the slash by which some readers recognise a folder.
-        slash = (said["name"] if "name" in said else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")).endswith("/")
+        slash = (override["name"] if "name" in override else block[:100].split(b"\0", 1)[0].decode("utf-8", "replace")).endswith(
+            "/"
+        )
         if (kind != "folder" and (slash or info.isdir())) or (kind != "file" and info.size):
             raise self.refuse(f"has the member {sanitized(ascii(name))}, which can be read as a {kind} or as something else")
         self.left, self.padding = info.size, -info.size % BLOCK
         mtime = min(max(0, int(info.mtime)), 8**11 - 1)
-        name = name[:-1] if slash and said.get("name") else name
-        return Member(name, kind, info.mode & 0o7777, mtime, info.size, said.get("link", info.linkname))
+        name = name[:-1] if slash and override.get("name") else name
+        return Member(name, kind, info.mode & 0o7777, mtime, info.size, override.get("link", info.linkname))
 
     def _long(self, info: tarfile.TarInfo) -> bytes:
         if info.size > LONGEST_HEADER:
@@ -196,7 +198,7 @@ class TarStream:
             if key.startswith(_PAX_REFUSED):
                 raise self.refuse(f"has a pax header with {sanitized(ascii(key))}, which changes what a member is")
             if key in _PAX_NAMES:
-                self._say(names, {_PAX_NAMES[key]: value[:-1]})
+                self._add_names(names, {_PAX_NAMES[key]: value[:-1]})
             at = end
         return names
 

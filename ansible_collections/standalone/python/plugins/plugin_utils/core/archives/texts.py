@@ -51,11 +51,11 @@ class Texts:
         from .failure import DeniedError, NotThereError
 
         folder = self._root / "texts"
-        asked = bare(addresses[0])
+        key = bare(addresses[0])
         if optional:
             # "Not found" may depend on the credentials, so they are part of the key.
-            asked = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
-        path = folder / hashlib.sha256(asked.encode(errors="surrogateescape")).hexdigest()[:24]
+            key = "\0".join(("optional", addresses[0], self._token, os.environ.get("GITHUB_TOKEN", "")))
+        path = folder / hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:24]
         if is_fresh(path, age):
             return _kept(path, optional=optional)
         make_private(folder)
@@ -67,7 +67,7 @@ class Texts:
                     self._fetch(source, optional).fetch(addresses, path, max_bytes=LARGEST_TEXT, expect="text")
                 except StandalonePythonError as error:
                     if optional and isinstance(error, (NotThereError, DeniedError, ContentError)):
-                        _why(path).write_text(str(error), encoding="utf-8")
+                        _reason_path(path).write_text(str(error), encoding="utf-8")
                         path.write_bytes(b"")
                         return "", str(error)
                     if not path.exists() or isinstance(error, (NotThereError, ContentError)):
@@ -77,7 +77,7 @@ class Texts:
             return (read_text(path, "cache"), remark) if remark else _kept(path, optional=optional)
 
 
-def _why(path: Path) -> Path:
+def _reason_path(path: Path) -> Path:
     """Return the path of the reason why the server does not have a text."""
     return path.with_name(f"{path.name}.why")
 
@@ -87,9 +87,9 @@ def _kept(path: Path, *, optional: bool) -> tuple[str, str]:
     text = read_text(path, "cache")
     if text or not optional:
         return text, ""
-    why = read_text(_why(path), "cache") if _why(path).exists() else "the server has no such file"
-    asked = time.strftime("%Y-%m-%d at %H:%M", time.localtime(path.stat().st_mtime))
-    return "", f"{why} (checked on {asked}, and cached for {TEXT_AGE / 60:.0f} minutes)"
+    reason = read_text(_reason_path(path), "cache") if _reason_path(path).exists() else "the server has no such file"
+    checked = time.strftime("%Y-%m-%d at %H:%M", time.localtime(path.stat().st_mtime))
+    return "", f"{reason} (checked on {checked}, and cached for {TEXT_AGE / 60:.0f} minutes)"
 
 
 def local_path(path: str) -> Path:

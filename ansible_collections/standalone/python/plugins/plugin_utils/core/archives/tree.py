@@ -93,13 +93,14 @@ class Tree:
         self.names = 0
         self.steps = 0
 
-    def refuse(self, name: str, why: str) -> ContentError:
+    def refuse(self, name: str, reason: str) -> ContentError:
         return ContentError(
-            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {why}; download it again from upstream"
+            f"the archive {self.archive} is refused: its member {sanitized(ascii(name))} {reason}; "
+            "download it again from upstream"
         )
 
-    def refuse_tree(self, why: str) -> ContentError:
-        return ContentError(f"the archive {self.archive} is refused: it {why}; download it again from upstream")
+    def refuse_tree(self, reason: str) -> ContentError:
+        return ContentError(f"the archive {self.archive} is refused: it {reason}; download it again from upstream")
 
     def below(self, member: Member) -> str | None:
         """Return the member's path below the tree; None if it is in another part of the archive."""

@@ -58,11 +58,11 @@ def unpacked(packed: Readable, window: int) -> Iterator[Callable[[int], bytes]]:
             data = taken.read(size)
             if size and not data:
                 feeder.join()
-                said = cast(BinaryIO, process.stderr).read().decode(errors="replace").strip().rpartition("\n")[2]
+                message = cast(BinaryIO, process.stderr).read().decode(errors="replace").strip().rpartition("\n")[2]
                 if failed:
                     raise failed[0]
                 if process.wait():
-                    raise UnzstdError(said or f"its reader ended with exit code {process.returncode}")
+                    raise UnzstdError(message or f"its reader ended with exit code {process.returncode}")
             return data
 
         try:
