@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_name
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.report import (
     COLUMNS,
     Report,
     Row,
     label,
+    short_name,
 )
 
 # Heading -> the cell of a row; a column that says nothing of any row is left out.
@@ -117,18 +117,13 @@ def _remarks(row: Row) -> Iterator[str]:
     if row.unreachable:
         yield f"could not be observed: {row.unreachable}"
     for broken in row.broken:
-        yield f"{_name(broken.build)} is broken: {broken.problem}"
+        yield f"{short_name(broken.build)} is broken: {broken.problem}"
     processes = row.processes or ()
     for process in processes[:_MOST_NAMED]:
         unit = f", unit {process.unit}" if process.unit else ""
-        yield f"process {process.pid} ({process.command} of {process.user}{unit}) runs {_name(process.build)}"
+        yield f"process {process.pid} ({process.command} of {process.user}{unit}) runs {short_name(process.build)}"
     if len(processes) > _MOST_NAMED:
         yield f"{len(processes) - _MOST_NAMED} more processes run older builds"
-
-
-def _name(build: str) -> str:
-    known = parse_name(build)
-    return label(known) if known else build
 
 
 def _joined(cells: Sequence[str], widths: Mapping[str, int]) -> str:

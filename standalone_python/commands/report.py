@@ -51,6 +51,7 @@ _EXPECTED = "give the output of 'standalone-python status --json', or results of
 @click.option("--root", "roots", multiple=True, metavar="ROOT", help="The folder that holds the builds; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--csv", "as_table", is_flag=True, help="Print CSV, a line for each host and line of interpreters.")
+@click.option("--html", metavar="FILE", help="Write a page with charts and a table: one file that needs no network.")
 @click.option("--prometheus", metavar="FILE", help="Write metrics for the textfile collector of Prometheus' node_exporter.")
 @click.option(
     "--fail-on",
@@ -65,6 +66,7 @@ def report(
     roots: Sequence[str],
     as_json: bool,
     as_table: bool,
+    html: str | None,
     prometheus: str | None,
     conditions: Sequence[str],
 ) -> int:
@@ -83,6 +85,10 @@ def report(
     if roots and files and not inventories:
         raise click.UsageError("--root is for hosts that are observed now: leave it out, as each FILE has its own root")
     made = make_report(_results(files, inventories, roots), _catalogue(), datetime.now(UTC).date())
+    if html:
+        from ansible_collections.standalone.python.plugins.plugin_utils.core.security.page import as_page
+
+        _write(html, as_page(made))
     if prometheus:
         _write(prometheus, as_metrics(made))
     if as_json:

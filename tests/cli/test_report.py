@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
-from tests.tools.fleet import NEW, OLD, interpreter, process, result, unreachable
+from tests.tools.fleet import NEW, OLD, fleet, interpreter, process, result, unreachable
 
 HOSTILE = "\x1b[31m<script>alert(1)</script>"
 
@@ -110,3 +114,81 @@ def test_an_inventory(command: Command) -> None:
     assert (gone["host"], gone["status"]) == ("gone", "no answer")
     assert "refused" in gone["unreachable"]
     assert (one["host"], one["root"], one["status"]) == ("one", f"{command.folder}/root", "nothing")
+
+
+def program(name: str, package: str) -> str:
+    """Return the path of a program that a package brings; without it the test is skipped."""
+    found = shutil.which(name)
+    if found is None and sys.platform != "linux":
+        pytest.skip(f"needs Linux: {name} comes from Debian's package {package}")
+    if found is None:
+        pytest.skip(f"needs packages: {name} is not installed (tests/packages.txt names the package)")
+    return found
+
+
+def test_metrics_pass_promtools_check(command: Command) -> None:
+    promtool = program("promtool", "prometheus")
+    command.file(json.dumps(fleet(60) | {HOSTILE: result(interpreter(OLD, problem=HOSTILE))}), "x.json")
+    assert command("report", "x.json", "--prometheus", "x.prom").code == 0
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=(command.folder / "x.prom").read_bytes(), capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+ATTACK = "document.title = 'owned'"
+# Each runs as a script where it is not escaped: in a text, in an attribute, in a script, in a style.
+ATTACKS = (
+    f"<script>{ATTACK}</script>",
+    f'<img src=x onerror="{ATTACK}">',
+    f'"><svg onload="{ATTACK}">',
+    f"'><body onload='{ATTACK}'>",
+    f"</script><script>{ATTACK}</script>",
+    f"</style></title></svg><script>{ATTACK}</script>",
+    f'x\x1b[31m\u202e<iframe srcdoc="<script>parent.{ATTACK}</script>"></iframe>',
+    f"&lt;script&gt;{ATTACK}&lt;/script&gt;",
+)
+
+
+def opened(browser: str, page: Path, folder: Path) -> str:
+    """Return the document as it is after its scripts have run."""
+    done = subprocess.run(
+        [
+            *(browser, "--headless", "--disable-gpu", "--no-sandbox", "--no-first-run", f"--user-data-dir={folder / 'profile'}"),
+            *("--virtual-time-budget=2000", "--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_nothing_that_hosts_say_runs_in_a_browser(command: Command) -> None:
+    """In Chromium: neither what a host says, nor, if an escape were missing, what the page's policy has to stop."""
+    browser = program("chromium", "chromium")
+    hosts = {
+        f"{attack} {number}": result(
+            interpreter(OLD, problem=attack),
+            root=attack,
+            processes=[process(OLD, user=attack, command=attack, build=attack, unit=attack)],
+        )
+        for number, attack in enumerate(ATTACKS)
+    }
+    command.file(json.dumps(hosts | {f"gone {attack}": unreachable(attack) for attack in ATTACKS}), "x.json")
+    assert command("report", "x.json", "--html", "x.html").code == 0
+    page = command.folder / "x.html"
+    shown = opened(browser, page, command.folder)
+    assert "<title>Python interpreters, 20" in shown
+    assert "24 of 24 rows</output>" in shown, "the page's own script ran"
+    assert (shown.count("<script"), shown.count("<img"), shown.count("<iframe"), shown.count("<svg")) == (1, 0, 0, 3)
+    assert shown.count("document.title = ") > 50
+    text = page.read_text()
+    page.write_text(
+        text.replace("<main>", f"<main>{''.join(ATTACKS)}", 1).replace("<title>", f"<script>{ATTACK}</script><title>", 1)
+    )
+    shown = opened(browser, page, command.folder)
+    assert "<iframe" in shown
+    assert "<title>Python interpreters, 20" in shown
+    page.write_text(re.sub("<meta http-equiv=.*?>", "", page.read_text()))
+    assert "<title>owned" in opened(browser, page, command.folder), "these attacks run where nothing stops them"

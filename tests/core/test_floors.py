@@ -54,6 +54,7 @@ EXCEPTIONS = {
     "archives.attestation": {"logging"},
     "builds.catalogue": {"os", "open"},
     "security.components": {"os", "open"},
+    "security.page": {"os", "open"},
     "security.report": {"datetime"},
     "security.formats": {"datetime", "io"},
     "archives.compression": {"zstandard"},

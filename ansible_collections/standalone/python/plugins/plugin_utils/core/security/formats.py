@@ -34,15 +34,15 @@ def as_data(report: Report) -> dict[str, Any]:
         "lines": [row_data(row) for row in report.rows],
         "advisories": [
             {
-                "id": it.one.advisory.id,
-                "component": it.one.advisory.component,
-                "severity": it.one.advisory.severity,
-                "published": it.one.advisory.published,
-                "fixed": it.one.fixed,
+                "id": it.advisory.id,
+                "component": it.advisory.component,
+                "severity": it.advisory.severity,
+                "published": it.advisory.published,
+                "fixed": list(it.fixed),
                 "hosts": it.hosts,
                 "builds": list(it.builds),
-                "closed_by_newest": not it.stays,
-                "title": it.one.advisory.title,
+                "closed_by_newest": it.closed == it.builds,
+                "title": it.advisory.title,
             }
             for it in report.affected
         ],

@@ -16,7 +16,16 @@ from datetime import date
 from ..builds.catalogue import Build, Catalogue, builds, parse_name
 from ..builds.request import letters_of
 from ..state.line import line_of
-from .advisories import Assessment, Open, assess, bundled_advisories, bundled_day, bundled_end_of_life, rank
+from .advisories import (
+    Advisory,
+    Assessment,
+    assess,
+    bundled_advisories,
+    bundled_day,
+    bundled_end_of_life,
+    rank,
+    version_key,
+)
 from .components import bundled_components
 from .marks import UNRATED, count
 from .results import Found, HostResult, Process
@@ -122,15 +131,17 @@ FAIL_ON: Mapping[str, Callable[[Row], bool]] = {
 class Affected:
     """An open advisory, and where it is open.
 
+    :ivar fixed: the versions of the component with the fix, one for each branch; empty if none is known
     :ivar hosts: how many hosts use a build that it concerns
     :ivar builds: the names of those builds, sorted
-    :ivar stays: whether it is also open in the newest known build of a line
+    :ivar closed: the ones among them whose newest known build closes it
     """
 
-    one: Open
+    advisory: Advisory
+    fixed: tuple[str, ...]
     hosts: int
     builds: tuple[str, ...]
-    stays: bool
+    closed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +193,12 @@ class Report:
 def label(build: Build) -> str:
     """Return the version with its variant's letters, and the release: ``3.13.7t+20250918``."""
     return f"{build.version}{letters_of(build.variant)}+{build.release}"
+
+
+def short_name(name: str) -> str:
+    """Return the label of the build with this name; a name that is not a build's stays as it is."""
+    build = parse_name(name)
+    return label(build) if build else name
 
 
 def make_report(results: Iterable[HostResult], catalogue: Catalogue, day: date) -> Report:
@@ -294,23 +311,30 @@ def _affected(rows: Iterable[Row], knowledge: _Knowledge) -> tuple[Affected, ...
         if row.build and row.assessment:
             hosts.setdefault(row.build.name, set()).add(row.host)
             used[row.build.name] = row
-    where: dict[Open, list[str]] = {}
-    staying: set[Open] = set()
+    where: dict[Advisory, list[str]] = {}
+    fixed: dict[Advisory, set[str]] = {}
+    gone: dict[Advisory, list[str]] = {}
     for name in sorted(used):
         row = used[name]
         after = knowledge.assessment(row.newest) if row.newest else None
-        fixed = closed(row.assessment, after) if row.assessment and after else ()
-        for one in row.assessment.advisories if row.assessment else ():
-            where.setdefault(one, []).append(name)
-            if one not in fixed:
-                staying.add(one)
+        if row.assessment is None:
+            continue
+        for one in row.assessment.advisories:
+            where.setdefault(one.advisory, []).append(name)
+            fixed.setdefault(one.advisory, set()).update([one.fixed] if one.fixed else [])
+        for one in closed(row.assessment, after) if after else ():
+            gone.setdefault(one.advisory, []).append(name)
     found = [
-        Affected(one, len(set[str]().union(*(hosts[name] for name in names))), tuple(names), one in staying)
-        for one, names in where.items()
+        Affected(
+            advisory,
+            tuple(sorted(fixed[advisory], key=version_key)),
+            len(set[str]().union(*(hosts[name] for name in names))),
+            tuple(names),
+            tuple(gone.get(advisory, ())),
+        )
+        for advisory, names in where.items()
     ]
-    return tuple(
-        sorted(found, key=lambda it: (rank(it.one.advisory.severity), -it.hosts, it.one.advisory.component, it.one.advisory.id))
-    )
+    return tuple(sorted(found, key=lambda it: (rank(it.advisory.severity), -it.hosts, it.advisory.component, it.advisory.id)))
 
 
 def _badness(row: Row) -> tuple[object, ...]:
