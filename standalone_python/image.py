@@ -14,6 +14,7 @@ import platform
 import sys
 from dataclasses import replace
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     MACHINES,
     SYSTEMS,
@@ -28,6 +29,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 
 from .image_paths import path_in_image
 from .local import ImageHost, LocalHost
+
+_CERTIFICATE = (b"-----BEGIN CERTIFICATE-----", b"-----BEGIN TRUSTED CERTIFICATE-----")
 
 
 def image_host(folder: str, triple: str, *, to_install: bool) -> ImageHost | OfflineImageHost:
@@ -82,7 +85,25 @@ class OfflineImageHost(LocalHost):
                 facts=to_facts(self._target) if self._target else {},
                 uid=self._number("passwd", "user", desired.finish.owner),
                 gid=self._number("group", "group", desired.finish.group),
+                certificates=self._certificates() if desired.finish.certificates == "system" else "",
             ),
+        )
+
+    def _certificates(self) -> str:
+        """Return the first file of trusted certificates in the image, as the image's host names it.
+
+        :raises DeclarationError: it has none
+        """
+        for path in CERTIFICATES:
+            try:
+                with open(path_in_image(self._image, path), "rb") as file:
+                    if any(line.startswith(_CERTIFICATE) for line in file):
+                        return path
+            except (OSError, TransportError):
+                continue
+        raise DeclarationError(
+            f"the image {self._image} has no certificate in {', '.join(CERTIFICATES)}: install its package ca-certificates "
+            "first, or use certificates: build"
         )
 
     def _number(self, file: str, kind: str, account: str) -> str:

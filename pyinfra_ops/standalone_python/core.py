@@ -38,6 +38,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
     observing,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Certificates
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "OPTIONS",
     "AgentError",
     "Attestations",
+    "Certificates",
     "Completed",
     "CooldownExcept",
     "Decision",

@@ -53,6 +53,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "stable_path": "/opt/python/cpython-3.13/bin/python3",
                     "prefix": "/opt/python/cpython-3.13.1+20250115-…",
                     "installed_at": "2025-01-20T09:30:00Z",
+                    "certificates": "",
                     "user_packages": 0,
                     "started": True,
                     "untrusted": "",

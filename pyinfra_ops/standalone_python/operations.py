@@ -20,6 +20,7 @@ from .core import (
     OPTIONS,
     AgentError,
     Attestations,
+    Certificates,
     CooldownExcept,
     Decision,
     DeclarationError,
@@ -122,6 +123,7 @@ def interpreters(
     user_packages: UserPackages = "keep",
     compile_bytecode: bool = False,
     patch_sysconfig: bool = True,
+    certificates: Certificates = "build",
     register: bool = True,
     add_to_path: bool | None = None,
     lock_timeout: int = 60,
@@ -168,6 +170,8 @@ def interpreters(
       or ``discard``
     + compile_bytecode: compile the standard library when installing
     + patch_sysconfig: replace the paths and compilers of the machine that made the build by those of the host
+    + certificates: trust those where OpenSSL was built to look (``build``), or also those in the file that the host's own
+      packages maintain (``system``)
     + register: has an effect on Windows hosts only, which pyinfra does not manage
     + add_to_path: has an effect on Windows hosts only, which pyinfra does not manage
     + lock_timeout: seconds to wait for another run that changes the same root

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("warm_cache")
 ARM = "aarch64-unknown-linux-gnu"
 HERE = "x86_64-unknown-linux-gnu"
 ROOT = "opt/python"
+BUNDLE = "/etc/pki/tls/certs/ca-bundle.crt"
 Builds = Callable[..., Path]
 
 
@@ -71,9 +72,24 @@ def declare(command: Command, source: Path, **options: Any) -> Path:
     return command.file(json.dumps({"builds": ["3.13"], "source": str(source), **options}))
 
 
+def trusted_as_on_rhel(image: Path) -> None:
+    """The known path is an absolute link, which leads to another file of the image and not of this machine."""
+    (image / BUNDLE[1:]).parent.mkdir(parents=True)
+    (image / BUNDLE[1:]).symlink_to("/etc/extracted.pem")
+    (image / "etc/extracted.pem").write_text("# an authority\n-----BEGIN CERTIFICATE-----\n")
+    # It leads in a circle there.
+    (image / "etc/ssl/certs").mkdir(parents=True)
+    (image / "etc/ssl/certs/ca-certificates.crt").symlink_to("ca-certificates.crt")
+
+
 def test_nothing_in_it_is_started(command: Command, root_dir: Path, foreign: Path) -> None:
-    file = declare(command, foreign)
+    file = declare(command, foreign, certificates="system")
     image = ("--root-dir", root_dir, "--target", ARM)
+    assert (
+        f"the image {root_dir} has no certificate in /etc/ssl/certs/ca-certificates.crt, "
+        in command("plan", file, *image).sentence
+    )
+    trusted_as_on_rhel(root_dir)
     planned = command("plan", file, *image)
     assert (planned.code, sorted(path.name for path in root_dir.iterdir())) == (2, ["bin", "etc", "usr"]), planned
     applied = command("apply", file, *image)
@@ -90,6 +106,7 @@ def test_nothing_in_it_is_started(command: Command, root_dir: Path, foreign: Pat
     assert f"'/opt/python/{build.name}'" in data
     here = str(root_dir).encode()
     assert not [path for path in build.rglob("*") if path.is_file() and here in path.read_bytes()]
+    assert f"_host_certificates = '{BUNDLE}'\n" in (build / "lib/python3.13/ssl.py").read_text()
     again = command("apply", file, *image)
     assert (again.code, again.output) == (0, f"nothing to do: 3.13: {V13LATER} is installed\n")
     for arguments in (image, image[:2]):
@@ -98,6 +115,7 @@ def test_nothing_in_it_is_started(command: Command, root_dir: Path, foreign: Pat
         assert "not started here" in shown.output
     interpreter = json.loads(command("status", "--json", *image).output)["interpreters"][0]
     assert (interpreter["started"], interpreter["sound"], interpreter["target"]) == (False, True, ARM)
+    assert interpreter["certificates"] == BUNDLE
     checked = command("verify", *image)
     assert (checked.code, "every file is as it was installed" in checked.output) == (0, True), checked
     assert not (command.folder / "started").exists()

@@ -82,6 +82,7 @@ def test_everything_said() -> None:
             "externally_managed": False,
             "compile_bytecode": True,
             "patch_sysconfig": False,
+            "certificates": "system",
             "lock_timeout": 0,
         }
     ) == Desired(
@@ -108,6 +109,7 @@ def test_everything_said() -> None:
             owner="app",
             group="1000",
             mode="0750",
+            certificates="system",
         ),
         lock_timeout=0,
     )

@@ -362,6 +362,7 @@ def receipt_data() -> dict[str, Any]:
 
 NEEDED = sorted(
     {*receipt_module._BUILD, *Finish.__dataclass_fields__, "url", "executable", "modules", "files_sha256", "installed_at"}
+    - {"certificates"}
 )
 
 
@@ -379,6 +380,7 @@ def test_a_receipt_of_an_older_version_stays_readable() -> None:
     assert receipt is not None
     assert (receipt.build.name, receipt.started, receipt.carried, receipt.not_carried, receipt.prefix) == (B312, True, 0, (), "")
     assert receipt.components == {}
+    assert (receipt.finish.certificates, receipt.certificates) == ("build", "")
 
 
 @pytest.mark.parametrize(
@@ -398,6 +400,27 @@ def test_components_of_a_receipt_are_names_and_versions(reported: object, compon
     receipt = parse_receipt(json.dumps(receipt_data() | {"components": reported}))
     assert receipt is not None
     assert receipt.components == components
+
+
+def test_certificates_that_are_gone_are_a_problem() -> None:
+    """The receipt names the host's file; the agent prints that it is not there."""
+    kept = ' "certificates": "system",\nreceipt= "certificates_file": "/etc/ssl/cert.pem",\nreceipt= "compile_bytecode"'
+    first = WHOLE.replace(' "compile_bytecode"', kept, 1)
+    (sound, _other), (found, _unused) = (
+        parse(first).installed,
+        parse(first.replace("start=0", "start=0\ncertificates=missing", 1)).installed,
+    )
+    assert sound.receipt is not None
+    assert (sound.receipt.finish.certificates, sound.receipt.certificates) == ("system", "/etc/ssl/cert.pem")
+    assert (sound.problem, found.problem) == (
+        "",
+        "/etc/ssl/cert.pem, whose certificates it trusts, is not a file on this host any more",
+    )
+
+
+@pytest.mark.parametrize("value", ["other", ["system"], None, 1])
+def test_a_receipt_with_unknown_certificates_is_none(value: Any) -> None:
+    assert parse_receipt(json.dumps(receipt_data() | {"certificates": value})) is None
 
 
 @pytest.mark.parametrize("key", NEEDED)

@@ -243,6 +243,7 @@ def test_the_finishers_arguments() -> None:
         "owner=app",
         "group=staff",
         "mode=0750",
+        "certificates=build",
         f"tool={sh.TOOL}",
     ]
 

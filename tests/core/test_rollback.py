@@ -21,7 +21,7 @@ TRIPLE = "x86_64-unknown-linux-gnu-install_only_stripped"
 
 def installed(build: str, day: int, *, options: str = "", fault: str = "") -> Installed:
     made = parse_filename(f"cpython-{build}-x86_64-unknown-linux-gnu-{options}install_only_stripped.tar.gz")
-    receipt = Receipt(made, "", Finish(externally_managed=False), "", 0, "", f"2026-11-{day:02}T00:00:00Z")
+    receipt = Receipt(made, "", Finish(externally_managed=False, certificates="system"), "", 0, "", f"2026-11-{day:02}T00:00:00Z")
     return Installed(made.name, made, receipt, fault)
 
 

@@ -32,7 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_h
     paths,
     receipt,
 )
-from tests.tools import machos, mkbuild
+from tests.tools import machos, mkbuild, tls
 from tests.tools.finisher import ARGUMENTS, receipt_text
 from tests.tools.playbook import REPOSITORY
 
@@ -185,9 +185,29 @@ def test_finishes_and_moves(staged: Staged) -> None:
     assert {name: version for name, version in receipt["components"].items() if not name.startswith("ensurepip-")} == reported
 
 
-def test_sysconfig_is_true(staged: Staged) -> None:
-    staged.run()
+@pytest.fixture(scope="session")
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A host's file of trusted certificates, and a server's file with its certificate and key."""
+    made = tls.authority()
+    folder = tmp_path_factory.mktemp("certificates")
+    files = folder / "it's trusted.pem", folder / "server.pem"
+    for file, text in zip(files, (made.certificate, made.server), strict=True):
+        file.write_text(text)
+    return str(files[0]), str(files[1])
+
+
+def tried(python: Path, server: str, **environment: str) -> list[str]:
+    """What the handshake comes to, and the file of certificates; without the variables that this machine has for OpenSSL."""
+    words = [python, "-B", "-c", tls.PROBE, server]
+    return subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+
+
+def test_sysconfig_is_true_and_the_host_s_authorities_are_trusted(staged: Staged, trusted: tuple[str, str]) -> None:
+    said = staged.run(certificates="system", certificates_file=trusted[0])
+    assert said["finished"] == "ok", said
     python = staged.move() / "bin" / "python3"
+    assert (staged.final / files.LIST).read_text() == list_of(staged.final)
+    assert tried(python, trusted[1]) == ["trusted", trusted[0]]
     variables = json.loads(ask(python, "import json, sysconfig; print(json.dumps(sysconfig.get_config_vars()))"))
     assert variables["prefix"] == str(staged.final)
     assert variables["LIBDIR"] == f"{staged.final}/lib"
@@ -690,3 +710,30 @@ def test_imports_nothing_heavy() -> None:
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     assert names == {"__future__", "errno", "itertools", "os", "stat", "sys", "time"}
+
+
+# Certificates
+
+
+def test_the_environment_names_other_certificates_than_the_host(newest: Staged, trusted: tuple[str, str], tmp_path: Path) -> None:
+    """The variables of OpenSSL still count, and a file that is gone is no error. A moved tree gets its new file, and one block."""
+    bundle = tmp_path / "bundle.pem"
+    shutil.copy(trusted[0], bundle)
+    newest.run(certificates="system", certificates_file=str(bundle))
+    python, module = newest.tree / "bin" / "python3", newest.library / "ssl.py"
+    other = tmp_path / "other.pem"
+    other.write_text(tls.authority().certificate)
+    assert tried(python, trusted[1]) == ["trusted", str(bundle)]
+    assert tried(python, trusted[1], SSL_CERT_FILE=str(other)) == ["unable to get local issuer certificate", str(other)]
+    assert tried(python, trusted[1], SSL_CERT_FILE=trusted[0]) == ["trusted", trusted[0]]
+    bundle.unlink()
+    said, where = tried(python, trusted[1])
+    assert (said, where == str(bundle)) == ("unable to get local issuer certificate", False)
+    once = module.read_text()
+    said_again = newest.run(certificates="system", certificates_file=trusted[0], former=str(newest.final))
+    assert said_again["finished"] == "ok", said_again
+    assert module.read_text() == once.replace(repr(str(bundle)), repr(trusted[0]))
+    assert tried(python, trusted[1]) == ["trusted", trusted[0]]
+    module.write_text(module.read_text().replace("class SSLContext(", "class Context("))
+    failed = newest.run(certificates="system", certificates_file=trusted[0])
+    assert (failed["failure"], failed["detail"]) == ("patch", "ssl.py has no line with class SSLContext(_SSLContext):")

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.components import components
 from tests.tools import upstreams
@@ -209,6 +210,22 @@ def _serves_what_people_do(root: Path, minor: str, work: Path) -> None:
     assert version == _run(python, "-I", "-V").split()[1]
 
 
+def _trusts_the_host(python: Path) -> None:
+    """It has loaded the authorities of this machine's file, which OpenSSL alone does not find in 2022's build."""
+    code = "import ssl; print(ssl.get_default_verify_paths().cafile, len(ssl.create_default_context().get_ca_certs()))"
+    for options in (("-I", "-S"), ("-E",), ()):
+        file, count = _run(python, *options, "-c", code).split()
+        assert file in CERTIFICATES
+        assert int(count) > 50
+
+
+def _is_not_fips(python: Path, tree: Path) -> None:
+    """What docs/security.md says of every build: no provider, no mode, and no effect of ``usedforsecurity``."""
+    code = "import _hashlib, hashlib; print(_hashlib.get_fips_mode(), hashlib.new('md5', b'', usedforsecurity=True).hexdigest())"
+    assert _run(python, "-I", "-c", code).split() == ["0", "d41d8cd98f00b204e9800998ecf8427e"]
+    assert [path for path in tree.rglob("*fips*") if path.suffix in (".so", ".dylib", ".dll")] == []
+
+
 def _verified(root: Path, bin_dir: Path) -> None:
     told = json.loads(_run(STANDALONE_PYTHON, "verify", "--root", root, "--bin-dir", bin_dir, "--json"))
     assert not told.get("problems"), told
@@ -227,6 +244,7 @@ def test_each_front_end_with_upstreams_files(front_end: str, tmp_path: Path) -> 
         "source": str(archive.parents[1]),
         "root": str(root),
         "bin_dir": str(bin_dir),
+        "certificates": "system",
     }
     assert apply(declared)
     tree = root / upstreams.NAME.removesuffix(".tar.gz")
@@ -234,9 +252,12 @@ def test_each_front_end_with_upstreams_files(front_end: str, tmp_path: Path) -> 
     assert receipt["components"] == MEASURED
     _is_as_make_install_leaves_it(tree, "3.9")
     _has_each_member(tree, archive)
+    _trusts_the_host(root / "cpython-3.9/bin/python3")
     # Each front end leaves the same files, so one is enough for what takes half a minute.
     if front_end == "command-line":
         _serves_what_people_do(root, "3.9", tmp_path / "work")
+        _trusts_the_host(tmp_path / "work/environment/bin/python")
+        _is_not_fips(root / "cpython-3.9/bin/python3", tree)
     _verified(root, bin_dir)
     assert not apply({**declared, "verify": "full"})
     assert apply({**declared, "state": "absent"})

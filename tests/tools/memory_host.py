@@ -217,6 +217,7 @@ def _finished(said: Mapping[str, str]) -> Installed:
         said["owner"],
         said["group"],
         said["mode"],
+        "system" if said["certificates"] == "system" else "build",
     )
     receipt = Receipt(build, said["url"], finish, "bin/python3", 600, "0" * 64, "2026-06-01T00:00:00Z")
     return Installed(build.name, build, receipt)

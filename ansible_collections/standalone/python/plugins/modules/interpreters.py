@@ -205,6 +205,17 @@ options:
         built.
     type: bool
     default: true
+  certificates:
+    description:
+      - Which certificates the interpreter trusts, in each of its processes and without environment variables.
+      - With V(build), those that OpenSSL finds in C(/etc/ssl), where upstream built it to look. On RHEL 8 and some other systems
+        it finds none there.
+      - With V(system), also those in the file of certificates that the host's own packages maintain. The task finds that file when
+        it installs a build. It fails, and changes nothing, if the host has none or if other users can write to it.
+      - On Windows it has no effect, as Python reads that system's own store there.
+    type: str
+    choices: [build, system]
+    default: build
   register:
     description:
       - On Windows, make each minor version and variant known in the registry as PEP 514 says, so that C(py -V:StandalonePython/3.13)

@@ -88,6 +88,10 @@ interpreters:
       description: When the build was installed. Empty where its receipt can't be read.
       type: str
       sample: "2025-01-20T09:30:00Z"
+    certificates:
+      description: The host's file of certificates that the build trusts, with C(certificates=system); else empty.
+      type: str
+      sample: /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
     user_packages:
       description: How many packages users installed into the build. Always 0 where it is externally managed.
       type: int

@@ -46,6 +46,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "stable_path": native(f"{stable[0] if stable else prefix}/{observed.python}"),
         "prefix": native(prefix),
         "installed_at": installed.installed_at,
+        "certificates": installed.receipt.certificates if installed.receipt else "",
         "user_packages": installed.packages,
         "started": installed.started,
         "untrusted": installed.untrusted,

@@ -31,6 +31,16 @@ _FUNCTION = re.compile(r"\w+\(\) [{(]")
 FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py")
 # The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
 MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl zlib:zlib"
+# Where systems keep the certificates that they trust, all in one file. Source: their packages, and Go's crypto/x509.
+CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch, Gentoo
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora and RHEL; the next are links to it
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/var/lib/ca-certificates/ca-bundle.pem",  # SUSE; the next is a link to it
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/certs/ca-bundle.crt",  # NixOS
+    "/etc/ssl/cert.pem",  # macOS, and Alpine without the package ca-certificates
+)
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
 Facts = Literal["no", "empty", "yes"]
@@ -116,7 +126,13 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
     names += ["carry.py"] if any(install.carry for install in plan.installs) else []
+    names += ["certificates.py"] if _trusts_host(desired, plan) else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
+
+
+def _trusts_host(desired: Desired, plan: Plan) -> bool:
+    """Whether builds come that trust the host's certificates."""
+    return bool(plan.installs) and desired.finish.certificates == "system"
 
 
 def _has_false_install_name(install: Install) -> bool:
@@ -181,7 +197,7 @@ def application(
         + _OBSERVE
         + _UNUSUAL
         + _DISK
-        + _agent(*_appliers(plan, deliveries))
+        + _agent(*_appliers(desired, plan, deliveries))
         + _function("finisher", _finisher(desired, plan))
         + _function("premises", _premises(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
@@ -190,11 +206,13 @@ def application(
     )
 
 
-def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+def _appliers(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """Return the names of the files that ``plan`` needs on a host."""
     yield "apply.sh"
     if plan.installs or plan.confirmations:
         yield "build.sh"
+    if _trusts_host(desired, plan):
+        yield "certificates.sh"
     if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
         yield "download.sh"
 
@@ -222,6 +240,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
     for folder in dict.fromkeys(link.rpartition("/")[0] for link in links):
         yield _call("can_make_links", folder)
+    if _trusts_host(desired, plan) and not desired.image:
+        yield _call("find_certificates", *CERTIFICATES)
     for install in plan.installs:
         delivery = deliveries[install.build.name]
         yield _call("start_build", install.build.name)
@@ -257,6 +277,7 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "owner": finish.owner,
         "group": finish.group,
         "mode": finish.mode,
+        "certificates": finish.certificates,
         "tool": TOOL,
     }
     if install.carry and not isinstance(delivery, Own):
@@ -265,6 +286,7 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         values["former"] = delivery.former
     if desired.image:
         values |= {"started": False, "uid": desired.image.uid, "gid": desired.image.gid}
+        values |= {"certificates_file": desired.image.certificates} if desired.image.certificates else {}
     for key, value in values.items():
         yield f"{key}={int(value) if isinstance(value, bool) else value}"
 

@@ -186,7 +186,7 @@ def _why_newest(build: Build, desired: Desired) -> str:
 
 def _otherwise(wanted: Finish, was: Finish) -> str:
     """In words, how a build was finished otherwise than declared; empty where it was not. What isn't declared doesn't matter."""
-    for name in ("externally_managed", "compile_bytecode", "patch_sysconfig"):
+    for name in ("externally_managed", "compile_bytecode", "patch_sysconfig", "certificates"):
         if getattr(wanted, name) != getattr(was, name):
             return f"{name} was {str(getattr(was, name)).lower()} and is {str(getattr(wanted, name)).lower()} now"
     for name, unsaid in (("owner", ""), ("group", ""), ("mode", "0755")):

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
 from ..errors import DeclarationError, sanitized
-from .receipt import Finish
+from .receipt import Certificates, Finish
 
 State = Literal["present", "latest", "absent"]
 LinkKind = Literal["versioned", "default"]
@@ -63,6 +63,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "user_packages": {"type": "str", "choices": list(get_args(UserPackages)), "default": "keep"},
     "compile_bytecode": {"type": "bool", "default": False},
     "patch_sysconfig": {"type": "bool", "default": True},
+    "certificates": {"type": "str", "choices": list(get_args(Certificates)), "default": "build"},
     "register": {"type": "bool", "default": True},
     "add_to_path": {"type": "bool"},
     "lock_timeout": {"type": "int", "default": 60},
@@ -112,6 +113,7 @@ class OfflineImage:
     :ivar facts: the facts of the image's host (see :func:`target.from_facts`); empty if unknown
     :ivar uid: the number of the declared owner in the image; empty if none is declared
     :ivar gid: the same for the group
+    :ivar certificates: the path, on the image's host, of the certificates that it trusts; empty unless the declaration needs them
     """
 
     root: str
@@ -120,6 +122,7 @@ class OfflineImage:
     facts: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
     gid: str = ""
+    certificates: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,8 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
             externally_managed=values["externally_managed"],
             compile_bytecode=values["compile_bytecode"],
             patch_sysconfig=values["patch_sysconfig"],
+            # Windows has its own store, which every build reads.
+            certificates="build" if windows else values["certificates"],
             owner=_account("owner", values["owner"]),
             group=_account("group", values["group"]),
             mode=_mode(values["mode"]),

@@ -22,6 +22,8 @@ FAILURES: Mapping[str, str] = {
     "content": "the archive is not a whole build ({detail})",
     "download": "the host could not download it ({detail}): let it reach the source, or use delivery: push",
     "home": "{detail} can't be resolved, as the host knows no home folder of this user: set HOME there, or give an absolute path",
+    "exposed_certificates": "{detail}, and the interpreter would trust what is in it: let only root and this user change it, or "
+    "use certificates: build",
     "held": "{detail} is in use: a program that runs from it, or a virus scanner, holds files in it; end that and run again",
     "inodes": "the file system has {last} free inodes and {first} are needed: remove files on it, or choose another root",
     "io": "{detail}",
@@ -29,6 +31,8 @@ FAILURES: Mapping[str, str] = {
     "there: choose a bin_dir in the root, or a root without such letters",
     "locked": "another run holds the lock {detail}: wait for it to end; if its host is gone for good, remove that lock",
     "module": "the interpreter can't import a module that the build has ({detail})",
+    "no_certificates": "this user can read no certificate in {detail}: install the system's package ca-certificates, or use "
+    "certificates: build",
     "nochecksum": "the host has no sha256sum, shasum or openssl to verify the archive: install one of them",
     "nodownload": "delivery: pull needs curl or wget on the host, which has neither: install one of them, or use delivery: push",
     "noinodes": "no inodes are left below {detail}: remove files on that file system, or choose another root",
@@ -79,8 +83,10 @@ def failure_in(text: str) -> AgentError:
     detail = " ".join(" ".join(values.get("detail", ())).split())
     parts = {"detail": detail, "first": detail.split(" ", 1)[0], "last": detail.rpartition(" ")[2]}
     output = sanitized(detail)
-    if code == "untrusted":
+    if code in ("untrusted", "exposed_certificates"):
         parts["detail"] = exposure(detail)
+    if code == "no_certificates":
+        parts["detail"] = ", ".join(detail.split())
     what = FAILURES.get(code, "{detail}").format(**{name: sanitized(part) for name, part in parts.items()})
     if code in ("inodes", "noinodes"):
         pass

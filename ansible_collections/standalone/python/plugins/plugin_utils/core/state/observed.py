@@ -195,7 +195,9 @@ FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_f
 
 # Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
 _OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered")
-_OF_BUILD = frozenset(("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages"))
+_OF_BUILD = frozenset(
+    ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages", "certificates")
+)
 _Block = dict[str, list[str]]
 """What an agent says of one build: key -> values."""
 
@@ -382,6 +384,8 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
     found = int(values["modules"][0])
     if found < receipt.modules:
         return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
+    if "certificates" in values:
+        return f"{printed(receipt.certificates)}, whose certificates it trusts, is not a file on this host any more"
     if values.get("verify") == ["unable"]:
         raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
     damaged = [path for path in values.get("damaged", ()) if receipt.finish.externally_managed or not _USERS.match(path)]

@@ -9,18 +9,21 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..builds.catalogue import Build
 from ..builds.request import FLAVOR, Version
 from ..digits import LARGEST
+
+Certificates = Literal["build", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """How a build is finished on a host. A build whose ``Finish`` differs from the declared one is installed anew.
 
-    ``owner``, ``group`` and ``mode`` are empty by default; ``mode`` is octal text such as ``0755``.
+    ``owner``, ``group`` and ``mode`` are empty by default; ``mode`` is octal text such as ``0755``. With ``certificates:
+    system`` the interpreter trusts those in the host's own file, besides those where OpenSSL was built to look.
     """
 
     externally_managed: bool = True
@@ -29,6 +32,7 @@ class Finish:
     owner: str = ""
     group: str = ""
     mode: str = ""
+    certificates: Certificates = "build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Receipt:
     :ivar prefix: the build's path on the host when it was finished; empty in older receipts
     :ivar components: component -> the version that the new interpreter reported; empty if that was not a version. Older receipts,
         builds that no host has started, and a look without facts have none
+    :ivar certificates: the host's file of trusted certificates that the interpreter reads; empty with ``certificates: build``
     """
 
     build: Build
@@ -55,8 +60,10 @@ class Receipt:
     not_carried: tuple[str, ...] = ()
     prefix: str = ""
     components: Mapping[str, str] = field(default_factory=dict, compare=False)
+    certificates: str = ""
 
 
+_CERTIFICATES: Mapping[str, Certificates] = {kind: kind for kind in get_args(Certificates)}
 _MARKING = (' "installed_at": ', ' "files_sha256": ', ' "started": ')
 _BUILD = ("version", "release", "triple", "options", "flavor", "filename", "sha256")
 _COMPONENT = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
@@ -81,13 +88,17 @@ def parse_receipt(text: str) -> Receipt | None:
                 **{name: said[name] for name in _BUILD}
                 | {"version": Version.parse(said["version"]), "flavor": FLAVOR[said["flavor"]]}
             ),
-            finish=Finish(**{name: said[name] for name in Finish.__dataclass_fields__}),
+            finish=Finish(
+                **{name: said[name] for name in Finish.__dataclass_fields__ if name in said},
+                certificates=_CERTIFICATES[data.get("certificates", "build")],
+            ),
             **{name: said[name] for name in ("url", "executable", "modules", "files_sha256", "installed_at")},
             started=_typed(data.get("started", True), bool),
             carried=_typed(data.get("carried", 0), int),
             not_carried=tuple(_typed(text, str) for text in _typed(data.get("not_carried", []), list)),
             prefix=_typed(data.get("prefix", ""), str),
             components=_components(data.get("components")),
+            certificates=_typed(data.get("certificates_file", ""), str),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -122,5 +122,6 @@ def _options(observed: Observed, line: str, to: Installed) -> dict[str, Any]:
             "externally_managed": finish.externally_managed,
             "compile_bytecode": finish.compile_bytecode,
             "patch_sysconfig": finish.patch_sysconfig,
+            "certificates": finish.certificates,
         }
     return options

@@ -2,6 +2,8 @@
 # Sent with apply.sh where a plan installs or confirms builds.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
+certificates= # by certificates.sh: the host's file
+
 start_build() { # NAME: creates the folder in which a build is prepared
   name=$1
   here=$staging/$name
@@ -97,7 +99,8 @@ finish_build() { # key=value...: starts the new interpreter, which finishes its 
   # Not -x: on a disk mounted noexec, the attempt gives the reason.
   [ -f "$here/python/bin/python3" ] || fail content "it has no python/bin/python3"
   unquarantine
-  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" "$@"
+  finisher_run "${python:-$here/python/bin/python3}" "tree=$here/python" "root=$root" "final=${inside:-$root}/$name" "name=$name" \
+    ${certificates:+"certificates_file=$certificates"} "$@"
 }
 
 try_build() { # NAME: starts a build for the first time that was installed into an image from outside

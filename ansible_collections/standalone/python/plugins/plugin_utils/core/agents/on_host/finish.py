@@ -51,7 +51,7 @@ CODES = (
 PLACES = ("tree", "final", "root")
 TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
-    *("owner", "group", "mode", "tool"),
+    *("owner", "group", "mode", "certificates", "certificates_file", "tool"),
 )
 MODULES = "modules"  # MODULE:EXTENSION words: the modules to try
 CARRY = "carry"  # the build in `root` whose user packages are copied
@@ -122,7 +122,7 @@ def parse_arguments(arguments: Iterable[str]) -> Job:
 
     :raises Failure: a key is unknown, or a required one is missing
     """
-    given = {"started": "1"}
+    given = {"started": "1", "certificates": "build"}
     given.update(word.partition("=")[::2] for word in arguments)
     unknown = sorted(given.keys() - {*PLACES, *TEXTS, *SWITCHES, *IDS, MODULES, CARRY, *FORMER})
     if unknown:
@@ -195,16 +195,34 @@ def patch_tree(library: str, prefix: str, former: str) -> list[str]:
             fresh = patch(paths.unfinished(text, former) if former else text, prefix)
         except paths.Unreadable as reason:
             raise Failure("patch", str(reason)) from reason
-        if fresh == text:
-            continue
-        disk.write(path, fresh)
-        changed.append(path)
-        cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]
-        for name in os.listdir(cache) if path.endswith(".py") and os.path.isdir(cache) else ():
-            if name.startswith(stem):
-                os.remove(cache + "/" + name)
-                changed.append(cache + "/" + name)
+        if fresh != text:
+            changed += rewrite(path, fresh)
     return changed
+
+
+def rewrite(path: str, text: str) -> list[str]:
+    """Write a file of the tree anew; return the changed files: this one, and its bytecode, which is removed."""
+    disk.write(path, text)
+    changed = [path]
+    cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]
+    for name in os.listdir(cache) if path.endswith(".py") and os.path.isdir(cache) else ():
+        if name.startswith(stem):
+            os.remove(cache + "/" + name)
+            changed.append(cache + "/" + name)
+    return changed
+
+
+def patch_ssl(library: str, file: str) -> list[str]:
+    """Make ``ssl.py`` trust the certificates in `file` of the host; return the changed files."""
+    certificates = sent("certificates")
+    path = library + "/ssl.py"
+    with open(path, encoding="utf-8", newline="") as module:
+        text = module.read()
+    try:
+        fresh = certificates.with_addition(text, file)
+    except certificates.Unknown as reason:
+        raise Failure("patch", str(reason)) from reason
+    return rewrite(path, fresh) if fresh != text else []
 
 
 def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
@@ -337,6 +355,8 @@ def finish(job: Job) -> dict[str, object]:
     if job.switches["patch_sysconfig"] and not WINDOWS:
         changed, unpatched = patch_libraries(os.path.dirname(library), final)
         changed += patch_tree(library, final, job["former"])
+    if job["certificates_file"]:
+        changed += patch_ssl(library, job["certificates_file"])
     if job["former"] and not WINDOWS:
         changed += patch_scripts(files.at(tree, "bin"), job["former"], final)
         # Users' files are in no list.
