@@ -1,0 +1,42 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/certificates.md: its play and its command, and the files that it lists. tests/frontends runs the option on hosts."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import yaml
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from tests.tools.pages import REPOSITORY, commands, files
+
+PAGE = "docs/certificates.md"
+TRIED = {PAGE: [*files(PAGE).values(), *commands(PAGE)]}
+
+
+def test_the_play() -> None:
+    (play,) = yaml.safe_load(files(PAGE)["python.yml"])
+    (task,) = play["tasks"]
+    ((module, options),) = task.items()
+    assert module == "standalone.python.interpreters"
+    assert declare(options).finish.certificates == "system"
+
+
+def test_the_command() -> None:
+    (command,) = commands(PAGE)
+    words = shlex.split(command)
+    assert words[0] == "/usr/local/bin/python3.13"
+    environment = {"SSL_CERT_FILE": sys.executable}  # any file
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == f"{sys.executable}\n"
+
+
+def test_the_files_in_their_order() -> None:
+    table = (REPOSITORY / PAGE).read_text().partition("| file |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(/\S+)` \|", table, re.MULTILINE) == list(CERTIFICATES)
