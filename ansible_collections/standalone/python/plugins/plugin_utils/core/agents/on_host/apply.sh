@@ -82,7 +82,7 @@ require_trusted() { # FOLDER
 }
 
 require_own() { # PATH: left by an earlier run
-  exposed=$nl safe=$nl
+  forget
   open=
   [ -n "$python" ] || check "$1" on
   [ -z "$open" ] || fail untrusted "$open"
@@ -270,7 +270,7 @@ stamp() { # PATH [TOP]: sets the time of PATH and the folders above it up to TOP
 
 trusted() { # BUILD-FOLDER: is it a build that nobody else can have changed?
   open=
-  exposed=$nl safe=$nl
+  forget
   root_open=
   root_only=
   [ -f "$1/.standalone-python/receipt.json" ] && [ ! -h "$1" ] && check_build "$1" && [ -z "$open" ]

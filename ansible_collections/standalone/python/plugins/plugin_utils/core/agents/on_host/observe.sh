@@ -18,16 +18,20 @@ nl='
 tried= # by apply.sh: it tried to remove leftovers
 cleared= # by apply.sh: it removed leftovers
 outdated= # by apply.sh: the host is not what the plan saw
-exposed=$nl
-safe=$nl
 my_uid=
 top=
 
-# mksh has no builtin printf, and would start a program for each line.
-case ${KSH_VERSION-} in
-  *MIRBSD*) put() { print -r -- "$1"; } ;;
-  *) put() { printf '%s\n' "$1"; } ;;
-esac
+# A quick look writes all at once, as each write wakes the controller. unusual.sh replaces both.
+answer=
+put() { answer=$answer$1$nl; } # LINES
+
+flush() {
+  # mksh has no builtin printf.
+  case ${KSH_VERSION-} in
+    *MIRBSD*) print -rn -- "$answer" ;;
+    *) printf '%s' "$answer" ;;
+  esac
+}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -67,15 +71,15 @@ nearest() { # PATH -> near: the nearest existing path above it, or itself; empty
 
 folder_state() { # KEY PATH: can this user create things in it?
   if [ -d "$2" ]; then
-    if [ ! -r "$2" ] || [ ! -x "$2" ]; then echo "$1_state=unreadable"
-    elif [ -w "$2" ]; then echo "$1_state=writable"; else echo "$1_state=unwritable"; fi
+    if [ ! -r "$2" ] || [ ! -x "$2" ]; then put "$1_state=unreadable"
+    elif [ -w "$2" ]; then put "$1_state=writable"; else put "$1_state=unwritable"; fi
     return
   fi
   nearest "$2"
   if [ ! -d "${near:-/}" ]; then
     unusual
     state_of_missing "$@"
-  elif [ -w "${near:-/}" ]; then echo "$1_state=absent"; else echo "$1_state=unwritable"
+  elif [ -w "${near:-/}" ]; then put "$1_state=absent"; else put "$1_state=unwritable"
   fi
 }
 
@@ -114,13 +118,13 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
           # The same folder may have another path.
           was=${line#' "prefix": "'}
           was=${was%'"'*}
-          [ "$was" = "$1" ] || [ -n "$python" ] || ! [ "$was" -ef "$1" ] || echo same=yes ;;
+          [ "$was" = "$1" ] || [ -n "$python" ] || ! [ "$was" -ef "$1" ] || put same=yes ;;
       esac
     done <"$1/.standalone-python/receipt.json"
   fi
   # Not -x: on a disk mounted noexec, the attempt gives the reason.
   if [ -f "$1/bin/python3" ]; then
-    if [ -n "$python" ]; then echo start=untried
+    if [ -n "$python" ]; then put start=untried
     else
       check_build "$1"
       if [ -n "$unconfirmed$open" ]; then
@@ -128,11 +132,14 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
         start_unusual "$1"
       else start "$1"
       fi
-      echo "start=$code"
+      put "start=$code"
       say says "$says"
     fi
   fi
-  [ "$verify" != full ] || compare "$1"
+  [ "$verify" != full ] || {
+    unusual
+    compare "$1"
+  }
   # Counting names costs almost nothing, and shows that a part of the standard library is missing.
   entries "$1"/lib/python3.*/*
   count=$entries
@@ -141,7 +148,7 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
   for p in "$1"/lib/python3.*/__pycache__; do
     [ ! -d "$p" ] || count=$((count - 1))
   done
-  echo "modules=$count"
+  put "modules=$count"
   [ -z "$users_install" ] || user_packages "$1"
 }
 
@@ -151,13 +158,13 @@ user_packages() { # BUILD-FOLDER: prints how many packages users installed
   for p in "$1"/lib/python3.*/site-packages/*.dist-info "$1"/lib/python3.*/site-packages/*.egg-info; do
     case $bundled in *" ${p##*/} "*) ;; *) [ ! -e "$p" ] || count=$((count + 1)) ;; esac
   done
-  echo "packages=$count"
+  put "packages=$count"
 }
 
 cpu_flags() { # KEY: prints the CPU's flags on Linux
   while IFS= read -r line; do
     case $line in
-      flags*:*) echo "$1=${line#*: }" && break ;;
+      flags*:*) put "$1=${line#*: }" && break ;;
     esac
   done </proc/cpuinfo 2>/dev/null
 }
@@ -222,19 +229,21 @@ inspect() { # LINK...: lists links, and what is started or written to, with one 
 # shellcheck disable=SC2329 # unusual.sh replaces it
 unusual() { # ends a quick look; the controller sends all parts then
   put '== standalone-python observation unfinished =='
+  flush
   exit
 }
 
 observe() {
-  echo '== standalone-python observation 1 =='
+  forget
+  put '== standalone-python observation 1 =='
   case $root$bin_dir in *'~'*) root=$(expand_home "$root") bin_dir=$(expand_home "$bin_dir") ;; esac
   say root "$root"
   say bin_dir "$bin_dir"
   folder_state root "$root"
   folder_state bin_dir "$bin_dir"
   leveled=
-  [ -z "$outdated" ] || echo outdated=yes
-  [ -z "$cleared" ] || echo cleared=yes
+  [ -z "$outdated" ] || put outdated=yes
+  [ -z "$cleared" ] || put cleared=yes
   # Locks and leftovers. Others have a file .lock too, but no link of that name.
   for p in "$root"/.standalone-python* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
     case $p in */.lock) [ -h "$p" ] ;; *) exists "$p" ;; esac || continue
@@ -248,15 +257,15 @@ observe() {
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
     elif [ -d "$p/.standalone-python" ]; then :
-    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    elif [ -d "$p" ]; then put "occupied=$p/"
+    elif [ -e "$p" ]; then put "occupied=$p"
     fi
   done
   for p in "$bin_dir"/python*; do
     case $p in *"$nl"*) continue ;; esac
     if [ -h "$p" ]; then set -- "$@" "$p"
-    elif [ -d "$p" ]; then printf 'occupied=%s/\n' "$p"
-    elif [ -e "$p" ]; then printf 'occupied=%s\n' "$p"
+    elif [ -d "$p" ]; then put "occupied=$p/"
+    elif [ -e "$p" ]; then put "occupied=$p"
     fi
   done
   inspect "$@"
@@ -268,5 +277,6 @@ observe() {
   if [ "$facts" != no ]; then host_facts
   elif [ -n "$leveled" ] && [ -z "$python" ]; then cpu_flags cpu
   fi
-  echo '== standalone-python observation end =='
+  put '== standalone-python observation end =='
+  flush
 }

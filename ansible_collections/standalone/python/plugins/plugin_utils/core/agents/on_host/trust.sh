@@ -35,7 +35,12 @@ list() { # PATH...: call it in a subshell, as it ends in ls
   exec ls -ldn "$@" 2>/dev/null
 }
 
+forget() { # all that was classified
+  exposed=$nl safe=$nl targets=$nl whole=
+}
+
 classify() { # LINES [PATH]: adds each path in the output of list, or PATH, to $safe; or to $exposed with who else can change it
+  # Links are also added to $targets.
   lines=$1
   given=${2-}
   # Further lines may be the text of a link.
@@ -55,7 +60,7 @@ classify() { # LINES [PATH]: adds each path in the output of list, or PATH, to $
     case $1 in
       l*)
         [ -n "$given" ] || file=${file%%" -> "*}
-        exposed="$exposed$file ->$nl: ${line##*" -> "}$nl" ;;
+        targets="$targets$file ->$nl: ${line##*" -> "}$nl" ;;
       d????????[tT]*) case $1 in ?????w* | ????????w*) who="sticky $1" ;; esac ;;
       ????????w*) who="others $1" ;;
       ?????w????+*) who="acl $1" ;;
@@ -87,17 +92,22 @@ classify_all() { # LINES-OF-PATHS PATH...: classifies those that exist, with one
   set -f
   # shellcheck disable=SC2086 # a path each
   set -- $paths "$@"
+  paths=
+  for file; do
+    ! exists "$file" || paths=$paths$nl$file
+  done
+  # shellcheck disable=SC2086 # a path each
+  set -- $paths
   set +f
   unset IFS
-  for file; do
-    shift
-    ! exists "$file" || set -- "$@" "$file"
-  done
-  exposed=$nl
-  safe=$nl
+  forget
   top=
   # One line for each path: a link's text could contain forged lines.
-  { listed=$(list "$@") && classify "$listed" && [ "$counted" = $# ]; } || exposed=$nl safe=$nl top=
+  if listed=$(list "$@") && classify "$listed" && [ "$counted" = $# ]; then whole=yes
+  else
+    forget
+    top=
+  fi
 }
 
 check() { # PATH [MORE] -> open: the first reason not to trust it; only: the one user who could have changed it, or -
@@ -128,10 +138,16 @@ check() { # PATH [MORE] -> open: the first reason not to trust it; only: the one
   esac
 }
 
+all_safe() { # PATH: whether classify_all saw it with all that belongs to it, and nothing is exposed: the usual case
+  [ "$whole$exposed" = "yes$nl" ] || return 1
+  case $safe in *"$nl$1$nl"*) ;; *) return 1 ;; esac
+}
+
 check_parents() { # PATHS of parents: checks those that exist
   open=
   only=
   last=${1##*"$nl"}
+  ! all_safe "$last" || return 0
   IFS=$nl
   set -f
   for step_up in $1; do
@@ -147,14 +163,14 @@ check_parents() { # PATHS of parents: checks those that exist
 check_build() { # BUILD-FOLDER: checks what its interpreter loads to print its version
   open=$root_open
   only=$root_only
-  for part in "$1" "$1/bin" "$1/lib" "$1"/lib/libpython*; do
+  all_safe "$1" || for part in "$1" "$1/bin" "$1/lib" "$1"/lib/libpython*; do
     ! exists "$part" || check "$part"
   done
   part=$1/bin/python3
   for _ in 1 2 3 4; do
     check "$part"
-    case $exposed in *"$nl$part ->$nl"*) ;; *) return 0 ;; esac
-    target=${exposed#*"$nl$part ->$nl: "}
+    case $targets in *"$nl$part ->$nl"*) ;; *) return 0 ;; esac
+    target=${targets#*"$nl$part ->$nl: "}
     target=${target%%"$nl"*}
     case $target in */*) break ;; esac
     part=$1/bin/$target

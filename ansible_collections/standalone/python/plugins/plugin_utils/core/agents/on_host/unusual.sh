@@ -5,6 +5,15 @@
 
 unusual() { :; }
 
+# What programs print comes in between.
+flush() { :; }
+
+# mksh has no builtin printf, and would start a program for each line.
+case ${KSH_VERSION-} in
+  *MIRBSD*) put() { print -r -- "$1"; } ;;
+  *) put() { printf '%s\n' "$1"; } ;;
+esac
+
 # On image-based systems a folder may be a link, such as /opt -> var/opt, whose target is created at the first start. That target
 # has to be created: mkdir -p fails, as the link exists.
 to_make() { # PATH -> way: PATH behind links that lead to nothing; near: its nearest existing folder; first: the same of PATH
