@@ -37,6 +37,10 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
 
     None means that the host's answer could not be read, and never that nothing is installed.
 
+    The processes are those that run from a build. ``current`` is true if it is the one in use in its line, and its files were
+    not replaced since. ``processes_complete`` is false if the user can't see every process of the host. ``outdated_units`` are
+    the services of systemd whose processes are not ``current``.
+
     .. code:: python
 
         {
@@ -72,6 +76,18 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                 "triple": "x86_64-unknown-linux-gnu",
             },
             "tools": ["gzip", "sha256sum", "tar"],
+            "processes": [
+                {
+                    "pid": 4711,
+                    "user": "app",
+                    "command": "python3.13",
+                    "unit": "app.service",
+                    "build": "cpython-3.13.0+20241016-…",
+                    "current": False,
+                },
+            ],
+            "processes_complete": True,
+            "outdated_units": ["app.service"],
         }
     """
 
@@ -83,7 +99,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
             desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
         except DeclarationError as error:
             raise FactValueError(str(error)) from None
-        return _command(desired, facts="yes")
+        return _command(desired, facts="yes", processes=True)
 
     def process(self, output: Iterable[str]) -> dict[str, Any]:
         try:
@@ -107,9 +123,10 @@ class Observation(FactBase["Observed | None"]):
             raise FactProcessError(str(error)) from None
 
 
-def _command(desired: Desired, *, facts: Facts) -> StringCommand:
+def _command(desired: Desired, *, facts: Facts, processes: bool = False) -> StringCommand:
     """The agent's script; pyinfra, asked for more words, shows a line of it instead of four hundred."""
-    return StringCommand(HiddenValue(on_one_line(observation(desired, facts=facts)), f"(observe {desired.root})"))
+    script = observation(desired, facts=facts, processes=processes)
+    return StringCommand(HiddenValue(on_one_line(script), f"(observe {desired.root})"))
 
 
 def _read(output: Iterable[str]) -> Observed:

@@ -28,6 +28,7 @@ from .core import (
     Desired,
     Facts,
     Flavor,
+    InUse,
     LinkKind,
     ObservationError,
     Observed,
@@ -100,6 +101,7 @@ def interpreters(
     state: State = "present",
     exclusive: bool = False,
     keep: int = 1,
+    in_use: InUse = "keep",
     root: str = DEFAULT_ROOT,
     bin_dir: str | None = None,
     owner: str | None = None,
@@ -139,6 +141,8 @@ def interpreters(
     + exclusive: remove the builds that this operation installed under root and whose minor version and variant no request
       asks for
     + keep: how many replaced builds of each minor version and variant stay for a rollback
+    + in_use: ``keep`` (a build that has to go stays as long as a process runs from it, and a later run removes it) or ``remove``
+      (it goes at once)
     + root: the folder on the host that holds the builds; an absolute path, or one that begins with ``~``
     + bin_dir: the folder for the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
     + owner: the user who owns the builds; by default who runs the operation on the host, whose the root always is
@@ -200,6 +204,9 @@ def interpreters(
         yield from _failed(error)
         return
     if not decision.plan:
+        if host.state.is_executing:
+            for remark in decision.observed.remarks:
+                logger.warning(f"{host.print_prefix}{remark}")
         host.noop(_why_nothing(decision))
         return
     for step in decision.plan.steps:
@@ -242,4 +249,5 @@ def _ignored() -> bool:
 
 def _why_nothing(decision: Decision) -> str:
     reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in decision.plan.outcomes]
+    reasons += [f"{step.name} is in use" for step in decision.plan.held]
     return "; ".join(reasons) or "nothing that is installed has to be removed"

@@ -156,6 +156,7 @@ def _carry_out(
     else:
         if not planned:
             reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in planned.outcomes]
+            reasons += [f"{step.name} is in use" for step in planned.held]
             output.line(f"nothing to do: {'; '.join(reasons) or nothing}")
         if not after.held and done.plan.steps != planned.steps:
             left = "this run did:" if done.plan else "nothing was left to do"
@@ -206,7 +207,7 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
     desired = observing(_with_paths(folders, place[0]) | {"verify": verify})
     with _host(place) as host:
         desired = host.placed(desired)
-        observed = observe(host, desired, facts="yes")
+        observed = observe(host, desired, facts="yes", processes=True)
         confirmed: tuple[str, ...] = ()
         if verify == "full":
             confirmed, observed = confirm(host, desired, observed)

@@ -76,7 +76,14 @@ class Lock:
     name: str = ".standalone-python.lock"
 
 
-Thing = File | Program | Folder | Link | Built | Gone | Lock
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that maps a file of a build and so runs from it, as one that has loaded an extension module does."""
+
+    what: str
+
+
+Thing = Running | File | Program | Folder | Link | Built | Gone | Lock
 
 # What the agent is told to do
 
@@ -104,7 +111,10 @@ class Unset:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
+    """``unless_used``: the build stays if a process runs from it."""
+
     what: str
+    unless_used: bool = True
 
 
 Step = Get | SetTo | Unset | Drop
@@ -763,6 +773,42 @@ APPLYING: tuple[Case, ...] = (
         steps=(Unset(PYTHON), Unset(STABLE), Drop("3.13.1")),
         sees={"builds": {}, "links": {}},
         after={PYTHON: None, STABLE: None, f"{{root}}/{ONE}": None},
+    ),
+    Case(
+        "a build in use is held, and its links go",
+        (*FINISHED, Built("3.12.8"), Running("3.13.1")),
+        steps=(Unset(PYTHON), Unset(STABLE), Drop("3.12.8"), Drop("3.13.1")),
+        sees={"held": (f"{{root}}/{ONE}",), "users": {"3.13.1": 1}},
+        after={f"{{root}}/{OTHER}": None, PYTHON: None, STABLE: None},
+        posix=True,
+    ),
+    Case(
+        "a build in use is held, and the new one is in use for others",
+        (*FINISHED, Running("3.13.1"), Running("3.13.1")),
+        steps=UPGRADE,
+        sees={"held": (f"{{root}}/{ONE}",), "users": {"3.13.1": 2}},
+        after={path: what for path, what in UPGRADED.items() if what},
+        posix=True,
+    ),
+    Case(
+        "a build in use is removed where that is declared",
+        (*FINISHED, Running("3.13.1")),
+        steps=(Unset(PYTHON), Unset(STABLE), Drop("3.13.1", unless_used=False)),
+        sees={"held": (), "users": {"3.13.1": 1}},
+        after={f"{{root}}/{ONE}": None, PYTHON: None, STABLE: None},
+        posix=True,
+    ),
+    *(
+        Case(
+            f"a build in use in a root with {what}",
+            (Built("3.13.1"), Running("3.13.1")),
+            {"root": ODD_ROOTS[what]},
+            steps=(Drop("3.13.1"),),
+            sees={"held": (f"{{root}}/{ONE}",), "users": {"3.13.1": 1}},
+            after={},
+            posix=True,
+        )
+        for what in ("spaces", "glob", "backslash", "unicode", "dash")
     ),
     Case("what the run before has removed", FINISHED, steps=(Unset("{bin}/python3"), Drop("3.12.8")), after={}),
     Case(

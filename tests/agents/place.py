@@ -36,6 +36,8 @@ TOOLS = (
         "env",
         "find",
         "getconf",
+        "getent",
+        "grep",
         "id",
         "ldd",
         "ln",

@@ -10,8 +10,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -81,6 +83,8 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
                 said = fakes.receipt_of(build, windows=place.windows, prefix=place.text(prefix))
                 receipt = json.dumps(dict(sorted(said.items())), indent=1) + "\n"
             fakes.write(build, folder, receipt, windows=place.windows)
+        case cases.Running(what):
+            running(place.path(f"{{root}}/{fakes.fake(what).name}"), stack)
         case cases.Lock(kind, name):
             lock = place.path(f"{{root}}/{name}")
             if place.windows:
@@ -112,6 +116,25 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
                 on_windows.make_junction(link, link.parent / place.text(to))
             else:
                 link.symlink_to(place.text(to))
+
+
+MAPPING = """
+import mmap, sys, time
+file = open(sys.argv[1], "rb")
+mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def running(folder: Path, stack: ExitStack) -> int:
+    """Start a process that maps a file of a build; returns its number."""
+    command = [sys.executable, "-I", "-S", "-c", MAPPING, str(folder / "bin/python3")]
+    process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+    stack.callback(process.kill)
+    assert process.stdout
+    assert process.stdout.readline() == b"\n"
+    return process.pid
 
 
 def lock_text(kind: str, stack: ExitStack) -> str:
@@ -181,8 +204,8 @@ def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, di
                 steps.append(SetLink(place.text(path), place.text(to)))
             case cases.Unset(path):
                 steps.append(Unlink(place.text(path), ""))
-            case cases.Drop(what):
-                steps.append(Remove(fakes.fake(what).name, "the case says so"))
+            case cases.Drop(what, unless_used):
+                steps.append(Remove(fakes.fake(what).name, "the case says so", unless_used))
     return Plan(tuple(steps), (), seen_in(said, steps)), deliveries
 
 
@@ -207,6 +230,12 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
             case "links":
                 assert isinstance(expected, Mapping)
                 assert observed.links == {place.text(path): place.text(to) for path, to in expected.items()}
+            case "users":
+                versions = Counter(process.build.split("-")[1].partition("+")[0] for process in observed.processes)
+                assert versions == expected
+            case "held":
+                assert isinstance(expected, tuple)
+                assert observed.held == tuple(map(place.text, expected))
             case "occupied" | "leftovers" | "obstacles":
                 assert isinstance(expected, tuple)
                 assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))

@@ -21,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     ObservationError,
     StandalonePythonError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import (
     BEGIN,
     FAILURE_BEGIN,
@@ -29,8 +29,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answe
     UNFINISHED,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, describe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, Sight, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Remove, describe
 from tests.tools.memory_host import MemoryHost, MemorySupply, answer
 from tests.tools.planning import FACTS, installed_of, name_of, observed_of
 from tests.tools.random_hosts import BIN, ROOT, Situation, situations
@@ -65,7 +65,8 @@ def test_the_memory_host_tells_what_the_parser_reads() -> None:
 @settings(max_examples=50)
 @given(situations())
 def test_the_parser_reads_any_host_that_can_be_told(situation: Situation) -> None:
-    assert parse(answer(situation.observed, facts=True)) == situation.observed
+    observed = replace(situation.observed, sight="all")
+    assert parse(answer(observed, facts=True, processes=True)) == observed
 
 
 # What a host is asked.
@@ -160,8 +161,8 @@ def test_what_was_moved_and_is_declared_otherwise_is_downloaded(options: dict[st
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"state": "absent"}, IN_ORDER),
-        ({"builds": [], "exclusive": True}, IN_ORDER),
+        ({"state": "absent", "in_use": "remove"}, IN_ORDER),
+        ({"builds": [], "exclusive": True, "in_use": "remove"}, IN_ORDER),
         ({}, IN_ORDER | {"leftovers": [f"{ROOT}/.standalone-python.staging"]}),
         ({"links": []}, IN_ORDER),
     ],
@@ -219,7 +220,7 @@ def test_an_environment_that_no_shell_takes_is_found_before_anything_is_asked() 
             IN_ORDER | {"installed": [{"name": OLD, "problem": "its executable is missing"}]},
             ["observe", "observe with facts"],
         ),
-        ({"state": "absent"}, IN_ORDER, ["observe"]),
+        ({"state": "absent"}, IN_ORDER, ["observe", "observe with processes"]),
     ],
 )
 def test_check_mode_only_looks(options: dict[str, Any], said: dict[str, Any], asked: list[str]) -> None:
@@ -463,6 +464,84 @@ def test_several_builds_are_one_application() -> None:
     assert there.asked == ["observe", "observe with facts", "apply"]
     assert len(there.uploads) == 2
     assert [step.build.name for step in result.plan.steps if isinstance(step, Install)] == [OLD, NEW]
+
+
+# Processes run from builds that a declaration wants removed.
+
+
+ABSENT: dict[str, Any] = {"builds": ["3.13"], "state": "absent"}
+USED = IN_ORDER | {"processes": [f"7 app app.service here {OLD} python3.13", f"8 0 - here {NEW} python3"]}
+LOOK = ["observe", "observe with processes"]
+
+
+def test_a_build_in_use_is_held_until_its_process_has_ended() -> None:
+    there = host(USED)
+    predicted = ensure(there, desired(**ABSENT), untouched(), check=True)
+    assert there.asked == LOOK
+    first, second = (ensure(there, desired(**ABSENT), untouched()) for _ in range(2))
+    assert there.asked == [*LOOK, *LOOK, "apply", *LOOK]
+    for held in (predicted, first, second):
+        assert [step.name for step in held.plan.held] == [OLD]
+        assert held.plan.removals == ()
+        (remark,) = held.remarks
+        assert remark == (
+            f"{ROOT}/{OLD} is in use and stays: python3.13 (pid 7, user app, unit app.service) runs from it; "
+            "restart it, and the next run removes the build"
+        )
+        assert result_data(held.plan, held.after)["held"] == [
+            {
+                "name": OLD,
+                "path": f"{ROOT}/{OLD}",
+                "reason": "3.13 is declared absent",
+                "processes": [{"pid": 7, "user": "app", "command": "python3.13", "unit": "app.service"}],
+            }
+        ]
+    assert predicted.plan == first.plan
+    assert (predicted.changed, first.changed, second.changed) == (True, True, False), "only the link in bin_dir is removed"
+    assert (first.after.links, describe(second.before)) == ({f"{ROOT}/cpython-3.13": OLD}, describe(second.after))
+    there.state = replace(there.state, processes=())
+    third = ensure(there, desired(**ABSENT), untouched())
+    assert (third.plan.removals, third.plan.held, third.remarks) == ((Remove(OLD, "3.13 is declared absent", True),), (), ())
+    assert (there.state.installed, there.state.links) == ((), {})
+
+
+def test_a_process_that_starts_between_the_look_and_the_removal() -> None:
+    there = host({"installed": [OLD]})
+    there.before = lambda state: replace(state, processes=observed_of(USED, desired()).processes)
+    result = ensure(there, desired(**ABSENT), untouched())
+    assert ([step.name for step in result.plan.held], result.changed, len(result.remarks)) == ([OLD], False, 1)
+    assert [installed.name for installed in there.state.installed] == [OLD]
+
+
+def test_a_build_in_use_is_removed_where_that_is_declared() -> None:
+    there = host(USED)
+    result = ensure(there, desired(**ABSENT, in_use="remove"), untouched())
+    assert (there.asked, [step.name for step in result.plan.removals], result.plan.held) == (["observe", "apply"], [OLD], ())
+    data = result_data(result.plan, result.after)
+    assert [(process["build"], process["current"]) for process in data["processes"]] == [(OLD, False), (NEW, False)]
+    assert (data["processes_complete"], data["outdated_units"]) == (True, ["app.service"])
+
+
+@pytest.mark.parametrize(
+    ("sight", "part"),
+    [("all", ""), ("some", "this user does not see every process"), ("none", "has neither /proc nor lsof nor fuser")],
+)
+def test_a_removal_says_if_processes_could_not_be_seen(sight: Sight, part: str) -> None:
+    there = host({"installed": [OLD]})
+    there.state = replace(there.state, sight=sight)
+    result = ensure(there, desired(**ABSENT), untouched())
+    assert (part in "".join(result.remarks), len(result.remarks)) == (True, int(sight != "all"))
+    assert result_data(result.plan, result.after)["processes_complete"] == (sight == "all")
+
+
+def test_what_runs_from_builds_is_told_worst_first() -> None:
+    """An older build's, those of a build that a repair has replaced, those of the build in use."""
+    lines = (f"9 - - here {OLD} python", f"3 a - here {NEW} python", f"5 a b.service replaced {OLD} python")
+    state = observed_of({**IN_ORDER, "installed": [OLD, NEW], "processes": lines}, desired())
+    data = info(replace(state, sight="some"))
+    assert [(one["pid"], one["current"]) for one in data["processes"]] == [(5, False), (3, False), (9, True)]
+    assert (data["processes_complete"], data["outdated_units"]) == (False, ["b.service"])
+    assert info(state)["processes"] is info(state)["processes_complete"] is info(state)["outdated_units"] is None
 
 
 # Another run changes the host between the decision and the lock.

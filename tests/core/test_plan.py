@@ -78,6 +78,7 @@ def outcome_of_case(data: Mapping[str, Any]) -> dict[str, Any]:
         "plan": [str(step) for step in made.steps],
         "interpreters": [outcome_in_words(outcome) for outcome in made.outcomes],
         "removed": [step.name for step in made.removals],
+        **({"held": [str(step) for step in made.held]} if made.held else {}),
         "after": describe(after).splitlines(),
     }
 

@@ -9,6 +9,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, Required, get_args, get_origin, get_type_hints
 
 import pytest
@@ -22,7 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
     OPTIONS,
     declare,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Process, parse
 from pyinfra_ops import standalone_python
 from pyinfra_ops.standalone_python import operations
 from tests.tools.playbook import REPOSITORY
@@ -92,7 +93,9 @@ def test_example_of_the_fact_has_the_keys_of_a_fact() -> None:
     """The documentation's value against one that the core makes of an observation."""
     text = inspect.getdoc(standalone_python.Interpreters) or ""
     example = ast.literal_eval(text.partition(".. code:: python")[2].strip())
-    made = info(parse((REPOSITORY / "tests/core/observations/sound.txt").read_text()))
+    process = Process(1, "app", "python3.13", "cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only", "app.service")
+    observed = parse((REPOSITORY / "tests/core/observations/sound.txt").read_text())
+    made = info(replace(observed, processes=(process,), sight="all"))
     assert shape(made) == shape(example)
 
 

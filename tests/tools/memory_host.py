@@ -28,9 +28,18 @@ from tests.tools.planning import resolver
 NO_START = "it does not start: "
 
 
-def answer(observed: Observed, *, facts: bool) -> str:
+def answer(observed: Observed, *, facts: bool, processes: bool = False) -> str:
     """What ``observe.sh`` would print about a host."""
-    return "".join(f"{line}\n" for line in (BEGIN, *_lines(observed, facts), END))
+    users = _processes(observed) if processes else ()
+    return "".join(f"{line}\n" for line in (BEGIN, *_lines(observed, facts), *users, END))
+
+
+def _processes(observed: Observed) -> Iterator[str]:
+    yield f"processes={observed.sight or 'all'}"
+    for one in observed.processes:
+        state = "replaced" if one.replaced else "here"
+        yield f"process={one.pid} {one.user or '?'} {one.unit or '-'} {state} {one.build} {one.command}"
+    yield from (f"held={path}" for path in observed.held)
 
 
 def _lines(observed: Observed, facts: bool) -> Iterator[str]:
@@ -69,7 +78,7 @@ def receipt_text(receipt: Receipt) -> str:
 class MemoryHost:
     """
     :ivar state: what it has; its facts are told only where a script asks for them, or nothing is installed and it asks for
-        them then
+        them then; its processes only where a script asks for them
     :ivar scripts: those it was given
     :ivar before: what another run makes of its state while this one waits for the lock
     :ivar meddle: what somebody else makes of its state while a plan is carried out
@@ -93,12 +102,13 @@ class MemoryHost:
             done = left != self.state
             if not all(map(partial(_as_seen, self.state), _calls(script, "premises"))):
                 return Completed(0, answer(replace(self.state, outdated=True, cleared=done), facts=False), "")
-            self.state = self.meddle(_applied(self.state, script, self.uploads))
-            return Completed(0, answer(replace(self.state, cleared=done), facts=False), "")
+            after = self.meddle(_applied(self.state, script, self.uploads))
+            self.state = replace(after, held=())
+            return Completed(0, answer(replace(after, cleared=done), facts=False, processes=_asks(script)), "")
         assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
         (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
         told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
-        return Completed(0, answer(self.state, facts=told), "")
+        return Completed(0, answer(self.state, facts=told, processes=_asks(script)), "")
 
     def upload(self, path: Path, name: str) -> str:
         there = f"/tmp/sent/{name}"
@@ -108,15 +118,24 @@ class MemoryHost:
 
     @property
     def asked(self) -> list[str]:
-        """What it was given, in short: ``observe``, ``observe with facts`` or ``apply``."""
+        """What it was given, in short: ``observe``, ``observe with facts``, ``observe with processes`` or ``apply``."""
         return [
             "apply"
             if script.endswith("\napply </dev/null\n")
             else "observe with facts"
             if "\nfacts=yes\n" in script
+            else "observe with processes"
+            if _asks(script)
             else "observe"
             for script in self.scripts
         ]
+
+
+def _asks(script: str) -> bool:
+    """Whether the script asks for processes, and has what finds them."""
+    asks = "\nprocesses=yes\n" in script
+    assert asks == ("\ntell_processes() {\n" in script)
+    return asks
 
 
 def _calls(script: str, function: str) -> list[list[str]]:
@@ -171,6 +190,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 raise AssertionError((function, words))
     installed = {build.name: build for build in state.installed}
     links, occupied = dict(state.links), set(state.occupied)
+    held: list[str] = []
     for function, *words in _calls(script, "commit"):
         match function, words:
             case "require_unchanged", _:
@@ -186,7 +206,10 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 occupied.discard(path)
             case "unlink", [path]:
                 del links[path]
-            case "remove", [name]:
+            case "remove_unused", [name] if any(process.build == name for process in state.processes):
+                assert _asks(script)
+                held.append(f"{state.root}/{name}")
+            case "remove" | "remove_unused", [name]:
                 del installed[name]
             case _:
                 raise AssertionError((function, words))
@@ -197,6 +220,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
         installed=tuple(installed[name] for name in sorted(installed)),
         links=links,
         occupied=frozenset(occupied),
+        held=tuple(held),
     )
 
 

@@ -21,7 +21,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed, RegistryEntry
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
+    Installed,
+    Observed,
+    Process,
+    RegistryEntry,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 
 # A host with glibc and a CPU of level 3.
@@ -93,9 +98,16 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
     return Installed(build.name, build, receipt, said.get("problem", ""), **unusual)
 
 
+def process_of(line: str) -> Process:
+    """``PID USER UNIT here|replaced BUILD COMMAND``, as an agent prints a process."""
+    pid, user, unit, state, build, command = line.split(" ", 5)
+    return Process(int(pid), user, command, name_of(build), "" if unit == "-" else unit, state == "replaced")
+
+
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
+    known |= {"held", "processes"}
     known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle", "obstacles", "root_exposed", "bin_dir_exposed"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
@@ -113,6 +125,8 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         occupied=frozenset(host.get("occupied", ())),
         leftovers=tuple(host.get("leftovers", ())),
         obstacles=tuple(host.get("obstacles", ())),
+        held=tuple(host.get("held", ())),
+        processes=tuple(map(process_of, host.get("processes", ()))),
         lock=host.get("lock", ""),
         lock_state=host.get("lock_state", ""),
         facts=FACTS | dict(host.get("facts", {})),

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         host = ConnectionHost(self, task_vars)
         try:
             desired = observing(self._task.args, windows=host.windows)
-            observed = observe(host, desired, facts="yes", environment=host.environment())
+            observed = observe(host, desired, facts="yes", environment=host.environment(), processes=True)
             told = info(observed)
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}

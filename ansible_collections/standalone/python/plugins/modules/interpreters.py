@@ -59,6 +59,20 @@ options:
       - The one that was in use last stays first, then those that were installed last.
     type: int
     default: 1
+  in_use:
+    description:
+      - What happens to a build that has to go while a process runs from it. A process that has lost its build can't import
+        modules any more.
+      - With V(keep), the build stays for now, and RV(held) names it. Its links are gone or lead to another build, so new processes
+        don't use it. Each run looks again, and the one that finds no process removes the build.
+      - With V(remove), the build goes at once.
+      - A process counts if its executable or a library that it has loaded is in the build, and if the task's user can see it. A
+        warning says if processes can't be seen.
+      - A repair puts the same build in the same place, so it does not wait.
+      - On Windows a build in use always stays, because Windows does not rename the files of running programs.
+    type: str
+    choices: [keep, remove]
+    default: keep
   owner:
     description:
       - The user who owns the builds. The default is the user who runs the task on the host.
@@ -429,6 +443,76 @@ removed:
       description: Why it was removed.
       type: str
       sample: it was replaced, and keep is 0
+held:
+  description: The builds that have to go and stay for now, because processes run from them. Empty as a rule.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The folder of the build.
+      type: str
+      sample: /opt/python/cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    name:
+      description: The name of the build.
+      type: str
+      sample: cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    reason:
+      description: Why it has to go.
+      type: str
+      sample: it was replaced, and keep is 0
+    processes:
+      description: The processes that run from it, each with C(pid), C(user), C(command) and C(unit). Empty on Windows.
+      type: list
+      elements: dict
+      sample: [{pid: 4711, user: app, command: python3.13, unit: app.service}]
+processes:
+  description:
+    - The processes on the host that run from a build below O(root), also from one that was removed. Those that run from another
+      build than the one in use in its line come first. At most 1000.
+    - A process counts if its executable or a library that it has loaded is in the build.
+    - Null on Windows, and where the run moved no stable link and replaced or removed no build.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: The number of the process.
+      type: int
+      sample: 4711
+    user:
+      description: Its user by name, or by number if there is no name. Empty if it is not known.
+      type: str
+      sample: app
+    command:
+      description: The name of its program, without arguments.
+      type: str
+      sample: python3.13
+    unit:
+      description: The service of systemd that it belongs to, by its cgroup. Null for other processes.
+      type: str
+      sample: app.service
+    build:
+      description: The name of the build.
+      type: str
+      sample: cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    current:
+      description: Whether that build is the one in use in its line, and its files were not replaced since the process started.
+      type: bool
+      sample: false
+processes_complete:
+  description: Whether the task's user can see every process of the host. Null where RV(processes) is.
+  returned: success
+  type: bool
+  sample: true
+outdated_units:
+  description:
+    - The services of systemd that run from a build that is not in use any more. Restart them to let them run the new one.
+    - Null where RV(processes) is.
+  returned: success
+  type: list
+  elements: str
+  sample: [app.service]
 plan:
   description: The steps of the run in words. Empty where there was nothing to do.
   returned: success

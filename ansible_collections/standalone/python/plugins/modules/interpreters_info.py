@@ -34,6 +34,16 @@ EXAMPLES = r"""
     verify: full
   register: found
 
+- name: Look at what runs, and restart the services that still run an older build
+  standalone.python.interpreters_info:
+  register: running
+
+- name: Restart them
+  ansible.builtin.systemd_service:
+    name: "{{ item }}"
+    state: restarted
+  loop: "{{ running.outdated_units }}"
+
 - name: Stop where an interpreter is broken
   ansible.builtin.assert:
     that: item.sound
@@ -163,6 +173,53 @@ tools:
   type: list
   elements: str
   sample: [curl, gzip, sha256sum, tar, zstd]
+processes:
+  description:
+    - The processes on the host that run from a build below O(root), also from one that was removed. Those that run from another
+      build than the one in use in its line come first. At most 1000.
+    - A process counts if its executable or a library that it has loaded is in the build.
+    - Null on Windows.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: The number of the process.
+      type: int
+      sample: 4711
+    user:
+      description: Its user by name, or by number if there is no name. Empty if it is not known.
+      type: str
+      sample: app
+    command:
+      description: The name of its program, without arguments.
+      type: str
+      sample: python3.13
+    unit:
+      description: The service of systemd that it belongs to, by its cgroup. Null for other processes.
+      type: str
+      sample: app.service
+    build:
+      description: The name of the build.
+      type: str
+      sample: cpython-3.13.0+20241016-x86_64-unknown-linux-gnu-install_only_stripped
+    current:
+      description: Whether that build is the one in use in its line, and its files were not replaced since the process started.
+      type: bool
+      sample: false
+processes_complete:
+  description: Whether the task's user can see every process of the host. Null where RV(processes) is.
+  returned: success
+  type: bool
+  sample: true
+outdated_units:
+  description:
+    - The services of systemd that run from a build that is not in use any more. Restart them to let them run the new one.
+    - Null where RV(processes) is.
+  returned: success
+  type: list
+  elements: str
+  sample: [app.service]
 root:
   description: The folder that holds the builds, in full.
   returned: success

@@ -25,8 +25,8 @@ from .state.answer import UNFINISHED
 from .state.choice import Resolve, newest_installed
 from .state.declaration import Desired
 from .state.failures import FAILURES
-from .state.observed import Observed, judged, parse, relocated
-from .state.paths import native
+from .state.observed import Observed, Sight, judged, parse, relocated
+from .state.paths import joined, native
 from .state.plan import confirmations, plan
 from .state.step import Clear, Install, Plan, Remove, Step, predict, seen
 
@@ -87,6 +87,9 @@ class Result:
             receipt = receipts.get(step.build.name)
             if receipt and receipt.not_carried:
                 told.append(f"not copied from {step.carry} to {step.build.name}: {sanitized('; '.join(receipt.not_carried))}")
+        removed = [step.name for step in self.plan.removals if step.unless_used]
+        if removed and self.after.sight in _BLIND:
+            told.append(f"{_BLIND[self.after.sight]}: a process may have run from {joined(removed)}; if so, restart it")
         return tuple(told)
 
     @property
@@ -106,6 +109,10 @@ Look = Callable[[sh.Facts], Observed]
 """Observes the host in question."""
 
 
+_BLIND: Mapping[Sight, str] = {
+    "some": "this user does not see every process of the host",
+    "none": "this host shows no processes, as it has neither /proc nor lsof nor fuser",
+}
 _TRIES = 3  # of a plan, each made of what the one before found changed
 
 
@@ -122,8 +129,16 @@ def _renderer(desired: Desired) -> Any:
     return powershell
 
 
-def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mapping[str, str] = sh.NOTHING) -> Observed:
+def observe(
+    host: Host,
+    desired: Desired,
+    *,
+    facts: sh.Facts,
+    environment: Mapping[str, str] = sh.NOTHING,
+    processes: bool = False,
+) -> Observed:
     """
+    :param processes: look for the processes that run from builds, too; an image has none
     :raises ObservationError: the host's answer can't be read
     """
     if facts == "no" and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
@@ -134,7 +149,8 @@ def observe(host: Host, desired: Desired, *, facts: sh.Facts, environment: Mappi
             return _as_on_host(desired, read(completed))
         # As a rule something has to change then, for which the kind of host has to be known.
         facts = "yes"
-    script = _renderer(desired).observation(desired, facts=facts, environment=environment)
+    processes = processes and desired.image is None
+    script = _renderer(desired).observation(desired, facts=facts, environment=environment, processes=processes)
     return _as_on_host(desired, read(host.run(script)))
 
 
@@ -177,10 +193,20 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     if planned.installs and not observed.facts and not check:
         observed = look("yes")
         planned = plan(desired, observed, _resolver(desired, supply, observed))
+    if any(step.unless_used for step in planned.removals) and not desired.windows:
+        found = look("processes")
+        observed = replace(observed, processes=found.processes, sight=found.sight, held=_held(planned, found))
+        planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
             _check_pull_tools(desired, supply, observed, step.build)
     return Decision(planned, observed)
+
+
+def _held(planned: Plan, observed: Observed) -> tuple[str, ...]:
+    """Return the paths of the builds that ``planned`` removes and processes run from."""
+    used = {process.build for process in observed.processes}
+    return tuple(f"{observed.root}/{step.name}" for step in planned.removals if step.unless_used and step.name in used)
 
 
 def carry_out(
@@ -203,7 +229,7 @@ def carry_out(
         script = _renderer(desired).application(desired, planned, deliveries, environment)
         completed = host.run(script)
         try:
-            after = judged(_as_on_host(desired, read(completed)), observed.facts)
+            after = _with_held(judged(_as_on_host(desired, read(completed)), observed.facts), observed)
         except AgentError as error:
             own = {name for name, delivery in deliveries.items() if isinstance(delivery, sh.Own)}
             if not error.step.startswith(tuple(f"{doing} {name}" for name in own for doing in ("copying", "finishing"))):
@@ -254,13 +280,20 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
 
 def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: sh.Facts) -> Observed:
     """Return the latest observation. Observe again only if facts are needed that it lacks."""
-    if facts == "yes" and not latest.facts:
+    if facts == "processes" or (facts == "yes" and not latest.facts):
         return observe(host, desired, facts=facts, environment=environment)
     return latest
 
 
+def _with_held(after: Observed, before: Observed) -> Observed:
+    """Return the host after a change, with the builds that the plan did not remove because processes ran from them."""
+    sight, processes = (after.sight, after.processes) if after.sight else (before.sight, before.processes)
+    held = tuple(dict.fromkeys((*before.held, *after.held)))
+    return replace(after, held=held, sight=sight, processes=processes)
+
+
 def _without_held(planned: Plan, after: Observed) -> Plan:
-    """Return the plan without the steps that an open file prevented: Windows does not remove open files."""
+    """Return the plan without the steps that a process prevented: it runs from a build, or has a file open on Windows."""
     if not after.held:
         return planned
 
@@ -268,7 +301,9 @@ def _without_held(planned: Plan, after: Observed) -> Plan:
         paths = {f"{after.root}/{step.name}"} if isinstance(step, Remove) else set(getattr(step, "paths", ()))
         return bool(paths) and paths <= set(after.held)
 
-    return replace(planned, steps=tuple(step for step in planned.steps if not held(step)))
+    steps = tuple(step for step in planned.steps if not held(step))
+    removals = (step for step in planned.removals if step not in steps)
+    return replace(planned, steps=steps, held=(*planned.held, *removals))
 
 
 def _as_on_host(desired: Desired, observed: Observed) -> Observed:

@@ -10,7 +10,8 @@ from typing import Any
 
 from .builds.target import from_facts
 from .state.declaration import Desired
-from .state.observed import Installed, Observed
+from .state.line import current_build, line_of
+from .state.observed import Installed, Observed, Process
 from .state.paths import native
 from .state.plan import plan as plan_of
 from .state.step import Confirm, Install, Outcome, Plan
@@ -29,7 +30,29 @@ def info(observed: Observed) -> dict[str, Any]:
         "interpreters": [_interpreter(installed, observed) for installed in observed.installed],
         "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
+        **_processes(observed),
     }
+
+
+def _processes(observed: Observed) -> dict[str, Any]:
+    """Return the processes that run from builds, and the services to restart; null where they were not looked for.
+
+    Those that run from another build than the one in use in the line come first.
+    """
+    if not observed.sight:
+        return {"processes": None, "processes_complete": None, "outdated_units": None}
+    used = {one.name for one in observed.installed if current_build(observed, line_of(one.build)) == one.name}
+    found = [(process, process.build in used and not process.replaced) for process in observed.processes]
+    found.sort(key=lambda one: (one[1], one[0].build, one[0].pid))
+    return {
+        "processes": [_user(process) | {"build": process.build, "current": current} for process, current in found],
+        "processes_complete": observed.sight == "all",
+        "outdated_units": sorted({process.unit for process, current in found if process.unit and not current}),
+    }
+
+
+def _user(process: Process) -> dict[str, Any]:
+    return {"pid": process.pid, "user": process.user, "command": process.command, "unit": process.unit or None}
 
 
 def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
@@ -75,6 +98,16 @@ def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
         "removed": [
             {"name": step.name, "path": native(f"{after.root}/{step.name}"), "reason": step.reason} for step in plan.removals
         ],
+        "held": [
+            {
+                "name": step.name,
+                "path": native(f"{after.root}/{step.name}"),
+                "reason": step.reason,
+                "processes": [_user(process) for process in after.processes if process.build == step.name],
+            }
+            for step in plan.held
+        ],
+        **_processes(after),
         "plan": [str(step) for step in plan.steps],
     }
 

@@ -74,9 +74,9 @@ def without_folder(path: str) -> str:
     return f"try {{ [IO.Directory]::Delete({_quote(path)}, $true) }} catch {{ }}"
 
 
-def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING) -> str:
+def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, processes: bool = False) -> str:
     """Return the script that observes a host."""
-    kind = facts != "no"
+    kind = facts in ("yes", "empty")
     return (
         _beside({f"env {name}": (value,) for name, value in environment.items()})
         + _settings(desired, facts)

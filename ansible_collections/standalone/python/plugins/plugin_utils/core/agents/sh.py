@@ -43,8 +43,9 @@ CERTIFICATES = (
 )
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
-Facts = Literal["no", "empty", "yes"]
-"""Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed."""
+Facts = Literal["no", "empty", "yes", "processes"]
+"""Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed;
+``processes``: it doesn't, and a quick look is enough; it prints the processes that run from builds."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -116,7 +117,7 @@ def _observer(*names: str) -> str:
 
 # Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
 _OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh", "lock.sh")
-_DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
+_DISK, _FACTS, _PROCESSES = _observer("disk.sh"), _observer("facts.sh"), _observer("processes.sh")
 
 
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
@@ -151,27 +152,38 @@ def _exports(environment: Mapping[str, str]) -> str:
     return "".join(f"export {name}={quote(value)}\n" for name, value in environment.items())
 
 
-def _settings(desired: Desired, *, facts: Facts) -> dict[str, str]:
+def _settings(desired: Desired, *, facts: Facts, processes: bool = False) -> dict[str, str]:
     image = desired.image
     return {
         "root": image.root if image else desired.root,
         "bin_dir": image.bin_dir if image else desired.bin_dir,
-        "verify": desired.verify,
-        "facts": facts,
+        "verify": "quick" if facts == "processes" else desired.verify,
+        "facts": "no" if facts == "processes" else facts,
+        "processes": "yes" if processes or facts == "processes" else "",
         "python": image.python if image else "",
     }
 
 
-def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, quick: bool = False) -> str:
+def observation(
+    desired: Desired,
+    *,
+    facts: Facts,
+    environment: Mapping[str, str] = NOTHING,
+    quick: bool = False,
+    processes: bool = False,
+) -> str:
     """Return the script that observes a host.
 
+    :param processes: it prints the processes that run from builds
     :param quick: without the parts that are needed if something is unusual; the host then answers `unfinished`
     """
-    settings = _settings(desired, facts=facts) | ({} if quick else {"modules": MODULES})
+    settings = _settings(desired, facts=facts, processes=processes) | ({} if quick else {"modules": MODULES})
     head = _exports(environment) + _assignments(settings)
-    kind = facts != "no"
-    more = _DISK if kind or desired.verify == "full" else ""
-    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}{_FACTS if kind else ''}observe </dev/null 2>/dev/null\n"
+    kind = facts in ("yes", "empty")
+    more = _DISK if kind or settings["verify"] == "full" else ""
+    more += _FACTS if kind else ""
+    more += _PROCESSES if settings["processes"] else ""
+    return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}observe </dev/null 2>/dev/null\n"
 
 
 def application(
@@ -182,7 +194,7 @@ def application(
     :param deliveries: name of each build to install, to how its archive gets to the host
     """
     finish, image = desired.finish, desired.image
-    settings = _settings(desired, facts="no") | {
+    settings = _settings(desired, facts="no", processes=_looks_for_processes(desired, plan)) | {
         "modules": MODULES,
         "lock_timeout": str(desired.lock_timeout),
         "inside": desired.root if image else "",
@@ -206,9 +218,16 @@ def application(
     )
 
 
+def _looks_for_processes(desired: Desired, plan: Plan) -> bool:
+    """Whether processes matter to ``plan``. No process of this machine runs from an image."""
+    return plan.replaces and desired.image is None
+
+
 def _appliers(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """Return the names of the files that ``plan`` needs on a host."""
     yield "apply.sh"
+    if _looks_for_processes(desired, plan):
+        yield "processes.sh"
     if plan.installs or plan.confirmations:
         yield "build.sh"
     if _trusts_host(desired, plan):
@@ -316,5 +335,5 @@ def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
                 yield _call("link", moved(path, desired.places), to)
             case Unlink(path):
                 yield _call("unlink", moved(path, desired.places))
-            case Remove(name):
-                yield _call("remove", name)
+            case Remove(name, _unused, unless_used):
+                yield _call("remove_unused" if unless_used else "remove", name)

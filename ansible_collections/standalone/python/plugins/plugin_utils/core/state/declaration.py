@@ -22,6 +22,7 @@ State = Literal["present", "latest", "absent"]
 LinkKind = Literal["versioned", "default"]
 Delivery = Literal["push", "pull"]
 Attestations = Literal["off", "prefer", "require"]
+InUse = Literal["keep", "remove"]
 Verify = Literal["quick", "full"]
 UserPackages = Literal["keep", "discard"]
 CooldownExcept = Literal["critical", "high", "medium", "low", "none"]
@@ -35,6 +36,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "state": {"type": "str", "choices": list(STATES), "default": "present"},
     "exclusive": {"type": "bool", "default": False},
     "keep": {"type": "int", "default": 1},
+    "in_use": {"type": "str", "choices": list(get_args(InUse)), "default": "keep"},
     "root": {"type": "str", "default": DEFAULT_ROOT},
     "bin_dir": {"type": "str"},
     "owner": {"type": "str"},
@@ -137,6 +139,7 @@ class Desired:
     builds: tuple[Wanted, ...]
     exclusive: bool = False
     keep: int = 1
+    in_use: InUse = "keep"
     root: str = DEFAULT_ROOT
     bin_dir: str = "/usr/local/bin"
     links: frozenset[LinkKind] = frozenset({"versioned", "default"})
@@ -201,6 +204,7 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
         builds=_wanted(values["builds"], values["state"]),
         exclusive=values["exclusive"],
         keep=values["keep"],
+        in_use=values["in_use"],
         root=root,
         bin_dir=bin_dir,
         links=frozenset(values["links"]),

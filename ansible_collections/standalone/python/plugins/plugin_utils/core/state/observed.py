@@ -27,11 +27,16 @@ from .receipt import Finish, Receipt, mark_of, parse_receipt
 
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
 FolderState = Literal["writable", "unwritable", "unreadable", "absent", "notfolder"]
+Sight = Literal["", "all", "some", "none"]
 LockState = Literal["", "alive", "dead", "elsewhere"]
 SearchPath = Literal["", "ours", "there"]
 _FOLDER_STATES: Mapping[str, FolderState] = {state: state for state in get_args(FolderState)}
+_SIGHTS: Mapping[str, Sight] = {sight: sight for sight in get_args(Sight)}
 _LOCK_STATES: Mapping[str, LockState] = {state: state for state in get_args(LockState)}
 _SEARCH_PATHS: Mapping[str, SearchPath] = {state: state for state in get_args(SearchPath)}
+_NAMED = 3  # processes in a sentence
+_LONGEST_NAME = 100  # letters
+_PROCESS = re.compile(r"([0-9]{1,10}) (\S+) ([\w:.\\@-]{1,255}) (here|replaced) (\S+) (.*)", re.ASCII | re.DOTALL)
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -76,6 +81,29 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """A process that runs from a build. Its texts are checked and fit for a terminal.
+
+    :ivar user: the name or number of its user; empty if it is not known
+    :ivar command: the name of its program, without arguments
+    :ivar build: the build's name; the build may be gone
+    :ivar unit: the service of systemd that it belongs to; empty if there is none
+    :ivar replaced: it runs from files that were removed, or replaced by a repair
+    """
+
+    pid: int
+    user: str
+    command: str
+    build: str
+    unit: str = ""
+    replaced: bool = False
+
+    def __str__(self) -> str:
+        of = f", unit {self.unit}" if self.unit else ""
+        return f"{self.command or 'a process'} (pid {self.pid}, user {self.user or 'unknown'}{of})"
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryEntry:
     """What the registry of Windows says of a tag.
 
@@ -116,7 +144,9 @@ class Observed:
     :ivar facts: the host's own facts (see :func:`target.from_facts`); empty if they were not observed
     :ivar cpu: the flags of the host's CPU, if a build needs a CPU level and ``facts`` is empty; else empty
     :ivar windows: whether builds have the layout of Windows
-    :ivar held: paths that could not be removed, because a process on the host has them open
+    :ivar held: paths that stay for now, because a process on the host runs from them or has files in them open
+    :ivar processes: those that run from builds below ``root``; empty if ``sight`` is
+    :ivar sight: which processes of the host this user can see; empty if they were not looked for
     :ivar outdated: the plan was not carried out, because a path that it changes differs from what the plan saw
     :ivar cleared: the run removed the leftovers of an earlier one
     :ivar registered: own tags in the registry (PEP 514), and the entry of each
@@ -146,6 +176,8 @@ class Observed:
     bin_dir_obstacle: str = ""
     root_exposed: str = ""
     bin_dir_exposed: str = ""
+    processes: tuple[Process, ...] = ()
+    sight: Sight = ""
 
     @property
     def python(self) -> str:
@@ -157,10 +189,12 @@ class Observed:
         """Warnings that do not fail a run."""
         way = "" if self.windows else ": run as that user, or let only root and this user change it"
         remarks = [f"{one.name} was not started, as {one.untrusted}{way}" for one in self.installed if one.untrusted]
-        if self.held:
-            held = joined(self.held)
+        users = {path: [one for one in self.processes if f"{self.root}/{one.build}" == path] for path in self.held}
+        for path in [path for path in self.held if users[path]][:_NAMED]:
+            remarks.append(f"{printed(path)} is in use and stays: {_in_words(users[path])}")
+        if held := [path for path in self.held if not users[path]]:
             remarks.append(
-                f"{held} could not be removed, as a process on the host has files in it open; the next run tries again"
+                f"{joined(held)} could not be removed, as a process on the host has files in it open; the next run tries again"
             )
         return tuple(remarks)
 
@@ -194,7 +228,7 @@ FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_f
 
 
 # Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
-_OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered")
+_OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered", "process")
 _OF_BUILD = frozenset(
     ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages", "certificates")
 )
@@ -271,7 +305,29 @@ def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], block
         bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
         root_exposed=exposure(single.get("root_exposed", "")),
         bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
+        processes=tuple(process for line in several["process"] if (process := _process(line))),
+        sight=_state("processes", single.get("processes", ""), _SIGHTS),
     )
+
+
+def _in_words(processes: Sequence[Process]) -> str:
+    """Return which processes run, as part of a sentence: the first three, and how many more."""
+    more = len(processes) - _NAMED
+    named = ", ".join(map(str, processes[:_NAMED])) + (f" and {more} more" if more > 0 else "")
+    one = len(processes) == 1
+    return f"{named} {'runs' if one else 'run'} from it; restart {'it' if one else 'them'}, and the next run removes the build"
+
+
+def _process(line: str) -> Process | None:
+    """Read ``PID USER UNIT STATE BUILD COMMAND``, as an agent prints a process; None if the build's name is not one."""
+    found = _PROCESS.fullmatch(line)
+    if found is None:
+        raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a process of a build")
+    pid, user, unit, state, build, command = found.groups()
+    if parse_name(build) is None:
+        return None
+    user = "" if user == "?" else sanitized(user, _LONGEST_NAME)
+    return Process(int(pid), user, sanitized(command, _LONGEST_NAME), build, "" if unit == "-" else unit, state == "replaced")
 
 
 _Known = TypeVar("_Known", bound=str)

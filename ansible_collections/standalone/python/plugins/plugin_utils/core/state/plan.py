@@ -8,8 +8,9 @@ A *line* is what one stable link stands for: a minor version and a variant, such
 link and, through it, the links in ``bin_dir``; other builds of the line are replaced ones, of which ``keep`` stay.
 
 Steps are in the order of their execution: clear leftovers of an interrupted run, install builds, complete the receipts of builds
-that were installed into an offline image, set links, remove links, remove builds. Only folders with a receipt's folder in them
-and links of the exact form of :func:`step.ours` count as created by this project.
+that were installed into an offline image, set links, remove links, remove builds. A held build, from which a process runs, is not
+removed: a later plan removes it. Only folders with a receipt's folder in them and links of the exact form of
+:func:`step.ours` count as created by this project.
 """
 
 from __future__ import annotations
@@ -54,7 +55,13 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     gone |= _replaced(desired, observed, choices, gone)
     links = _links(desired, observed, winners)
     chosen = {line: choice.build for line, choice in winners.items()}
-    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *_unlinks(desired, whole, links, winners, gone))
+    # No process of this machine runs from an image.
+    unless_used = desired.in_use == "keep" and desired.image is None
+    removals = [Remove(name, reason, unless_used) for name, reason in sorted(gone.items())]
+    held = tuple(removal for removal in removals if f"{observed.root}/{removal.name}" in observed.held)
+    left = frozenset(removal.name for removal in held)
+    unlinks = _unlinks(desired, whole, links, winners, gone, left)
+    relinking: tuple[SetLink | Unlink, ...] = (*_set_links(links, observed), *unlinks)
     steps: list[Step] = [
         *_clearing(observed),
         *(installs := _with_user_packages(installs_of(choices), desired, observed, winners)),
@@ -62,11 +69,11 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
         *relinking,
         *registrations(desired, observed, chosen, _lines(observed, winners, gone)),
         *search_path(desired, observed, relinking),
-        *(Remove(name, reason) for name, reason in sorted(gone.items())),
+        *(removal for removal in removals if removal not in held),
     ]
     _check_possible(steps, desired, observed)
     outcomes = tuple(_outcome(choice, winners, links, steps, observed) for choice in choices)
-    return Plan(tuple(steps), outcomes, seen(steps, observed))
+    return Plan(tuple(steps), outcomes, seen(steps, observed), held)
 
 
 def _absent(desired: Desired, observed: Observed) -> dict[str, str]:
@@ -155,8 +162,12 @@ def _unlinks(
     links: Mapping[str, str],
     winners: Mapping[str, Choice],
     gone: Mapping[str, str],
+    held: Set[str],
 ) -> Iterator[Unlink]:
-    """Yield the own links to remove: their build is gone, or the declaration does not want them."""
+    """Yield the own links to remove: their build is gone, or the declaration does not want them.
+
+    A held build keeps its stable link, if no other build gets it: a process in a virtual environment imports through it.
+    """
     installed = {build.name for build in observed.installed}
     left = (installed - set(gone)) | {choice.build.name for choice in winners.values()}
     mine = {path: inside for path, target in observed.links.items() if (inside := ours(path, target, observed))}
@@ -168,7 +179,7 @@ def _unlinks(
             yield Unlink(path, observed.links[path])
     # Last, because others lead through them: where a run ends in the middle, none of those leads to nothing.
     for path, inside in stable.items():
-        if path not in links and inside not in left:
+        if path not in links and inside not in left | held:
             yield Unlink(path, observed.links[path])
 
 

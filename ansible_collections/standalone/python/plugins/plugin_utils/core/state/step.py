@@ -84,8 +84,14 @@ class Unlink:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
+    """Remove a build.
+
+    :ivar unless_used: not while a process runs from it; the agent looks for one just before
+    """
+
     name: str
     reason: str
+    unless_used: bool = False
 
     def __str__(self) -> str:
         return f"remove {self.name}: {self.reason}"
@@ -171,11 +177,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``seen`` is what :func:`seen` found. Where steps change something that it doesn't name, there was nothing."""
+    """
+    :ivar seen: what :func:`seen` found. Where steps change something that it doesn't name, there was nothing.
+    :ivar held: the removals that wait until no process uses the build; they are not among the steps
+    """
 
     steps: tuple[Step, ...]
     outcomes: tuple[Outcome, ...]
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    held: tuple[Remove, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -192,6 +202,12 @@ class Plan:
     @property
     def confirmations(self) -> tuple[Confirm, ...]:
         return tuple(step for step in self.steps if isinstance(step, Confirm))
+
+    @property
+    def replaces(self) -> bool:
+        """Whether processes may run from an older build afterwards, or from the files of one that was replaced."""
+        relinked = any(isinstance(step, SetLink) and step.was for step in self.steps)
+        return relinked or bool(self.removals) or any(step.action != "install" for step in self.installs)
 
     @property
     def removals(self) -> tuple[Remove, ...]:
