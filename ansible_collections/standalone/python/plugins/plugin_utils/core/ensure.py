@@ -141,7 +141,7 @@ def observe(
     :param processes: look for the processes that run from builds, too; an image has none
     :raises ObservationError: the host's answer can't be read
     """
-    if facts == "no" and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
+    if facts == "no" and not processes and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
         # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
         # Builds of another owner are never usual, so they are looked at with the whole at once.
         completed = host.run(sh.observation(desired, facts=facts, environment=environment, quick=True))

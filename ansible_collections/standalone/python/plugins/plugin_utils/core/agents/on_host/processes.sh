@@ -36,7 +36,7 @@ find_by_proc() {
       # A machine's first process may have more rights than any shell.
       mine='/proc/1/maps: Permission denied'
       [ ! -O /proc/1 ] || refused=${refused%%"$mine"*}${refused#*"$mine"}
-      case $refused in *ermission\ denied* | *'too long'*) put denied >&3 ;; esac
+      case $refused in *ermission\ denied* | *'too long'*) echo denied >&3 ;; esac
     } 3>&1 | LC_ALL=C sed -n -e 's|^/proc/\([0-9]*\)/maps:[^/]*\(/.*/cpython-[^/]*\)/.*$|\1 \2|p' -e '/^denied$/p'
   )
   last=
@@ -219,7 +219,7 @@ remove_unused() { # NAME: removes the build, unless a process runs from it
 
 tell_processes() {
   find_processes
-  echo "processes=$sight"
+  put "processes=$sight"
   IFS=$nl
   set -f
   for line in $using; do put "process=$line"; done
