@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -304,7 +305,25 @@ def test_the_finisher_arrives_whole(
     script = sh.application(desired, Plan((Install(build, "install", "reason"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: (AGENTS / name).read_bytes() for name in files}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: sh.module(name).encode() for name in files}
+
+
+class WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        return ast.Pass() if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+
+def code_of(text: str) -> str:
+    return ast.dump(WithoutDocstrings().visit(ast.parse(text)))
+
+
+@pytest.mark.parametrize("path", sorted(AGENTS.glob("*.py")), ids=lambda path: path.name)
+def test_what_is_sent_of_a_python_file_is_all_of_its_code(path: Path) -> None:
+    """And neither comments nor docstrings, a quarter of what an install sends."""
+    sent = sh.module(path.name)
+    assert code_of(sent) == code_of(path.read_text(encoding="utf-8"))
+    assert not any(line.lstrip().startswith("#") for line in sent.splitlines())
+    assert {ast.get_docstring(node) for node in ast.walk(ast.parse(sent)) if isinstance(node, ast.FunctionDef)} <= {None, ""}
 
 
 CALLED = r"(?m)(?:^|[;&|({{!]|\b(?:then|do|else|if|elif|while|until|or|try [a-z]+))\s*(?:! )?({names})(?![\w)=.-])"

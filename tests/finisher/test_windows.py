@@ -344,7 +344,8 @@ def test_user_packages_come_along(windows_here: Windows, windows_builds: Builds,
     (scripts / "another.exe").write_bytes(b"MZ" + f"{python} UVUV".encode())
     (scripts / "plain.py").write_text("print(1)\n")
     new = Staged(windows_here, windows_builds("3.13", tag="20250317", version="3.13.4"), place)
-    shutil.copyfile(Path(finish.__file__).with_name("carry.py"), new.finisher.with_name("carry.py"))
+    for name in ("carry.py", "launchers.py"):
+        shutil.copyfile(Path(finish.__file__).with_name(name), new.finisher.with_name(name))
     said = new.run(externally_managed="0", root=windows_here.text(place), carry=old.name)
     assert said.get("finished") == "ok", said
     receipt = json.loads((new.tree / finish.RECEIPT).read_text("utf-8"))

@@ -19,7 +19,7 @@ from functools import cache
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
-from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module
+from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module, text_of
 
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
@@ -126,7 +126,7 @@ def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
 @cache
 def _agent(name: str) -> str:
     """Return the text of an agent without indentation and comments."""
-    lines = (line.strip() for line in module(name).splitlines())
+    lines = (line.strip() for line in text_of(name).splitlines())
     code = (line for line in lines if line and not line.startswith("#"))
     return "".join(f"{line.partition(' # ')[0] if line.startswith('function ') else line}\n" for line in code)
 
@@ -134,7 +134,7 @@ def _agent(name: str) -> str:
 def _finisher(desired: Desired, plan: Plan) -> list[str]:
     """Return a table of the finisher's files by name."""
     names = [*FINISHER, *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
-    names += ["carry.py"] if any(install.carry for install in plan.installs) else []
+    names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
     return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
 
 

@@ -27,6 +27,8 @@ from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink
 
 _AGENTS = Path(__file__).with_name("on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
+# A docstring; or a text of several lines, in which there may be what looks like one.
+_DOCSTRING = re.compile(r"""^( *)\"{3}(?:[^"]|"(?!""))*\"{3}$|'''\\\n(?:[^']|'(?!''))*'''""", re.MULTILINE)
 # finish.py and the parts that it always loads.
 FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py")
 # The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
@@ -92,16 +94,22 @@ class Own:
 Delivery = Pushed | Pulled | Own
 
 
-@cache
-def module(name: str) -> str:
+def text_of(name: str) -> str:
     """Return the text of a file in ``on_host``."""
     return (_AGENTS / name).read_text(encoding="utf-8")
 
 
 @cache
+def module(name: str) -> str:
+    """Return a Python file in ``on_host`` as it is sent: without comments and docstrings."""
+    lines = _DOCSTRING.sub(lambda found: found[0] if found[1] is None else f'{found[1]}""', text_of(name)).splitlines()
+    return "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#"))
+
+
+@cache
 def _agent(*names: str) -> str:
     """Return the text of agents without comments."""
-    lines = (line for name in names for line in module(name).splitlines())
+    lines = (line for name in names for line in text_of(name).splitlines())
     code = (line for line in lines if line and not line.lstrip().startswith("#"))
     return "".join(f"{line.partition(' # ')[0] if _FUNCTION.match(line) else line}\n" for line in code)
 
@@ -126,7 +134,7 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
-    names += ["carry.py"] if any(install.carry for install in plan.installs) else []
+    names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
     names += ["certificates.py"] if _trusts_host(desired, plan) else []
     return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
 

@@ -7,7 +7,7 @@ A file is the user's if the old build's list doesn't name it, or if the RECORD o
 site-packages, scripts, and what the RECORDs name elsewhere in the build (share, etc, include). It only reads the old build. That
 may belong to a user with fewer rights than this process: so it follows no link, and reads only files of that owner or of root.
 
-Sent beside finish.py where users may install packages; standard library only, Python 3.8 and later.
+Sent beside finish.py with launchers.py where users may install packages; standard library only, Python 3.8 and later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
 WINDOWS = os.name == "nt"
 SCRIPTS = "Scripts" if WINDOWS else "bin"
@@ -26,10 +27,7 @@ METADATA = (".dist-info", ".egg-info")
 DEEPEST = 100
 BLOCK = 1 << 20
 MOST_NAMED = 20  # files that were not copied, in a receipt
-# Linux 2.6 takes so many bytes as the first line of a script; newer kernels take 255.
-LONGEST_FIRST_LINE = 127
-# Windows' launchers: a program, the first line of a script, and a zip archive with the script itself.
-END_OF_ZIP, LARGEST_LAUNCHER = b"PK\x05\x06", 4 << 20
+LARGEST_LAUNCHER = 4 << 20
 
 
 class Refused(Exception):
@@ -146,15 +144,13 @@ class Tree:
                 raise Refused("it is neither a file nor a link")
             self.check_owner(status)
             # Users can hard-link root's files into their folders. Package managers hard-link files from the owner's cache.
-            if status.st_nlink > 1 and not WINDOWS and (status.st_uid != self.owner or self.open_to_others()):
+            hard_linked = status.st_nlink > 1 and not WINDOWS
+            if hard_linked and (status.st_uid != self.owner or os.fstat(self.open_folder[1]).st_mode & 0o022):
                 raise Refused("it is a hard link to a file that may be another user's")
         except BaseException:
             os.close(file)
             raise
         return file
-
-    def open_to_others(self) -> bool:
-        return bool(os.fstat(self.open_folder[1]).st_mode & 0o022)
 
     def read(self, path: str) -> str:
         """Return a text of the build; empty if it can't be read."""
@@ -201,7 +197,7 @@ def unreadable(error: OSError) -> Refused:
 
 
 def is_reparse_point(status: os.stat_result) -> bool:
-    """Whether it is a link or a junction on Windows."""
+    """Return whether it is a link or a junction on Windows."""
     return bool(getattr(status, "st_file_attributes", 0) & getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0x400))
 
 
@@ -219,7 +215,7 @@ def recorded(text: str, packages: str) -> set[str]:
 
 
 def package_name(folder: str) -> str:
-    """``Foo_Bar-1.0.dist-info`` -> foo-bar. Source: PyPA's specifications of names and of installed projects."""
+    """Return a package's name, ``Foo_Bar-1.0.dist-info`` -> foo-bar, by PyPA's specifications of names and installed projects."""
     name = folder.rpartition(".")[0].partition("-")[0].lower()
     return "-".join(part for part in name.replace("_", "-").replace(".", "-").split("-") if part)
 
@@ -239,47 +235,12 @@ def source_of(path: str) -> str:
     return "%s/%s.py" % (folder.rpartition("/")[0], name.partition(".cpython-")[0])
 
 
-def patch_head(head: bytes, was: str, final: str) -> bytes:
-    """Replace the interpreter's path in the first line of a script, or in the second after /bin/sh."""
-    old, new = (os.fsencode(path) + b"/" for path in (was, final))
-    first, newline, rest = head.partition(b"\n")
-    if not first.startswith(b"#!"):
-        return head
-    if old in first:
-        fresh = first.replace(old, new)
-        if len(fresh) > LONGEST_FIRST_LINE >= len(first):
-            return b"#!/bin/sh\n'''exec' %s \"$0\" \"$@\"\n' '''\n" % fresh[2:].strip() + rest
-        return fresh + newline + rest
-    second, newline2, more = rest.partition(b"\n")
-    if second.startswith(b"'''exec' ") and old in second:
-        return first + newline + second.replace(old, new) + newline2 + more
-    return head
-
-
-def patch_launcher(program: bytes, was: str, final: str) -> bytes:
-    """Replace the interpreter's path in a launcher of Windows.
-
-    :raises Refused: it contains the old path, and is not a launcher as pip writes it
-    """
-    old, new = (path.rstrip("\\").encode() + b"\\" for path in (was, final))
-    if old.lower() not in program.lower():
-        return program
-    end = program.rfind(END_OF_ZIP)
-    sizes = program[end + 12 : end + 20]
-    begin = end - int.from_bytes(sizes[:4], "little") - int.from_bytes(sizes[4:], "little")
-    line = program.rfind(b"#!", 0, max(begin, 0))
-    at = program.lower().find(old.lower(), line, max(begin, 0)) if end >= 0 and line >= 0 else -1
-    if at < 0:
-        raise Refused("it is a launcher of the old build: use python -m, or install the package again")
-    return program[:at] + new + program[at + len(old) :]
-
-
 class Copier:
     """Copies files of the old build into the new one, which only this process uses yet."""
 
-    def __init__(self, tree: Tree, top: str, was: str, final: str, owner: int, group: int) -> None:
+    def __init__(self, tree: Tree, top: str, was: str, final: str, owner: int, group: int, launchers: Any) -> None:
         self.tree, self.top, self.was, self.final = tree, top, was, final
-        self.owner, self.group = owner, group
+        self.owner, self.group, self.launchers = owner, group, launchers
         self.folders: dict[str, os.stat_result] = {}
 
     def at(self, path: str) -> str:
@@ -344,35 +305,32 @@ class Copier:
         block = read_block(source)
         if self.was != self.final and path.startswith(SCRIPTS + "/"):
             if WINDOWS and path.lower().endswith(".exe") and status.st_size <= LARGEST_LAUNCHER:
-                while len(block) < status.st_size:
-                    more = read_block(source)
-                    if not more:
-                        break
+                while len(block) < status.st_size and (more := read_block(source)):
                     block += more
-                block = patch_launcher(block, self.was, self.final)
+                block = self.launchers.patch_launcher(block, self.was, self.final)
+                if not block:
+                    raise Refused("it is a launcher of the old build: use python -m, or install the package again")
             elif not WINDOWS:
-                block = patch_head(block, self.was, self.final)
+                block = self.launchers.patch_head(block, self.was, self.final)
         while block:
             yield block
             block = read_block(source)
 
     def link(self, path: str) -> None:
         """:raises Refused: it can't be copied"""
-        leads = self.tree.link(path)
+        target = self.tree.link(path)
         status = self.tree.status(path)
-        if leads.startswith(self.was + "/"):
-            leads = self.final + leads[len(self.was) :]
+        if target.startswith(self.was + "/"):
+            target = self.final + target[len(self.was) :]
         self.make_room(path)
-        os.symlink(leads, self.at(path))
+        os.symlink(target, self.at(path))
         self.own(self.at(path), status)
 
     def set_modes_of_folders(self) -> None:
         """Called last, as a folder may be read-only."""
-        for folder in sorted(self.folders, reverse=True):
-            status = self.folders[folder]
-            if not WINDOWS:
-                self.own(self.at(folder), status)
-                os.chmod(self.at(folder), stat.S_IMODE(status.st_mode) & 0o777)
+        for folder, status in () if WINDOWS else sorted(self.folders.items(), reverse=True):
+            self.own(self.at(folder), status)
+            os.chmod(self.at(folder), stat.S_IMODE(status.st_mode) & 0o777)
 
 
 def read_block(file: int) -> bytes:
@@ -418,12 +376,21 @@ def remove_package(top: str, packages: str, folder: str) -> set[str]:
 
 
 def bring(
-    old: str, new: str, library: str, entries: Mapping[str, str], was: str, final: str, owner: int = -1, group: int = -1
+    old: str,
+    new: str,
+    library: str,
+    entries: Mapping[str, str],
+    launchers: Any,
+    was: str,
+    final: str,
+    owner: int = -1,
+    group: int = -1,
 ) -> Carried:
     """Copy the user's files of the build `old` into the build `new`, which is being finished.
 
     :param library: the standard library's folder, relative to both builds
     :param entries: the list of files of the new build
+    :param launchers: the module of that name
     :param was: the old build's folder on the host itself; `final`: the new one's
     :param owner: number of the owner of copied files, and `group`; -1: as in the old build
     :raises OSError: the new build can't be written
@@ -433,7 +400,7 @@ def bring(
         return carried
     tree = Tree(old)
     try:
-        _bring(tree, Copier(tree, new, was, final, owner, group), library + "/site-packages", entries, carried)
+        _bring(tree, Copier(tree, new, was, final, owner, group, launchers), library + "/site-packages", entries, carried)
     finally:
         tree.close()
     return carried
@@ -468,23 +435,13 @@ def _bring(tree: Tree, copier: Copier, packages: str, entries: Mapping[str, str]
             chosen.add(path)
         except Refused:
             continue
-    links = []
-    for path in sorted(chosen):
+    links = {path for path in chosen if stat.S_ISLNK(found[path].st_mode)}
+    for path in (*sorted(chosen - links), *sorted(links)):  # links last, so that no file is written through one
         try:
             if path in instead and os.path.lexists(copier.at(path)) and not os.path.isdir(copier.at(path)):
                 os.unlink(copier.at(path))
                 carried.removed.add(path)
-            if stat.S_ISLNK(found[path].st_mode):
-                links.append(path)
-                continue
-            copier.copy(path)
-            carried.files += 1
-        except Refused as reason:
-            carried.behind.append("%s: %s" % (path, reason))
-    # Links last, so that no file is written through one.
-    for path in links:
-        try:
-            copier.link(path)
+            (copier.link if path in links else copier.copy)(path)
             carried.files += 1
         except Refused as reason:
             carried.behind.append("%s: %s" % (path, reason))

@@ -278,6 +278,7 @@ def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], a
         tree,
         os.path.relpath(library, tree).replace(os.sep, "/"),
         entries,
+        sent("launchers"),
         was=os.path.join(os.path.dirname(job["final"]), job[CARRY]),
         final=job["final"],
         owner=access.owner,
