@@ -53,7 +53,7 @@ SKIPPED: tuple[Callable[[Path], object], ...] = (
 
 
 def test_the_first_file_with_a_certificate_is_used(shell: Shell, disk: Path, places: list[Path], tmp_path: Path) -> None:
-    """A link is followed. When the option goes, so does the file."""
+    """A link is followed. When the file goes, the build is repaired with the next one; when the option goes, so does the file."""
     on, archives = local_host(shell, disk, tmp_path), Archives.of_fakes(["3.13.1"], tmp_path)
     real = disk / "etc/extracted.pem"
     real.write_text(PEM)
@@ -69,6 +69,7 @@ def test_the_first_file_with_a_certificate_is_used(shell: Shell, disk: Path, pla
     assert used() == (["install"], str(places[1]))
     assert used() == (["none"], str(places[1]))
     real.unlink()
+    assert used() == (["repair"], str(places[2]))
     assert used(certificates="build") == (["reinstall"], "")
     assert used(certificates="build") == (["none"], "")
     assert used() == (["reinstall"], str(places[2]))

@@ -120,6 +120,9 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
           was=${line#' "prefix": "'}
           was=${was%'"'*}
           [ "$was" = "$1" ] || [ -n "$python" ] || ! [ "$was" -ef "$1" ] || put same=yes ;;
+        ' "certificates_file": "/'*)
+          was=${line#' "certificates_file": "'}
+          [ -n "$python" ] || [ -f "${was%'"'*}" ] || put certificates=missing ;;
       esac
     done <"$1/.standalone-python/receipt.json"
   fi
