@@ -23,6 +23,20 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
+from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import (
+    FORMATS,
+    Format,
+    check_options,
+    failure,
+    old_remark,
+    report_of,
+    write_text,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.results import (
+    HostResult,
+    read_results,
+    unobserved,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     DEFAULT_ROOT,
     OPTIONS,
@@ -44,6 +58,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 
 __all__ = [
     "DEFAULT_ROOT",
+    "FORMATS",
     "OPTIONS",
     "AgentError",
     "Attestations",
@@ -56,6 +71,8 @@ __all__ = [
     "Desired",
     "Facts",
     "Flavor",
+    "Format",
+    "HostResult",
     "InUse",
     "LinkKind",
     "ObservationError",
@@ -67,11 +84,18 @@ __all__ = [
     "UserPackages",
     "Verify",
     "carry_out",
+    "check_options",
     "decide",
     "declare",
+    "failure",
     "info",
     "observation",
     "observing",
+    "old_remark",
     "read",
+    "read_results",
+    "report_of",
     "sanitized",
+    "unobserved",
+    "write_text",
 ]

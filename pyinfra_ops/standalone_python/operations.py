@@ -28,6 +28,7 @@ from .core import (
     Desired,
     Facts,
     Flavor,
+    Format,
     InUse,
     LinkKind,
     ObservationError,
@@ -37,10 +38,12 @@ from .core import (
     Supply,
     UserPackages,
     Verify,
+    check_options,
     decide,
     declare,
 )
 from .facts import Observation
+from .reports import WriteReport
 
 _GLOBAL = frozenset(name for name, _type in all_global_arguments())
 
@@ -212,6 +215,52 @@ def interpreters(
     for step in decision.plan.steps:
         host.log(str(step))
     yield Change(desired, supply, decision)
+
+
+def _once(decorated: Operation) -> Operation:
+    """Run an operation on one host only, and check its options when the deploy is read."""
+
+    @wraps(decorated)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            check_options(kwargs.get("format", "html"), kwargs.get("fail_on", ()))
+        except DeclarationError as error:
+            raise OperationValueError(str(error)) from None
+        return decorated(*args, **{"_run_once": True} | kwargs)
+
+    return cast(Operation, call)
+
+
+@_once
+@operation(is_idempotent=False)
+@_named
+def report(
+    dest: str,
+    *,
+    format: Format = "html",  # noqa: A002
+    fail_on: Sequence[str] = (),
+    root: str = DEFAULT_ROOT,
+) -> Generator[PyinfraCommand, None, None]:
+    """
+    Write one report on the interpreters of all hosts: the builds in use, open advisories, the end of support, broken builds, and
+    processes on old builds. It runs once, observes the hosts in parallel, and changes nothing on them. Hosts that could not be
+    observed are in the report with the reason.
+
+    + dest: the path of the file on this machine; it is replaced in one step
+    + format: ``html`` (one page that needs no network), ``json``, ``csv`` or ``prometheus`` (for the textfile collector)
+    + fail_on: fail if the report has one of these: ``critical``, ``high`` (or critical), ``eol``, ``outdated``, ``broken``,
+      ``unreachable``; the file is written all the same
+    + root: the folder on the hosts that holds the builds
+
+    **Example:**
+
+    .. code:: python
+
+        from pyinfra_ops import standalone_python
+
+        standalone_python.report(name="Report on Python", dest="python.html", fail_on=["critical", "eol"])
+    """
+    yield WriteReport(dest, format, tuple(fail_on), root)
 
 
 def _look(desired: Desired) -> Callable[[Facts], Observed]:

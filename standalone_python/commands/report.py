@@ -9,32 +9,19 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
 import click
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import (
-    atomic_write,
-    default_root,
-)
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError, TransportError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.formats import (
-    as_csv,
-    as_data,
-    as_metrics,
-)
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.report import FAIL_ON, Report, make_report
+from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import FORMATS, failure, report_of, write_text
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.report import FAIL_ON, Report
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.results import (
     HostResult,
     read_results,
     unobserved,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import about
 
 from .. import output
 from ..exits import DIFFERS
@@ -84,17 +71,14 @@ def report(
         raise click.UsageError("--json and --csv both print to standard output: give one of them")
     if roots and files and not inventories:
         raise click.UsageError("--root is for hosts that are observed now: leave it out, as each FILE has its own root")
-    made = make_report(_results(files, inventories, roots), _catalogue(), datetime.now(UTC).date())
-    if html:
-        from ansible_collections.standalone.python.plugins.plugin_utils.core.security.page import as_page
-
-        _write(html, as_page(made))
-    if prometheus:
-        _write(prometheus, as_metrics(made))
+    made = report_of(_results(files, inventories, roots))
+    for path, form in ((html, "html"), (prometheus, "prometheus")):
+        if path:
+            write_text(path, FORMATS[form](made))
     if as_json:
-        output.data(as_data(made))
+        click.echo(FORMATS["json"](made), nl=False)
     elif as_table:
-        click.echo(as_csv(made), nl=False)
+        click.echo(FORMATS["csv"](made), nl=False)
     else:
         for text, colour in lines(made, _width()):
             output.line(text, colour=colour)
@@ -103,13 +87,11 @@ def report(
 
 def _failed(made: Report, conditions: Sequence[str]) -> int:
     """Tell what was found of that on which the command fails; return the exit code."""
-    failures = made.failures(dict.fromkeys(conditions))
-    if failures:
-        found = ", ".join(f"{name} ({number})" for name, number in failures.items())
-        output.line(f"standalone-python: the report fails on {found}", err=True)
+    if why := failure(made, conditions):
+        output.line(f"standalone-python: {why}", err=True)
     if conditions and made.unreachable and "unreachable" not in conditions:
         output.line(f"standalone-python: {count(made.unreachable, 'host')} could not be observed and may fail too", err=True)
-    return DIFFERS if failures else 0
+    return DIFFERS if why else 0
 
 
 def _results(files: Sequence[str], inventories: Sequence[str], roots: Sequence[str]) -> Iterator[HostResult]:
@@ -173,19 +155,6 @@ def _parsed(path: str) -> Any:
         raise ContentError(f"cannot read {shown}: it is not JSON ({error}); {_EXPECTED}") from None
 
 
-def _write(path: str, text: str) -> None:
-    """Write a file in one step, so that a reader never sees half of it.
-
-    :raises TransportError: it can't be written
-    """
-    try:
-        with atomic_write(Path(path)) as out:
-            out.write(text.encode())
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise TransportError(f"cannot write {path} ({why}): check the folder and its permissions") from None
-
-
 def _shown(path: str) -> str:
     return "standard input" if path == "-" else path
 
@@ -193,10 +162,6 @@ def _shown(path: str) -> str:
 def _host_of(path: str) -> str:
     """Return the name of the host whose result a file is, where the file does not tell it: the file's own name."""
     return _shown(path) if path == "-" else os.path.basename(path).removesuffix(".json")
-
-
-def _catalogue() -> Catalogue:
-    return Supply.of(catalogue="updated" if about(default_root()) else "bundled").catalogue
 
 
 def _width() -> int | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.modules import interpreters, interpreters_info
+from ansible_collections.standalone.python.plugins.modules import interpreters, interpreters_info, report
+from ansible_collections.standalone.python.plugins.plugin_utils.core import reporting
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import INFO_OPTIONS, OPTIONS
 from tests.tools.documented import documented
 
@@ -17,8 +18,8 @@ COMPARED = ("type", "elements", "choices", "default", "required")
 
 @pytest.mark.parametrize(
     ("module", "table"),
-    [(interpreters, OPTIONS), (interpreters_info, INFO_OPTIONS)],
-    ids=["interpreters", "interpreters_info"],
+    [(interpreters, OPTIONS), (interpreters_info, INFO_OPTIONS), (report, reporting.OPTIONS)],
+    ids=["interpreters", "interpreters_info", "report"],
 )
 def test_documentation_and_table_agree(module: ModuleType, table: Mapping[str, Mapping[str, Any]]) -> None:
     options = documented(module)["options"]
