@@ -66,8 +66,8 @@ class _Commands(click.Group):
 def group() -> None:
     """Install and upgrade Python from python-build-standalone: on this machine, in images, and for a fleet.
 
-    Exit codes: 0 success; 1 failure, explained in one sentence; 2 something would change or is damaged (plan, verify);
-    64 the command line is invalid.
+    Exit codes: 0 success; 1 failure, explained in one sentence; 2 something would change, is damaged or was found (plan,
+    verify, report); 64 the command line is invalid.
     """
 
 

@@ -212,7 +212,7 @@ def _words(page: str) -> str:
     return " ".join((PROJECT / page).read_text().split())
 
 
-@pytest.mark.parametrize("module", ["interpreters", "interpreters_info", "windows_agent"])
+@pytest.mark.parametrize("module", ["interpreters", "interpreters_info", "report", "windows_agent"])
 def test_documentation_of_modules(installed: Installed, module: str) -> None:
     assert f"standalone.python.{module}" in installed.run("ansible-doc", f"standalone.python.{module}")
 

@@ -122,7 +122,8 @@ def test_changelog_can_be_made_of_the_fragments(collection: Path) -> None:
     run("antsibull-changelog", "release", "--date", "2026-01-01", cwd=collection, HOME=str(collection.parents[2]))
     text = (collection / "CHANGELOG.rst").read_text()
     assert f"\nv{version}\n=" in text
-    for name in ("standalone.python.interpreters ", "standalone.python.interpreters_info ", "standalone.python.build "):
+    names = ("interpreters ", "interpreters_info ", "report ", "build ")
+    for name in (f"standalone.python.{name}" for name in names):
         assert f"- {name}- " in text
     run("antsibull-changelog", "lint", cwd=collection)
     assert list((collection / "changelogs/fragments").glob("*.yml")) == []
