@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import click
@@ -24,8 +23,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import Open, assess
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import Open
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import age_remark
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.upgrade import Assess
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare, is_local
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
     Changes,
@@ -168,12 +169,14 @@ def lock(
         keep_attestations(path, new, supply.find_attestations)
     if new != old or not there:
         write_lock(path, new)
-    tell_remarks([*supply.remarks, *remarks])
     made = changes(old, new)
-    moved = moved_entries(made, cache(assess))
+    moved = moved_entries(made, supply.assess)
+    if security:
+        remarks.append(age_remark(supply.tables, datetime.now(UTC).date().isoformat()))
+    tell_remarks([*supply.remarks, *filter(None, remarks)])
     if message and made:
         _write_message(message, commit_message(made, moved))
-    _tell(path, made, moved, len(new.builds), as_json=as_json, in_full=security)
+    _tell(path, made, moved, len(new.builds), supply.assess, as_json=as_json, in_full=security)
 
 
 def _triple(text: str) -> str:
@@ -290,7 +293,9 @@ def _write_message(path: str, text: str) -> None:
         ) from None
 
 
-def _tell(path: str, made: Changes, moved: Sequence[Upgrade], total: int, *, as_json: bool, in_full: bool) -> None:
+def _tell(
+    path: str, made: Changes, moved: Sequence[Upgrade], total: int, assess: Assess, *, as_json: bool, in_full: bool
+) -> None:
     """
     :param in_full: name the advisories that each upgrade closes and leaves open
     """
@@ -299,12 +304,17 @@ def _tell(path: str, made: Changes, moved: Sequence[Upgrade], total: int, *, as_
         said = {
             "lockfile": path,
             "changed": bool(made),
-            "added": [_data(entry) for entry in made.added],
+            "added": [_data(entry, assess) for entry in made.added],
             "upgraded": [
-                {"from": _data(one.before), "to": _data(one.after), "closes": _ids(one.closes), "open": _ids(one.leaves)}
+                {
+                    "from": _data(one.before, assess),
+                    "to": _data(one.after, assess),
+                    "closes": _ids(one.closes),
+                    "open": _ids(one.leaves),
+                }
                 for one in moved
             ],
-            "removed": [_data(entry) for entry in made.removed],
+            "removed": [_data(entry, assess) for entry in made.removed],
             "kept": kept,
         }
         click.echo(json.dumps(said, indent=2))
@@ -314,10 +324,10 @@ def _tell(path: str, made: Changes, moved: Sequence[Upgrade], total: int, *, as_
         return
     line(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
     for entry in made.added:
-        line(f"  added    {_where(entry)}: {_marked(entry)}")
+        line(f"  added    {_where(entry)}: {_marked(entry, assess)}")
     for group in grouped(moved):
         for one in group:
-            line(f"  upgraded {_where(one.after)}: {built(one.before)} -> {_marked(one.after)}")
+            line(f"  upgraded {_where(one.after)}: {built(one.before)} -> {_marked(one.after, assess)}")
         if in_full:
             line(f"    closes {listed(group[0].closes)}")
             line(f"    leaves open {listed(group[0].leaves)}")
@@ -329,8 +339,8 @@ def _where(entry: Locked) -> str:
     return f"{entry.request} for {entry.target}"
 
 
-def _marked(entry: Locked) -> str:
-    words = mark(entry.build).words(datetime.now(UTC).date().isoformat())
+def _marked(entry: Locked, assess: Assess) -> str:
+    words = mark(entry.build, assess).words(datetime.now(UTC).date().isoformat())
     return f"{built(entry)} ({words})" if words else built(entry)
 
 
@@ -338,7 +348,7 @@ def _ids(advisories: Iterable[Open]) -> list[str]:
     return [one.advisory.id for one in advisories]
 
 
-def _data(entry: Locked) -> dict[str, Any]:
+def _data(entry: Locked, assess: Assess) -> dict[str, Any]:
     return {
         "request": entry.request,
         "target": entry.target,
@@ -348,5 +358,5 @@ def _data(entry: Locked) -> dict[str, Any]:
         "url": entry.url,
         "sha256": entry.build.sha256,
         "size": entry.size,
-        **asdict(mark(entry.build)),
+        **asdict(mark(entry.build, assess)),
     }

@@ -46,7 +46,7 @@ ABOVE = {"ensure", "info", "reporting"}
 WORLDLY = {
     *("archives.archive", "archives.cache", "archives.fetch", "archives.store", "archives.tarstream", "archives.texts"),
     *("archives.partial", "archives.unzstd"),
-    *("supply.catalogues", "supply.lock", "supply.policy", "supply.update", "supply.user_catalogue"),
+    *("supply.catalogues", "supply.lock", "supply.policy", "supply.known_tables", "supply.update", "supply.user_catalogue"),
     *("mirrors.mirror", "mirrors.s3", "mirrors.s3_client", "mirrors.s3_lock", "mirrors.storage", "mirrors.sync"),
 }
 # Who else may import what: reading data that lies beside the module, and names of types, of exceptions and of a parameter's default.
@@ -58,6 +58,7 @@ EXCEPTIONS = {
     "security.page": {"os", "open"},
     "security.report": {"datetime"},
     "security.formats": {"datetime", "io"},
+    "security.tables": {"datetime"},
     "archives.compression": {"zstandard"},
     "archives.failure": {"os", "pathlib", "socket", "ssl", "http", "requests", "urllib3", "time"},
     "agents.sh": {"pathlib"},

@@ -42,7 +42,7 @@ def report_of(results: Iterable[HostResult]) -> Report:
     :raises StandalonePythonError: the catalogue or a table can't be read
     """
     supply = Supply.of(catalogue="updated" if about(default_root()) else "bundled")
-    return make_report(results, supply.catalogue, datetime.now(UTC).date())
+    return make_report(results, supply.catalogue, datetime.now(UTC).date(), supply.tables)
 
 
 def check_options(name: str, fail_on: Iterable[str]) -> None:

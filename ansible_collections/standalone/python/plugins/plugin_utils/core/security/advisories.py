@@ -8,6 +8,7 @@ Pure, apart from the bundled tables. It never says that a build is clean: a comp
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +17,27 @@ from typing import Any
 
 from ..builds.catalogue import Build
 from ..errors import ContentError
-from .components import NOTHING, VERSION, Component, applies, components, read_table, read_text
+from .components import (
+    NOTHING,
+    VERSION,
+    Component,
+    Row,
+    applies,
+    bundled_components,
+    components,
+    read_bundled,
+    read_table,
+)
 
+ABOUT = "about.json"
+EOL_COLUMNS = ("cpython", "first_release", "end_of_bugfix", "end_of_security", "source")
 COLUMNS = ("component", "id", "affected", "severity", "published", "aliases", "only", "source", "title")
 # Conditions that no name of a build answers: the vulnerability is in a file that builds do not contain, or in CPython's expat.
 NOT_SHIPPED, BUNDLED_EXPAT = "not-shipped", "bundled-expat"
 
 # As the sources write them in lower case, worst first. OpenSSL says moderate where others say medium.
 SEVERITIES = ("critical", "high", "moderate", "medium", "low")
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PRE_RELEASE = {"alpha": -3, "a": -3, "beta": -2, "b": -2, "rc": -1, None: 0}
 
 VersionKey = tuple[tuple[int, ...], int, int, tuple[int, str]]
@@ -90,18 +103,36 @@ class Assessment:
     end_of_life: str | None
 
 
-def assess(build: Build, measured: Mapping[str, str] = NOTHING) -> Assessment:
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """What is known about builds.
+
+    :ivar components: release -> what is in its builds
+    :ivar advisories: component -> its advisories
+    :ivar end_of_life: minor version -> the day on which its security support ends
+    :ivar date: the day on which the tables were made, such as 2026-08-21
+    :ivar sources: the source of a part -> the day of its newest state that was read
+    """
+
+    components: Mapping[str, tuple[Row, ...]]
+    advisories: Mapping[str, tuple[Advisory, ...]]
+    end_of_life: Mapping[str, str]
+    date: str
+    sources: Mapping[str, str]
+
+
+def assess(build: Build, measured: Mapping[str, str] = NOTHING, tables: Tables | None = None) -> Assessment:
     """Return what is known about a build; advisories by component, then id.
 
     :param measured: component -> the version that the build's interpreter reported
+    :param tables: by default the bundled ones
     :raises ContentError: a table can't be read
     """
-    parts = components(build, measured)
-    known = bundled_advisories()
-    unknown = tuple(part.name for part in parts if part.name not in known or part.version is None)
-    return Assessment(
-        build, parts, open_advisories(build, parts, known), unknown, bundled_end_of_life().get(build.version.minor_line)
-    )
+    tables = bundled_tables() if tables is None else tables
+    parts = components(build, measured, tables.components)
+    unknown = tuple(part.name for part in parts if part.name not in tables.advisories or part.version is None)
+    opened = open_advisories(build, parts, tables.advisories)
+    return Assessment(build, parts, opened, unknown, tables.end_of_life.get(build.version.minor_line))
 
 
 def open_advisories(build: Build, parts: Sequence[Component], advisories: Mapping[str, Sequence[Advisory]]) -> tuple[Open, ...]:
@@ -121,21 +152,23 @@ def open_advisories(build: Build, parts: Sequence[Component], advisories: Mappin
     return tuple(found)
 
 
-def first_fixes(assessment: Assessment, candidates: Iterable[Build]) -> dict[Advisory, Build]:
+def first_fixes(assessment: Assessment, candidates: Iterable[Build], tables: Tables | None = None) -> dict[Advisory, Build]:
     """Return the first build that carries the fix of each open advisory; an advisory that no known build fixes is left out.
 
     :param candidates: builds of any kind; later ones of the same line and target count, the same flavor first
+    :param tables: by default the bundled ones
     :raises ContentError: a table can't be read
     """
+    tables = bundled_tables() if tables is None else tables
     build = assessment.build
     later = [other for other in candidates if _kind(other) == _kind(build) and other.age > build.age]
     later.sort(key=lambda other: (*other.age, other.flavor != build.flavor, other.optimisation != build.optimisation))
     missing = {one.advisory for one in assessment.advisories}
     found: dict[Advisory, Build] = {}
     for other in later:
-        parts = components(other)
+        parts = components(other, table=tables.components)
         unknown = {part.name for part in parts if part.version is None}
-        still_open = {one.advisory for one in open_advisories(other, parts, bundled_advisories())}
+        still_open = {one.advisory for one in open_advisories(other, parts, tables.advisories)}
         fixed = {advisory for advisory in missing - still_open if advisory.component not in unknown}
         found |= dict.fromkeys(fixed, other)
         missing -= fixed
@@ -195,16 +228,34 @@ def parse_affected(text: str) -> tuple[Interval, ...]:
 
 
 @cache
+def bundled_tables() -> Tables:
+    """Return the tables that come with standalone-python.
+
+    :raises ContentError: one is missing or damaged
+    """
+    date, sources = parse_about(read_bundled(ABOUT))
+    return Tables(bundled_components(), bundled_advisories(), bundled_end_of_life(), date, sources)
+
+
+@cache
 def bundled_advisories() -> Mapping[str, tuple[Advisory, ...]]:
     """Return the bundled advisories by component.
 
     :raises ContentError: the table is missing or damaged
     """
+    return advisories_by_component(read_table("advisories.tsv", COLUMNS))
+
+
+def advisories_by_component(rows: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[Advisory, ...]]:
+    """Return the rows of ``advisories.tsv``: component -> advisories, by id.
+
+    :raises ContentError: a range of versions can't be read
+    """
     table: dict[str, list[Advisory]] = {}
-    for component, name, affected, severity, published, _aliases, only, _source, title in read_table("advisories.tsv", COLUMNS):
+    for component, name, affected, severity, published, _aliases, only, _source, title in rows:
         advisory = Advisory(component, name, parse_affected(affected), severity, published, only, title)
         table.setdefault(component, []).append(advisory)
-    return {component: tuple(sorted(rows, key=lambda row: row.id)) for component, rows in table.items()}
+    return {component: tuple(sorted(some, key=lambda row: row.id)) for component, some in table.items()}
 
 
 @cache
@@ -213,20 +264,27 @@ def bundled_end_of_life() -> Mapping[str, str]:
 
     :raises ContentError: the table is missing or damaged
     """
-    rows = read_table("eol.tsv", ("cpython", "first_release", "end_of_bugfix", "end_of_security", "source"))
+    return end_by_minor(read_table("eol.tsv", EOL_COLUMNS))
+
+
+def end_by_minor(rows: Iterable[tuple[str, ...]]) -> Mapping[str, str]:
+    """Return the rows of ``eol.tsv``: minor version -> the day on which its security support ends."""
     return {minor: end for minor, _first, _bugfix, end, _source in rows}
 
 
-@cache
-def bundled_day() -> str:
-    """Return the day on which the sources of the bundled advisories were read last, such as ``2026-08-21``.
+def parse_about(text: str) -> tuple[str, Mapping[str, str]]:
+    """Return the date of tables, and the dates of their sources, from the JSON text beside them.
 
-    :raises ContentError: the file is missing or damaged
+    :raises ContentError: it can't be read
     """
-    day = read_text("date.txt").strip()
-    if not _DAY.fullmatch(day):
-        raise ContentError(f"date.txt of the bundled advisories holds {day!r} instead of a day: reinstall standalone-python")
-    return day
+    try:
+        about = json.loads(text)
+        date, sources = about["date"], {str(source): str(day) for source, day in about["sources"].items()}
+        if not isinstance(date, str) or not _DATE.fullmatch(date):
+            raise ValueError(date)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ContentError("cannot read the date of the tables of advisories: reinstall standalone-python") from None
+    return date, sources
 
 
 def _concerns(advisory: Advisory, build: Build, *, bundled_expat: bool) -> bool:

@@ -22,6 +22,8 @@ from ..errors import ContentError
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "security_data")
 
+COLUMNS = ("release", "component", "version", "applies")
+
 # Where a version is known from: the build's name; its interpreter; the table's rows of its release; those of the newest release
 # before it.
 Origin = Literal["name", "measured", "table", "estimated"]
@@ -119,10 +121,15 @@ def bundled_components() -> Mapping[str, tuple[Row, ...]]:
 
     :raises ContentError: it is missing or damaged
     """
+    return components_by_release(read_table("components.tsv", COLUMNS))
+
+
+def components_by_release(rows: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[Row, ...]]:
+    """Return the rows of ``components.tsv``: release -> rows."""
     table: dict[str, list[Row]] = {}
-    for release, component, version, condition in read_table("components.tsv", ("release", "component", "version", "applies")):
+    for release, component, version, condition in rows:
         table.setdefault(release, []).append(Row(component, version, condition))
-    return {release: tuple(rows) for release, rows in table.items()}
+    return {release: tuple(some) for release, some in table.items()}
 
 
 def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -131,18 +138,10 @@ def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]
     :param columns: the head line that it must have
     :raises ContentError: it is missing, or a row has another number of columns
     """
-    path = os.path.join(DATA, name)
-    lines = read_text(name).splitlines()
-    if not lines or tuple(lines[0].split("\t")) != columns:
-        raise ContentError(f"cannot read {path}: its columns are not {', '.join(columns)}; reinstall standalone-python")
-    for number, line in enumerate(lines[1:], 2):
-        row = tuple(line.split("\t"))
-        if len(row) != len(columns):
-            raise ContentError(f"cannot read {path}, line {number}: {len(row)} columns instead of {len(columns)}")
-        yield row
+    return parse_table(read_bundled(name), os.path.join(DATA, name), columns, "reinstall standalone-python")
 
 
-def read_text(name: str) -> str:
+def read_bundled(name: str) -> str:
     """Return the text of a bundled file.
 
     :raises ContentError: it is missing, or not UTF-8
@@ -153,6 +152,23 @@ def read_text(name: str) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ContentError(f"cannot read {path}: {error}; reinstall standalone-python") from None
+
+
+def parse_table(text: str, name: str, columns: tuple[str, ...], remedy: str) -> Iterator[tuple[str, ...]]:
+    """Return the rows of a table.
+
+    :param name: for messages
+    :param remedy: what to do if it can't be read, for messages
+    :raises ContentError: its head line is another one, or a row has another number of columns
+    """
+    lines = text.splitlines()
+    if not lines or tuple(lines[0].split("\t")) != columns:
+        raise ContentError(f"cannot read {name}: its columns are not {', '.join(columns)}; {remedy}")
+    for number, line in enumerate(lines[1:], 2):
+        row = tuple(line.split("\t"))
+        if len(row) != len(columns):
+            raise ContentError(f"cannot read {name}, line {number}: {len(row)} columns instead of {len(columns)}; {remedy}")
+        yield row
 
 
 def _holds(term: str, build: Build) -> bool:

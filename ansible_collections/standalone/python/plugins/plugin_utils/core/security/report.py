@@ -16,17 +16,7 @@ from datetime import date
 from ..builds.catalogue import Build, Catalogue, builds, parse_name
 from ..builds.request import letters_of
 from ..state.line import line_of
-from .advisories import (
-    Advisory,
-    Assessment,
-    assess,
-    bundled_advisories,
-    bundled_day,
-    bundled_end_of_life,
-    rank,
-    version_key,
-)
-from .components import bundled_components
+from .advisories import Advisory, Assessment, Tables, assess, bundled_tables, rank, version_key
 from .marks import UNRATED, count
 from .results import Found, HostResult, Process
 from .upgrade import closed
@@ -201,26 +191,28 @@ def short_name(name: str) -> str:
     return label(build) if build else name
 
 
-def make_report(results: Iterable[HostResult], catalogue: Catalogue, day: date) -> Report:
+def make_report(results: Iterable[HostResult], catalogue: Catalogue, day: date, tables: Tables | None = None) -> Report:
     """Return the report on what hosts reported. Of several results for one root of a host, the last one counts.
 
+    :param tables: by default the bundled ones
     :raises ContentError: a bundled table can't be read
     """
     # A table that can't be read is an error. A build that the tables do not reach back to is not.
-    bundled_advisories(), bundled_end_of_life()
-    knowledge = _Knowledge(catalogue, day, min(bundled_components()))
+    tables = bundled_tables() if tables is None else tables
+    knowledge = _Knowledge(catalogue, day, tables)
     latest = {(result.host, result.root): result for result in results}
     rows = [row for result in latest.values() for row in _rows(result, knowledge)]
-    return Report(day, date.fromisoformat(bundled_day()), tuple(sorted(rows, key=_badness)), _affected(rows, knowledge))
+    return Report(day, date.fromisoformat(tables.date), tuple(sorted(rows, key=_badness)), _affected(rows, knowledge))
 
 
 class _Knowledge:
     """What the catalogue and the tables know, each build looked up once."""
 
-    def __init__(self, catalogue: Catalogue, day: date, first_release: str) -> None:
+    def __init__(self, catalogue: Catalogue, day: date, tables: Tables) -> None:
         self._catalogue = catalogue
         self._day = day
-        self._first_release = first_release
+        self._tables = tables
+        self._first_release = min(tables.components)
         self._assessments: dict[str, Assessment | None] = {}
         self._newest: dict[tuple[str, str], list[Build]] = {}
         self._rows: dict[str, Row] = {}
@@ -229,7 +221,7 @@ class _Knowledge:
         """Return the row of a build in use, on no host."""
         if build.name not in self._rows:
             newest, assessment = self.newest(build), self.assessment(build)
-            end = bundled_end_of_life().get(build.version.minor_line)
+            end = self._tables.end_of_life.get(build.version.minor_line)
             self._rows[build.name] = Row(
                 host="",
                 root="",
@@ -246,7 +238,7 @@ class _Knowledge:
 
     def assessment(self, build: Build) -> Assessment | None:
         if build.name not in self._assessments:
-            self._assessments[build.name] = assess(build) if build.release >= self._first_release else None
+            self._assessments[build.name] = assess(build, tables=self._tables) if build.release >= self._first_release else None
         return self._assessments[build.name]
 
     def newest(self, build: Build) -> Build | None:

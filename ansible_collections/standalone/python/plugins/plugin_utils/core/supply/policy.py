@@ -9,14 +9,12 @@ Imported only for such a declaration: it reads the tables of advisories.
 from __future__ import annotations
 
 import time
-from functools import cache
 
 from ..builds.catalogue import Build, Catalogue, builds, ranked, resolve
 from ..builds.request import Request
 from ..builds.target import Target, candidates, level_misfit, misfit
 from ..errors import NoBuildError
-from ..security.advisories import assess
-from ..security.upgrade import Policy, choose_upgrade
+from ..security.upgrade import Assess, Policy, choose_upgrade
 from ..state.declaration import Desired
 
 _DAY = 24 * 60 * 60
@@ -32,7 +30,9 @@ def policy_of(desired: Desired, now: float | None = None) -> Policy:
     return Policy(desired.security_only, limit, "" if desired.cooldown_except == "none" else desired.cooldown_except)
 
 
-def find_upgrade(request: Request, target: Target, catalogue: Catalogue, current: Build | None, policy: Policy) -> Build:
+def find_upgrade(
+    request: Request, target: Target, catalogue: Catalogue, current: Build | None, policy: Policy, assess: Assess
+) -> Build:
     """Return the build that a request means on a target, or the current one if no newer build is admitted.
 
     :raises NoBuildError: there is none, or every one is too young
@@ -43,7 +43,7 @@ def find_upgrade(request: Request, target: Target, catalogue: Catalogue, current
     triples = () if level_misfit(target, request.level) else candidates(target, request.level)
     triples = tuple(triple for triple in triples if not misfit(target, triple))
     known = (build for minor in catalogue.minors if request.admits_minor(minor) for build in builds(catalogue, minor, triples))
-    found = choose_upgrade(current, ranked(known, request, triples), policy, cache(assess))
+    found = choose_upgrade(current, ranked(known, request, triples), policy, assess)
     if found is None:
         raise NoBuildError(
             f"every build of {request.text} for {target} in {catalogue.name} is younger than the cooldown: "

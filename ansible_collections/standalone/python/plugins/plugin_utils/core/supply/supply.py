@@ -24,6 +24,7 @@ from .lock import Lock, Locked, Slot, locked_build, read_lock
 if TYPE_CHECKING:
     from ..archives.source import Source
     from ..archives.store import Payload, Store
+    from ..security.advisories import Assessment, Tables
 
 
 class Supply:
@@ -34,6 +35,7 @@ class Supply:
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
         self._resolved: dict[tuple[Request, Target, Build | None], Build] = {}
+        self._assessed: dict[Build, Assessment] = {}
         self.remarks: list[str] = []
 
     @classmethod
@@ -82,6 +84,27 @@ class Supply:
         return load_catalogue(self.store, self.source, self._desired.catalogue)
 
     @cached_property
+    def tables(self) -> Tables:
+        """The newest tables of advisories: bundled, of this user's last update, or of the source."""
+        from .known_tables import known_tables, with_tables_of_source
+
+        known = known_tables()
+        if self.source.kind in ("url", "folder"):
+            known = with_tables_of_source(known, self.store, self.source)
+        self.remarks += known.remarks
+        return known.tables
+
+    def assess(self, build: Build) -> Assessment:
+        """
+        :raises ContentError: the components of the build are unknown
+        """
+        from ..security.advisories import assess
+
+        if build not in self._assessed:
+            self._assessed[build] = assess(build, tables=self.tables)
+        return self._assessed[build]
+
+    @cached_property
     def lock(self) -> Lock:
         return read_lock(self._desired.lockfile)
 
@@ -106,7 +129,7 @@ class Supply:
             return resolve(request, target, self.catalogue)
         from .policy import find_upgrade, policy_of
 
-        return find_upgrade(request, target, self.catalogue, current, policy_of(self._desired))
+        return find_upgrade(request, target, self.catalogue, current, policy_of(self._desired), self.assess)
 
     def lock_entry(self, slot: Slot, current: Locked | None = None) -> Locked:
         """Return the entry of a lock file for a request on a target, without the size.
