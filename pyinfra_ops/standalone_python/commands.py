@@ -12,7 +12,17 @@ from pyinfra.api.host import Host
 from pyinfra.api.output import format_text
 from pyinfra.api.state import State
 
-from .core import Decision, Desired, StandalonePythonError, Supply, TransportError, carry_out
+from .core import (
+    Decision,
+    Desired,
+    StandalonePythonError,
+    Supply,
+    TransportError,
+    advisory_warnings,
+    carry_out,
+    result_data,
+    today,
+)
 from .transport import ConnectorHost
 
 
@@ -39,6 +49,8 @@ class Change(PyinfraCommand):
                 done = carry_out(there, self._desired, self._supply, self._decision)
             for remark in (*self._supply.remarks, *done.remarks):
                 logger.warning(f"{host.print_prefix}{remark}")
+            for warning in advisory_warnings(result_data(done.plan, done.after)["interpreters"], today()):
+                _warn_once(warning)
         except StandalonePythonError as error:
             return say(host, str(error))
         return True
@@ -56,6 +68,16 @@ class Failure(PyinfraCommand):
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
         return say(host, self._sentence)
+
+
+_WARNED: set[str] = set()
+
+
+def _warn_once(warning: str) -> None:
+    """Warn once a fleet about a build that several hosts have."""
+    if warning not in _WARNED:
+        _WARNED.add(warning)
+        logger.warning(warning)
 
 
 def say(host: Host, sentence: str) -> bool:

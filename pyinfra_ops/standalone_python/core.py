@@ -22,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     TransportError,
     sanitized,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import advisory_warnings, info, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import (
     FORMATS,
     Format,
@@ -54,6 +54,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Certificates
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "TransportError",
     "UserPackages",
     "Verify",
+    "advisory_warnings",
     "carry_out",
     "check_options",
     "decide",
@@ -95,7 +97,9 @@ __all__ = [
     "read",
     "read_results",
     "report_of",
+    "result_data",
     "sanitized",
+    "today",
     "unobserved",
     "write_text",
 ]

@@ -35,6 +35,8 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
     + bin_dir: the folder of the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
 
+    ``advisories`` counts open advisories by severity; it is None where nothing is known.
+
     None means that the host's answer could not be read, and never that nothing is installed.
 
     The processes are those that run from a build. ``current`` is true if it is the one in use in its line, and its files were
@@ -65,6 +67,8 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "problem": "",
                     "foreign": "",
                     "extra": [],
+                    "advisories": {"critical": 1, "high": 9},
+                    "end_of_life": "2029-10-31",
                 },
             ],
             "target": {

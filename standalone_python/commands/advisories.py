@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
@@ -27,6 +26,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.ad
     first_fixes,
     rank,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import age_remark
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import known_tables, today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import about
 
@@ -46,11 +47,13 @@ def advisories(names: Sequence[str], as_json: bool) -> int:
     that nothing is known about. No build is ever called clean.
     """
     known = Supply.of(catalogue="updated" if about(default_root()) else "bundled").catalogue
+    tables = known_tables()
     found: list[tuple[Assessment, dict[Advisory, Build]]] = []
     for name in dict.fromkeys(names):
-        assessment = assess(_build(name))
+        assessment = assess(_build(name), tables=tables.tables)
         minor = assessment.build.version.minor_line
-        found.append((assessment, first_fixes(assessment, builds(known, minor) if minor in known.minors else ())))
+        found.append((assessment, first_fixes(assessment, builds(known, minor) if minor in known.minors else (), tables.tables)))
+    output.tell_remarks([*tables.remarks, *filter(None, [age_remark(tables.tables, today())])])
     if as_json:
         output.data([as_data(assessment, fixes) for assessment, fixes in found])
         return 0
@@ -58,6 +61,7 @@ def advisories(names: Sequence[str], as_json: bool) -> int:
         if number:
             output.line("")
         _show(assessment, fixes)
+    output.line(f"advisories of {tables.tables.date}", err=True)
     return 0
 
 
@@ -100,6 +104,6 @@ def summary(assessment: Assessment) -> str:
     parts = [f"{counts[severity]} {severity}" for severity in sorted(counts, key=rank)]
     text = f"{len(assessment.advisories)} open advisories ({', '.join(parts)})" if parts else "no open advisories known"
     end = assessment.end_of_life
-    if end and end <= datetime.now(UTC).date().isoformat():
+    if end and end <= today():
         text += f"; end of life since {end}"
     return text

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -23,7 +24,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import known_tables, today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import About
 
@@ -79,14 +82,15 @@ def list_(request: str, target: str | None, source: str, known: str, as_json: bo
             }
         )
         return 0
-    head: tuple[str, ...] = ("version", "release", "date", "variant", "flavor", "size", "")
+    head: tuple[str, ...] = ("version", "release", "date", "variant", "flavor", "size", "advisories", "")
     shown = [_columns(row, supply) for row in rows]
     triples = sorted({row.build.triple for row in rows})
     if len(triples) > 1:
         head, shown = ("target", *head), [(row.build.triple, *cells) for row, cells in zip(rows, shown, strict=True)]
     output.table(head, shown, [row.newest for row in rows], right=("size",))
     # Beside the table, which a program may read.
-    output.line(f"for {', '.join(triples)}, of {supply.catalogue.name}", err=True)
+    output.line(f"for {', '.join(triples)}, of {supply.catalogue.name}, advisories of {supply.tables.date}", err=True)
+    output.tell_remarks(supply.remarks)
     return 0
 
 
@@ -102,6 +106,8 @@ def show(request: str, target: str | None, source: str, known: str, as_json: boo
     if as_json:
         output.data(told)
         return 0
+    if isinstance(told.get("advisories"), dict):
+        told["advisories"] = ", ".join(f"{number} {severity}" for severity, number in told["advisories"].items())
     width = max(map(len, told))
     for name, value in told.items():
         output.line(f"{name.ljust(width)}  {'-' if value in ('', None) else value}")
@@ -190,6 +196,7 @@ def _columns(row: Row, supply: Supply) -> tuple[str, ...]:
         build.variant or "-",
         build.flavor,
         f"{size / 1e6:.1f} MB" if size else "-",
+        mark(build, supply.assess).words(today()) or "-",
         "newest" if row.newest else "",
     )
 
@@ -210,6 +217,7 @@ def _about(build: Build, supply: Supply) -> dict[str, Any]:
         "url": supply.shown_url(build),
         "sha256": build.sha256,
         "size": _size(build, supply),
+        **asdict(mark(build, supply.assess)),
     }
 
 
@@ -235,6 +243,7 @@ def _of_catalogues() -> dict[str, Any]:
         "bundled": f"newest release {_newest('bundled')}",
         "updated": f"newest release {_newest('updated')}, {_ago(told)}" if told else f"never, in {default_root()}",
         "listed": "updated" if told else "bundled",
+        "advisories": f"of {known_tables().tables.date}",
     }
 
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -28,6 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.ma
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import age_remark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.upgrade import Assess
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare, is_local
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
     Changes,
     Lock,
@@ -172,7 +172,7 @@ def lock(
     made = changes(old, new)
     moved = moved_entries(made, supply.assess)
     if security:
-        remarks.append(age_remark(supply.tables, datetime.now(UTC).date().isoformat()))
+        remarks.append(age_remark(supply.tables, today()))
     tell_remarks([*supply.remarks, *filter(None, remarks)])
     if message and made:
         _write_message(message, commit_message(made, moved))
@@ -340,7 +340,7 @@ def _where(entry: Locked) -> str:
 
 
 def _marked(entry: Locked, assess: Assess) -> str:
-    words = mark(entry.build, assess).words(datetime.now(UTC).date().isoformat())
+    words = mark(entry.build, assess).words(today())
     return f"{built(entry)} ({words})" if words else built(entry)
 
 

@@ -21,6 +21,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
     observe,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError, DeclarationError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     DEFAULT_ROOT,
     Desired,
@@ -29,6 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 from .. import output
@@ -147,12 +150,11 @@ def _carry_out(
     doing = bool(planned) and not check
     done = carry_out(host, desired, supply, decision) if doing else Result(planned, before, predict(planned, before, desired))
     after = done.after
+    told = result_data(done.plan, after, marked=check)
     output.tell_remarks([*supply.remarks, *done.remarks])
     if as_json:
-        from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
-
         difference = {"before": describe(done.before), "after": describe(after)} if with_diff else {}
-        output.data(result_data(done.plan, after) | ({"diff": difference} if with_diff else {}))
+        output.data(told | ({"diff": difference} if with_diff else {}))
     else:
         if not planned:
             reasons = [f"{outcome.wanted.request.text}: {outcome.reason}" for outcome in planned.outcomes]
@@ -164,6 +166,9 @@ def _carry_out(
             output.steps(map(str, done.plan.steps))
         if with_diff:
             output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
+        for one in told["interpreters"]:
+            if words := _words(one):
+                output.line(f"{one['request']}: {one['version']}+{one['release']} ({words})", colour="yellow")
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
@@ -225,11 +230,12 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
                 *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
                 one["installed_at"][:10] or "-",
                 _state(one),
+                _words(one) or "-",
                 _stable_link(one),
             ]
             for one in interpreters
         ]
-        output.table(("version", "release", "variant", "flavor", "installed", "state", "in use as"), rows)
+        output.table(("version", "release", "variant", "flavor", "installed", "state", "advisories", "in use as"), rows)
     else:
         output.line("no interpreters are installed there")
     for one in interpreters:
@@ -247,6 +253,11 @@ def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, ver
         quick = "a quick look found no damage: 'standalone-python verify' compares every file"
         output.line("every file is as it was installed" if verify == "full" else quick)
     return damaged
+
+
+def _words(one: Mapping[str, Any]) -> str:
+    """Return the mark of a build, such as ``1 critical, end of life``."""
+    return Mark(one["advisories"], one["end_of_life"]).words(today())
 
 
 def _state(one: Mapping[str, Any]) -> str:

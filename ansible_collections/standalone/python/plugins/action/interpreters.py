@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,9 +38,10 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error)}
         if self._task.diff:
             result["diff"] = _diff(ensured)
-        if warnings := [*supply.remarks, *ensured.remarks]:
+        told = result_data(ensured.plan, ensured.after)
+        if warnings := [*supply.remarks, *ensured.remarks, *(_advisories(told) if ensured.changed else ())]:
             result["warnings"] = warnings
-        return result | result_data(ensured.plan, ensured.after)
+        return result | told
 
     def _with_paths(self, desired: Desired) -> Desired:
         """Relative paths on the controller are taken from the playbook's folder, as elsewhere in Ansible."""
@@ -49,6 +51,14 @@ class ActionModule(ActionBase):
             if path := getattr(desired, name):
                 whole[name] = self._loader.path_dwim(path)
         return replace(desired, **whole) if whole else desired
+
+
+def _advisories(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ansible shows equal warnings of several hosts once."""
+    from ..plugin_utils.core.info import advisory_warnings
+    from ..plugin_utils.core.supply.known_tables import today
+
+    return advisory_warnings(told["interpreters"], today())
 
 
 def _diff(ensured: Result) -> dict[str, str]:

@@ -425,6 +425,18 @@ interpreters:
           type: list
           elements: str
           sample: ["bin/tool: the new build has a file of that name"]
+    advisories:
+      description:
+        - How many open advisories the build has, by severity, from V(critical) to V(low) and V(unrated). Severities without any are
+          left out.
+        - Null where nothing changed, as no table is read then; M(standalone.python.interpreters_info) tells it always. Null also where
+          nothing is known about the build.
+      type: dict
+      sample: {critical: 1, high: 9, moderate: 4}
+    end_of_life:
+      description: The day on which security support of the minor version ends. Null where it is unknown, or where nothing changed.
+      type: str
+      sample: "2029-10-31"
 removed:
   description: The builds that were removed; in check mode, those that would be.
   returned: success

@@ -137,6 +137,17 @@ interpreters:
       type: list
       elements: str
       sample: []
+    advisories:
+      description:
+        - How many open advisories the build has, by severity, from V(critical) to V(low) and V(unrated). Severities without any are
+          left out.
+        - Null where nothing is known about the build. An empty mapping means that no table has an advisory, not that there is none.
+      type: dict
+      sample: {critical: 1, high: 9, moderate: 4}
+    end_of_life:
+      description: The day on which security support of the minor version ends. Null where it is unknown.
+      type: str
+      sample: "2029-10-31"
 target:
   description: What the host is.
   returned: success

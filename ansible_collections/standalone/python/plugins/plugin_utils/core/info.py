@@ -1,14 +1,20 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of front ends as plain data, the same in each: a host's interpreters, and what a run did. No I/O."""
+"""The results of front ends as plain data, the same in each: a host's interpreters, and what a run did.
+
+No I/O, except that the tables of advisories are read where something is said about a build: never in a run that changes nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from .builds.catalogue import Build
 from .builds.target import from_facts
+from .errors import ContentError
 from .state.declaration import Desired
 from .state.line import current_build, line_of
 from .state.observed import Installed, Observed, Process
@@ -23,11 +29,12 @@ def info(observed: Observed) -> dict[str, Any]:
     :param observed: with facts; those of an image of unknown kind, seen from outside, give no target
     :raises ObservationError: the facts are not whole
     """
+    tables = _known_tables() if observed.installed else None
     target = from_facts(observed.facts) if "os" in observed.facts or not observed.facts else None
     return {
         "root": native(observed.root),
         "bin_dir": native(observed.bin_dir),
-        "interpreters": [_interpreter(installed, observed) for installed in observed.installed],
+        "interpreters": [_interpreter(installed, observed) | _marks_of(installed, tables) for installed in observed.installed],
         "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
         **_processes(observed),
@@ -80,11 +87,14 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
     }
 
 
-def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
+def result_data(plan: Plan, after: Observed, *, marked: bool = False) -> dict[str, Any]:
     """Return the result of a plan, done or predicted. The module ``interpreters`` documents the keys.
 
     :param after: the host after it
+    :param marked: count the advisories of builds even if nothing changes
     """
+    marking = marked or bool(plan)
+    tables = _known_tables() if marking else None
     found = {installed.name: installed for installed in after.installed}
     installs = {step.build.name: step for step in plan.installs}
     return {
@@ -92,7 +102,9 @@ def result_data(plan: Plan, after: Observed) -> dict[str, Any]:
         "root": native(after.root),
         "bin_dir": native(after.bin_dir),
         "interpreters": [
-            _outcome(outcome) | _additions(found.get(outcome.build.name), installs.get(outcome.build.name))
+            _outcome(outcome)
+            | _additions(found.get(outcome.build.name), installs.get(outcome.build.name))
+            | (_marks(outcome.build, found.get(outcome.build.name), tables) if marking else _UNMARKED)
             for outcome in plan.outcomes
         ],
         "removed": [
@@ -141,6 +153,53 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "action": outcome.action,
         "reason": outcome.reason,
     }
+
+
+_UNMARKED: dict[str, Any] = {"advisories": None, "end_of_life": None}
+
+
+def _known_tables() -> Any:
+    """Return the newest known tables of advisories; None if they can't be read."""
+    from .supply.known_tables import known_tables
+
+    try:
+        return known_tables().tables
+    except ContentError:
+        return None
+
+
+def _marks_of(installed: Installed, tables: Any) -> dict[str, Any]:
+    return _marks(installed.build, installed, tables)
+
+
+def _marks(build: Build, installed: Installed | None, tables: Any) -> dict[str, Any]:
+    """Return how many advisories of each severity a build has, and when its support ends; None where that is unknown."""
+    from .security.advisories import assess
+    from .security.marks import mark
+
+    receipt = installed.receipt if installed else None
+    return asdict(mark(build, lambda one: assess(one, receipt.components if receipt else {}, tables)))
+
+
+def advisory_warnings(interpreters: Iterable[Mapping[str, Any]], today: str) -> tuple[str, ...]:
+    """Return the warnings about builds in a result: the same text for each host, so that a tool shows it once a fleet.
+
+    :param today: such as 2026-08-21
+    """
+    told: list[str] = []
+    for one in interpreters:
+        if {"critical", "high"} & set(one["advisories"] or ()):
+            told.append(
+                f"Python {one['version']} of release {one['release']} has open advisories of critical or high severity: "
+                "'standalone-python advisories' lists them"
+            )
+        if one["end_of_life"] and one["end_of_life"] <= today:
+            minor = one["version"].rpartition(".")[0]
+            told.append(
+                f"Python {minor} is end of life since {one['end_of_life']}, and nobody fixes new vulnerabilities of it: "
+                "move to a newer minor version"
+            )
+    return tuple(dict.fromkeys(told))
 
 
 def damage(observed: Observed) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ..builds.catalogue import Build
@@ -205,6 +205,7 @@ def rank(severity: str) -> int:
     return SEVERITIES.index(severity.lower()) if severity.lower() in SEVERITIES else len(SEVERITIES)
 
 
+@lru_cache(8192)
 def version_key(version: str) -> VersionKey:
     """Return a sort key: 1.1.1 < 1.1.1a < 1.1.1z < 1.1.1za, and 3.13.0a1 < 3.13.0rc1 < 3.13.0.
 

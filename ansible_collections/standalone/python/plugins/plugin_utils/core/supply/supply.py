@@ -100,9 +100,11 @@ class Supply:
         """
         from ..security.advisories import assess
 
-        if build not in self._assessed:
-            self._assessed[build] = assess(build, tables=self.tables)
-        return self._assessed[build]
+        # Builds that differ in flavor only contain the same.
+        key = replace(build, flavor="full", filename="", sha256=None)
+        if key not in self._assessed:
+            self._assessed[key] = assess(key, tables=self.tables)
+        return replace(self._assessed[key], build=build)
 
     @cached_property
     def lock(self) -> Lock:
