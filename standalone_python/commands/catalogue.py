@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,8 +24,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     parse_triple,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError, TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import DOCUMENT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import known_tables, today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
@@ -122,14 +124,22 @@ def show(request: str, target: str | None, source: str, known: str, as_json: boo
     default="upstream",
     help="Upstream, or a mirror: a URL of GitHub's or Astral's list of releases or of a catalogue; a file; a folder of releases.",
 )
+@click.option(
+    "--advisories",
+    "document",
+    metavar="SRC",
+    help="The tables of advisories: a URL or a file.  [default: advisories.json beside --from, or of the publisher's release]",
+)
 @_JSON
-def update(where: str, as_json: bool) -> int:
+def update(where: str, document: str | None, as_json: bool) -> int:
     """Read what upstream has released, and keep it for `catalogue: updated`.
 
     Upstream's releases on GitHub are asked, on condition that they changed; each new release's SHA256SUMS has to agree. Without a
     token GitHub answers 60 times an hour: GITHUB_TOKEN, which is sent to GitHub only, lets it answer more. Where it
     doesn't, Astral's own list of versions is asked, which has no sizes. A checksum that is not what it was is an error. Where
     neither can be had, what is known stays, and how old it is is said.
+
+    The tables of advisories are updated too, if a mirror or the publisher of standalone-python has newer ones.
     """
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import is_local
     from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import add_catalogue, update_catalogue
@@ -144,13 +154,16 @@ def update(where: str, as_json: bool) -> int:
             done = update_catalogue(root, Http(location="" if where == "upstream" else where), where)
     except TransportError as error:
         raise TransportError(f"{error}; what is known is as before: {_age()}") from None
+    new_tables, remark = _update_tables(root, where, document)
     told = {
         "source": done.about.source,
         "releases": done.releases,
         "added": done.added,
         "filled": done.filled,
         "newest": _newest("updated"),
+        "advisories": known_tables(root).tables.date,
     }
+    output.tell_remarks(filter(None, [remark]))
     if as_json:
         output.data(told)
     else:
@@ -158,7 +171,66 @@ def update(where: str, as_json: bool) -> int:
             f"{done.releases} releases read from {done.about.source}: {done.added} builds are new, {done.filled} checksums were "
             f"filled in; the newest release is {told['newest']}; declarations use it with catalogue: updated"
         )
+        output.line(f"advisories of {told['advisories']}{', which are new' if new_tables else ''}")
     return 0
+
+
+def _update_tables(root: Path, where: str, document: str | None) -> tuple[bool, str]:
+    """Update the tables of advisories; return whether there are new ones, and why they could not be read.
+
+    :raises StandalonePythonError: those that the user named can't be read
+    """
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.failure import NotThereError
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.texts import local_path, read_text
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import is_local
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import keep_tables
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.update import update_tables
+
+    place = document or _document_beside(where)
+    if not place:
+        return False, ""
+    try:
+        if not is_local(place):
+            return update_tables(root, Http(location="" if where == "upstream" else place), place) is not None, ""
+        path = local_path(place)
+        if not document and not path.exists():
+            return False, ""
+        return keep_tables(root, read_text(path, "document"), place) is not None, ""
+    except NotThereError:
+        if document:
+            raise
+        return False, ""
+    except StandalonePythonError as error:
+        if document:
+            raise
+        return False, f"{error}; the tables of {known_tables(root).tables.date} stay in use"
+
+
+def _document_beside(where: str) -> str:
+    """Return where the tables of advisories are that belong to a list of builds; empty if that is unknown."""
+    from urllib.parse import urljoin
+
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import is_local
+
+    if where == "upstream":
+        repository = _publisher()
+        return f"{repository}/releases/latest/download/{DOCUMENT}" if repository else ""
+    if not is_local(where):
+        return urljoin(where, DOCUMENT)
+    path = os.path.expanduser(where)
+    return os.path.join(path if os.path.isdir(path) else os.path.dirname(path), DOCUMENT)
+
+
+def _publisher() -> str:
+    """Return the URL of the repository that this release was built from; empty for a build from a clone."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        links = metadata("standalone-python").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    return next((url for label, _comma, url in (link.partition(", ") for link in links) if label == "Repository"), "")
 
 
 def _supply(source: str, known: str) -> Supply:

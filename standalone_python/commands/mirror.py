@@ -103,7 +103,16 @@ def _sync(
     else:
         with _shown(dest, sizes) as progress:
             attest = supply.find_attestations if attestations in ("prefer", "require") else None
-            plan = sync(storage, wanted, supply.source, prune=prune, jobs=jobs, progress=progress, attest=attest)
+            plan = sync(
+                storage,
+                wanted,
+                supply.source,
+                prune=prune,
+                jobs=jobs,
+                progress=progress,
+                attest=attest,
+                document=supply.known_tables.document,
+            )
     tell_remarks(supply.remarks)
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))

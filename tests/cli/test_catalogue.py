@@ -18,6 +18,8 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import bundled_tables
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import DOCUMENT, bundled_document
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import github as lists
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import update
 from tests.cli.conftest import Command, below
@@ -38,12 +40,13 @@ def rows(command: Command, *arguments: str | Path) -> list[list[str]]:
 
 def test_the_builds_of_a_folder(command: Command, source: Path) -> None:
     head, *builds = rows(command, "3.13", "--source", source)
-    assert head == ["version", "release", "date", "variant", "flavor", "size"]
-    assert [row[:3] + row[7:] for row in builds] == [
+    assert head == ["version", "release", "date", "variant", "flavor", "size", "advisories"]
+    assert [row[:3] + row[9:] for row in builds] == [
         [V13LATER, NEWER, "2025-04-09", "newest"],
         [V13, NEW, "2025-03-17"],
         [V13, OLD, "2025-01-15"],
     ]
+    assert all(row[8] in ("critical", "high") for row in builds), "these old builds have advisories"
     assert all(row[6] == "MB" and float(row[5]) > 1 for row in builds), "a file that is there has a size"
 
 
@@ -174,7 +177,8 @@ def test_update_and_who_uses_it(command: Command, upstream: Upstream) -> None:
     assert done.output.startswith(f"2 releases read from {upstream.url}/releases: 2 builds are new, 0 checksums were filled in; ")
     assert f"the newest release is {SOON}" in done.output
     _head, first, *_rest = rows(command, "3.13", "--target", GNU)
-    assert first == ["3.13.99", SOON, "2099-12-31", "-", "install_only_stripped", "31.0", "MB", "newest"]
+    assert first[:7] == ["3.13.99", SOON, "2099-12-31", "-", "install_only_stripped", "31.0", "MB"]
+    assert first[-1] == "newest"
     bundled = rows(command, "3.13", "--target", GNU, "--catalogue", "bundled")
     assert SOON not in str(bundled), "who says bundled gets what everybody has"
     given = {"builds": ["3.13"], "root": str(command.folder / "root")}
@@ -191,6 +195,7 @@ def test_a_second_update_asks_on_condition_and_stops_at_what_is_known(command: C
     upstream.asked.clear()
     assert json.loads(command(*asking).output) == {
         "source": f"{upstream.url}/releases", "releases": 1, "added": 0, "filled": 0, "newest": SOON,
+        "advisories": bundled_tables().date,
     }  # fmt: skip
     assert [status for path, status in upstream.asked] == [304, 304]
     assert not any("page=2" in path for path, _status in upstream.asked)
@@ -293,10 +298,29 @@ def test_a_checksum_that_changes_is_an_error_and_nothing_is_kept(command: Comman
 
 
 def test_a_mirror_s_catalogue_and_a_folder(command: Command, source: Path, catalogue: Path, tmp_path: Path) -> None:
-    with serve(catalogue.parent) as web:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    shutil.copy(catalogue, mirror)
+    document = mirror / DOCUMENT
+    document.write_text(json.dumps(json.loads(bundled_document()) | {"date": "2026-08-23"}))
+    with serve(mirror) as web:
         done = command("catalogue", "update", "--from", web.url(f"plain/{catalogue.name}"))
         assert done.output.startswith("3 releases read from http://127.0.0.1"), done
-    assert json.loads(command("catalogue", "update", "--from", source, "--json").output)["added"] == 0
+        assert done.output.endswith("\nadvisories of 2026-08-23, which are new\n")
+        document.write_text("<html>")
+        again = command("catalogue", "update", "--from", web.url(f"plain/{catalogue.name}"))
+        assert again.output.endswith("\nadvisories of 2026-08-23\n"), again
+        assert again.errors.endswith("; the tables of 2026-08-23 stay in use\n")
+    assert (
+        "is not a document of advisories: get it again"
+        in command("catalogue", "update", "--advisories", document, "--from", source).sentence
+    )
+    assert (
+        "advisories of 2026-08-23\n"
+        in command("advisories", "cpython-3.13.7+20250918-x86_64-unknown-linux-gnu-install_only").errors
+    )
+    told = json.loads(command("catalogue", "update", "--from", source, "--json").output)
+    assert (told["added"], told["advisories"]) == (0, "2026-08-23")
     assert [row[1] for row in rows(command, f"{V13LATER}+{NEWER}", "--target", GNU)[1:]] == [NEWER]
 
 

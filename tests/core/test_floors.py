@@ -36,7 +36,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "security": frozenset({"builds", "state"}),
     "archives": frozenset({"builds"}),
     "supply": frozenset({"builds", "state", "security", "archives"}),
-    "mirrors": frozenset({"builds", "archives", "supply"}),
+    "mirrors": frozenset({"builds", "security", "archives", "supply"}),
 }
 # Modules of no package: what every package may import, and what may import every package.
 BELOW = {"errors", "digits"}

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import from_rows
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security import report as module
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import bundled_tables
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.formats import as_csv, as_data, as_metrics
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.page import MEANINGS, as_page
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.report import (
@@ -106,13 +107,13 @@ def test_statuses(status: str, data: dict[str, Any], monkeypatch: pytest.MonkeyP
     """Advisories are those of the bundled table for the first, and none for the others."""
     real = module.assess
 
-    def assess(build: Any) -> Any:
-        found = real(build)
+    def assess(build: Any, **tables: Any) -> Any:
+        found = real(build, **tables)
         return found if build.name == name(OLD) else module.replace(found, advisories=())
 
     ends = {"3.15": "2026-08-31" if status == "eol" else "2031-10-31"}
     monkeypatch.setattr(module, "assess", assess)
-    monkeypatch.setattr(module, "bundled_end_of_life", lambda: ends)
+    monkeypatch.setattr(module, "bundled_tables", lambda: module.replace(bundled_tables(), end_of_life=ends))
     assert report_of({"web": data}).rows[0].status == status
 
 
@@ -129,7 +130,7 @@ def test_the_worst_comes_first_and_every_status_has_a_place() -> None:
 def test_each_build_is_assessed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     real = module.assess
-    monkeypatch.setattr(module, "assess", lambda build: seen.append(build.name) or real(build))
+    monkeypatch.setattr(module, "assess", lambda build, **tables: seen.append(build.name) or real(build, **tables))
     report_of(fleet(200))
     assert len(seen) == len(set(seen)) < 20
 

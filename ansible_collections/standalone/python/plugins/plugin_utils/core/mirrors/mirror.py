@@ -6,6 +6,7 @@
     DEST/TAG/FILE          an archive; it gets this name after its checksum was verified
     DEST/TAG/SHA256SUMS    the checksums of the release's archives
     DEST/catalogue.tsv     all archives, in the format of the option `catalogue`
+    DEST/advisories.json   the tables of advisories, for controllers without the internet
     DEST/tools/python-precompiled-TRIPLE.gz   the names of a target's archives, in mise's format
     DEST/.mirror/          a sync's lock, its unfinished downloads, and the checksums of archives that were read
 
@@ -33,7 +34,9 @@ from ..builds.request import parse_request, with_parts
 from ..builds.sums import parse_sums, rows_from_sums
 from ..builds.target import for_level, parse_triple
 from ..errors import ContentError, StandalonePythonError, TransportError
+from ..security.tables import DOCUMENT
 from ..supply.catalogues import CATALOGUE
+from ..supply.known_tables import document_problem
 from .storage import WORK, Stamp, Storage
 
 if TYPE_CHECKING:
@@ -210,6 +213,7 @@ def verify(storage: Storage, jobs: int = JOBS) -> Verified:
                 continue
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
         problems += _catalogue_problems(storage, listed)
+        problems += _document_problems(storage, files)
         problems += _precompiled_problems(storage, listed, files)
         bad = {}
         with ThreadPoolExecutor(jobs) as pool:
@@ -333,6 +337,14 @@ def _catalogue_problems(storage: Storage, listed: Mapping[str, str]) -> list[str
     except (ContentError, ValueError) as error:
         return [f"{path} can't be read as a catalogue: {error}"]
     return [] if rows == listed else [f"{path} and the {SUMS} files disagree: run mirror sync again"]
+
+
+def _document_problems(storage: Storage, files: Iterable[str]) -> list[str]:
+    """Return what is wrong with the tables of advisories. A mirror of an older version has none, which is in order."""
+    if DOCUMENT not in files:
+        return []
+    problem = document_problem(storage.read(DOCUMENT).decode(errors="replace"), f"{storage}/{DOCUMENT}")
+    return [f"{problem}; run mirror sync again"] if problem else []
 
 
 def _precompiled_problems(storage: Storage, listed: Mapping[str, str], files: Iterable[str]) -> list[str]:

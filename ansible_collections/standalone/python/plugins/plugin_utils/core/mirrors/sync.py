@@ -29,6 +29,8 @@ from ..archives.texts import local_path
 from ..builds.catalogue import Build, is_build
 from ..builds.sums import parse_sums
 from ..errors import ContentError, DeclarationError, StandalonePythonError, TransportError
+from ..security.tables import DOCUMENT
+from ..supply.known_tables import newer_document
 from .mirror import (
     JOBS,
     Records,
@@ -89,6 +91,7 @@ def sync(
     jobs: int = JOBS,
     progress: Progress | None = None,
     attest: Attest | None = None,
+    document: str = "",
 ) -> SyncPlan:
     """Bring the wanted builds into a mirror, and return what was done.
 
@@ -96,6 +99,7 @@ def sync(
 
     :param wanted: with their sha256
     :param attest: called for each wanted archive, also for those that the mirror has
+    :param document: the tables of advisories, see :mod:`..security.tables`; empty: write none
     :raises ContentError: an archive has the wrong checksum
     :raises TransportError: an archive can't be downloaded, or the mirror can't be written to
     :raises DeclarationError: the mirror is its own source
@@ -117,6 +121,8 @@ def sync(
         def write_state(kept: Iterable[Build]) -> None:
             present = (*todo.present, *kept, *received)
             _write_lists(storage, lists(present))
+            if document:
+                _write_document(storage, document)
             write_records(storage, {path: records[path] for path in map(path_of, present) if path in records})
 
         own = "" if locked else f".{os.getpid()}"
@@ -160,6 +166,14 @@ def _write_lists(storage: Storage, contents: Mapping[str, bytes]) -> None:
     for path in old - set(contents):
         if is_precompiled(path) or any(map(is_build, parse_sums(_read(storage, path).decode(errors="replace")).known)):
             storage.delete(path)
+
+
+def _write_document(storage: Storage, document: str) -> None:
+    """Write the tables of advisories beside the lists, unless those in the mirror are newer."""
+    there = _read(storage, DOCUMENT).decode(errors="replace")
+    text = newer_document(document, there)
+    if text != there:
+        storage.put(DOCUMENT, text.encode())
 
 
 def _read(storage: Storage, path: str) -> bytes:

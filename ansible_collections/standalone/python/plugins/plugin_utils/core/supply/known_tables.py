@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..archives.cache import atomic_write, default_root, exclusive_lock, make_private, os_reason, require_private, use_cache
+from ..archives.cache import atomic_write, default_root, make_private, os_reason, require_private, use_cache
 from ..archives.source import Source, url_of, without_credentials
 from ..archives.texts import TEXT_AGE, local_path, read_text
 from ..errors import ContentError, StandalonePythonError, TransportError
@@ -109,9 +109,28 @@ def keep_tables(root: Path, text: str, where: str) -> Tables | None:
     with use_cache(root):
         folder = root / FOLDER
         make_private(folder)
-        with exclusive_lock(folder), atomic_write(folder / DOCUMENT) as out:
+        with atomic_write(folder / DOCUMENT) as out:
             out.write(text.encode())
     return tables
+
+
+def newer_document(text: str, there: str) -> str:
+    """Return the document that a mirror gets: the one that it has if that can be read and is newer."""
+    if not there or there == text:
+        return text
+    try:
+        return there if parse_document(there, DOCUMENT, today()).date > parse_document(text, DOCUMENT, today()).date else text
+    except ContentError:
+        return text
+
+
+def document_problem(text: str, name: str) -> str:
+    """Return what is wrong with the document of a mirror; empty if it can be read."""
+    try:
+        parse_document(text, name, today())
+    except ContentError as error:
+        return str(error)
+    return ""
 
 
 def _read_private(path: Path) -> str:

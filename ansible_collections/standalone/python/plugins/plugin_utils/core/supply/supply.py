@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..archives.source import Source
     from ..archives.store import Payload, Store
     from ..security.advisories import Assessment, Tables
+    from .known_tables import Known
 
 
 class Supply:
@@ -83,8 +84,12 @@ class Supply:
 
         return load_catalogue(self.store, self.source, self._desired.catalogue)
 
-    @cached_property
+    @property
     def tables(self) -> Tables:
+        return self.known_tables.tables
+
+    @cached_property
+    def known_tables(self) -> Known:
         """The newest tables of advisories: bundled, of this user's last update, or of the source."""
         from .known_tables import known_tables, with_tables_of_source
 
@@ -92,7 +97,7 @@ class Supply:
         if self.source.kind in ("url", "folder"):
             known = with_tables_of_source(known, self.store, self.source)
         self.remarks += known.remarks
-        return known.tables
+        return known
 
     def assess(self, build: Build) -> Assessment:
         """

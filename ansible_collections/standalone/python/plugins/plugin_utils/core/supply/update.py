@@ -24,10 +24,12 @@ from ..archives.texts import LARGEST_TEXT
 from ..builds.catalogue import Catalogue, builds, bundled
 from ..errors import TransportError
 from . import github
+from .known_tables import keep_tables
 from .user_catalogue import ABOUT, FOLDER, About, about, updated
 
 if TYPE_CHECKING:
     from ..archives.fetch import Http
+    from ..security.advisories import Tables
 
 UPSTREAM = "upstream"
 
@@ -56,6 +58,17 @@ def update_catalogue(root: Path, http: Http, where: str = UPSTREAM) -> Update:
         get = CachedGet(folder / "kept", http)
         releases, source = _read_upstream(rows, get) if where == UPSTREAM else (_read_from(where, rows, get), where)
         return _keep(root, rows, before, releases, without_credentials(source))
+
+
+def update_tables(root: Path, http: Http, url: str) -> Tables | None:
+    """Download the tables of advisories and keep them if they are newer. Return them; None if those in use are as new.
+
+    :raises ContentError: they can't be read; those in use stay
+    :raises TransportError: they can't be downloaded
+    """
+    with _locked_folder(root) as folder:
+        content, _next = CachedGet(folder / "kept", http)(url)
+        return keep_tables(root, content.decode("utf-8", "replace"), without_credentials(url))
 
 
 def add_catalogue(root: Path, catalogue: Catalogue, where: str) -> Update:
