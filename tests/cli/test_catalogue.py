@@ -197,7 +197,7 @@ def test_a_second_update_asks_on_condition_and_stops_at_what_is_known(command: C
         "source": f"{upstream.url}/releases", "releases": 1, "added": 0, "filled": 0, "newest": SOON,
         "advisories": bundled_tables().date,
     }  # fmt: skip
-    assert [status for path, status in upstream.asked] == [304, 304]
+    assert [status for path, status in upstream.asked if DOCUMENT not in path] == [304, 304]
     assert not any("page=2" in path for path, _status in upstream.asked)
 
 
