@@ -128,7 +128,9 @@ def _declared(given: Mapping[str, Any], *, check: bool) -> int:
         else:
             supply = Supply(desired)
             decision = decide(desired, supply, look, check=check)
-        return _carry_out(host, desired, supply, decision, check=check, as_json=given["as_json"], with_diff=given["with_diff"])
+        return _carry_out(
+            host, desired, supply, decision, check=check, as_json=given["as_json"], with_diff=given["with_diff"], marked=check
+        )
 
 
 def _carry_out(
@@ -142,6 +144,7 @@ def _carry_out(
     with_diff: bool = False,
     with_paths: bool = True,
     nothing: str = "nothing that is installed has to be removed",
+    marked: bool = False,
 ) -> int:
     """Say what was decided and, without ``check``, do it; returns the exit code."""
     planned, before = decision.plan, decision.observed
@@ -150,7 +153,7 @@ def _carry_out(
     doing = bool(planned) and not check
     done = carry_out(host, desired, supply, decision) if doing else Result(planned, before, predict(planned, before, desired))
     after = done.after
-    told = result_data(done.plan, after, marked=check)
+    told = result_data(done.plan, after, marked=marked)
     output.tell_remarks([*supply.remarks, *done.remarks])
     if as_json:
         difference = {"before": describe(done.before), "after": describe(after)} if with_diff else {}
@@ -166,9 +169,9 @@ def _carry_out(
             output.steps(map(str, done.plan.steps))
         if with_diff:
             output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
-        for one in told["interpreters"]:
+        for one in told["interpreters"] if marked else ():
             if words := _words(one):
-                output.line(f"{one['request']}: {one['version']}+{one['release']} ({words})", colour="yellow")
+                output.line(f"{one['request']}: {one['version']}+{one['release']} ({words})", err=True, colour="yellow")
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")

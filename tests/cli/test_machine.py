@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -51,6 +52,9 @@ def test_plan_then_apply_then_nothing_to_do(command: Command, source: Path, tmp_
     planned = command("plan", file, "--root", "root")
     assert planned.code == 2
     assert planned.output.splitlines()[0].startswith(f"install cpython-{LATER13}-")
+    assert re.fullmatch(
+        rf"3\.13: {LATER13.replace('+', '.')} \([0-9]+ critical\)\n3\.12: .* \([0-9]+ critical\)\n", planned.errors
+    )
     assert below(command.folder) == {"python.yml"}, "a plan leaves nothing"
     applied = command("apply", file, "--root", "root", "--diff")
     assert applied.code == 0, applied
@@ -318,10 +322,11 @@ def test_status_and_verify(upgraded: Command) -> None:
     head, columns, *rows, looked = status.output.splitlines()
     assert looked == "a quick look found no damage: 'standalone-python verify' compares every file"
     assert head.endswith(f"builds in {upgraded.folder}/root, links in {upgraded.folder}/root/bin")
-    assert columns.split() == ["version", "release", "variant", "flavor", "installed", "state", "in", "use", "as"]
-    assert [row.split()[:2] + row.split()[-2:] for row in rows] == [
-        [V13, OLD, "sound", "-"],
-        [V13LATER, NEWER, "sound", "cpython-3.13"],
+    assert columns.split() == ["version", "release", "variant", "flavor", "installed", "state", "advisories", "in", "use", "as"]
+    # The build has a mark such as "2 critical".
+    assert [[*row.split()[:2], row.split()[5], row.split()[7], row.split()[-1]] for row in rows] == [
+        [V13, OLD, "sound", "critical", "-"],
+        [V13LATER, NEWER, "sound", "critical", "cpython-3.13"],
     ]
     assert upgraded("verify", "--root", "root").code == 0
     (module,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*/lib/python3.13/json/decoder.py")
