@@ -75,7 +75,7 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
                 receipt = json.dumps(fakes.receipt_of(build, windows=place.windows))
             elif found := re.fullmatch(r"\(externally_managed: false, (\w+): (.*)\)", receipt or ""):
                 said = fakes.receipt_of(build, windows=place.windows, externally_managed=False, **{found[1]: found[2]})
-                receipt = json.dumps(said, indent=1) + "\n"
+                receipt = json.dumps(dict(sorted(said.items())), indent=1) + "\n"
             elif receipt == "(later)":
                 later = fakes.receipt_of(build, windows=place.windows) | {"installed_at": "2026-11-28T00:00:00Z"}
                 receipt = json.dumps(later, indent=1)

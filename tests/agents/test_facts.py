@@ -194,6 +194,26 @@ def test_facts_only_where_nothing_is_installed(shell: Shell, tmp_path: Path) -> 
     assert parse(place.run(shell, script).output).facts == {}
 
 
+def test_components_are_observed_with_the_facts(shell: Shell, tmp_path: Path) -> None:
+    """A look at a host in order leaves out what the controller has no use for."""
+    from tests.agents import fakes
+    from tests.agents.cases import ONE
+    from tests.tools.finisher import receipt_text
+
+    place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
+    build, unused = fakes.fake("3.13.1"), ("bundled", "implementation", "name", "tool")
+    receipt = fakes.receipt_of(build, components={"openssl": "3.0.15"}, **dict.fromkeys(unused[:2], "-"), tool="-")
+    fakes.write(build, Path(place.root) / ONE, receipt_text(receipt))
+    seen: dict[sh.Facts, dict[str, str]] = {"no": {}, "yes": {"openssl": "3.0.15"}}
+    for facts, components in seen.items():
+        output = place.run(shell, sh.observation(declare({"builds": [], "root": place.root}), facts=facts)).output
+        (installed,) = parse(output).installed
+        assert installed.receipt
+        assert (installed.problem, installed.receipt.components) == ("", components)
+        assert not [key for key in unused if f'receipt= "{key}"' in output]
+        assert ('"components"' in output) == (facts == "yes")
+
+
 def test_a_build_of_a_cpu_level_makes_the_cpu_known(shell: Shell, tmp_path: Path) -> None:
     """Without facts, and for such builds only: what the kernel says is read by the shell itself."""
     from tests.agents import fakes
