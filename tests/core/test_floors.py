@@ -32,8 +32,8 @@ MODULES = {
 PACKAGES: dict[str, frozenset[str]] = {
     "builds": frozenset(),
     "state": frozenset({"builds"}),
-    "agents": frozenset({"builds", "state"}),
     "security": frozenset({"builds", "state"}),
+    "agents": frozenset({"builds", "state", "security"}),
     "archives": frozenset({"builds"}),
     "supply": frozenset({"builds", "state", "security", "archives"}),
     "mirrors": frozenset({"builds", "security", "archives", "supply"}),

@@ -105,7 +105,7 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> sh.Pushed:
-    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78)
+    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78, "yes")
 
 
 def calls(found: Plan) -> list[list[str]]:
@@ -246,6 +246,7 @@ def test_the_finishers_arguments() -> None:
         "mode=0750",
         "certificates=build",
         f"tool={sh.TOOL}",
+        "attested=yes",
     ]
 
 
@@ -305,7 +306,9 @@ def test_the_finisher_arrives_whole(
     script = sh.application(desired, Plan((Install(build, "install", "reason"),), ()), {build.name: pushed(build)})
     body = script[: script.rindex("apply </dev/null\n")]
     subprocess.run([*command, "-s"], input=f"{body}finisher '{tmp_path}'\n".encode(), capture_output=True, check=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: sh.module(name).encode() for name in files}
+    arrived = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert arrived.pop(f"{build.name}.cdx").startswith(b"{")
+    assert arrived == {name: sh.module(name).encode() for name in files}
 
 
 class WithoutDocstrings(ast.NodeTransformer):

@@ -31,7 +31,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_h
     measure,
     paths,
     receipt,
+    sbom,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_name
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.sbom import Archive, template
 from tests.tools import machos, mkbuild, tls
 from tests.tools.finisher import ARGUMENTS, receipt_text
 from tests.tools.playbook import REPOSITORY
@@ -53,6 +56,7 @@ class Staged:
         self.minor = ".".join(self.version.split(".")[:2])
         self.tree = root / ".standalone-python.staging" / "python"
         self.final = root / self.name
+        self.finisher = finish.__file__
         self.tree.parent.mkdir(parents=True)
         with tarfile.open(archive) as tar:
             tar.extractall(self.tree.parent, filter="tar")
@@ -63,6 +67,13 @@ class Staged:
     @property
     def library(self) -> Path:
         return self.tree / "lib" / f"python{self.minor}"
+
+    def send(self, build: Build) -> None:
+        """Put the finisher into the staging folder as an agent does it, with the template of the list of components."""
+        self.finisher = str(self.tree.parent / "finish.py")
+        for path in map(Path, FINISHER):
+            shutil.copyfile(path, self.tree.with_name(path.name))
+        self.tree.with_name(f"{self.name}.cdx").write_text(template(build, Archive("https://example.org/a", "0" * 64), sh.TOOL))
 
     def run(self, *, python: str = "", env: Mapping[str, str] | None = None, **keys: str) -> dict[str, str]:
         given = {
@@ -76,7 +87,7 @@ class Staged:
             **ARGUMENTS,
             **keys,
         }
-        command = [python or str(self.tree / "bin" / "python3"), "-I", "-B", finish.__file__]
+        command = [python or str(self.tree / "bin" / "python3"), "-I", "-B", self.finisher]
         words = [f"{key}={value}" for key, value in given.items()]
         done = subprocess.run([*command, *words], capture_output=True, text=True, env=env, check=False)
         said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
@@ -89,12 +100,12 @@ class Staged:
 
 
 def list_of(tree: Path) -> str:
-    """The list of files as the controller makes it, written independently of the finisher."""
+    """The list of files as the controller makes it, written independently of the finisher; with the list of components."""
     lines = {}
     for path in tree.rglob("*"):
         relative = path.relative_to(tree).as_posix()
         inside = path.resolve().is_relative_to(tree.resolve()) and path.is_file()
-        if inside and not relative.startswith(files.FOLDER):
+        if inside and (relative == files.SBOM or not relative.startswith(files.FOLDER)):
             lines[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
     return "".join(f"{lines[path]}  {path}\n" for path in sorted(lines))
 
@@ -131,7 +142,7 @@ def newest(builds: Builds, tmp_path: Path) -> Iterator[Staged]:
     shutil.rmtree(tmp_path)
 
 
-FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, measure, receipt, paths)]
+FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, measure, receipt, sbom, paths)]
 
 # What the public modules say about the libraries that a stand-in build contains.
 VERSIONS = """
@@ -395,6 +406,32 @@ def test_what_does_not_start_as_it_should_is_not_confirmed(newest: Staged, tmp_p
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout.partition("\n")[0]) == (3, "failure=prefix")
     assert not (tmp_path / "receipt.json").exists()
+
+
+def test_list_of_components(builds: Builds, tmp_path: Path) -> None:
+    """It is one of the build's files: the same after a second run and at another place, and without versions that nobody measured."""
+    seen, documents = [], []
+    for number, keys in enumerate(({"mode": "0750"}, {"mode": "0750", "started": "0"})):
+        staged = Staged(builds(NEWEST), tmp_path / str(number))
+        build = parse_name(staged.name)
+        assert build
+        staged.send(build)
+        python = sys.executable if number else ""
+        assert staged.run(python=python, **keys)["finished"] == "ok"
+        assert (staged.tree / files.LIST).read_text() == list_of(staged.tree)
+        seen.append(snapshot(staged.tree)[files.SBOM])
+        again = staged.run(python=python, **keys, former=str(staged.final), final="/elsewhere")
+        assert again["finished"] == "ok"
+        assert (staged.tree / files.LIST).read_text() == list_of(staged.tree)
+        assert snapshot(staged.tree)[files.SBOM] == seen[number]
+        documents.append(json.loads((staged.tree / files.SBOM).read_text()))
+        receipt = json.loads((staged.tree / finish.RECEIPT).read_text())
+        assert receipt["files"] == len((staged.tree / files.LIST).read_text().splitlines())
+        versions = {part["bom-ref"]: part.get("version") for part in documents[number]["components"]}
+        assert versions.items() >= receipt["components"].items()
+    assert stat.S_IMODE(seen[0][0]) == 0o640
+    sources = [{item["value"] for part in found["components"] for item in part["properties"][:1]} for found in documents]
+    assert sources == [{"name", "measured", "table"}, {"name", "table"}]
 
 
 def test_bytecode_by_a_python_of_the_same_minor(newest: Staged) -> None:

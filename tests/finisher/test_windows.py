@@ -21,6 +21,8 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import disk, files, finish
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import FINISHER
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_name
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.sbom import Archive, template
 from tests.tools.finisher import ARGUMENTS, receipt_text
 from tests.tools.windows import Windows
 
@@ -53,6 +55,9 @@ class Staged:
         self.finisher = root / ".standalone-python.staging" / "finish.py"
         for name in (*FINISHER, "bytecode.py"):
             shutil.copyfile(Path(finish.__file__).with_name(name), self.finisher.with_name(name))
+        build = parse_name(self.name)
+        assert build
+        self.finisher.with_name(f"{self.name}.cdx").write_text(template(build, Archive(), TOOL), newline="\n")
 
     def relist(self) -> None:
         (self.tree / files.FOLDER).mkdir(exist_ok=True)
@@ -85,7 +90,7 @@ class Staged:
 def list_of(tree: Path) -> str:
     """The list of files as the controller makes it, written independently of the finisher."""
     paths = {p.relative_to(tree).as_posix(): p for p in tree.rglob("*") if p.is_file()}
-    inside = sorted(path for path in paths if not path.startswith(files.FOLDER))
+    inside = sorted(path for path in paths if path == files.SBOM or not path.startswith(files.FOLDER))
     return "".join(f"{hashlib.sha256(paths[path].read_bytes()).hexdigest()}  {path}\n" for path in inside)
 
 
@@ -140,6 +145,8 @@ def test_its_list_and_receipt_are_true(finished: Staged) -> None:
     components = receipt["components"]
     assert [components[name] for name in ("expat", "openssl", "sqlite")] == [reported[0], reported[2], reported[1]]
     assert {"mpdecimal", "zlib"} < set(components)
+    listed = json.loads((finished.final / files.SBOM).read_bytes())["components"]
+    assert {part["bom-ref"]: part.get("version") for part in listed}.items() >= components.items()
 
 
 def test_its_receipt_and_list_are_as_on_every_system(finished: Staged) -> None:

@@ -171,6 +171,7 @@ def _has_each_member(tree: Path, archive: Path) -> None:
     assert added == {
         ".standalone-python/files.sha256",
         ".standalone-python/receipt.json",
+        ".standalone-python/sbom.cdx.json",
         "lib/python3.9/EXTERNALLY-MANAGED",
     }
     assert {path: found.get(path) for path in expected} == expected

@@ -275,3 +275,6 @@ class MemorySupply:
 
     def shown_url(self, build: Build) -> str:
         return f"https://one.example/{build.filename}"
+
+    def attested(self, build: Build) -> str:
+        return "no"

@@ -66,6 +66,8 @@ class BuildProvider(Protocol):
 
     def shown_url(self, build: Build) -> str: ...
 
+    def attested(self, build: Build) -> str: ...
+
     @property
     def token_for_hosts(self) -> str: ...
 
@@ -380,15 +382,15 @@ def _own(observed: Observed, step: Install) -> sh.Delivery:
     receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
     if receipt is None:
         raise AssertionError(step)
-    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "")
+    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "", receipt.attested)
 
 
 def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
         member = "python/install" if build.flavor == "full" else "python"
-        shown, sha256 = supply.shown_url(build), supply.sha256(build)
-        return sh.Pulled(supply.urls(build), build.compression, member, shown, sha256, supply.token_for_hosts)
+        urls, shown, sha256 = supply.urls(build), supply.shown_url(build), supply.sha256(build)
+        return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     # The unpacked size, plus a tenth for the file system's overhead.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1
@@ -408,4 +410,4 @@ def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Obse
         )
     path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
     shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes)
+    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, supply.attested(build))

@@ -19,7 +19,7 @@ from functools import cache
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
-from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module, text_of
+from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module, templates, text_of
 
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
@@ -104,7 +104,7 @@ def application(
         + _agent("observe.ps1")
         + _agent("disk.ps1")
         + "".join(map(_agent, _appliers(plan, deliveries)))
-        + _function("Get-Finisher", _finisher(desired, plan) if plan.installs else [])
+        + _function("Get-Finisher", _finisher(desired, plan, deliveries) if plan.installs else [])
         + _function("Test-Premises", _premises(plan))
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
         + _function("Invoke-Commit", _commit(plan))
@@ -131,11 +131,12 @@ def _agent(name: str) -> str:
     return "".join(f"{line.partition(' # ')[0] if line.startswith('function ') else line}\n" for line in code)
 
 
-def _finisher(desired: Desired, plan: Plan) -> list[str]:
+def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> list[str]:
     """Return a table of the finisher's files by name."""
     names = [*FINISHER, *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
-    return ["@{", *(f"{_quote(name)} = {_quote(module(name))}" for name in names), "}"]
+    texts = {name: module(name) for name in names} | templates(plan, deliveries)
+    return ["@{", *(f"{_quote(name)} = {_quote(text)}" for name, text in texts.items()), "}"]
 
 
 def _quote(text: str) -> str:

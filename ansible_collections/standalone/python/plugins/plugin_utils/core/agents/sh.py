@@ -30,7 +30,7 @@ _FUNCTION = re.compile(r"\w+\(\) [{(]")
 # A docstring; or a text of several lines, in which there may be what looks like one.
 _DOCSTRING = re.compile(r"""^( *)\"{3}(?:[^"]|"(?!""))*\"{3}$|'''\\\n(?:[^']|'(?!''))*'''""", re.MULTILINE)
 # finish.py and the parts that it always loads.
-FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py")
+FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py", "sbom.py")
 # The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
 MODULES = "ctypes:_ctypes hashlib:_hashlib lzma:_lzma sqlite3:_sqlite3 ssl:_ssl zlib:zlib"
 # Where systems keep the certificates that they trust, all in one file. Source: their packages, and Go's crypto/x509.
@@ -67,6 +67,7 @@ class Pushed:
     url: str
     archive_sha256: str
     inodes: int = 0
+    attested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Pulled:
     url: str
     archive_sha256: str
     token: str = field(default="", repr=False)
+    attested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Own:
     files_sha256: str
     url: str
     archive_sha256: str
+    attested: str = ""
 
 
 Delivery = Pushed | Pulled | Own
@@ -128,7 +131,7 @@ _OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh"
 _DISK, _FACTS, _PROCESSES = _observer("disk.sh"), _observer("facts.sh"), _observer("processes.sh")
 
 
-def _finisher(desired: Desired, plan: Plan) -> list[str]:
+def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> list[str]:
     """Return commands that write finish.py, and the parts that ``plan`` needs, into the folder ``$1``."""
     names = [*FINISHER] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
@@ -136,7 +139,22 @@ def _finisher(desired: Desired, plan: Plan) -> list[str]:
     names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
     names += ["certificates.py"] if _trusts_host(desired, plan) else []
-    return [f"cat >\"$1/{name}\" <<'END OF {name}' || return\n{module(name)}END OF {name}" for name in names]
+    texts = {name: module(name) for name in names} | templates(plan, deliveries)
+    return [f"cat >\"$1\"/{quote(name)} <<'END OF FILE' || return\n{text}END OF FILE" for name, text in texts.items()]
+
+
+def templates(plan: Plan, deliveries: Mapping[str, Delivery]) -> dict[str, str]:
+    """Return the templates from which the finisher makes each build's list of components: file name -> text."""
+    if not plan.installs:
+        return {}
+    from ..security.sbom import Archive, template
+
+    found = {}
+    for install in plan.installs:
+        delivery = deliveries[install.build.name]
+        archive = Archive(delivery.url, delivery.archive_sha256, delivery.attested)
+        found[f"{install.build.name}.cdx"] = template(install.build, archive, TOOL)
+    return found
 
 
 def _trusts_host(desired: Desired, plan: Plan) -> bool:
@@ -218,7 +236,7 @@ def application(
         + _UNUSUAL
         + _DISK
         + _agent(*_appliers(desired, plan, deliveries))
-        + _function("finisher", _finisher(desired, plan))
+        + _function("finisher", _finisher(desired, plan, deliveries))
         + _function("premises", _premises(desired, plan))
         + _function("prepare", _prepare(desired, plan, deliveries))
         + _function("commit", _commit(desired, plan))
@@ -306,6 +324,7 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
         "mode": finish.mode,
         "certificates": finish.certificates,
         "tool": TOOL,
+        "attested": delivery.attested,
     }
     if install.carry and not isinstance(delivery, Own):
         values["carry"] = install.carry

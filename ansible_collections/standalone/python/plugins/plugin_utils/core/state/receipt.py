@@ -46,6 +46,8 @@ class Receipt:
     :ivar components: component -> the version that the new interpreter reported; empty if that was not a version. Older receipts,
         builds that no host has started, and a look without facts have none
     :ivar certificates: the host's file of trusted certificates that the interpreter reads; empty with ``certificates: build``
+    :ivar attested: ``yes`` or ``no``: whether an attestation of the archive was verified before the installation; empty where
+        unknown, as in older receipts and in a look without facts
     """
 
     build: Build
@@ -61,6 +63,7 @@ class Receipt:
     prefix: str = ""
     components: Mapping[str, str] = field(default_factory=dict, compare=False)
     certificates: str = ""
+    attested: str = field(default="", compare=False)
 
 
 _CERTIFICATES: Mapping[str, Certificates] = {kind: kind for kind in get_args(Certificates)}
@@ -99,6 +102,7 @@ def parse_receipt(text: str) -> Receipt | None:
             prefix=_typed(data.get("prefix", ""), str),
             components=_components(data.get("components")),
             certificates=_typed(data.get("certificates_file", ""), str),
+            attested=str(data["attested"]) if data.get("attested") in ("yes", "no") else "",
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -38,6 +38,7 @@ class Supply:
         self._resolved: dict[tuple[Request, Target, Build | None], Build] = {}
         self._assessed: dict[Build, Assessment] = {}
         self.remarks: list[str] = []
+        self._attested: set[str] = set()
 
     @classmethod
     def of(
@@ -179,7 +180,12 @@ class Supply:
         from ..archives.texts import read_optional_text
 
         beside = os.path.join(os.path.dirname(os.path.expanduser(self._desired.lockfile)), FOLDER, name_of(build))
-        self.find_attestations(build, read_optional_text(beside) if self._desired.lockfile else "")
+        if self.find_attestations(build, read_optional_text(beside) if self._desired.lockfile else ""):
+            self._attested.add(build.name)
+
+    def attested(self, build: Build) -> str:
+        """Return ``yes`` if an attestation of the build's archive was verified in this run, else ``no``."""
+        return "yes" if build.name in self._attested else "no"
 
     def payload(self, build: Build, *, zstd: bool) -> Payload:
         self._require_attestations(build)

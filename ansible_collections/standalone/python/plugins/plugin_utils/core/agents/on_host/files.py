@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".standalone-python"
 LIST = FOLDER + "/files.sha256"
+SBOM = FOLDER + "/sbom.cdx.json"  # scanners recognise the file by the end of its name
 WINDOWS = os.name == "nt"
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from . import disk, files, interpreter, measure, receipt
+    from . import disk, files, interpreter, measure, receipt, sbom
 
 CODES = (
     "arguments",  # a key is missing, unknown or unreadable
@@ -51,7 +51,7 @@ CODES = (
 PLACES = ("tree", "final", "root")
 TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
-    *("owner", "group", "mode", "certificates", "certificates_file", "tool"),
+    *("owner", "group", "mode", "certificates", "certificates_file", "tool", "attested"),
 )
 MODULES = "modules"  # MODULE:EXTENSION words: the modules to try
 CARRY = "carry"  # the build in `root` whose user packages are copied
@@ -93,7 +93,7 @@ def sent(name: str) -> Any:
 
 
 if not TYPE_CHECKING:
-    disk, files, interpreter, measure, receipt = map(sent, ("disk", "files", "interpreter", "measure", "receipt"))
+    disk, files, interpreter, measure, receipt, sbom = map(sent, ("disk", "files", "interpreter", "measure", "receipt", "sbom"))
 
 
 class Failure(Exception):
@@ -289,6 +289,16 @@ def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], a
     return {"carried": carried.packages, "carried_files": carried.files, "not_carried": carried.named()}
 
 
+def write_sbom(name: str, path: str, entries: dict[str, str], measured: Mapping[str, str]) -> None:
+    """Write the list of components to `path`, and its checksum into `entries`, if its template was sent."""
+    template = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".cdx")
+    if not os.path.isfile(template):
+        return
+    with open(template, encoding="utf-8") as file:
+        disk.write(path, sbom.completed(file.read(), measured))
+    entries[files.SBOM] = files.digest_of(path)
+
+
 def confirm(tree: str, path: str, modules: str) -> dict[str, object]:
     """Tries what `finish` left out with ``started=0``; the receipt that says so goes to `path`.
 
@@ -343,6 +353,7 @@ def finish(job: Job) -> dict[str, object]:
     if delivered:
         with open(list_path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             entries = files.parse_list(file.read())
+    entries.pop(files.SBOM, None)  # written anew
     modules = parse_modules(job[MODULES])
     tried: Callable[[], list[str]] = list
     if own:
@@ -384,7 +395,11 @@ def finish(job: Job) -> dict[str, object]:
     entries = files.reconcile(tree, entries, walked, renewed) if delivered else files.digests(*whole)
 
     brought = carry_packages(job, tree, library, entries, access)
+    bundled = files.bundled_packages(entries)
+    found = tried() + (measure.packages(library, bundled) if own else [])
+    measured = parse_components(found)
     os.makedirs(os.path.join(tree, files.FOLDER), exist_ok=True)
+    write_sbom(job["name"], files.at(tree, files.SBOM), entries, measured)
     disk.write(list_path, files.format_list(entries))
     said: dict[str, object] = {
         "executable": files.executable_of(
@@ -393,8 +408,6 @@ def finish(job: Job) -> dict[str, object]:
         "modules": files.count_modules(tree),
         "files": len(entries),
     }
-    bundled = files.bundled_packages(entries)
-    found = tried() + (measure.packages(library, bundled) if own else [])
     fields = dict({key: job[key] for key in TEXTS}, **job.switches, **said)
     fields.update(
         schema=SCHEMA,
@@ -403,14 +416,15 @@ def finish(job: Job) -> dict[str, object]:
         files_sha256=files.digest_of(list_path),
         installed_at=receipt.installed_at(moment),
         missing=[text for text in found if "=" not in text],
-        components=parse_components(found),
+        components=measured,
         unpatched=unpatched,
         bundled=bundled,
         **brought,
     )
     receipt_path = files.at(tree, RECEIPT)
     disk.write(receipt_path, receipt.receipt_text(fields))
-    for path in (list_path, receipt_path, os.path.join(tree, files.FOLDER), tree) if not WINDOWS else ():
+    own_files = (list_path, receipt_path, *([files.at(tree, files.SBOM)] if files.SBOM in entries else []))
+    for path in (*own_files, os.path.join(tree, files.FOLDER), tree) if not WINDOWS else ():
         access.apply(path, os.lstat(path))
     if moment is not None:
         disk.set_times(tree, moment)

@@ -110,10 +110,10 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
   bundled=
   if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
-      # The controller has no use for some lines, and rarely for the components.
+      # The controller has no use for some lines, and rarely for others.
       case $line in
         ' "bundled"'* | ' "implementation"'* | ' "name"'* | ' "tool"'*) ;;
-        ' "components"'*) [ "$facts" = no ] || put "receipt=$line" ;;
+        ' "attested"'* | ' "components"'*) [ "$facts" = no ] || put "receipt=$line" ;;
         *) put "receipt=$line" ;;
       esac
       case $line in
