@@ -84,7 +84,7 @@ class ImageHost:
         self._folder = ""
         self._before: tuple[str, tuple[int, int]] | None = None
         if not os.path.isdir(self._image):
-            raise TransportError(f"the image {folder} is not a folder: give the unpacked root of an image")
+            raise TransportError(f"the image {folder} is not a folder: name the unpacked root of an image")
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,14 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands about one machine: this one, or the root of an image on it. What they decide, the core decides."""
+"""The commands for one machine: this one, or the unpacked root of an image on it. The core makes all decisions."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import click
@@ -40,9 +42,17 @@ from ..exits import DIFFERS
 from ..local import ImageHost, LocalHost
 
 Host = LocalHost | ImageHost
-Place = tuple[str | None, str | None]
-"""The options --root-dir and --target."""
 Command = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The options of :data:`_WHERE`."""
+
+    root: str | None
+    bin_dir: str | None
+    root_dir: str | None
+    target: str | None
 
 
 def _options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -54,25 +64,34 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
+def _collect(function: Command) -> Command:
+    @wraps(function)
+    def command(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, **options: Any) -> int:
+        return function(where=Where(root, bin_dir, root_dir, target), **options)
+
+    return command
+
+
 _WHERE = _options(
     click.option("--root", metavar="ROOT", help=f"The folder that holds the builds.  [default: {DEFAULT_ROOT}]"),
     click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
     click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root instead of this machine."),
-    click.option("--target", metavar="TRIPLE", help="What kind of host that is, where it isn't this machine's kind."),
+    click.option("--target", metavar="TRIPLE", help="The image's kind of host, if it isn't this machine's kind."),
+    _collect,
 )
-# Those of a declaration that can be given on the command line, too.
-_OPTIONS = ("root", "bin_dir", "source", "catalogue", "lockfile", "attestations", "trusted_root")
+# The options of a declaration that the command line has too, besides root and bin_dir.
+_OPTIONS = ("source", "catalogue", "lockfile", "attestations", "trusted_root")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_DRY = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done; the exit code is 2 if anything would.")
+_DRY = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done; the exit code is 2 if something would.")
 _DECLARATION = _options(
     click.argument("file"),
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
     _WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
-    click.option("--lockfile", metavar="LOCKFILE", help="Exactly the builds that are locked there, as `lock` makes it."),
+    click.option("--lockfile", metavar="LOCKFILE", help="A lock file, written by `lock`: install exactly its builds."),
     ATTESTATIONS,
     TRUSTED_ROOT,
-    click.option("--catalogue", metavar="CAT", help="Which builds are known: bundled, updated, a file, a folder or a URL."),
+    click.option("--catalogue", metavar="CAT", help="The catalogue of builds: bundled, updated, a file, a folder or a URL."),
     click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
     _JSON,
 )
@@ -89,7 +108,7 @@ def plan(**given: Any) -> int:
         builds: ["3.13", {version: "3.12", default: true}]
         state: latest
 
-    Options given here win over FILE. Its token and checksum count for its own source only. The exit code is 0 if nothing
+    Options given here override FILE. Its token and checksum apply only to its own source. The exit code is 0 if nothing
     has to change and 2 if something would.
     """
     return _declared(given, check=True)
@@ -100,8 +119,8 @@ def plan(**given: Any) -> int:
 def apply(**given: Any) -> int:
     """Make the changes that FILE needs on this machine: install, upgrade, repair, relink and remove.
 
-    FILE is what `plan` takes. A second run changes nothing. A run that fails leaves the machine as it was, or
-    says that it doesn't.
+    FILE is as for `plan`. A second run changes nothing. A run that fails leaves the machine as it was, or its error says
+    what it changed.
 
     With --root-dir the changes go into an image. It is entered with chroot if you are root and this machine can run its
     programs. Otherwise --target names its kind of machine, and nothing in the image is started: the first `verify` on
@@ -113,18 +132,19 @@ def apply(**given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     from ..declarations import read, with_source
 
-    told = {name: given[name] for name in _OPTIONS if given[name] is not None}
-    desired = declare(with_source(read(given["file"], given["key"]), given["source"]) | _with_paths(told, given["root_dir"]))
-    with _host((given["root_dir"], given["target"]), to_install=True) as host:
+    where: Where = given["where"]
+    options = _folders(where) | {name: given[name] for name in _OPTIONS if given[name] is not None}
+    desired = declare(with_source(read(given["file"], given["key"]), given["source"]) | options)
+    with _host(where, to_install=True) as host:
         desired = host.placed(desired)
 
         def look(facts: Facts) -> Observed:
             return observe(host, desired, facts="no" if facts == "empty" else facts)
 
-        if given["target"]:
+        if where.target:
             from ..target import decide_for
 
-            desired, supply, decision = decide_for(given["target"], desired, look, check=check)
+            desired, supply, decision = decide_for(where.target, desired, look, check=check)
         else:
             supply = Supply(desired)
             decision = decide(desired, supply, look, check=check)
@@ -183,19 +203,19 @@ def _carry_out(
 @click.command()
 @_WHERE
 @_JSON
-def status(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, as_json: bool) -> int:
-    """Show which interpreters are installed, whether they are sound, and what kind of host this is.
+def status(where: Where, as_json: bool) -> int:
+    """Show which interpreters are installed, whether they are intact, and what kind of host this is.
 
-    A quick look: the receipt, a start, the number of modules. `verify` compares every file.
+    It checks the receipt, a start, and the number of modules. `verify` compares every file.
     """
-    _show({"root": root, "bin_dir": bin_dir}, (root_dir, target), as_json=as_json, verify="quick")
+    _show(where, as_json=as_json, verify="quick")
     return 0
 
 
 @click.command()
 @_WHERE
 @_JSON
-def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, as_json: bool) -> int:
+def verify(where: Where, as_json: bool) -> int:
     """Compare every file of the installed interpreters with the list of what was installed.
 
     An interpreter that was installed into this machine's offline image is started here for the first time, and
@@ -204,29 +224,29 @@ def verify(root: str | None, bin_dir: str | None, root_dir: str | None, target: 
     The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
     also if nothing is installed. Files that were added are shown, and do not count as damage.
     """
-    return DIFFERS if _show({"root": root, "bin_dir": bin_dir}, (root_dir, target), as_json=as_json, verify="full") else 0
+    return DIFFERS if _show(where, as_json=as_json, verify="full") else 0
 
 
-def _show(folders: Mapping[str, str | None], place: Place, *, as_json: bool, verify: str) -> tuple[str, ...]:
-    """Print what is there; returns what is damaged."""
+def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
+    """Print the installed interpreters; return sentences about damage."""
     from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import from_facts
     from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info
 
-    desired = observing(_with_paths(folders, place[0]) | {"verify": verify})
-    with _host(place) as host:
+    desired = observing(_folders(where) | {"verify": verify})
+    with _host(where) as host:
         desired = host.placed(desired)
         observed = observe(host, desired, facts="yes", processes=True)
         confirmed: tuple[str, ...] = ()
         if verify == "full":
             confirmed, observed = confirm(host, desired, observed)
     damaged = damage(observed)
-    told = info(observed)
+    data = info(observed)
     if as_json:
-        output.data(told | {"damage": list(damaged)})
+        output.data(data | {"damage": list(damaged)})
         return damaged
-    kind = from_facts(observed.facts) if told["target"] else "an offline image"
+    kind = from_facts(observed.facts) if data["target"] else "an offline image"
     output.line(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
-    interpreters = told["interpreters"]
+    interpreters = data["interpreters"]
     if interpreters:
         rows = [
             [
@@ -270,7 +290,7 @@ def _state(one: Mapping[str, Any]) -> str:
 
 
 def _stable_link(one: Mapping[str, Any]) -> str:
-    """The name of the link to a build that ``info`` tells of; a dash where another build of its line has it."""
+    """Return the name of the stable link to a build in the data of ``info``; a dash if another build of its line has it."""
     prefix: str = one["stable_path"].removesuffix("/bin/python3")
     return "-" if prefix == one["prefix"] else prefix.rpartition("/")[2]
 
@@ -282,27 +302,25 @@ def _stable_link(one: Mapping[str, Any]) -> str:
 @_JSON
 def rollback(
     line: str,
-    root: str | None,
-    bin_dir: str | None,
-    root_dir: str | None,
-    target: str | None,
+    where: Where,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Point a stable link back to the previous build.
 
-    LINE is a minor version with its variant, such as 3.13 or 3.13t; it may be left out where only one is in use. The link goes to
-    the build that was installed last before the one in use, of those that `keep` has kept. Nothing is downloaded and nothing is
-    removed, and what was made through the stable path, such as virtual environments, goes along. A second time it
-    goes one further.
+    LINE is a minor version with its variant, such as 3.13 or 3.13t; it is optional if only one is in use. The link goes to
+    the build that was installed last before the current one, if `keep` has kept it. Nothing is downloaded or
+    removed. Virtual environments that use the stable path use the previous build too. A second rollback goes one build
+    further back.
     """
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, rollback_target
 
-    with _host((root_dir, target)) as host:
-        looked_at = host.placed(observing(_with_paths({"root": root, "bin_dir": bin_dir}, root_dir)))
-        observed = observe(host, looked_at, facts="no")
+    with _host(where) as host:
+        observed = observe(host, host.placed(observing(_folders(where))), facts="no")
         if observed.root_state in ("unreadable", "notfolder"):
-            raise AgentError(f"the root {observed.root} can't be looked into: choose another root or become a user who may")
+            raise AgentError(
+                f"the root {observed.root} can't be read: choose another root, or run this as a user who may read it"
+            )
         rolled_back = rollback_target(observed, line)
         desired = host.placed(declare(rolled_back.options))
         supply = Supply(desired)
@@ -310,15 +328,15 @@ def rollback(
         current, previous = rolled_back.current, rolled_back.previous
         if decision.plan.installs or decision.plan.removals or decision.plan.outcomes[0].build.name != previous.name:
             raise AgentError(
-                f"no request means {previous.name} and no other build, so no declaration returns to it: "
+                f"no request selects {previous.name} and no other build, so a rollback to it is not possible: "
                 f"remove {current.name} instead"
             )
         code = _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, with_paths=False)
     if not as_json:
         to = exact(previous.build)
         output.line(
-            f"{to} {'would be' if dry_run else 'is'} in use in place of {exact(current.build)}; a declaration with state: latest "
-            f"goes forward again: to make this last, declare {to}"
+            f"{to} {'would be' if dry_run else 'is'} in use instead of {exact(current.build)}; a declaration with state: latest "
+            f"would upgrade it again: to keep it, declare {to}"
         )
     return code
 
@@ -330,47 +348,43 @@ def rollback(
 @_JSON
 def remove(
     requests: Sequence[str],
-    root: str | None,
-    bin_dir: str | None,
-    root_dir: str | None,
-    target: str | None,
+    where: Where,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Remove every installed build that matches a REQUEST, with its links.
 
-    A request is such as 3.13, 3.13.1, 3.13t, '>=3.9,<3.12' or 3.13.1+20250115. What others have installed is never touched.
+    Requests are for example 3.13, 3.13.1, 3.13t, '>=3.9,<3.12' or 3.13.1+20250115. Files that standalone-python did not
+    create are never touched.
     """
-    desired = declare({"builds": list(requests), "state": "absent"} | _with_paths({"root": root, "bin_dir": bin_dir}, root_dir))
+    desired = declare({"builds": list(requests), "state": "absent"} | _folders(where))
     supply = Supply(desired)
-    with _host((root_dir, target)) as host:
+    with _host(where) as host:
         desired = host.placed(desired)
         decision = decide(desired, supply, lambda facts: observe(host, desired, facts=facts), check=dry_run)
         nothing = f"nothing installed in {decision.observed.root} matches {', '.join(requests)}"
         return _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, nothing=nothing)
 
 
-def _host(place: Place, *, to_install: bool = False) -> Host:
-    root_dir, target = place
-    if root_dir is None:
-        if target is not None and not to_install:
-            raise DeclarationError(f"--target {target} says what an image's machine is: name the image with --root-dir")
+def _host(where: Where, *, to_install: bool = False) -> Host:
+    if where.root_dir is None:
+        if where.target is not None and not to_install:
+            raise DeclarationError(f"--target {where.target} is the kind of an image's machine: name the image with --root-dir")
         return LocalHost()
-    if not root_dir:
-        raise DeclarationError("--root-dir is empty: give the unpacked root of an image")
+    if not where.root_dir:
+        raise DeclarationError("--root-dir is empty: name the unpacked root of an image")
     from ..image import image_host
 
-    return image_host(os.path.expanduser(root_dir), target or "", to_install=to_install)
+    return image_host(os.path.expanduser(where.root_dir), where.target or "", to_install=to_install)
 
 
-def _with_paths(told: Mapping[str, Any], root_dir: str | None) -> dict[str, Any]:
-    """What was given, with root and bin_dir as the core wants them: relative ones are taken from the current folder, unless they
-    are an image's."""
-    whole = {name: value for name, value in told.items() if value is not None}
-    for name in ("root", "bin_dir"):
-        value = whole.get(name)
+def _folders(where: Where) -> dict[str, str]:
+    """Return root and bin_dir as given. Relative paths start at the current folder, but not those in an image."""
+    found: dict[str, str] = {}
+    for name, value in (("root", where.root), ("bin_dir", where.bin_dir)):
         if value == "":
-            raise DeclarationError(f"{name} is empty: give a folder")
-        if value and root_dir is None and not value.startswith(("/", "~/")):
-            whole[name] = os.path.abspath(value)
-    return whole
+            raise DeclarationError(f"{name} is empty: name a folder")
+        if value is not None:
+            in_image = where.root_dir is not None
+            found[name] = value if in_image or value.startswith(("/", "~/")) else os.path.abspath(value)
+    return found

@@ -861,7 +861,7 @@ APPLYING: tuple[Case, ...] = (
             before,
             {option: "nixda"},
             steps,
-            fails=("account", f"there is no {kind} nixda on this host: create it"),
+            fails=("account", f"the {kind} nixda does not exist on this host: create it"),
             posix=True,
         )
         for option, kind in (("owner", "user"), ("group", "group"))

@@ -391,8 +391,8 @@ def test_rollback(upgraded: Command, source: Path) -> None:
     assert done.code == 0, done
     assert done.output.splitlines()[0] == tried.output.splitlines()[0]
     assert done.output.splitlines()[1] == (
-        f"{OLD13} is in use in place of {LATER13}; a declaration with state: latest goes forward again: "
-        f"to make this last, declare {OLD13}"
+        f"{OLD13} is in use instead of {LATER13}; a declaration with state: latest would upgrade it again: "
+        f"to keep it, declare {OLD13}"
     )
     assert in_use(upgraded) == OLD13
     assert below(upgraded.folder) == before, "nothing comes and nothing goes"

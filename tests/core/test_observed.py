@@ -235,6 +235,12 @@ def test_what_must_be_said(key: str) -> None:
     assert refused(text) == f"the host's answer can't be read: it lacks {key!r}"
 
 
+@pytest.mark.parametrize("key", ["root_state", "bin_dir_state", "lock_state"])
+def test_a_state_that_is_unknown(key: str) -> None:
+    text = re.sub(f"^{key}=.*\n", "", WHOLE, flags=re.MULTILINE).replace(f"{END}\n", f"{key}=odd\x1b[31m\n{END}\n")
+    assert refused(text) == rf"the host's answer can't be read: 'odd\x1b[31m' is not a valid {key}"
+
+
 def test_a_line_that_is_none() -> None:
     text = WHOLE.replace("start=0", "sh: 12: not found\nstart=0", 1)
     assert refused(text) == "the host's answer can't be read: 'sh: 12: not found' is not a key=value line"

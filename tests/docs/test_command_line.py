@@ -75,7 +75,7 @@ def test_the_page(heading: str, source: Path, tmp_path: Path) -> None:
     if heading == "This machine":
         assert printed.splitlines()[-1].startswith("nothing to do: 3.13: 3.13.4 of 20250409 is the newest")
     if heading == "Back to the build before":
-        assert "3.13.0+20250115 is in use in place of 3.13.4+20250409" in printed
+        assert "3.13.0+20250115 is in use instead of 3.13.4+20250409" in printed
         assert (tmp_path / "root/cpython-3.13").readlink().name.startswith("cpython-3.13.0+20250115-")
 
 

@@ -648,7 +648,7 @@ def test_sysconfig_that_is_none(newest: Staged) -> None:
 
 def test_unknown_owner(newest: Staged) -> None:
     said = newest.run(owner="nobody-of-that-name")
-    assert (said["failure"], said["detail"]) == ("account", "there is no user nobody-of-that-name on this host")
+    assert (said["failure"], said["detail"]) == ("account", "the user nobody-of-that-name does not exist on this host")
 
 
 # The pure parts

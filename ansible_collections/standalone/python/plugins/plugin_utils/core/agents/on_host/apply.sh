@@ -377,9 +377,9 @@ set_owner() { # PATH OWNER: sets the owner, if not empty, and the declared group
   output=$(LC_ALL=C chown -h "$2${group:+:$group}" "$1" 2>&1) && return
   # The messages of GNU, busybox, BSD and toybox.
   case $output in
-    *'user/group'*) fail account "there is no user $owner or no group $group on this host" ;;
-    *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "there is no group $group on this host" ;;
-    *'nvalid user'* | *'nknown user'* | *'llegal user'* | *'no user '*) fail account "there is no user $owner on this host" ;;
+    *'user/group'*) fail account "the user $owner or the group $group does not exist on this host" ;;
+    *'nvalid group'* | *'nknown group'* | *'llegal group'* | *'no group '*) fail account "the group $group does not exist on this host" ;;
+    *'nvalid user'* | *'nknown user'* | *'llegal user'* | *'no user '*) fail account "the user $owner does not exist on this host" ;;
     *) fail permission "$output" ;;
   esac
 }

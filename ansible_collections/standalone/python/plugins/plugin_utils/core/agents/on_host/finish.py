@@ -265,7 +265,7 @@ def identity(text: str, module: str, function: str, field: str) -> int:
         return int(getattr(getattr(__import__(module), function)(text), field))
     except (KeyError, ImportError):
         kind = "user" if module == "pwd" else "group"
-        raise Failure("account", "there is no %s %s on this host" % (kind, text)) from None
+        raise Failure("account", "the %s %s does not exist on this host" % (kind, text)) from None
 
 
 def carry_packages(job: Job, tree: str, library: str, entries: dict[str, str], access: files.Access) -> dict[str, object]:
