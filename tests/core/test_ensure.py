@@ -113,6 +113,8 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
          ["observe with facts"], "none"),
         ({"lockfile": "l"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         ({"compile_bytecode": True}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
+        ({"certificates": "system"}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
+        ({"certificates": "system", "state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
         # A build for another kind of host doesn't start. What is enough beside it is found with the facts, and then left.
         ({}, IN_ORDER | {"installed": [OLD, FOREIGN]}, ["observe", "observe with facts"], "none"),
         ({}, {"installed": [FOREIGN]}, ["observe", "observe with facts", "apply"], "install"),
@@ -151,7 +153,7 @@ def test_what_was_moved_and_is_not_whole_is_downloaded(doing: str) -> None:
     assert (len(there.uploads), "\ncopy_installed 0000" in there.scripts[-1]) == (1, False)
 
 
-@pytest.mark.parametrize("options", [{"externally_managed": False}, {"compile_bytecode": True}])
+@pytest.mark.parametrize("options", [{"externally_managed": False}, {"compile_bytecode": True}, {"certificates": "system"}])
 def test_what_was_moved_and_is_declared_otherwise_is_downloaded(options: dict[str, Any]) -> None:
     there = host(MOVED)
     ensure(there, desired(**options), MemorySupply(CATALOGUE))

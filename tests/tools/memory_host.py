@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVOR, Request, Version
@@ -171,6 +172,9 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
         match function, words:
             case "can_make_links", [folder]:
                 assert folder in (state.root, state.bin_dir)
+            case "find_certificates", files:
+                assert tuple(files) == CERTIFICATES
+                assert not made, "the host may have none, and builds are prepared already"
             case "start_build", [name]:
                 pass
             case "require_trusted", ["$bin_dir"]:

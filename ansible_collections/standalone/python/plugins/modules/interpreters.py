@@ -253,7 +253,8 @@ attributes:
     description:
       - Predicts what a run would do, without changing the host.
       - No build is downloaded for it. What only the archive or the run itself can tell is not predicted, such as a disk with too
-        little room, or an O(owner) that does not exist on the host or that the task's user may not give files to.
+        little room, an O(owner) that does not exist on the host or that the task's user may not give files to, or a host
+        without the file that O(certificates=system) needs.
     support: full
   diff_mode:
     description: Shows the interpreters before and after, in words.
