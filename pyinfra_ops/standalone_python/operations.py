@@ -247,7 +247,8 @@ def report(
     observed are in the report with the reason.
 
     + dest: the path of the file on this machine; it is replaced in one step
-    + format: ``html`` (one page that needs no network), ``json``, ``csv`` or ``prometheus`` (for the textfile collector)
+    + format: ``html`` (one page that needs no network), ``json``, ``csv``, ``prometheus`` (for the textfile collector) or
+      ``cyclonedx`` (the builds in use, with open advisories)
     + fail_on: fail if the report has one of these: ``critical``, ``high`` (or critical), ``eol``, ``outdated``, ``broken``,
       ``unreachable``; the file is written all the same
     + root: the folder on the hosts that holds the builds

@@ -40,6 +40,7 @@ _EXPECTED = "give the output of 'standalone-python status --json', or results of
 @click.option("--csv", "as_table", is_flag=True, help="Print CSV, a line for each host and line of interpreters.")
 @click.option("--html", metavar="FILE", help="Write a page with charts and a table: one file that needs no network.")
 @click.option("--prometheus", metavar="FILE", help="Write metrics for the textfile collector of Prometheus' node_exporter.")
+@click.option("--cyclonedx", metavar="FILE", help="Write a CycloneDX document of all builds in use, with open advisories.")
 @click.option(
     "--fail-on",
     "conditions",
@@ -55,6 +56,7 @@ def report(
     as_table: bool,
     html: str | None,
     prometheus: str | None,
+    cyclonedx: str | None,
     conditions: Sequence[str],
 ) -> int:
     """Show what is wrong with the interpreters of a fleet, the worst first.
@@ -72,7 +74,7 @@ def report(
     if roots and files and not inventories:
         raise click.UsageError("--root is for hosts that are observed now: leave it out, as each FILE has its own root")
     made = report_of(_results(files, inventories, roots))
-    for path, form in ((html, "html"), (prometheus, "prometheus")):
+    for path, form in ((html, "html"), (prometheus, "prometheus"), (cyclonedx, "cyclonedx")):
         if path:
             write_text(path, FORMATS[form](made))
     if as_json:
@@ -128,7 +130,7 @@ def _of_this_machine(roots: Sequence[str]) -> Iterator[HostResult]:
         whole = root if root.startswith(("/", "~/")) or not root else os.path.abspath(root)
         desired = observing({"root": whole} if whole else {})
         with LocalHost() as host:
-            observed = observe(host, host.placed(desired), facts="yes")
+            observed = observe(host, host.placed(desired), facts="yes", processes=True)
         yield from read_results({name: info(observed)}, "this machine")
 
 

@@ -55,6 +55,7 @@ EXCEPTIONS = {
     "builds.catalogue": {"os", "open"},
     "security.components": {"os", "open"},
     "reporting": {"datetime", "pathlib"},
+    "security.fleet_bom": {"datetime"},
     "security.page": {"os", "open"},
     "security.report": {"datetime"},
     "security.formats": {"datetime", "io"},

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from datetime import date
 from html.parser import HTMLParser
@@ -13,11 +14,14 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import from_rows
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security import report as module
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import bundled_tables
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.fleet_bom import as_bom
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.formats import as_csv, as_data, as_metrics
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.page import MEANINGS, as_page
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.report import (
@@ -387,3 +391,23 @@ def test_a_page_is_accessible() -> None:
 
 def test_every_status_has_a_meaning() -> None:
     assert list(MEANINGS) == list(STATUSES)
+
+
+def test_a_bom_is_valid_and_names_what_is_affected() -> None:
+    data = fleet(60) | {"a\x1b<b>": result(interpreter(OLD)), "old": result(interpreter("3.7.0+20170101"))}
+    text = as_bom(report_of(data))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    builds = {one["bom-ref"]: one for one in bom["components"]}
+    references = {part["bom-ref"]: part for build in builds.values() for part in build["components"]}
+    assert references[f"{name(OLD)}/openssl"]["purl"] == "pkg:generic/openssl@3.5.3"
+    assert {"name": "standalone-python:host", "value": "a\\x1b<b>"} in builds[name(OLD)]["properties"]
+    found = {one["id"]: one for one in bom["vulnerabilities"]}
+    affected = {"ref": f"{name(OLD)}/openssl", "versions": [{"version": "3.5.3", "status": "affected"}]}
+    assert affected in found["CVE-2025-9230"]["affects"]
+    assert f"{name(NEW)}/openssl" not in {one["ref"] for one in found["CVE-2025-9230"]["affects"]}
+    assert found["CVE-2025-9230"]["ratings"] == [{"severity": "medium"}]
+    assert all(one["affects"] and {ref["ref"] for ref in one["affects"]} <= set(references) for one in found.values())
+    silent = [one["value"] for one in bom["metadata"]["properties"] if one["name"] == "standalone-python:unreachable"]
+    assert silent == ["db0005.example.com: ssh: connect to host db0005.example.com port 22: Connection refused"]
+    assert text == as_bom(report_of(data))

@@ -54,7 +54,7 @@ def test_ansible(tmp_path: Path) -> None:
     lines = {line["host"]: line for line in json.loads(told["content"].result["content"])["lines"]}
     assert {host: line["root"] for host, line in lines.items()} == {"one": str(empty), "two": str(empty), "gone": None}
     assert "refused" in lines["gone"]["unreachable"]
-    assert "value of format must be one of: html, json, csv, prometheus" in told["format"].message
+    assert "value of format must be one of: html, json, csv, prometheus, cyclonedx" in told["format"].message
     assert told["folder"].message.startswith(f"cannot write {tmp_path}/no/x (No such file or directory): ")
     assert (told["fails"].kind, told["fails"].message) == ("failed", "the report fails on unreachable (1)")
 

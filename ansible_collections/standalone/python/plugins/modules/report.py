@@ -22,9 +22,10 @@ options:
   format:
     description:
       - The format of the report. V(html) is one file that needs no network. V(prometheus) is for the textfile collector of
-        Prometheus' node_exporter.
+        Prometheus' node_exporter. V(cyclonedx) is a CycloneDX 1.6 document of all builds in use, with the advisories that affect
+        them.
     type: str
-    choices: [html, json, csv, prometheus]
+    choices: [html, json, csv, prometheus, cyclonedx]
     default: json
   dest:
     description:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .archives.cache import atomic_write, default_root, os_reason
 from .errors import DeclarationError, TransportError
+from .security.fleet_bom import as_bom
 from .security.formats import as_csv, as_data, as_metrics
 from .security.page import as_page
 from .security.report import FAIL_ON, Report, make_report
@@ -20,13 +21,14 @@ from .security.results import HostResult
 from .supply.supply import Supply
 from .supply.user_catalogue import about
 
-Format = Literal["html", "json", "csv", "prometheus"]
+Format = Literal["html", "json", "csv", "prometheus", "cyclonedx"]
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "html": as_page,
     "json": lambda report: json.dumps(as_data(report), indent=2) + "\n",
     "csv": as_csv,
     "prometheus": as_metrics,
+    "cyclonedx": as_bom,
 }
 # The options of front ends, as Ansible describes arguments.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
