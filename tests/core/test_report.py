@@ -400,7 +400,8 @@ def test_a_bom_is_valid_and_names_what_is_affected() -> None:
     bom = json.loads(text)
     builds = {one["bom-ref"]: one for one in bom["components"]}
     references = {part["bom-ref"]: part for build in builds.values() for part in build["components"]}
-    assert references[f"{name(OLD)}/openssl"]["purl"] == "pkg:generic/openssl@3.5.3"
+    openssl = references[f"{name(OLD)}/openssl"]
+    assert (openssl["purl"], openssl["cpe"]) == ("pkg:generic/openssl@3.5.3", "cpe:2.3:a:openssl:openssl:3.5.3:*:*:*:*:*:*:*")
     assert {"name": "standalone-python:host", "value": "a\\x1b<b>"} in builds[name(OLD)]["properties"]
     found = {one["id"]: one for one in bom["vulnerabilities"]}
     affected = {"ref": f"{name(OLD)}/openssl", "versions": [{"version": "3.5.3", "status": "affected"}]}

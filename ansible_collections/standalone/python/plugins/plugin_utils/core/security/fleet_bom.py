@@ -14,12 +14,9 @@ from datetime import date
 from typing import Any
 
 from ..builds.catalogue import Build
-from .components import Component
 from .report import Affected, Report, Row, label
+from .sbom import PREFIX, SCHEMA, SPECIFICATION, part_data
 
-SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
-PREFIX = "standalone-python"  # of our properties' names
-_URLS = {"cpython": "pkg:generic/python", "pip": "pkg:pypi/pip", "setuptools": "pkg:pypi/setuptools"}
 # OpenSSL says moderate where CycloneDX says medium.
 _RATINGS = {"critical": "critical", "high": "high", "moderate": "medium", "medium": "medium", "low": "low"}
 
@@ -37,7 +34,7 @@ def as_bom(report: Report) -> str:
     document = {
         "$schema": SCHEMA,
         "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
+        "specVersion": SPECIFICATION,
         "version": 1,
         "metadata": {
             "timestamp": _time(report.day),
@@ -62,25 +59,16 @@ def _build(build: Build, row: Row, hosts: list[str]) -> dict[str, Any]:
         "bom-ref": build.name,
         "name": build.name,
         "version": f"{build.version}+{build.release}",
-        "components": [_component(build.name, part) for part in (row.assessment.components if row.assessment else ())],
+        "components": [
+            part_data(part) | {"bom-ref": _reference(build.name, part.name)}
+            for part in (row.assessment.components if row.assessment else ())
+        ],
         "properties": [
             *(_property("host", host) for host in hosts),
             *([_property("newest", label(row.newest))] if row.outdated and row.newest else []),
             *([_property("end-of-life", row.assessment.end_of_life)] if row.assessment and row.assessment.end_of_life else []),
             *(_property("not-covered", name) for name in uncovered),
         ],
-    }
-
-
-def _component(build: str, part: Component) -> dict[str, Any]:
-    url = _URLS.get(part.name, f"pkg:generic/{part.name}")
-    version = {"version": part.version, "purl": f"{url}@{part.version}"} if part.version else {"purl": url}
-    return {
-        "type": "library",
-        "bom-ref": _reference(build, part.name),
-        "name": url.rpartition("/")[2],
-        **version,
-        "properties": [_property("version-source", part.source)],
     }
 
 

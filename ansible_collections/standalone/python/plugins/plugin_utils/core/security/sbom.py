@@ -151,6 +151,15 @@ def described(build: Build, archive: Archive) -> dict[str, Any]:
     return found
 
 
+def part_data(part: Component) -> dict[str, Any]:
+    """Return a component as the documents of builds have it."""
+    version = part.version or ""
+    start, known, unknown = _json(part.name, version)
+    text = (start + (known if version else unknown)).replace("{version}", version).replace("{source}", part.source)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def _rows(build: Build) -> Iterator[str]:
     """Yield the components as rows of ``on_host/sbom.py``: those of the table, and those that only the interpreter may report."""
     try:
