@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -665,19 +663,6 @@ def test_only_the_minor_versions_that_can_match_are_read(text: str, target: Targ
     catalogue, read = recorded()
     found(text, target, catalogue)
     assert read == expected.split()
-
-
-def test_nothing_heavy_is_imported_for_a_plain_request() -> None:
-    script = (
-        f"import sys; from {module.__name__} import bundled, resolve\n"
-        f"from {requests.__name__} import parse_request\n"
-        f"from {Target.__module__} import Target\n"
-        "resolve(parse_request('3.13t'), Target('linux', 'x86_64', 'gnu', (2, 36)), bundled())\n"
-        "print(*({'packaging', 'requests', 'zstandard', 'filelock', 'platformdirs', 'tarfile', 'ssl',"
-        " 'urllib.request', 'pathlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
 
 
 def from_cold(action: Callable[[], object]) -> float:

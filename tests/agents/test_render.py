@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan -> the text of a script. What stands in that text is given to real shells, which must find in it what was meant."""
+"""The script of a plan. Real shells run it, with the agents' functions replaced, and must pass on every word unchanged."""
 
 from __future__ import annotations
 
