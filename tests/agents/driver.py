@@ -89,6 +89,9 @@ class Archives:
     def shown_url(self, build: Build) -> str:
         return "https://example.org/archive.tar.gz"
 
+    def attested(self, build: Build) -> str:
+        return "no"
+
 
 def make(host: LocalHost, archives: Archives, options: Mapping[str, Any]) -> Result:
     place = host.place
