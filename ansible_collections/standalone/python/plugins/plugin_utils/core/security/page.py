@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 
@@ -244,10 +244,12 @@ def _hosts(report: Report) -> Html:
         "table",
         element("caption", "Interpreters by host, the worst first"),
         head,
-        element("tbody", rows),
+        rows,
         id="lines",
     )
-    return _section("hosts", "Hosts", controls, _scrolled(table, "Interpreters by host"))
+    hidden = len({row.host for row in report.rows if row.processes is not None and not row.complete})
+    note = element("p", f"Hosts on which not all processes were visible: {hidden}.", class_="note") if hidden else None
+    return _section("hosts", "Hosts", controls, _scrolled(table, "Interpreters by host"), note)
 
 
 def _head(columns: Iterable[tuple[str, bool, bool]]) -> Html:
@@ -262,8 +264,23 @@ def _head(columns: Iterable[tuple[str, bool, bool]]) -> Html:
     return element("thead", element("tr", joined(cells)))
 
 
-def _host(row: Row, columns: Iterable[str]) -> Html:
-    return element("tr", joined(_HOSTS[name](row) for name in columns), data_status=row.status)
+def _host(row: Row, columns: Sequence[str]) -> Html:
+    """Return a row in a body of its own, with its findings below it."""
+    cells = element("tr", joined(_HOSTS[name](row) for name in columns))
+    found = tuple(_findings(row))
+    items = element("ul", joined(element("li", text) for text in found))
+    below = element("tr", element("td", items, colspan=len(columns)), class_="findings") if found else None
+    return element("tbody", cells, below, data_status=row.status)
+
+
+def _findings(row: Row) -> Iterator[str]:
+    if row.unreachable:
+        yield f"could not be observed: {row.unreachable}"
+    for one in row.broken:
+        yield f"{short_name(one.build)} is broken: {one.problem}"
+    for process in row.processes or ():
+        unit = f", unit {process.unit}" if process.unit else ""
+        yield f"process {process.pid} ({process.command} of {process.user}{unit}) runs {short_name(process.build)}"
 
 
 def _cell(text: str, *, sort: int | str | None = None, class_: str | None = None) -> Html:
@@ -283,17 +300,6 @@ def _closes(row: Row) -> Html:
     if not row.outdated or row.assessment is None:
         return _cell("", sort=-1, class_="number")
     return _cell(str(row.closed), sort=row.closed, class_="number")
-
-
-def _findings(row: Row) -> Html:
-    found = [f"could not be observed: {row.unreachable}"] if row.unreachable else []
-    found += [f"{short_name(one.build)} is broken: {one.problem}" for one in row.broken]
-    for process in row.processes or ():
-        unit = f", unit {process.unit}" if process.unit else ""
-        found.append(f"process {process.pid} ({process.command} of {process.user}{unit}) runs {short_name(process.build)}")
-    if row.processes is not None and not row.complete:
-        found.append("not all processes were visible")
-    return element("td", element("ul", joined(element("li", text) for text in found)) if found else None, class_="findings")
 
 
 def _end_of_life(row: Row) -> Html:
@@ -316,12 +322,10 @@ _HOSTS: Mapping[str, Callable[[Row], Html]] = {
     "Closes": _closes,
     "End of life": _end_of_life,
     **{name.capitalize(): _number(name) for name in COLUMNS},
-    "Findings": _findings,
 }
 # Columns that are left out where they say nothing.
 _OPTIONAL: Mapping[str, Callable[[Sequence[Row]], bool]] = {
     "Root": lambda rows: len({row.root for row in rows if row.root}) > 1,
-    "Findings": lambda rows: any(row.unreachable or row.broken or row.processes or not row.complete for row in rows),
 }
 _RANK: Mapping[str, int] = {name: number for number, name in enumerate(STATUSES)}
 _NUMBERS = {"Days", "Closes", *map(str.capitalize, COLUMNS)}
@@ -342,7 +346,7 @@ def _advisories(report: Report) -> Html:
         "table",
         element("caption", "Open advisories, the worst first"),
         head,
-        element("tbody", rows),
+        rows,
         id="advisories-table",
     )
     nothing = element("p", "No open advisory is known. That does not mean that there is none.")
@@ -352,7 +356,7 @@ def _advisories(report: Report) -> Html:
 def _advisory(it: Affected, place: int) -> Html:
     advisory = it.advisory
     part = f"for {len(it.closed)} of {len(it.builds)} builds" if it.closed else "no"
-    return element(
+    row = element(
         "tr",
         element("th", advisory.id, scope="row"),
         _cell(advisory.severity.lower() or "unrated", sort=place),
@@ -362,6 +366,7 @@ def _advisory(it: Affected, place: int) -> Html:
         _cell(str(it.hosts), sort=it.hosts, class_="number"),
         _cell("yes" if it.closed == it.builds else part),
     )
+    return element("tbody", row)
 
 
 def _meanings(report: Report) -> Html:

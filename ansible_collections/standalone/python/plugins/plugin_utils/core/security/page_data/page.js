@@ -5,21 +5,24 @@
 // Filters the table of hosts and sorts tables. The page is whole without it. It writes texts only, never HTML.
 (() => {
   const collator = new Intl.Collator("en", { numeric: true });
-  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+  // Each row has a body of its own, with what is said below it.
+  const value = (body, column) => {
+    const cell = body.rows[0].cells[column];
+    return cell.dataset.value ?? cell.textContent;
+  };
 
   function sort(table, column, heading) {
     const ascending = heading.getAttribute("aria-sort") !== "ascending";
     const sign = ascending ? 1 : -1;
     const numeric = heading.dataset.sort === "number";
     const compare = numeric ? (one, other) => one - other : collator.compare;
-    const body = table.tBodies[0];
-    const rows = Array.from(body.rows, (row) => [value(row, column), row]);
+    const rows = Array.from(table.tBodies, (body) => [value(body, column), body]);
     rows.sort((one, other) => sign * compare(one[0], other[0]));
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const sorted = document.createDocumentFragment();
-    for (const [, row] of rows) sorted.append(row);
-    body.append(sorted);
+    for (const [, body] of rows) sorted.append(body);
+    table.append(sorted);
   }
 
   for (const table of document.querySelectorAll("table")) {
@@ -40,7 +43,7 @@
   const filter = document.getElementById("filter");
   const status = document.getElementById("status");
   const shown = document.getElementById("shown");
-  const rows = Array.from(document.getElementById("lines").tBodies[0].rows, (row) => [row, row.textContent.toLowerCase()]);
+  const rows = Array.from(document.getElementById("lines").tBodies, (row) => [row, row.textContent.toLowerCase()]);
 
   function apply() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
