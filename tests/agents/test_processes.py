@@ -289,6 +289,20 @@ def test_hosts_without_proc(tools: Tools, shell: Shell, disk: Path, tmp_path: Pa
     assert (observed.sight, found) == (tools.sight, tools.finds)
 
 
+def test_many_processes_are_not_all_told_but_each_build_in_use_is(
+    shell: Shell, disk: Path, tmp_path: Path, stack: ExitStack
+) -> None:
+    place = place_of(shell, disk, tmp_path / "tools")
+    for what in (ONE, ONE, ONE, OTHER):
+        start(stack, build(place, what) / "bin/python3")
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir})
+    script = sh.observation(desired, facts="processes")
+    assert "-lt 500 ]" in script
+    observed = look(place, shell, script=script.replace("-lt 500 ]", "-lt 2 ]"))
+    assert [version for _pid, version, _replaced in versions(observed)].count(ONE) == 2
+    assert (len(observed.processes), observed.sight) == (3, "some")
+
+
 def test_a_process_that_ends_meanwhile_and_a_zombie(shell: Shell, disk: Path, tmp_path: Path, stack: ExitStack) -> None:
     place = place_of(shell, disk, tmp_path / "tools")
     zombie = start(stack, build(place, ONE) / "bin/python3")

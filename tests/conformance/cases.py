@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,43 @@ def _receipt(**expected: object) -> Callable[[Place], None]:
         assert {key: receipt[key] for key in expected} == expected
 
     return check
+
+
+_services: dict[Path, subprocess.Popen[str]] = {}
+_SERVICE = "import sys\nfor name in sys.stdin: print(__import__(name.strip()).__file__, flush=True)"
+
+
+def starts(version: str) -> Callable[[Place], None]:
+    """A service begins to run from the build of that version. It imports modules when it is asked to."""
+
+    def start(place: Place) -> None:
+        command = [str(place.build(version) / "bin/python3"), "-I", "-c", _SERVICE]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _services[place.here] = process
+        imports("colorsys")(place)
+
+    return start
+
+
+def imports(module: str) -> Callable[[Place], None]:
+    """The service still finds a module that it has not needed before."""
+
+    def ask(place: Place) -> None:
+        process = _services[place.here]
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(f"{module}\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(f"{place.here}/cpython-")
+
+    return ask
+
+
+def ends(place: Place) -> None:
+    process = _services.pop(place.here)
+    assert process.stdin
+    process.stdin.close()
+    assert process.wait() == 0
 
 
 ONE = Step({"builds": [OLD13]}, (f"install {OLD13}",), (OLD13,), _lines(v3_13=OLD13))

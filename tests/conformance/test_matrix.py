@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.cases import LATER13, OLD13, Case, Place, Step
+from tests.conformance.cases import LATER13, OLD13, Case, Place, Step, ends, imports, starts
 from tests.conformance.driver import FrontEnd, perform
 from tests.conformance.front_ends import Ansible, Pyinfra
 from tests.tools.deploy import LOCAL
@@ -26,7 +26,15 @@ CASE = Case(
         Step({"builds": [OLD13]}, (f"install {OLD13}",), (OLD13,)),
         Step({"builds": ["3.13"]}, (), (OLD13,)),
         Step({"builds": ["3.13"], "state": "latest"}, (f"upgrade {LATER13}",), (OLD13, LATER13)),
-        Step({"builds": ["3.13"], "state": "absent"}, (f"remove {OLD13}", f"remove {LATER13}"), (), {}),
+        Step(
+            {"builds": ["3.13"], "state": "absent"},
+            (f"remove {LATER13}",),
+            (OLD13,),
+            {},
+            first=starts(OLD13),
+            then=imports("sched"),
+        ),
+        Step({"builds": ["3.13"], "state": "absent"}, (f"remove {OLD13}",), (), {}, first=ends),
     ),
 )
 FRONT_ENDS: dict[str, FrontEnd] = {"ansible": Ansible(LOCALHOST), "pyinfra": Pyinfra(LOCAL, {"@local": "localhost"})}

@@ -482,7 +482,7 @@ held:
 processes:
   description:
     - The processes on the host that run from a build below O(root), also from one that was removed. Those that run from another
-      build than the one in use in its line come first. At most 1000.
+      build than the one in use in its line come first. At most 500.
     - A process counts if its executable or a library that it has loaded is in the build.
     - Null on Windows, and where the run moved no stable link and replaced or removed no build.
   returned: success

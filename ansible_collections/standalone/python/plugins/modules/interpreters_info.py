@@ -187,7 +187,7 @@ tools:
 processes:
   description:
     - The processes on the host that run from a build below O(root), also from one that was removed. Those that run from another
-      build than the one in use in its line come first. At most 1000.
+      build than the one in use in its line come first. At most 500.
     - A process counts if its executable or a library that it has loaded is in the build.
     - Null on Windows.
   returned: success

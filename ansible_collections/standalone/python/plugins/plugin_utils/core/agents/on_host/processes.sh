@@ -9,6 +9,7 @@
 
 using=$nl # a line for each process and build: the agent's answer, without its key
 users=$nl # the same as PID BUILD
+used=$nl # the builds
 sight= # which processes this user can see: all, some or none
 found_count=0
 named=$nl # the names of accounts: NUMBER:NAME
@@ -84,15 +85,16 @@ add_mapped() { # PID PATH/cpython-NAME: adds it if PATH is the root, or the stag
 
 add_process() { # PID BUILD STATE [USER COMMAND]
   case $users in *"$nl$1 $2$nl"*) return 0 ;; esac
-  if [ $found_count -ge 1000 ]; then
-    sight=some
-    return
-  fi
+  # One for each build always, as that decides whether it stays.
+  case $used in
+    *"$nl$2$nl"*) [ $found_count -lt 500 ] || { sight=some && return; } ;;
+  esac
   user=${4-}
   command=${5-}
   unit=
   [ -n "$user" ] || details "$1" || return 0
   case $user in *[!A-Za-z0-9_.@+\\-]*) user='?' ;; esac
+  used=$used$2$nl
   users=$users$1\ $2$nl
   using=$using$1\ ${user:-?}\ ${unit:--}\ $3\ $2\ ${command%%"$nl"*}$nl
   found_count=$((found_count + 1))
@@ -209,7 +211,7 @@ find_by_fuser() {
 
 is_used() { # NAME
   find_processes
-  case $users in *" $1$nl"*) ;; *) return 1 ;; esac
+  case $used in *"$nl$1$nl"*) ;; *) return 1 ;; esac
 }
 
 remove_unused() { # NAME: removes the build, unless a process runs from it
