@@ -41,6 +41,7 @@ from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS
 from ..local import ImageHost, LocalHost
 
+_SHOWN = 10  # processes
 Host = LocalHost | ImageHost
 Command = Callable[..., int]
 
@@ -268,6 +269,7 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
             output.line(f"added after the install: {one['prefix']}/{extra}")
         if one["untrusted"]:
             output.line(f"not started: {one['prefix']}, as {one['untrusted']}")
+    _print_processes(observed, data)
     for name in confirmed:
         output.line(f"{name} was started for the first time, and its receipt says so now")
     for line in damaged:
@@ -281,6 +283,16 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
 def _words(one: Mapping[str, Any]) -> str:
     """Return the mark of a build, such as ``1 critical, end of life``."""
     return Mark(one["advisories"], one["end_of_life"]).words(today())
+
+
+def _print_processes(observed: Observed, data: Mapping[str, Any]) -> None:
+    """Print the first processes that run from a build that is not in use any more."""
+    outdated = {one["pid"] for one in data["processes"] or () if not one["current"]}
+    processes = [process for process in observed.processes if process.pid in outdated]
+    for process in processes[:_SHOWN]:
+        output.line(f"runs an older build: {process}, from {process.build}")
+    if len(processes) > _SHOWN:
+        output.line(f"and {len(processes) - _SHOWN} more: see --json")
 
 
 def _state(one: Mapping[str, Any]) -> str:

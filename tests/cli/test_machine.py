@@ -430,6 +430,23 @@ def test_no_line_to_roll_back(upgraded: Command, line: str, says: str) -> None:
     assert in_use(upgraded) == LATER13
 
 
+def test_a_build_in_use(upgraded: Command) -> None:
+    (python,) = (upgraded.folder / "root").glob(f"cpython-{OLD13}*/bin/python3")
+    with subprocess.Popen([python, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        status = upgraded("status", "--root", "root").output
+        assert re.search(
+            rf"^runs an older build: \S+ \(pid {process.pid}, user \S+\), from cpython-{re.escape(OLD13)}-", status, re.M
+        )
+        tried, done = (upgraded("remove", OLD13, "--root", "root", *options) for options in (("-n",), ()))
+        assert (tried.code, done.code, tried.output) == (0, 0, done.output)
+        assert done.output == f"nothing to do: {python.parent.parent.name} is in use\n"
+        assert f"{python.parent.parent} is in use and stays: " in done.errors
+        assert python.exists()
+        process.communicate(b"\n", timeout=20)
+    assert upgraded("remove", OLD13, "--root", "root").output.startswith(f"remove cpython-{OLD13}")
+    assert not python.exists()
+
+
 def test_remove(upgraded: Command) -> None:
     tried = upgraded("remove", OLD13, "--root", "root", "-n")
     assert tried.code == 2

@@ -330,7 +330,8 @@ def confirm(
     after = read(host.run(sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
     # Another run may have done it, or changed what was to be confirmed.
     names = () if after.outdated else tuple(step.name for step in steps)
-    return names, judged(replace(after, facts=observed.facts), observed.facts)
+    after = replace(after, facts=observed.facts, processes=observed.processes, sight=observed.sight)
+    return names, judged(after, observed.facts)
 
 
 def _resolver(desired: Desired, supply: BuildProvider, observed: Observed) -> Resolve:
