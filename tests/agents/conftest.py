@@ -15,6 +15,8 @@ import pytest
 
 from tests.agents.place import SHELLS, Shell, needed
 
+pytest.register_assert_rewrite("tests.agents.contract")
+
 
 @pytest.fixture(params=SHELLS, ids=lambda shell: shell.name)
 def shell(request: pytest.FixtureRequest) -> Shell:

@@ -35,9 +35,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.obser
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import cases, engines, fakes
 from tests.agents.cases import Case
+from tests.agents.contract import declared, expected_tree, hold, place_for, planned, put
 from tests.agents.engines import run
 from tests.agents.place import Place, Shell, needed, tree
-from tests.agents.test_contract import declared, expected_tree, hold, place_for, planned, put
 from tests.store.support import Answer, certificate, serve
 from tests.tools.windows import HERE, WINE
 from tests.tools.wrapped import module_script

@@ -26,8 +26,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.obser
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import rollback_target
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
-from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of, resolver
+from tests.tools.recorded import RECORDED
 from tests.tools.sentences import HOSTILE, check
 
 SEEDS = range(10)

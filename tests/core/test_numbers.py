@@ -27,8 +27,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.recei
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import ours
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply import github
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import parse_lock
-from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of
+from tests.tools.recorded import RECORDED
 from tests.tools.sentences import check
 
 LONG = "9" * 5000  # more than Python makes a number of

@@ -40,8 +40,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.paths
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt, parse_receipt
 from tests.tools.memory_host import receipt_text
 from tests.tools.planning import build_of
+from tests.tools.recorded import RECORDED
 
-RECORDED = {path.stem: path.read_text(encoding="utf-8") for path in Path(__file__).with_name("observations").glob("*.txt")}
 AGENTS = Path(str(module.__file__)).parents[1] / "agents/on_host"
 B312 = "cpython-3.12.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
 B313 = "cpython-3.13.0+20250115-x86_64-unknown-linux-gnu-install_only_stripped"

@@ -31,8 +31,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failu
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.plan import plan
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe
-from tests.core.test_observed import RECORDED
 from tests.tools.planning import FACTS, name_of, observed_of, resolver
+from tests.tools.recorded import RECORDED
 from tests.tools.sentences import HOSTILE, check, unsafe
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StandalonePythonError)]

@@ -7,47 +7,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
-from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ObservationError
-from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import SHELLS, Place, finished, needed
-
-
-class DyingHost(LocalHost):
-    """Its run is killed some seconds after it began to change something; 0 for never."""
-
-    after: float = 0
-    took: float = 0
-
-    def run(self, script: str) -> Completed:
-        process = self.place.start(self.shell, script)
-        if not script.endswith("apply </dev/null\n"):
-            return finished(process)
-        began = time.monotonic()
-        clock = threading.Timer(self.after, self.kill, (process.pid,))
-        if self.after:
-            clock.start()
-        done = finished(process)
-        clock.cancel()
-        self.took = time.monotonic() - began
-        return done
-
-    @staticmethod
-    def kill(group: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+from tests.agents.driver import Archives, make
+from tests.agents.place import SHELLS, Place, needed
+from tests.faults.dying_host import DyingHost
 
 
 def version(place: Place) -> str:

@@ -25,7 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from tests.agents import fakes
 from tests.agents.driver import Archives, make
 from tests.agents.place import SHELLS, Place
-from tests.faults.test_real import DyingHost
+from tests.faults.dying_host import DyingHost
 
 KILLS = int(os.environ.get("STANDALONE_PYTHON_SOAK") or 1000)
 SEED = int(os.environ.get("STANDALONE_PYTHON_SOAK_SEED") or time.time_ns() % 1_000_000)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import carry, files, finish, launchers
-from tests.finisher.test_finish import MINORS, Staged
+from tests.finisher.staged import MINORS, Staged
 from tests.tools import wheels
 
 Builds = Callable[..., Path]

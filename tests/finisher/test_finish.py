@@ -14,9 +14,7 @@ import shutil
 import stat
 import subprocess
 import sys
-import tarfile
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
@@ -24,90 +22,20 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.on_host import (
-    disk,
     files,
     finish,
-    interpreter,
     measure,
     paths,
-    receipt,
-    sbom,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_name
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.sbom import Archive, template
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_name
+from tests.finisher.staged import FINISHER, MINORS, Staged, list_of
 from tests.tools import machos, mkbuild, tls
-from tests.tools.finisher import ARGUMENTS, receipt_text
-from tests.tools.playbook import REPOSITORY
+from tests.tools.finisher import receipt_text
 
-MINORS: list[str] = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
 NEWEST = "3.13"
 Builds = Callable[..., Path]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: stand-in builds")
-
-
-class Staged:
-    """An unpacked build in a staging folder, and what the finisher said about it."""
-
-    def __init__(self, archive: Path, root: Path, *, listed: bool = True) -> None:
-        self.root = root
-        self.name = archive.name[: -len(".tar.gz")]
-        self.version = self.name.split("-")[1].split("+")[0]
-        self.minor = ".".join(self.version.split(".")[:2])
-        self.tree = root / ".standalone-python.staging" / "python"
-        self.final = root / self.name
-        self.finisher = finish.__file__
-        self.tree.parent.mkdir(parents=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(self.tree.parent, filter="tar")
-        if listed:
-            (self.tree / files.FOLDER).mkdir()
-            (self.tree / files.LIST).write_text(list_of(self.tree))
-
-    @property
-    def library(self) -> Path:
-        return self.tree / "lib" / f"python{self.minor}"
-
-    def send(self, build: Build) -> None:
-        """Put the finisher into the staging folder as an agent does it, with the template of the list of components."""
-        self.finisher = str(self.tree.parent / "finish.py")
-        for path in map(Path, FINISHER):
-            shutil.copyfile(path, self.tree.with_name(path.name))
-        self.tree.with_name(f"{self.name}.cdx").write_text(template(build, Archive("https://example.org/a", "0" * 64), sh.TOOL))
-
-    def run(self, *, python: str = "", env: Mapping[str, str] | None = None, **keys: str) -> dict[str, str]:
-        given = {
-            "tree": str(self.tree),
-            "final": str(self.final),
-            "name": self.name,
-            "version": self.version,
-            "triple": "x86_64-unknown-linux-gnu",
-            "flavor": "install_only_stripped",
-            "filename": f"{self.name}.tar.gz",
-            **ARGUMENTS,
-            **keys,
-        }
-        command = [python or str(self.tree / "bin" / "python3"), "-I", "-B", self.finisher]
-        words = [f"{key}={value}" for key, value in given.items()]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, env=env, check=False)
-        said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
-        assert (done.returncode, "finished" in said) in ((0, True), (3, False)), done
-        return {**said, "stderr": done.stderr}
-
-    def move(self) -> Path:
-        self.tree.rename(self.final)
-        return self.final
-
-
-def list_of(tree: Path) -> str:
-    """The list of files as the controller makes it, written independently of the finisher; with the list of components."""
-    lines = {}
-    for path in tree.rglob("*"):
-        relative = path.relative_to(tree).as_posix()
-        inside = path.resolve().is_relative_to(tree.resolve()) and path.is_file()
-        if inside and (relative == files.SBOM or not relative.startswith(files.FOLDER)):
-            lines[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return "".join(f"{lines[path]}  {path}\n" for path in sorted(lines))
 
 
 def snapshot(tree: Path) -> dict[str, tuple[int, str]]:
@@ -141,8 +69,6 @@ def newest(builds: Builds, tmp_path: Path) -> Iterator[Staged]:
     yield Staged(builds(NEWEST), tmp_path)
     shutil.rmtree(tmp_path)
 
-
-FINISHER = [str(module.__file__) for module in (finish, disk, files, interpreter, measure, receipt, sbom, paths)]
 
 # What the public modules say about the libraries that a stand-in build contains.
 VERSIONS = """

@@ -19,7 +19,6 @@ from ..errors import ContentError, DeclarationError, TransportError, sanitized
 if TYPE_CHECKING:
     from ..builds.catalogue import Build
 
-MODES = ("off", "prefer", "require")
 ENDING = ".sigstore.jsonl"
 FOLDER = "attestations"
 """The folder next to a lock file, with the attestations of its archives."""

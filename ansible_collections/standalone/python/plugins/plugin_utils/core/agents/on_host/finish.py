@@ -18,7 +18,7 @@ Its parts are files beside it. Standard library only, Python 3.8 and later. It i
 bytecode and every module has to be compiled: ``dataclasses`` alone takes longer than all the work here.
 
 On standard output: ``key=value`` lines. Exit 0 after ``finished=ok``; exit 3 after ``failure=CODE`` and
-``detail=ONE LINE``, where CODE is one of `CODES`.
+``detail=ONE LINE``, where CODE is one of `Code`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,24 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from . import disk, files, interpreter, measure, receipt, sbom
 
-CODES = (
-    "arguments",  # a key is missing, unknown or unreadable
-    "prefix",  # this interpreter runs from elsewhere than `tree`
-    "version",  # it reports another version than expected
-    "module",  # a module of the build can't be imported
-    "content",  # a file of the list is missing
-    "patch",  # sysconfig data can't be read
-    "bytecode",  # no Python here can compile for the build
-    "account",  # unknown user or group
-    "permission",
-    "space",
-    "io",
-)
+    Code = Literal[
+        "arguments",  # a key is missing, unknown or unreadable
+        "prefix",  # this interpreter runs from elsewhere than `tree`
+        "version",  # it reports another version than expected
+        "module",  # a module of the build can't be imported
+        "content",  # a file of the list is missing
+        "patch",  # sysconfig data can't be read
+        "bytecode",  # no Python here can compile for the build
+        "account",  # unknown user or group
+        "permission",
+        "space",
+        "io",
+    ]
+
 PLACES = ("tree", "final", "root")
 TEXTS = (
     *("name", "version", "release", "triple", "options", "flavor", "filename", "sha256", "url"),
@@ -97,9 +98,9 @@ if not TYPE_CHECKING:
 
 
 class Failure(Exception):
-    """The build can't be finished: a code of `CODES` and a sentence for the user."""
+    """The build can't be finished: a code and a sentence for the user."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         super().__init__(detail)
         self.code = code
 
