@@ -60,6 +60,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "prefix": "/opt/python/cpython-3.13.1+20250115-…",
                     "installed_at": "2025-01-20T09:30:00Z",
                     "certificates": "",
+                    "components": {"openssl": "3.5.3", "sqlite": "3.50.4"},
                     "user_packages": 0,
                     "started": True,
                     "untrusted": "",

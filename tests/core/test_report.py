@@ -111,8 +111,8 @@ def test_statuses(status: str, data: dict[str, Any], monkeypatch: pytest.MonkeyP
     """Advisories are those of the bundled table for the first, and none for the others."""
     real = module.assess
 
-    def assess(build: Any, **tables: Any) -> Any:
-        found = real(build, **tables)
+    def assess(build: Any, *others: Any) -> Any:
+        found = real(build, *others)
         return found if build.name == name(OLD) else module.replace(found, advisories=())
 
     ends = {"3.15": "2026-08-31" if status == "eol" else "2031-10-31"}
@@ -134,9 +134,21 @@ def test_the_worst_comes_first_and_every_status_has_a_place() -> None:
 def test_each_build_is_assessed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     real = module.assess
-    monkeypatch.setattr(module, "assess", lambda build, **tables: seen.append(build.name) or real(build, **tables))
+    monkeypatch.setattr(module, "assess", lambda build, *others: seen.append(build.name) or real(build, *others))
     report_of(fleet(200))
     assert len(seen) == len(set(seen)) < 20
+
+
+def test_versions_that_an_interpreter_reported_count_instead_of_the_tables() -> None:
+    measured = interpreter(OLD) | {"components": {"openssl": "3.5.4", "sqlite": ""}}
+    made = report_of({"a": result(measured), "b": result(interpreter(OLD)), "c": result(interpreter(OLD) | {"components": {}})})
+    rows = {row.host: row for row in made.rows}
+    found = {host: {one.advisory.id for one in row.assessment.advisories} for host, row in rows.items() if row.assessment}
+    assert ["CVE-2025-9230" in found[host] for host in "abc"] == [False, True, True], "fixed in OpenSSL 3.5.4"
+    assert rows["a"].assessment
+    assert "sqlite" in rows["a"].assessment.not_covered
+    (it,) = [it for it in made.affected if it.advisory.id == "CVE-2025-9230"]
+    assert (it.hosts, it.builds) == (2, (name(OLD),))
 
 
 def test_processes_of_builds_that_are_not_current() -> None:
@@ -263,6 +275,10 @@ def test_json_that_is_not_of_this_project(data: Any) -> None:
         result(interpreter(OLD) | {"prefix": "/opt/python/cpython"}),
         result(interpreter(OLD) | {"sound": 1}),
         result(interpreter(OLD) | {"sound": False, "problem": ["x"]}),
+        result(interpreter(OLD) | {"components": ["openssl"]}),
+        result(interpreter(OLD) | {"components": {"openssl": "<b>"}}),
+        result(interpreter(OLD) | {"components": {"<b>": "3.5.4"}}),
+        result(interpreter(OLD) | {"components": {"openssl": 3}}),
         result(processes={}),
         result(processes=[1]),
         result(processes=[process(OLD, pid=True)]),

@@ -102,8 +102,8 @@ def test_example_of_the_fact_has_the_keys_of_a_fact() -> None:
 def shape(value: Any) -> Any:
     """Keys and types, of a list what its first element has."""
     if isinstance(value, dict):
-        # Which severities there are depends on the build.
-        return {key: "counts" if key == "advisories" else shape(element) for key, element in value.items()}
+        # Which severities and components there are depends on the build.
+        return {key: key if key in ("advisories", "components") else shape(element) for key, element in value.items()}
     if isinstance(value, list):
         return [shape(element) for element in value[:1]]
     return type(value).__name__

@@ -137,6 +137,13 @@ interpreters:
       type: list
       elements: str
       sample: []
+    components:
+      description:
+        - The versions of the libraries in the build, as its interpreter reported them when it was installed. The version is empty
+          where the interpreter does not know it.
+        - Empty for builds that were installed before such versions were recorded.
+      type: dict
+      sample: {openssl: 3.5.3, sqlite: 3.50.4}
     advisories:
       description:
         - How many open advisories the build has, by severity, from V(critical) to V(low) and V(unrated). Severities without any are

@@ -77,6 +77,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "prefix": native(prefix),
         "installed_at": installed.installed_at,
         "certificates": installed.receipt.certificates if installed.receipt else "",
+        "components": dict(installed.receipt.components) if installed.receipt else {},
         "user_packages": installed.packages,
         "started": installed.started,
         "untrusted": installed.untrusted,

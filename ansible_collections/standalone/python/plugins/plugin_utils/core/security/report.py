@@ -16,9 +16,9 @@ from datetime import date
 from ..builds.catalogue import Build, Catalogue, builds, parse_name
 from ..builds.request import letters_of
 from ..state.line import line_of
-from .advisories import Advisory, Assessment, Tables, assess, bundled_tables, rank, version_key
+from .advisories import Advisory, Assessment, Open, Tables, assess, bundled_tables, rank, version_key
 from .marks import UNRATED, count
-from .results import Found, HostResult, Process
+from .results import Found, HostResult, Measured, Process
 from .upgrade import closed
 
 # Days after which a report says that the table of advisories is old.
@@ -213,16 +213,17 @@ class _Knowledge:
         self._day = day
         self._tables = tables
         self._first_release = min(tables.components)
-        self._assessments: dict[str, Assessment | None] = {}
+        self._assessments: dict[tuple[str, Measured], Assessment | None] = {}
         self._newest: dict[tuple[str, str], list[Build]] = {}
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[tuple[str, Measured], Row] = {}
 
-    def row(self, build: Build) -> Row:
+    def row(self, build: Build, measured: Measured) -> Row:
         """Return the row of a build in use, on no host."""
-        if build.name not in self._rows:
-            newest, assessment = self.newest(build), self.assessment(build)
+        key = (build.name, measured)
+        if key not in self._rows:
+            newest, assessment = self.newest(build), self.assessment(build, measured)
             end = self._tables.end_of_life.get(build.version.minor_line)
-            self._rows[build.name] = Row(
+            self._rows[key] = Row(
                 host="",
                 root="",
                 line=line_of(build),
@@ -231,15 +232,17 @@ class _Knowledge:
                 newest=newest,
                 assessment=assessment,
                 counts=count(assessment.advisories) if assessment else {},
-                closed=self._closed(assessment, newest),
+                closed=len(self.closed(assessment, newest)) if assessment else 0,
                 ended=bool(end and end <= self._day.isoformat()),
             )
-        return self._rows[build.name]
+        return self._rows[key]
 
-    def assessment(self, build: Build) -> Assessment | None:
-        if build.name not in self._assessments:
-            self._assessments[build.name] = assess(build, tables=self._tables) if build.release >= self._first_release else None
-        return self._assessments[build.name]
+    def assessment(self, build: Build, measured: Measured = ()) -> Assessment | None:
+        key = (build.name, measured)
+        if key not in self._assessments:
+            known = build.release >= self._first_release
+            self._assessments[key] = assess(build, dict(measured), self._tables) if known else None
+        return self._assessments[key]
 
     def newest(self, build: Build) -> Build | None:
         """Return the newest known build of a line and target; a pre-release only where there is no other, or it is in use."""
@@ -258,11 +261,10 @@ class _Knowledge:
             default=None,
         )
 
-    def _closed(self, assessment: Assessment | None, newest: Build | None) -> int:
+    def closed(self, assessment: Assessment, newest: Build | None) -> tuple[Open, ...]:
+        """Return the open advisories of a build in use that the newest build closes."""
         after = self.assessment(newest) if newest else None
-        if assessment is None or after is None:
-            return 0
-        return len(closed(assessment, after))
+        return closed(assessment, after) if after else ()
 
 
 def _rows(result: HostResult, knowledge: _Knowledge) -> list[Row]:
@@ -284,7 +286,7 @@ def _rows(result: HostResult, knowledge: _Knowledge) -> list[Row]:
 
 def _row(result: HostResult, line: str, found: list[Found], processes: tuple[Process, ...], knowledge: _Knowledge) -> Row:
     used = max(found, key=lambda one: (one.linked, not one.problem, *_order(one.build)), default=None)
-    known = knowledge.row(used.build) if used else Row("", "", line)
+    known = knowledge.row(used.build, used.measured) if used else Row("", "", line)
     return replace(
         known,
         host=result.host,
@@ -297,34 +299,34 @@ def _row(result: HostResult, line: str, found: list[Found], processes: tuple[Pro
 
 
 def _affected(rows: Iterable[Row], knowledge: _Knowledge) -> tuple[Affected, ...]:
-    hosts: dict[str, set[str]] = {}
-    used: dict[str, Row] = {}
+    # Rows of the same build share their assessment, unless their interpreters reported other versions.
+    used: dict[int, Row] = {}
+    hosts: dict[int, set[str]] = {}
     for row in rows:
         if row.build and row.assessment:
-            hosts.setdefault(row.build.name, set()).add(row.host)
-            used[row.build.name] = row
-    where: dict[Advisory, list[str]] = {}
+            used[id(row.assessment)] = row
+            hosts.setdefault(id(row.assessment), set()).add(row.host)
+    where: dict[Advisory, set[int]] = {}
     fixed: dict[Advisory, set[str]] = {}
-    gone: dict[Advisory, list[str]] = {}
-    for name in sorted(used):
-        row = used[name]
-        after = knowledge.assessment(row.newest) if row.newest else None
+    gone: dict[Advisory, set[str]] = {}
+    names = {key: row.build.name for key, row in used.items() if row.build}
+    for key, row in used.items():
         if row.assessment is None:
             continue
         for one in row.assessment.advisories:
-            where.setdefault(one.advisory, []).append(name)
+            where.setdefault(one.advisory, set()).add(key)
             fixed.setdefault(one.advisory, set()).update([one.fixed] if one.fixed else [])
-        for one in closed(row.assessment, after) if after else ():
-            gone.setdefault(one.advisory, []).append(name)
+        for one in knowledge.closed(row.assessment, row.newest):
+            gone.setdefault(one.advisory, set()).add(names[key])
     found = [
         Affected(
             advisory,
             tuple(sorted(fixed[advisory], key=version_key)),
-            len(set[str]().union(*(hosts[name] for name in names))),
-            tuple(names),
-            tuple(gone.get(advisory, ())),
+            len(set[str]().union(*(hosts[key] for key in keys))),
+            tuple(sorted({names[key] for key in keys})),
+            tuple(sorted(gone.get(advisory, ()))),
         )
-        for advisory, names in where.items()
+        for advisory, keys in where.items()
     ]
     return tuple(sorted(found, key=lambda it: (rank(it.advisory.severity), -it.hosts, it.advisory.component, it.advisory.id)))
 

@@ -8,6 +8,7 @@ Hosts chose these texts, so each one loses its control characters here, before a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,14 @@ from typing import Any
 from ..builds.catalogue import Build, parse_name
 from ..digits import LARGEST
 from ..errors import ContentError, sanitized
+from .components import VERSION
 
 NO_RESULT = "the play left no result of interpreters_info for it"
 _EXPECTED = "give the output of 'standalone-python status --json', or results of the module interpreters_info"
+Measured = tuple[tuple[str, str], ...]
+"""Components, each with the version that a build's interpreter reported, sorted."""
+
+_COMPONENT = re.compile("[A-Za-z0-9-]{1,40}")
 # The keys that name the host of a result in a list.
 _HOST_KEYS = ("host", "inventory_hostname", "name")
 _MOST_PROCESSES = 10_000
@@ -29,11 +35,13 @@ class Found:
 
     :ivar linked: whether the stable link of its line leads to it
     :ivar problem: what is wrong with it; empty if it is sound
+    :ivar measured: the components of which its interpreter reported the version, each with it; empty where it does not know it
     """
 
     build: Build
     linked: bool
     problem: str
+    measured: Measured = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,15 @@ def _found(data: Mapping[str, Any]) -> Found:
     if build is None:
         raise ValueError(f"{sanitized(name, 80)} is not the name of a build")
     problem = "" if _typed(data, "sound", bool) else sanitized(_typed(data, "problem", str)) or "it is broken"
-    return Found(build, not stable.startswith((f"{prefix}/", f"{prefix}\\")), problem)
+    return Found(build, not stable.startswith((f"{prefix}/", f"{prefix}\\")), problem, _measured(data))
+
+
+def _measured(data: Mapping[str, Any]) -> Measured:
+    measured = _typed(data, "components", dict, optional=True) or {}
+    for name, version in measured.items():
+        if not (_COMPONENT.fullmatch(name) and isinstance(version, str) and (not version or VERSION.fullmatch(version))):
+            raise ValueError(f"{sanitized(str(version), 40)} is not a version of a component")
+    return tuple(sorted(measured.items()))
 
 
 def _processes(found: list[Any]) -> Iterator[Process]:
@@ -181,4 +197,4 @@ def _typed(data: Mapping[str, Any], key: str, kind: type, *, optional: bool = Fa
     return value
 
 
-_KINDS = {list: "a list", str: "a text", bool: "true or false", int: "a number"}
+_KINDS = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a number"}
