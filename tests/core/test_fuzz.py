@@ -74,6 +74,7 @@ VALUES = (
         "C:/x",
     ),
     *("Linux", "Windows_NT", "aarch64", "..", "/opt/python/../..", "/usr/bin/python3", "a -> b -> c", " ", "=", "*=", "\x00"),
+    f"12 app app.service here {name_of('3.13.0+20250115')} {HOSTILE}",
     *(name_of("3.13.0+20250115"), "cpython-3.13", "cpython-3.13+freethreaded", *FAILURES),
 )
 KEYS = (
@@ -106,7 +107,7 @@ KEYS = (
         "libc_version",
         "free_kb",
     ),
-    *("layout", "path", "step", "failure", "detail", "unheard-of", ""),
+    *("process", "processes", "layout", "path", "step", "failure", "detail", "unheard-of", ""),
 )
 
 

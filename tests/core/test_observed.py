@@ -32,6 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failu
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     Installed,
     Observed,
+    Process,
     RegistryEntry,
     parse,
     relocated,
@@ -732,3 +733,46 @@ def test_an_image_is_told_of_in_its_own_paths() -> None:
 def test_the_innermost_folder_counts() -> None:
     assert moved("/a/b/c", {"/a": "/x", "/a/b": "/y"}) == "/y/c"
     assert moved("/ab", {"/a": "/x"}) == "/ab"
+
+
+@pytest.mark.parametrize(
+    ("line", "process"),
+    [
+        (f"7 app app.service here {B313} python3.13", Process(7, "app", "python3.13", B313, "app.service")),
+        (f"7 ? - replaced {B313} ", Process(7, "", "", B313, replaced=True)),
+        (f"7 DOM\\user a\\x2d@b.service here {B313} x y", Process(7, "DOM\\user", "x y", B313, "a\\x2d@b.service")),
+        (f"7 a - here {B313} \x1b[2J\u202e\x85", Process(7, "a", "\\x1b[2J\\u202e\\x85", B313)),
+        (f"7 \x1b[2Ja - here {B313} x", Process(7, "\\x1b[2Ja", "x", B313)),
+        ("7 app - here cpython-mine x", None),
+    ],
+)
+def test_processes(line: str, process: Process | None) -> None:
+    assert parse(with_processes("processes=all", f"process={line}")).processes == (() if process is None else (process,))
+
+
+def test_a_process_has_short_names() -> None:
+    (process,) = parse(with_processes("processes=all", f"process=7 {'u' * 5000} - here {B313} {'c' * 5000}")).processes
+    assert max(len(process.user), len(process.command)) <= 100
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "process=x app - here {0} x",
+        "process=7 app - there {0} x",
+        "process=7 app $(id).service here {0} x",
+        "process=7 app \x1b[2J.service here {0} x",
+        f"process=7 app {'u' * 300}.service here {{0}} x",
+        "process=12345678901 app - here {0} x",
+        "process=7",
+        "process=",
+        "processes=most",
+    ],
+)
+def test_processes_that_no_agent_prints(line: str) -> None:
+    with pytest.raises(ObservationError, match="can't be read"):
+        parse(with_processes(line.format(B313)))
+
+
+def with_processes(*lines: str) -> str:
+    return WHOLE.replace(f"\n{END}\n", "".join(f"\n{line}" for line in lines) + f"\n{END}\n")

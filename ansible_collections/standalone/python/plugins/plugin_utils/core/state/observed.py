@@ -190,8 +190,10 @@ class Observed:
         way = "" if self.windows else ": run as that user, or let only root and this user change it"
         remarks = [f"{one.name} was not started, as {one.untrusted}{way}" for one in self.installed if one.untrusted]
         users = {path: [one for one in self.processes if f"{self.root}/{one.build}" == path] for path in self.held}
-        for path in [path for path in self.held if users[path]][:_NAMED]:
-            remarks.append(f"{printed(path)} is in use and stays: {_in_words(users[path])}")
+        used = [path for path in self.held if users[path]]
+        remarks += [f"{printed(path)} is in use and stays: {_in_words(users[path])}" for path in used[:_NAMED]]
+        if len(used) > _NAMED:
+            remarks.append(f"{joined(used[_NAMED:])} are in use and stay, too")
         if held := [path for path in self.held if not users[path]]:
             remarks.append(
                 f"{joined(held)} could not be removed, as a process on the host has files in it open; the next run tries again"
