@@ -150,13 +150,20 @@ def test_containers(shell: Shell, disk: Path, tmp_path: Path, stack: ExitStack) 
         return process.pid
 
     root = Path(place.root)
-    contained(own, root, python)
+    with_own = contained(own, root, python)
     pids = [
         contained(root, elsewhere, elsewhere / name / "bin/python3"),
         contained(build(place, ONE), one_build, one_build / "bin/python3"),
         contained(Path("/mnt"), Path("/mnt"), python),
     ]
     assert versions(look(place, shell)) == [(pid, ONE, False) for pid in sorted(pids)]
+    # Seen from a chroot that has the other root at that path.
+    enter = 'mount --rbind / "$1" && mount --bind "$2" "$1$3" && shift 3 && exec chroot "$0" "$@"'
+    chroot = disk / "chroot"
+    chroot.mkdir()
+    words = ("unshare", "--mount", "sh", "-c", enter.replace('"$0"', f"'{chroot}'"), "sh", str(chroot), str(own), place.root)
+    chrooted = Shell("chroot", (*words, *shell.command))
+    assert versions(look(Place(disk, place.root, place.bin_dir), chrooted)) == [(with_own, ONE, False)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0 if hasattr(os, "geteuid") else True, reason="needs root: to be two users")
