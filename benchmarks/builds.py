@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in build, packed from an interpreter of this machine, of upstream's size; and a server that gives it out.
+"""A stand-in build of upstream's size, packed from an interpreter of this machine; and a server for it.
 
-Laid out like upstream's releases, ``TAG/FILE`` and ``TAG/SHA256SUMS``. Never downloads anything.
+It has upstream's layout, ``TAG/FILE`` and ``TAG/SHA256SUMS``. Never downloads anything.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from urllib.parse import quote
 from tests.tools import mkbuild
 
 TAG = "20250317"
-# An install_only_stripped of upstream for Linux, roughly: files and links, links among them, bytes unpacked.
+# The approximate numbers of upstream's install_only_stripped for Linux: files and links, links among them, bytes unpacked.
 FILES, LINKS, SIZE = 3750, 1000, 84_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """:ivar folder: the mirror: what the option ``source`` takes"""
+    """:ivar folder: the mirror, for the option ``source``"""
 
     folder: Path
     archive: Path
@@ -53,7 +53,7 @@ class StandIn:
 
 
 def work_folder() -> Path:
-    """Where benchmarks keep what they make from one run to the next."""
+    """Return the folder of files that benchmarks reuse in the next run."""
     folder = Path(tempfile.gettempdir()) / f"standalone-python-benchmarks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
@@ -62,7 +62,7 @@ def work_folder() -> Path:
 
 
 def stand_in(folder: Path) -> StandIn:
-    """The build in ``folder``; packed there where it is missing, from the newest interpreter of this machine that can be."""
+    """Return the build in ``folder``. If it is missing, pack it from the newest suitable interpreter of this machine."""
     found = sorted(folder.glob(f"{TAG}/cpython-*.tar.gz"))
     if not found:
         print("packing a stand-in build (once) ...", file=sys.stderr)
@@ -72,13 +72,15 @@ def stand_in(folder: Path) -> StandIn:
 
 
 def _packed(work: Path) -> tuple[mkbuild.Origin, Path]:
-    said = ""
+    reason = ""
     for python in reversed(mkbuild.available().values()):
         try:
             return mkbuild.probe(python), mkbuild.pack(python, TAG, work, compress_level=1)
         except mkbuild.PackError as error:
-            said = f": {error}"
-    raise SystemExit(f"no interpreter of this machine can be packed{said}: install CPython 3.8 to 3.13, with its shared library")
+            reason = f": {error}"
+    raise SystemExit(
+        f"no interpreter of this machine can be packed{reason}: install CPython 3.8 to 3.13, with its shared library"
+    )
 
 
 def _padded(packed: tuple[mkbuild.Origin, Path], work: Path, folder: Path) -> Path:
@@ -113,7 +115,7 @@ def _padded(packed: tuple[mkbuild.Origin, Path], work: Path, folder: Path) -> Pa
 
 
 def described(build: StandIn, unpacked: Path) -> str:
-    """One line about what a build is, for the head of a table."""
+    """Return one line that describes a build, for the head of a table."""
     entries = [path for path in unpacked.rglob("*") if path.is_symlink() or path.is_file()]
     size = sum(path.lstat().st_size for path in entries)
     links = sum(path.is_symlink() for path in entries)
@@ -130,7 +132,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """``folder`` over HTTP from a loopback address; gives the base URL."""
+    """Serve ``folder`` over HTTP on a loopback address; yield the base URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -140,7 +142,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def uv_downloads(build: StandIn, base: str, to: Path) -> Path:
-    """The file that makes uv know the stand-in, and nothing else, as its own list makes it know upstream's builds."""
+    """Write a list of downloads for uv that contains only the stand-in; return its path."""
     major, minor, patch = build.version.split(".")
     architecture = build.archive.name.partition(f"+{TAG}-")[2].partition("-")[0]
     entry = {
@@ -163,7 +165,7 @@ def uv_downloads(build: StandIn, base: str, to: Path) -> Path:
 
 
 def uv_environment(folder: Path, downloads: Path) -> dict[str, str]:
-    """What uv runs with, away from the user's own: nothing but the stand-in can be found or downloaded."""
+    """Return the environment for uv, isolated from the user's: it can find and download only the stand-in."""
     return {
         "UV_NO_CONFIG": "1",
         "UV_PYTHON_PREFERENCE": "only-managed",
@@ -186,7 +188,7 @@ def uv() -> Path:
 
 @contextmanager
 def workbench() -> Iterator[tuple[Path, StandIn, str]]:
-    """An empty folder that is removed at the end, a stand-in build, and the address where its folder is served."""
+    """Yield an empty folder that is removed at the end, a stand-in build, and the URL of its folder."""
     with tempfile.TemporaryDirectory(dir=work_folder()) as folder:
         build = stand_in(work_folder() / "builds")
         with served(build.folder) as base:

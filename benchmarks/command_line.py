@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a command takes from its start to its end: catalogue list from cold, and plan where nothing is to do.
+"""Measures the time of a whole command: catalogue list, and a plan that changes nothing.
 
-Each run is a process of its own; files are in the system's cache. Output goes into a pipe, so no table is drawn. An interpreter that
-does nothing stands beside them: that much nobody can save.
+Each run is a new process; files are in the system's cache. Output goes into a pipe, so no table is drawn. The row of an
+interpreter that does nothing shows the time that cannot be saved.
 """
 
 from __future__ import annotations

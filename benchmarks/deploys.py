@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploys of pyinfra for benchmarks, run by its command line, on hosts that are all this machine.
+"""Runs pyinfra deploys for benchmarks with its command line. All hosts are this machine.
 
-pyinfra knows one ``@local`` only. So a connector of our own, which it finds as it finds anyone's, gives its local one many names.
+pyinfra has only one ``@local``. So a connector plugin gives the local connector many names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Here(LocalConnector):
 
 @dataclass(frozen=True, slots=True)
 class Deployer:
-    """A folder with an inventory and the connector for it."""
+    """A folder with an inventory and its connector."""
 
     folder: Path
     hosts: int
@@ -49,10 +49,10 @@ class Deployer:
         return spend(command, env=self._environment(), cwd=self.folder)
 
     def _set_up(self) -> None:
-        there = self.folder / "inventory.py"
-        if there.exists():
+        inventory = self.folder / "inventory.py"
+        if inventory.exists():
             return
-        there.write_text(f"hosts = {[f'@here/host{number:02}' for number in range(self.hosts)]!r}\n")
+        inventory.write_text(f"hosts = {[f'@here/host{number:02}' for number in range(self.hosts)]!r}\n")
         (self.folder / "connector").mkdir()
         (self.folder / "connector/benchmark_connector.py").write_text(CONNECTOR)
         about = self.folder / "connector/benchmark_connector-0.dist-info"
@@ -70,8 +70,8 @@ class Deployer:
         }
 
 
-def told(ended: Ended) -> dict[str, Any]:
-    """What pyinfra says for programs: the keys plan and results.
+def results_of(ended: Ended) -> dict[str, Any]:
+    """Return pyinfra's output for programs: the keys plan and results.
 
     :raises RuntimeError: it doesn't
     """
@@ -79,15 +79,15 @@ def told(ended: Ended) -> dict[str, Any]:
         if line.startswith('{"plan"'):
             answer: dict[str, Any] = json.loads(line)
             return answer
-    raise RuntimeError(f"pyinfra ended with {ended.code} and told nothing: {ended.output.strip()[-2000:]}")
+    raise RuntimeError(f"pyinfra ended with {ended.code} and printed no results: {ended.output.strip()[-2000:]}")
 
 
 def changed(ended: Ended) -> int:
-    """How many operations changed something, over all hosts.
+    """Return the number of operations that changed something, over all hosts.
 
     :raises RuntimeError: one failed
     """
-    totals = told(ended)["results"]["totals"]
+    totals = results_of(ended)["results"]["totals"]
     if totals["error"]:
         raise RuntimeError(f"a deploy failed: {ended.output.strip()[-2000:]}")
     return int(totals["success"])

@@ -1,11 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What installing one build on one host costs, everything included, beside uv and tar on the same archive.
+"""Measures a whole installation of one build on one host, and uv and tar with the same archive.
 
-The host is this machine. Ours has the archive in the controller's cache, observes, sends, checks, unpacks, finishes, starts,
-syncs, renames, links and observes again, as the Ansible action does it; what ansible-playbook adds is shown in rows of its own.
-The others get a `sync -f` after them, for ours does that before the rename.
+The host is this machine. standalone-python has the archive in the controller's cache, and works as in the Ansible action: it
+observes, sends, verifies, unpacks, finishes, starts, syncs, renames, links and observes again. Separate rows show the cost of
+ansible-playbook. The others are followed by `sync -f`, because standalone-python syncs before the rename.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COMPARED = ((OURS_ZSTD, UV), (PLAY_ZSTD, UV), (OURS_GZIP, TAR), (PLAY_GZIP, TAR)
 
 @dataclass(frozen=True, slots=True)
 class LocalHost:
-    """This machine's shell; a file is sent by a copy, as Ansible's local connection does it."""
+    """This machine's shell. Files are copied, as Ansible's local connection does."""
 
     path: str
     sent: Path
@@ -56,7 +56,7 @@ class LocalHost:
 
 
 def path_without_zstd(folder: Path) -> str:
-    """A PATH that has everything that this one has, but zstd."""
+    """Return a PATH with all programs of this one except zstd."""
     folder.mkdir()
     for place in os.environ.get("PATH", os.defpath).split(":"):
         if os.path.isdir(place):
@@ -73,8 +73,8 @@ class Bench:
     uv_environment: dict[str, str]
 
     def fresh(self) -> Path:
-        """An empty folder to install into, all that was written before on disk. What an earlier round made stays until the end:
-        ext4 passes over the inodes of what was removed in the last half minute, one by one, and that would be measured too."""
+        """Return an empty folder to install into, after flushing earlier writes. Files of earlier rounds stay until the end: ext4
+        skips the inodes of files that were removed in the last 30 seconds one by one, which would be measured too."""
         target = Path(tempfile.mkdtemp(prefix="target-", dir=self.folder))
         subprocess.run(["sync", "-f", str(target)], check=True)
         return target

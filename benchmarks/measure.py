@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a way of doing something costs, measured side by side with other ways, and a table of the ratios.
+"""Measures several ways to do the same, and prints a table of ratios.
 
-The ways take turns, and a ratio is taken pair by pair within a round before the median is: what else a machine does in the
-meantime then meets all of them. Never judges: it prints, and passes or fails nothing.
+The ways take turns. A ratio is computed within each round, and then the median of the ratios, so that other work of the machine
+affects all ways equally. It only prints: nothing passes or fails.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of wall clock, and of processor time of a process and all that it waited for."""
+    """Seconds of wall clock, and of processor time of a process and the children that it waited for."""
 
     wall: float
     cpu: float
@@ -42,7 +42,7 @@ Costs = Sequence[Cost]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended; ``output`` is what it printed, errors included."""
+    """The result of a command; ``output`` includes standard error."""
 
     cost: Cost
     code: int
@@ -50,7 +50,7 @@ class Ended:
 
 
 def spend(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ended:
-    """Run a command to its end. Processor time is the command's and its descendants', as far as they were waited for."""
+    """Run a command to its end. Processor time includes the descendants that were waited for."""
     began = time.perf_counter()
     with subprocess.Popen(
         [str(word) for word in command],
@@ -78,7 +78,7 @@ def must(ended: Ended, what: str) -> Cost:
 
 
 def forked(work: Callable[[], object]) -> Cost:
-    """What ``work`` costs in a fork of this process, as an Ansible worker is one.
+    """Return the cost of ``work`` in a fork of this process, like an Ansible worker.
 
     :raises RuntimeError: it raised; its traceback is on standard error
     """
@@ -101,7 +101,7 @@ def forked(work: Callable[[], object]) -> Cost:
 
 
 def alternate(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Cost]]:
-    """Run every way once a round, each round beginning with another one."""
+    """Run every way once per round. Each round begins with another way."""
     names = list(ways)
     costs: dict[str, list[Cost]] = {name: [] for name in names}
     for turn in range(rounds):
@@ -114,7 +114,7 @@ def alternate(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Cost]]:
 
 
 def ratio(costs: Costs, to: Costs) -> tuple[float, float]:
-    """Medians of the ratios, round by round: of wall clock and of processor time."""
+    """Return the medians of the rounds' ratios: of wall clock and of processor time."""
     pairs = list(zip(costs, to, strict=True))
     return median(one.wall / other.wall for one, other in pairs), median(one.cpu / other.cpu for one, other in pairs)
 
@@ -124,7 +124,7 @@ def middle(costs: Costs) -> Cost:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The first column to the left, the others to the right."""
+    """Print a table with the first column aligned left and the others right."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     for row in (head, ["-" * width for width in widths], *rows):
         cells = [
@@ -142,5 +142,5 @@ def times(factor: float) -> str:
 
 
 def load() -> str:
-    """For the head of a table: a machine that does other work gives other numbers."""
+    """Return the machine's load for the head of a table, because it affects the numbers."""
     return f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"

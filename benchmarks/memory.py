@@ -1,10 +1,10 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory a worker of ansible-playbook holds at its peak: making a payload, installing from the cache, nothing to do.
+"""Measures the peak memory of a worker of ansible-playbook: making a payload, installing from the cache, nothing to do.
 
-The kernel's own figure (ru_maxrss) for the forked worker itself, programs that it starts not included; most of it the worker
-shares with ansible-playbook, from which it was forked. The row for raw says how much that is.
+It is the kernel's figure (ru_maxrss) for the forked worker, without the programs that it starts. Most of it is shared with
+ansible-playbook, from which the worker was forked. The row for raw shows that part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.measure import load, must, print_table, times
 from benchmarks.plays import Controller, Tasks
 
 AIM = 120.0
-# ansible-playbook itself, with a worker that writes down what it held when it is done.
+# ansible-playbook with a worker that writes its peak memory to a file at its end.
 RUNNER = """
 import os, resource, sys
 from ansible.executor.process.worker import WorkerProcess
@@ -45,7 +45,7 @@ sys.exit(main())
 
 
 def peak(controller: Controller, tasks: Tasks) -> float:
-    """Megabytes of the largest worker."""
+    """Return the megabytes of the largest worker."""
     peaks = controller.folder / "peaks"
     peaks.unlink(missing_ok=True)
     must(controller.run(controller.play("memory", tasks), runner=(sys.executable, "-P", "-c", RUNNER)), "the play")
@@ -54,7 +54,7 @@ def peak(controller: Controller, tasks: Tasks) -> float:
 
 
 def measured(folder: Path, source: Path, minor: str) -> dict[str, float]:
-    """One round: megabytes of each kind of work."""
+    """Run one round and return the megabytes of each kind of work."""
     controller = Controller(folder, 1, {"PEAKS": str(folder / "peaks")})
     target = folder / "target"
     interpreters = {"builds": [minor], "root": str(target / "root"), "bin_dir": str(target / "bin"), "source": str(source)}

@@ -1,12 +1,12 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``mirror sync`` of 50 archives from a web server on the loopback interface, beside ``curl --parallel`` of the same.
+"""Measures ``mirror sync`` of 50 archives from a web server on the loopback interface, and ``curl --parallel`` of the same.
 
-The sync hashes each archive, puts it in place, and writes lists; curl only writes files. Both fetch eight at a time. The server
-is a program of its own (busybox httpd), so that it takes none of the client's time.
+The sync hashes each archive, moves it into place, and writes lists; curl only writes files. Both download eight at a time. The
+server is a separate program (busybox httpd), so that it takes none of the client's time.
 
-What hashing takes is measured beside it: curl works on one core, a sync on all that are idle.
+The time of hashing is measured too: curl uses one core, a sync all idle ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROGRAM = str(Path(sys.executable).with_name("standalone-python"))
 
 
 def releases(folder: Path) -> Path:
-    """A release of 50 archives of upstream's size, of noise, as their bytes don't matter here; made once."""
+    """Create, once, a release of 50 archives of upstream's size that contain noise, and return its folder."""
     if not (folder / "catalogue.tsv").exists():
         print("making 50 archives (once) ...", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
@@ -45,7 +45,7 @@ def releases(folder: Path) -> Path:
                 archive = Path(work) / f"cpython-3.13.{number}+{TAG}-{TRIPLE}-install_only_stripped.tar.gz"
                 noise = random.Random(number)  # noqa: S311 # the same bytes each time is what is wanted
                 with archive.open("wb") as file:
-                    # A piece at a time: what this process has held counts for those that it starts.
+                    # In pieces, because this process' peak memory is inherited by the processes that it starts.
                     for piece in range(SIZE // 1_000_000):
                         file.write((b"" if piece else b"\x1f\x8b") + noise.randbytes(1_000_000))
                 put(folder, TAG, archive)
@@ -66,7 +66,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Seconds, seconds of processor time, and the most memory in MB, of one run."""
+    """Return the seconds, the seconds of processor time, and the peak memory in MB of one run."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as running:
         _pid, status, usage = os.wait4(running.pid, 0)
@@ -79,7 +79,7 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 
 
 def hashing_time() -> float:
-    """Seconds of processor time for the sha256 of as many bytes as all archives have."""
+    """Return the seconds of processor time for the sha256 of as many bytes as all archives have."""
     piece = os.urandom(LARGEST_PIECE)
     started = time.process_time()
     for _piece in range(COUNT * SIZE // LARGEST_PIECE):
@@ -90,7 +90,7 @@ def hashing_time() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--dest", type=Path, default=work_folder() / "mirror-dest", help="in memory, the disk has no say")
+    parser.add_argument("--dest", type=Path, default=work_folder() / "mirror-dest", help="a folder in memory excludes the disk")
     arguments = parser.parse_args()
     source = releases(work_folder() / "mirror")
     dest = arguments.dest
@@ -103,7 +103,7 @@ def main() -> None:
         for name in names:
             curl += ["-o", str(dest / TAG / name), f"{url}/{TAG}/{name.replace('+', '%2B')}"]
         sync = [PROGRAM, "mirror", "sync", str(dest), *requests, "--target", TRIPLE, "--source", url, "--jobs", str(JOBS)]
-        # A run of each in turn, so that a machine's moods meet both; what the last one left to write must not count for the next.
+        # Runs alternate, so that other work affects both. The sync keeps unwritten data of one run from slowing the next.
         for _run in range(arguments.runs):
             for label, command in (("curl --parallel", curl), ("mirror sync", sync)):
                 shutil.rmtree(dest, ignore_errors=True)

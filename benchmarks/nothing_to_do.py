@@ -1,11 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host costs on which everything is in order: standalone.python.interpreters beside other ways to say the same.
+"""Measures the cost of a host that needs no change: standalone.python.interpreters and other ways to do the same.
 
-Hosts are names of this machine, over the local connection; nothing ever changes, which is checked. Each way is repeated in one
-play, so that ansible-playbook's own start is small against it; that start, a play with no tasks in the same round, is taken off,
-and put on again once for the second table.
+Hosts are names of this machine, over the local connection. The benchmark checks that nothing changes. Each way is repeated in one
+play, so that ansible-playbook's start is a small part. A play without tasks in the same round measures that start. The first
+table excludes it, the second includes it once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OURS, RAW, UV, HAND, EMPTY = (
     "get_url, unarchive, file",
     "a play with no tasks",
 )
-# How often a way stands in its play; the slow ones need it less.
+# How often a way is repeated in its play; slow ways need fewer repetitions.
 REPEATS = {OURS: 6, RAW: 6, UV: 1, HAND: 1, EMPTY: 1}
 
 
@@ -85,7 +85,7 @@ def ways(controller: Controller, all_tasks: dict[str, Tasks]) -> dict[str, Calla
 
 
 def prepare(controller: Controller, all_tasks: dict[str, Tasks], build: StandIn) -> None:
-    """Bring one host, and so all, to where nothing is to do."""
+    """Prepare one host, and so all, so that there is nothing to do."""
     for folder in ("hand", "hand-bin"):
         (controller.folder / folder).mkdir()
     for name in (OURS, HAND):
@@ -119,7 +119,7 @@ def main() -> None:
     start = middle(empty)
     print(
         f"A play with no tasks costs {milliseconds(start.wall)} wall and {milliseconds(start.cpu)} CPU, all hosts together; "
-        f"a way stands in its play {REPEATS[RAW]} times, a slow one once.\n"
+        f"a way is repeated {REPEATS[RAW]} times, a slow one once.\n"
     )
     bare = {
         name: [(cost - begun) / (options.hosts * REPEATS[name]) for cost, begun in zip(costs[name], empty, strict=True)]

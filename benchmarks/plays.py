@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plays of ansible-playbook for benchmarks, on hosts that are all this machine."""
+"""Runs ansible-playbook for benchmarks. All hosts are this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tasks = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A folder with an inventory; every play runs with its own home there."""
+    """A folder with an inventory. It is also the home folder of every play."""
 
     folder: Path
     hosts: int
@@ -32,7 +32,7 @@ class Controller:
     collections: tuple[Path, ...] = (PROJECT,)
 
     def play(self, name: str, tasks: Tasks) -> Path:
-        """Write a play of these tasks. JSON is YAML, and nothing of it needs a package."""
+        """Write a play of these tasks as JSON, which is YAML too and needs no package."""
         path = self.folder / f"{name}.yml"
         path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}], indent=1))
         return path
@@ -66,13 +66,13 @@ class Controller:
 
 
 def changed(ended: Ended) -> int:
-    """How many tasks changed something, over all hosts, as the recap says."""
+    """Return the number of tasks that changed something, over all hosts, from the recap."""
     return sum(map(int, re.findall(r"\bchanged=([0-9]+)", ended.output)))
 
 
 def community_general(folder: Path) -> Path:
-    """A collections path with community.general's newest release: out of PyPI's `ansible`, which is not installed, because
-    the newest ones want a newer ansible-core, and Python, than a controller needs to have."""
+    """Return a collections path with community.general's newest release, extracted from PyPI's `ansible`. That is not installed,
+    because it needs a newer ansible-core and Python than a controller must have."""
     general = folder / "ansible_collections/community/general"
     if not (general / "plugins/modules/uv_python.py").exists():
         print("getting community.general out of the package ansible (once) ...", file=sys.stderr)

@@ -1,11 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host costs with pyinfra on which everything is in order: standalone_python.interpreters beside other ways.
+"""Measures the cost of a host that needs no change with pyinfra: standalone_python.interpreters and other ways.
 
-Hosts are names of this machine; nothing ever changes, which is checked. Each way is a deploy with the same operation many times,
-run by `pyinfra -y`; what a deploy with no operations costs in the same round is taken off, and put on again once for the second
-table. Below stands what becomes of requests, ours beside pyinfra's own uv.pythons, on this machine as a host and both really run.
+Hosts are names of this machine. The benchmark checks that nothing changes. Each way is a deploy with the same operation many
+times, run by `pyinfra -y`. A deploy without operations in the same round measures pyinfra's start. The first table excludes it,
+the second includes it once. The last table compares the results of requests with those of pyinfra's own uv.pythons; both run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.builds import StandIn, uv, uv_downloads, uv_environment, workbench
-from benchmarks.deploys import Deployer, changed, told
+from benchmarks.deploys import Deployer, changed, results_of
 from benchmarks.measure import Cost, alternate, load, middle, milliseconds, must, print_table, ratio, spend, times
 
 AIM = 1.3
@@ -26,10 +26,10 @@ OURS, FACT, UV, EMPTY = (
     "uv.pythons",
     "a deploy with no operations",
 )
-# How often a way stands in its deploy; the slow one needs it less.
+# How often a way is repeated in its deploy; the slow one needs fewer repetitions.
 REPEATS = {OURS: 6, FACT: 6, UV: 1, EMPTY: 1}
 
-# Like the others an operation, which finds that nothing is to do.
+# An operation like the others that has nothing to do.
 BARE = """
 from pyinfra import host
 from pyinfra.api import operation
@@ -44,7 +44,7 @@ def look():
 
 
 def interpreters(build: StandIn, target: Path, **declared: object) -> str:
-    """One line of a deploy."""
+    """Return one line of a deploy."""
     options = {
         "builds": [build.minor],
         "root": str(target / "root"),
@@ -61,7 +61,7 @@ def deploys(build: StandIn, target: Path) -> dict[str, str]:
         OURS: "from pyinfra_ops import standalone_python\n"
         + "".join(interpreters(build, target, name=f"ours {number}") for number in ours),
         FACT: BARE + "".join(f"look(name='look {number}')\n" for number in range(REPEATS[FACT])),
-        # With its whole version, for a request such as 3.13 is never in order for it: see the last table.
+        # With its whole version, because a request such as 3.13 always changes something: see the last table.
         UV: "from pyinfra.operations import uv\n"
         + "".join(f"uv.pythons({build.version!r}, name='uv {number}')\n" for number in versions),
         EMPTY: "",
@@ -85,17 +85,17 @@ def ways(deployer: Deployer, texts: dict[str, str]) -> dict[str, Callable[[], Co
 
 
 def environment_of_uv(build: StandIn, base: str, folder: Path) -> dict[str, str]:
-    """What hosts run with. uv.pythons says itself that only managed interpreters count, and uv doesn't let that be said twice. Of
-    this machine's interpreters hosts have the system's only: uv starts all that it finds on the PATH, each time."""
-    said = uv_environment(folder, uv_downloads(build, base, folder))
+    """Return the hosts' environment. uv.pythons itself passes the option for managed interpreters, which uv accepts only once. The
+    PATH has only the system's interpreters, because uv starts every interpreter on it each time."""
+    variables = uv_environment(folder, uv_downloads(build, base, folder))
     (folder / "path").mkdir()
     (folder / "path/uv").symlink_to(uv())
     path = f"{folder / 'path'}:/usr/bin:/bin:/usr/sbin:/sbin"
-    return {name: value for name, value in said.items() if name != "UV_PYTHON_PREFERENCE"} | {"PATH": path}
+    return {name: value for name, value in variables.items() if name != "UV_PYTHON_PREFERENCE"} | {"PATH": path}
 
 
 def prepare(deployer: Deployer, build: StandIn, target: Path) -> None:
-    """Bring this machine, and so all hosts, to where nothing is to do."""
+    """Prepare this machine, and so all hosts, so that there is nothing to do."""
     text = "from pyinfra_ops import standalone_python\n" + interpreters(build, target)
     must(deployer.run(deployer.deploy("prepare", text), inventory="@local"), OURS)
     must(spend([uv(), "python", "install", build.version], env=dict(deployer.environment)), "uv python install")
@@ -106,7 +106,7 @@ class Case:
     """
     :ivar request: ``{minor}`` is the stand-in's
     :ivar absent: removed instead of installed
-    :ivar dry: only what would be done is asked for
+    :ivar dry: only preview the changes
     """
 
     what: str
@@ -121,13 +121,13 @@ CASES = (
     Case("{minor} again", "{minor}", "no change"),
     Case("{minor} absent", "{minor}", "change, 0 builds left", absent=True),
     Case("{minor} absent again", "{minor}", "no change, 0 builds left", absent=True),
-    # Installing it takes a build that is one, and no interpreter of a machine need be.
+    # Installing it needs a free-threaded build, which no interpreter of this machine may be.
     Case("{minor}t, where only {minor} is (--dry)", "{minor}t", "change", dry=True),
 )
 
 
 def case_of_ours(deployer: Deployer, build: StandIn, target: Path, case: Case) -> str:
-    # Of free-threaded builds there is no stand-in: the bundled catalogue knows upstream's.
+    # Free-threaded builds have no stand-in: the bundled catalogue has upstream's.
     declared: dict[str, object] = {"source": "upstream"} if case.dry else {}
     declared |= {"builds": [case.request.format(minor=build.minor)], "state": "absent" if case.absent else "present"}
     text = interpreters(build, target, **declared)
@@ -144,15 +144,15 @@ def outcome(deployer: Deployer, case: Case, text: str, root: Path) -> str:
     ended = deployer.run(deployer.deploy("case", text), arguments=("--dry",) if case.dry else ("-y",), inventory="@local")
     if ended.code:
         return "fails"
-    answer = told(ended)
+    answer = results_of(ended)
     done = any(one["hosts_with_change"] for one in answer["plan"]) if case.dry else answer["results"]["totals"]["success"]
-    said = "change" if done else "no change"
+    result = "change" if done else "no change"
     left = len([path for path in root.glob("cpython-*") if not path.is_symlink()])
-    return f"{said}, {left} build{'s' * (left != 1)} left" if case.absent else said
+    return f"{result}, {left} build{'s' * (left != 1)} left" if case.absent else result
 
 
 def requests(folder: Path, build: StandIn, base: str) -> None:
-    """Do each case with both, one after the other, and print what became of it."""
+    """Run each case with both, one after the other, and print the results."""
     target = folder / "requests"
     target.mkdir()
     deployer = Deployer(target, 1, environment_of_uv(build, base, target))
@@ -177,7 +177,7 @@ def main() -> None:
         prepare(deployer, build, folder)
         costs = alternate(ways(deployer, deploys(build, folder)), options.rounds)
         report(costs, options.hosts, options.rounds)
-        print(f"\nAims: ours at most {AIM} x the fact. What becomes of requests:\n")
+        print(f"\nAims: ours at most {AIM} x the fact. Results of requests:\n")
         requests(folder, build, base)
 
 
@@ -187,7 +187,7 @@ def report(costs: dict[str, list[Cost]], hosts: int, rounds: int) -> None:
     print(f"Nothing to do with pyinfra -y, {hosts} local hosts, medians of {rounds} rounds, per host; {load()}")
     print(
         f"A deploy with no operations costs {milliseconds(start.wall)} wall and {milliseconds(start.cpu)} CPU, all hosts "
-        f"together; a way stands in its deploy {REPEATS[OURS]} times, uv.pythons once.\n"
+        f"together; a way is repeated {REPEATS[OURS]} times, uv.pythons once.\n"
     )
     timed = [name for name in costs if name != EMPTY]
     bare = {

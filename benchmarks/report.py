@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report takes: from the JSON of 1,000 hosts with 3 builds each to a table or a page, in time and memory."""
+"""Measures the time and memory of a report: from the JSON of 1,000 hosts with 3 builds each to a table or a page."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What finding a build in the bundled catalogue costs from cold: each time in a fresh interpreter that has read nothing of it.
+"""Measures how long a new interpreter takes to find a build in the bundled catalogue.
 
-Imports are shown apart. The files themselves are in the system's cache, as they are when a fleet is provisioned.
+Imports are shown separately. The files are in the system's cache, as when a fleet is provisioned.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ print(imported - began, perf_counter() - imported, process_time() - used, build.
 
 
 def cold(request: str, triple: str) -> tuple[float, float, float, str]:
-    """Seconds of wall clock for the imports and for finding, seconds of processor time for finding, and what was found."""
+    """Return the seconds of wall clock for the imports and for finding, the seconds of processor time for finding, and the build."""
     done = subprocess.run([sys.executable, "-P", "-c", COLD, request, triple], capture_output=True, text=True, check=True)
     imports, wall, cpu, name = done.stdout.split()
     return float(imports), float(wall), float(cpu), name

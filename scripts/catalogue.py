@@ -2,14 +2,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes and refreshes the data of the bundled catalogue: one file a minor version, newest release first.
+"""Creates and updates the data of the bundled catalogue: one file for each minor version, newest release first.
 
-    scripts/catalogue.py from-tsv FILE            make it from rows `tag<TAB>file name<TAB>sha256 or -[<TAB>size]`
-    scripts/catalogue.py refresh [--since TAG]    add what GitHub's releases and their SHA256SUMS have
+    scripts/catalogue.py from-tsv FILE            create it from rows `tag<TAB>file name<TAB>sha256 or -[<TAB>size]`
+    scripts/catalogue.py refresh [--since TAG]    add the builds of GitHub's releases and their SHA256SUMS
 
-A refresh never drops a row, fills in checksums that were unknown, and stops with nothing written where one is
-not what it was. GITHUB_TOKEN, if set, goes to GitHub only. What was fetched is kept, and asked for again on
-condition that it changed.
+A refresh never drops a row, and fills in unknown checksums. If a checksum differs from the known one, it writes nothing.
+GITHUB_TOKEN, if set, is sent to GitHub only. Downloads are cached with ETags, so unchanged data is not downloaded again.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Makes and refreshes the data of the bundled catalogue.")
     parser.add_argument("--data", type=Path, default=Path(catalogue.DATA), help="folder of the data")
     commands = parser.add_subparsers(dest="command", required=True)
-    made = commands.add_parser("from-tsv", help="make it from a file of rows, in place of what is there")
+    made = commands.add_parser("from-tsv", help="create the data from a file of rows, and replace the old data")
     made.add_argument("file", type=Path)
-    renewed = commands.add_parser("refresh", help="add what upstream has")
+    renewed = commands.add_parser("refresh", help="add upstream's new builds")
     renewed.add_argument("--since", default="", metavar="TAG", help="only releases with this tag or a newer one")
-    renewed.add_argument("--api", default=API, help="where GitHub's API lists the releases")
-    renewed.add_argument("--kept", type=Path, help="folder that keeps what was fetched; the user's cache by default")
+    renewed.add_argument("--api", default=API, help="URL of GitHub's list of releases")
+    renewed.add_argument("--kept", type=Path, help="folder for cached downloads; by default the user's cache")
     options = parser.parse_args(arguments)
     try:
         return _from_tsv(options) if options.command == "from-tsv" else _refresh(options)

@@ -1,12 +1,12 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the picture in README: commands, run on a host without Python that is made for it, and what they print.
+"""Creates the picture in README: commands and their output, on a new host without Python.
 
 usage: python scripts/recording.py FILE.svg
 
-Nothing of it is written by hand. The host is one of the tests', so this takes root on Linux; the build is a stand-in, packed from
-a CPython 3.13 of this machine.
+The output is real. The host is one of the tests' hosts, so this needs root on Linux. The build is a stand-in, packed from a
+CPython 3.13 of this machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PLAY = """\
 
 
 def record(folder: Path, host: Host) -> str:
-    """Run the commands; returns what a terminal would show, escape sequences included."""
+    """Run the commands; return the text of a terminal, with escape sequences."""
     (folder / "hosts.ini").write_text(f"{NAME}\n")
     (folder / "site.yml").write_text(PLAY)
     environment = prepare(folder, host)
@@ -71,7 +71,7 @@ def record(folder: Path, host: Host) -> str:
 
 
 def prepare(folder: Path, host: Host) -> Mapping[str, str]:
-    """The environment in which the name leads to the host."""
+    """Return the environment in which the name resolves to the host."""
     (folder / "ssh.conf").write_text(
         f"Host {NAME}\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
         f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\nLogLevel ERROR\n"
@@ -94,7 +94,7 @@ def picture(shown: str) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(shown))
     svg = console.export_svg(title="a host without Python", unique_id="recording")
-    # A picture fetches nothing: without these fonts a viewer takes its own.
+    # A picture downloads nothing: a viewer without these fonts uses its own.
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 

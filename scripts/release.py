@@ -1,14 +1,14 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds what is published, into a folder: the wheel, its sources, the collection, and what the wheel needs as an SBOM.
+"""Builds the published files into a folder: the wheel, its sources, the collection, and an SBOM of the wheel's dependencies.
 
-The same tree gives the same bytes, wherever and whenever it is built: all times are SOURCE_DATE_EPOCH's, else the last
-commit's. The SBOM is what an index has at that time, so it alone may differ from day to day.
+The same tree gives the same bytes on every machine: all times are SOURCE_DATE_EPOCH, else the time of the last commit. Only the
+SBOM may differ from day to day, because it depends on the package index.
 
 usage: python scripts/release.py FOLDER [--repository URL] [--sbom]
 
-Galaxy wants to know where a collection is developed. Who publishes it says so with --repository.
+Galaxy needs the URL of a collection's repository: use --repository when publishing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ MANIFEST, FILES = "MANIFEST.json", "FILES.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Builds what is published.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--repository", default="", metavar="URL", help="where the collection is developed")
-    parser.add_argument("--sbom", action="store_true", help="also say what the wheel needs, with versions")
+    parser.add_argument("--repository", default="", metavar="URL", help="URL of the collection's repository")
+    parser.add_argument("--sbom", action="store_true", help="also write an SBOM of the wheel's dependencies")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _output("git", "log", "-1", "--format=%ct"))
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def distribution(folder: Path, repository: str, epoch: int) -> list[Path]:
-    """The wheel and the archive of its sources. hatchling reads SOURCE_DATE_EPOCH, and hatch_build.py the repository."""
+    """Build the wheel and its sources. hatchling reads SOURCE_DATE_EPOCH, and hatch_build.py the repository."""
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "STANDALONE_PYTHON_REPOSITORY": repository}
     with tempfile.TemporaryDirectory() as made:
         command = [sys.executable, "-P", "-m", "build", "--no-isolation", "--outdir", made, str(PROJECT)]
@@ -60,7 +60,7 @@ def distribution(folder: Path, repository: str, epoch: int) -> list[Path]:
 
 
 def collection(folder: Path, repository: str, epoch: int) -> Path:
-    """The collection as ansible-galaxy builds it, in an order and with times that don't depend on this machine."""
+    """Build the collection with ansible-galaxy, then make the order and times independent of this machine."""
     with tempfile.TemporaryDirectory() as made:
         copy = Path(made, "collection")
         shutil.copytree(COLLECTION, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -80,7 +80,7 @@ def collection(folder: Path, repository: str, epoch: int) -> Path:
 
 
 def normalized(archive: bytes, epoch: int) -> bytes:
-    """A collection's archive with its members and its list of files by name, all of one time and of nobody."""
+    """Rewrite a collection's archive: members and its list of files sorted by name, with one time and no owner."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as old:
         members = {member.name: (member, old.extractfile(member)) for member in old}
         contents = {name: file.read() for name, (_, file) in members.items() if file}
@@ -105,13 +105,13 @@ def normalized(archive: bytes, epoch: int) -> bytes:
 
 
 def sbom(wheel: Path) -> Path:
-    """What pip installs with the wheel, without Ansible and pyinfra, which users choose: CycloneDX, beside the wheel."""
+    """Write the SBOM (CycloneDX) of the wheel and its dependencies, without Ansible and pyinfra, which users choose."""
     path = wheel.with_name(f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json")
     with tempfile.TemporaryDirectory() as made:
         venv = Path(made, "venv")
         subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(venv)], check=True)
         python = str(venv / "bin/python")
-        # By name: a path would be told as where it comes from.
+        # By name, because pip would report a path as the origin.
         name, version = wheel.name.split("-")[:2]
         pip = [sys.executable, "-P", "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--find-links", str(wheel.parent), f"{name}=={version}"], check=True)

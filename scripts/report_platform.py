@@ -2,13 +2,13 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tries on this very system what only a real one can show, and prints a report to paste into an issue.
+"""Tests on this machine what only a real system can show, and prints a report to paste into an issue.
 
     scripts/report_platform.py [--source SRC] [--minor 3.13] [--old 3.13.1+20250115] [--folder FOLDER] [--list]
 
-What it tries stands in docs/macos.md and docs/windows.md. Everything is made in FOLDER, a temporary one by default, and removed
-at the end; nothing else of the machine is changed, and no right is needed that its user hasn't. Run it with the Python of an
-environment in which the project is installed. Exit code 1 where something that it tried is not so.
+docs/macos.md and docs/windows.md list the trials. All files are created in FOLDER, by default a temporary one, and removed at the
+end. Nothing else is changed, and no special rights are needed. Run it with the Python of an environment in which the project is
+installed. The exit code is 1 if a trial fails.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ int main(void) { Py_Initialize(); PyRun_SimpleString("import sys; print(sys.vers
 
 
 class Unavailable(Exception):
-    """It can't be tried on this machine; the message says what it would need."""
+    """The trial is not possible on this machine; the message says what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Where the trials are made, and with which builds."""
+    """The folder and the builds of the trials."""
 
     folder: Path
     source: str
@@ -74,8 +74,8 @@ class Trial:
         self.notes.append(text)
 
 
-def said(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """What a program prints.
+def output_of(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Run a program and return its output.
 
     :raises AssertionError: it failed
     """
@@ -106,13 +106,13 @@ def apply(trial: Trial, build: str, root: Path | None = None, source: str = "", 
     file = trial.folder / "declaration.json"
     declared = {"builds": [build], "root": str(root or trial.root), "source": source or trial.source, **more}
     file.write_text(json.dumps(declared))
-    told = json.loads(said(*own("apply", file, "--json")))
-    must(isinstance(told, dict), f"apply printed {told!r}")
-    return dict(told)
+    result = json.loads(output_of(*own("apply", file, "--json")))
+    must(isinstance(result, dict), f"apply printed {result!r}")
+    return dict(result)
 
 
 def prefix_of(python: Path) -> str:
-    return said(python, "-I", "-c", "import ctypes, lzma, sqlite3, ssl, sys; print(sys.prefix)")
+    return output_of(python, "-I", "-c", "import ctypes, lzma, sqlite3, ssl, sys; print(sys.prefix)")
 
 
 # What this machine is
@@ -152,7 +152,7 @@ def the_system(trial: Trial) -> None:
 
 def the_disk(trial: Trial) -> None:
     (trial.folder / "Case").write_text("")
-    trial.note(f"the case of names is {'ignored' if (trial.folder / 'cASE').exists() else 'told apart'} in {trial.folder}")
+    trial.note(f"the case of names is {'ignored' if (trial.folder / 'cASE').exists() else 'distinguished'} in {trial.folder}")
 
 
 # With the command line, where there is a POSIX shell
@@ -169,11 +169,11 @@ def second_run_changes_nothing(trial: Trial) -> None:
     begun = time.monotonic()
     must(apply(trial, trial.old, verify="full")["changed"] is False, "the second run changed something")
     trial.note(f"{time.monotonic() - begun:.1f} s with every file compared")
-    said(*own("verify", "--root", trial.root))
+    output_of(*own("verify", "--root", trial.root))
 
 
 def damage_is_found(trial: Trial) -> None:
-    """By whatever computes checksums here, in whatever words it says so."""
+    """Verify with the checksum tool of this machine, whatever its output looks like."""
     file = next(trial.stable.glob("lib/python3.*/this.py"))
     content = file.read_bytes()
     file.write_bytes(content + b"#")
@@ -185,29 +185,29 @@ def damage_is_found(trial: Trial) -> None:
 
 
 def repairs_in_one_step(trial: Trial) -> None:
-    """The build is missing at no moment, where the system can exchange two folders."""
+    """If the system can exchange two folders, the build is never missing."""
     library = next(trial.stable.glob("lib/python3.*/ssl.py"))
     library.unlink()
     before = library.parent.stat().st_ino
-    told = apply(trial, trial.old)
-    must(told["changed"] is True and library.is_file(), "it was not repaired")
+    result = apply(trial, trial.old)
+    must(result["changed"] is True and library.is_file(), "it was not repaired")
     must(library.parent.stat().st_ino != before, "the build is the same folder as before")
-    said(*own("verify", "--root", trial.root))
+    output_of(*own("verify", "--root", trial.root))
 
 
 def upgrade_keeps_environments(trial: Trial) -> None:
     environment = trial.folder / "venv"
-    said(trial.python, "-I", "-m", "venv", environment)
-    before = said(environment / "bin" / "python", "-V")
-    told = apply(trial, trial.minor, state="latest")
-    must(told["changed"] is True, f"{trial.minor} has nothing newer than {trial.old}")
-    after = said(environment / "bin" / "python", "-V")
+    output_of(trial.python, "-I", "-m", "venv", environment)
+    before = output_of(environment / "bin" / "python", "-V")
+    result = apply(trial, trial.minor, state="latest")
+    must(result["changed"] is True, f"{trial.minor} has nothing newer than {trial.old}")
+    after = output_of(environment / "bin" / "python", "-V")
     trial.note(f"{before}, after the upgrade {after}")
     prefix_of(environment / "bin" / "python")
 
 
 def killed_run_leaves_nothing(trial: Trial) -> None:
-    """A run that is killed while it unpacks; the next one clears what it left."""
+    """Kill a run while it unpacks; the next one removes what it left."""
     root = trial.folder / "killed"
     file = trial.folder / "killed.json"
     file.write_text(json.dumps({"builds": [trial.minor], "root": str(root), "source": trial.source}))
@@ -220,7 +220,7 @@ def killed_run_leaves_nothing(trial: Trial) -> None:
     must(process.poll() is None, "it ended before it could be killed")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    must(not list(root.glob("cpython-*")), "a build is there after all")
+    must(not list(root.glob("cpython-*")), "a build exists after the run was killed")
     must(apply(trial, trial.minor, root)["changed"] is True, "the next run installed nothing")
     must(sorted(path.name for path in root.glob(".*")) == [], "something is left of the killed run")
 
@@ -235,15 +235,15 @@ def removal_leaves_nothing(trial: Trial) -> None:
 
 
 def install_name_is_true(trial: Trial) -> None:
-    """Of a build before 20251209; macOS checks the signature when it loads the library, and so does codesign."""
+    """Check the signature of a build before 20251209. macOS verifies it when it loads the library; so does codesign."""
     [library] = [path for path in trial.stable.resolve().glob("lib/libpython3.*.dylib") if not path.is_symlink()]
     data = library.read_bytes()
     names = {macho.install_name(data, part) for part in macho.slices(data)}
     receipt = json.loads((trial.stable / finish.RECEIPT).read_text())
     must(names == {str(library)}, f"the install name is {names}; the receipt says {receipt['unpatched']}")
     must(receipt["unpatched"] == [], f"the receipt says {receipt['unpatched']}")
-    said("/usr/bin/codesign", "--verify", "--strict", "--verbose=2", library)
-    said(trial.python, "-I", "-c", f"import ctypes; ctypes.CDLL({str(library)!r}).Py_GetVersion")
+    output_of("/usr/bin/codesign", "--verify", "--strict", "--verbose=2", library)
+    output_of(trial.python, "-I", "-c", f"import ctypes; ctypes.CDLL({str(library)!r}).Py_GetVersion")
 
 
 def a_program_can_embed_it(trial: Trial) -> None:
@@ -253,23 +253,23 @@ def a_program_can_embed_it(trial: Trial) -> None:
     source.write_text(EMBEDDING)
     headers = next(trial.stable.resolve().glob("include/python3.*"))
     library = f"python{trial.minor}"
-    said("cc", source, "-o", program, f"-I{headers}", f"-L{trial.stable.resolve() / 'lib'}", f"-l{library}")
-    version = said(program, env={"PYTHONHOME": str(trial.stable.resolve())})
+    output_of("cc", source, "-o", program, f"-I{headers}", f"-L{trial.stable.resolve() / 'lib'}", f"-l{library}")
+    version = output_of(program, env={"PYTHONHOME": str(trial.stable.resolve())})
     must(version == trial.old.partition("+")[0], f"the program runs {version}")
 
 
 def attributes(build: Path) -> str:
-    """Of all files; of links that lead to nothing xattr says so, and goes on."""
+    """Remove the attribute from all files. xattr reports links without a target, and continues."""
     return subprocess.run(["xattr", "-r", build], capture_output=True, text=True, check=False).stdout
 
 
 def a_marked_archive_installs(trial: Trial) -> None:
-    """As a browser marks it, from a folder on this machine; nothing of the build is marked then, and it starts."""
+    """Install an archive with a browser's mark from a folder of this machine. The build has no mark, and starts."""
     mirror = trial.folder / "marked"
     target = json.loads((trial.stable / finish.RECEIPT).read_text())["triple"]
-    said(*own("mirror", "sync", mirror, "--request", trial.old, "--target", target, "--source", trial.source))
+    output_of(*own("mirror", "sync", mirror, "--request", trial.old, "--target", target, "--source", trial.source))
     for archive in mirror.glob("*/cpython-*"):
-        said("xattr", "-w", QUARANTINE, "0083;00000000;Safari;", archive)
+        output_of("xattr", "-w", QUARANTINE, "0083;00000000;Safari;", archive)
     root = trial.folder / "unmarked"
     apply(trial, trial.old, root, str(mirror))
     [build] = [path for path in root.glob("cpython-*") if not path.is_symlink()]
@@ -278,10 +278,10 @@ def a_marked_archive_installs(trial: Trial) -> None:
 
 
 def a_marked_build_starts_once_it_is_unmarked(trial: Trial) -> None:
-    """What macOS says to a marked interpreter, and what apply.sh does about it."""
+    """Show how macOS treats a marked interpreter, and what apply.sh does."""
     [build] = [path for path in (trial.folder / "unmarked").glob("cpython-*") if not path.is_symlink()]
     python = (build / "bin" / "python3").resolve()
-    said("xattr", "-w", QUARANTINE, "0083;00000000;Safari;", python)
+    output_of("xattr", "-w", QUARANTINE, "0083;00000000;Safari;", python)
     try:
         done = subprocess.run([python, "-V"], capture_output=True, text=True, timeout=20, check=False)
         trial.note(f"marked: exit code {done.returncode}, {(done.stdout + done.stderr).strip()!r}")
@@ -289,25 +289,25 @@ def a_marked_build_starts_once_it_is_unmarked(trial: Trial) -> None:
         trial.note("marked: macOS asks a person")
     subprocess.run(["xattr", "-dr", QUARANTINE, build], capture_output=True, check=False)
     must(QUARANTINE not in attributes(build), "xattr -dr left marks")
-    said(python, "-V")
+    output_of(python, "-V")
 
 
-# Windows: the finisher and what the agents stand on; the agents themselves are tried by tests/agents
+# Windows: the finisher, and the system calls that the agents need; tests/agents tests the agents themselves
 
 
 def windows_unpacks(trial: Trial) -> None:
     mirror = trial.folder / "mirror"
     request = ("--request", trial.minor, "--target", "x86_64-pc-windows-msvc")
-    said(*own("mirror", "sync", mirror, *request, "--source", trial.source))
+    output_of(*own("mirror", "sync", mirror, *request, "--source", trial.source))
     [archive] = mirror.glob("*/cpython-*.tar.gz")
     staging = trial.root / ".standalone-python.staging"
     staging.mkdir(parents=True)
     tar = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "tar.exe"
     begun = time.monotonic()
     if tar.is_file():
-        said(tar, "-xf", archive, "-C", staging)
+        output_of(tar, "-xf", archive, "-C", staging)
     else:
-        trial.note("Windows' own tar.exe, which is there since 1803, is missing: unpacked by Python")
+        trial.note("Windows' tar.exe (since version 1803) is missing: Python unpacked the archive")
         with tarfile.open(archive) as unpacked:
             unpacked.extractall(staging, filter="data")
     trial.note(f"{time.monotonic() - begun:.1f} s")
@@ -315,15 +315,15 @@ def windows_unpacks(trial: Trial) -> None:
 
 def windows_finishes(trial: Trial, tree: Path | None = None) -> None:
     tree = tree or trial.root / ".standalone-python.staging" / "python"
-    version = said(tree / "python.exe", "-I", "-c", "import sys; print(sys.version.split()[0])")
+    version = output_of(tree / "python.exe", "-I", "-c", "import sys; print(sys.version.split()[0])")
     listing = tree / files.FOLDER / "files.sha256"
     listing.unlink(missing_ok=True)
     words = [f"tree={tree}", f"final={trial.root / 'final'}", "name=final", f"version={version}"]
     switches = ["externally_managed=1", "compile_bytecode=1", "patch_sysconfig=1", "started=1", f"modules={MODULES}"]
     begun = time.monotonic()
-    told = said(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
-    trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(told.split())}")
-    must("finished=ok" in told, told)
+    result = output_of(tree / "python.exe", "-I", "-B", finish.__file__, *words, *switches)
+    trial.note(f"{time.monotonic() - begun:.1f} s: {' '.join(result.split())}")
+    must("finished=ok" in result, result)
     for line in listing.read_text("utf-8").splitlines():
         content = Path(finish_path(tree, line[66:])).read_bytes()
         must(hashlib.sha256(content).hexdigest() == line[:64], f"{line[66:]} is another than in the list")
@@ -334,7 +334,7 @@ def finish_path(tree: Path, relative: str) -> str:
 
 
 def windows_long_paths(trial: Trial) -> None:
-    """As a root in a profile with a long name makes them."""
+    """Create paths as long as those of a root in a profile with a long name."""
     staged, deep = trial.root / ".standalone-python.staging" / "python", trial.folder / ("d" * 80)
     deep.mkdir()
     os.rename(staged, deep / "python")
@@ -350,7 +350,7 @@ def windows_long_paths(trial: Trial) -> None:
 
 
 def windows_held_file(trial: Trial) -> None:
-    """As a virus scanner does: a file is held for a second while it is to be replaced."""
+    """Hold a file for a second while it is replaced, as a virus scanner does."""
     path = trial.folder / "held"
     path.write_text("before")
     code = (
@@ -367,21 +367,21 @@ def windows_held_file(trial: Trial) -> None:
 
 
 def windows_junction(trial: Trial) -> None:
-    """Made without a privilege, read, followed by an interpreter, and made anew."""
+    """Create a junction without a privilege, read it, start an interpreter through it, and create it again."""
     final, link = trial.root / "final", trial.root / "cpython"
     os.rename(trial.root / ".standalone-python.staging" / "python", final)
-    said("cmd.exe", "/c", "mklink", "/J", link, final)
+    output_of("cmd.exe", "/c", "mklink", "/J", link, final)
     trial.note(f"it leads to {os.readlink(link)}")
-    prefix = said(link / "python.exe", "-I", "-c", "import ssl, sys; print(sys.prefix)")
+    prefix = output_of(link / "python.exe", "-I", "-c", "import ssl, sys; print(sys.prefix)")
     must(Path(prefix) in (link, final), f"it runs from {prefix}")
-    said(link / "python.exe", "-I", "-m", "venv", trial.folder / "venv")
-    trial.note(said(trial.folder / "venv" / "Scripts" / "python.exe", "-V"))
+    output_of(link / "python.exe", "-I", "-m", "venv", trial.folder / "venv")
+    trial.note(output_of(trial.folder / "venv" / "Scripts" / "python.exe", "-V"))
     os.rmdir(link)
     must(final.is_dir(), "the build went with its link")
 
 
 def windows_build_in_use(trial: Trial) -> None:
-    """Whether a folder whose interpreter runs can be renamed, which is what removal does first."""
+    """Rename a folder whose interpreter runs, which is the first step of a removal."""
     final = trial.root / "final"
     process = subprocess.Popen([final / "python.exe", "-I", "-c", "input()"], stdin=subprocess.PIPE)
     time.sleep(1)
@@ -415,19 +415,19 @@ ON_WINDOWS: tuple[Check, ...] = (
 )
 
 
-# All others go on with the build that these bring.
+# The other trials use the build that these install.
 FIRST = (installs, windows_unpacks)
 
 
 def checks() -> tuple[Check, ...]:
-    """Of this system, in their order: later ones go on with what earlier ones made."""
+    """Return this system's trials in their order; later ones use the results of earlier ones."""
     if WINDOWS:
         return EVERYWHERE + ON_WINDOWS
     return EVERYWHERE + POSIX + (MACOS if DARWIN else ()) + POSIX_END
 
 
 def attempt(check: Check, trial: Trial) -> tuple[str, list[str]]:
-    """``so``, ``NOT SO`` or ``not tried``, and what there is to say."""
+    """Return ``so``, ``NOT SO`` or ``not tried``, and the details."""
     trial.notes.clear()
     try:
         check(trial)
@@ -442,11 +442,11 @@ def attempt(check: Check, trial: Trial) -> tuple[str, list[str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--source", default="upstream", help="where builds come from, as in a declaration")
-    parser.add_argument("--minor", default="3.13", help="the version that is tried")
-    parser.add_argument("--old", default="3.13.1+20250115", help="an older build of it, of a release before 20251209")
-    parser.add_argument("--folder", type=Path, help="an empty folder to work in; a temporary one by default")
-    parser.add_argument("--list", action="store_true", help="say what would be tried on this system")
+    parser.add_argument("--source", default="upstream", help="source of the builds, as in a declaration")
+    parser.add_argument("--minor", default="3.13", help="the minor version to test")
+    parser.add_argument("--old", default="3.13.1+20250115", help="an older build of that version, of a release before 20251209")
+    parser.add_argument("--folder", type=Path, help="an empty folder to work in; by default a temporary one")
+    parser.add_argument("--list", action="store_true", help="list the trials of this system")
     options = parser.parse_args(arguments)
     if options.list:
         print("\n".join(check.__name__.replace("_", " ") for check in checks()))

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs ``ansible-test sanity`` on the collection, without a container.
 
-ansible-test wants the collection at ``ansible_collections/NAMESPACE/NAME`` in a git tree of its own, and
-makes an environment for each of its tests. Both lie below the project's virtual environment, in a home
-folder made for the purpose: nothing is written to the user's own ``~/.ansible``. It needs a package index
-and no other network.
+ansible-test needs the collection at ``ansible_collections/NAMESPACE/NAME`` in its own git tree, and creates an
+environment for each of its tests. Both are in a separate home folder below the project's virtual environment, so
+nothing is written to the user's ``~/.ansible``. Apart from a package index it needs no network.
 
 usage: python scripts/sanity.py [ARGUMENT FOR ansible-test sanity]...
 """
@@ -25,16 +24,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 COLLECTION = Path("ansible_collections/standalone/python")
 CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".ansible", ".mypy_cache", ".ruff_cache")
 
-# Lints PowerShell with PowerShell's own analyser, which is downloaded from a gallery of its own.
+# Lints PowerShell with PowerShell's analyser, which it downloads from the PowerShell Gallery.
 LEFT_OUT = ("pslint",)
 
-# ansible-test fetches a script that brings pip into its environments. The standard library can do that too.
+# ansible-test downloads a script that installs pip into its environments. The standard library can do that too.
 BOOTSTRAP = "import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n"
 
 # A line of `pip config list`: `global.cert='/a/b'`, or `:env:.cert='/a/b'` for what the environment says.
 _SETTING = re.compile(r"^(?P<section>[\w:-]+)\.(?P<name>[\w-]+)='(?P<value>.*)'$")
 
-# What pip says while ansible-test makes its environments.
+# pip's messages while ansible-test creates its environments.
 _NOISE = re.compile(
     r"Looking in|Processing|Collecting|Requirement already|Installing|Using cached|Successfully|"
     r"WARNING: Location|\s+(Downloading|Using cached|━)"
@@ -42,7 +41,7 @@ _NOISE = re.compile(
 
 
 def pip_configuration(listing: str) -> str:
-    """A pip.conf that says what `pip config list` printed: ansible-test hides the environment from pip."""
+    """Write a pip.conf with the output of `pip config list`, because ansible-test hides the environment from pip."""
     sections = {"global": 0, "install": 1, ":env:": 2}
     found = [match for line in listing.splitlines() if (match := _SETTING.match(line)) and match["section"] in sections]
     found.sort(key=lambda match: sections[match["section"]])
@@ -51,7 +50,7 @@ def pip_configuration(listing: str) -> str:
 
 
 def pip_version(python: str) -> str:
-    """Which pip this ansible-test wants for a Python such as ``3.11``; its script's name has it."""
+    """Return the version of pip that this ansible-test needs for a Python such as ``3.11``, from its script's name."""
     from types import SimpleNamespace
 
     from ansible_test._internal.python_requirements import get_venv_packages
@@ -72,7 +71,7 @@ def make_home(home: Path, python: str) -> None:
 
 
 def copy_collection(to: Path) -> Path:
-    """A fresh copy of the collection in a git tree of its own; ansible-test asks git for the files."""
+    """Copy the collection into a new git tree; ansible-test gets its list of files from git."""
     shutil.rmtree(to, ignore_errors=True)
     copy = to / COLLECTION
     shutil.copytree(PROJECT / COLLECTION, copy, ignore=CACHES)

@@ -51,6 +51,6 @@ def test_the_page(source: Path, tmp_path: Path) -> None:
     assert "https://mirror.example/pbs/20250409/" in printed[3]
     assert "single_version_platform_override" in printed[4]
     assert "url_replacements" in printed[5]
-    assert len(LAYOUT) == 6
+    assert len(LAYOUT) == 7
     for path in {path for _line, path in LAYOUT} - {"TAG/FILE.sigstore.jsonl"}:
         assert list(place.glob(path.replace("TAG", "*").replace("TRIPLE", "*").replace("FILE", "cpython-*").rstrip("/")))
