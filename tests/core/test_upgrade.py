@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import info as info_module
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import decide
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import NoBuildError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.info import advisory_warnings, info, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import (
     Advisory,
     Assessment,
@@ -161,6 +163,40 @@ def test_marks_of_builds() -> None:
     assert count(()) == {}
     before_the_table = build_of("3.7.1+20170101")
     assert mark(before_the_table) == Mark(None, None)
+
+
+def test_warnings_are_the_same_on_every_host() -> None:
+    """So that Ansible, which shows equal warnings once, warns once a fleet."""
+
+    def interpreter(target: str, **counts: int) -> dict[str, object]:
+        return {"version": "3.9.13", "release": "20220528", "target": target, "advisories": counts, "end_of_life": "2025-10-31"}
+
+    fleet = [interpreter(GNU, critical=2, high=9), interpreter(MUSL, high=7)]
+    told = [advisory_warnings([one], "2026-08-21") for one in fleet]
+    assert told[0] == told[1] == advisory_warnings(fleet, "2026-08-21")
+    assert [text.partition(",")[0].partition(":")[0] for text in told[0]] == [
+        "Python 3.9.13 of release 20220528 has open advisories of critical or high severity",
+        "Python 3.9 is end of life since 2025-10-31",
+    ]
+    assert advisory_warnings(fleet, "2025-10-30") == told[0][:1]
+    assert advisory_warnings([interpreter(GNU, medium=4), {**fleet[0], "advisories": None}], "2025-10-30") == ()
+
+
+def test_a_run_that_changes_nothing_reads_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    desired = declare({"builds": ["3.13"], "links": []})
+    name = build_of("3.13.7+20250918").name
+    host = observed_of({"installed": [name], "links": {"/opt/python/cpython-3.13": name}}, desired)
+    nothing = decide(desired, Supply(desired), lambda _facts: host).plan
+    assert not nothing
+    with monkeypatch.context() as patched:
+        patched.setattr(info_module, "_known_tables", lambda: pytest.fail("a table was read"))
+        (unmarked,) = result_data(nothing, host)["interpreters"]
+    assert (unmarked["advisories"], unmarked["end_of_life"]) == (None, None)
+    (marked,) = result_data(nothing, host, marked=True)["interpreters"]
+    assert marked["advisories"]["critical"] > 0
+    assert marked["end_of_life"] == "2029-10-31"
+    (observed,) = info(host)["interpreters"]
+    assert (observed["advisories"], observed["end_of_life"]) == (marked["advisories"], marked["end_of_life"])
 
 
 # What a lock file reports.
