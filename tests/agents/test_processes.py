@@ -178,6 +178,12 @@ def test_another_user_sees_less_and_says_so(shell: Shell, disk: Path, tmp_path: 
     mine = start(stack, python, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     observed = look(place, shell, as_user=NOBODY)
     assert (versions(observed), observed.sight) == ([(mine.pid, ONE, False)], "some")
+    # With hidepid, nothing says that there are other processes.
+    become = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
+    enter = f'mount -t proc -o hidepid=2 proc /proc && exec {become} "$@"'
+    hidden = Shell("hidepid", ("unshare", "--mount", "sh", "-c", enter, "sh", *shell.command))
+    observed = look(Place(disk, place.root, place.bin_dir), hidden)
+    assert (versions(observed), observed.sight) == ([(mine.pid, ONE, False)], "some")
 
 
 CGROUPS: Mapping[str, str] = {
