@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),
+    "sbom": ("standalone_python.commands.sbom:sbom", "print a CycloneDX document of what interpreters contain"),
     "report": ("standalone_python.commands.report:report", "show what is wrong with the interpreters of a fleet"),
     "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
 }

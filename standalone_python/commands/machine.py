@@ -48,7 +48,7 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The options of :data:`_WHERE`."""
+    """The options of :data:`WHERE`."""
 
     root: str | None
     bin_dir: str | None
@@ -73,7 +73,7 @@ def _collect(function: Command) -> Command:
     return command
 
 
-_WHERE = _options(
+WHERE = _options(
     click.option("--root", metavar="ROOT", help=f"The folder that holds the builds.  [default: {DEFAULT_ROOT}]"),
     click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
     click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root instead of this machine."),
@@ -87,7 +87,7 @@ _DRY = click.option("-n", "--dry-run", is_flag=True, help="Only show what would 
 _DECLARATION = _options(
     click.argument("file"),
     click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
-    _WHERE,
+    WHERE,
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
     click.option("--lockfile", metavar="LOCKFILE", help="A lock file, written by `lock`: install exactly its builds."),
     ATTESTATIONS,
@@ -202,7 +202,7 @@ def _carry_out(
 
 
 @click.command()
-@_WHERE
+@WHERE
 @_JSON
 def status(where: Where, as_json: bool) -> int:
     """Show which interpreters are installed, whether they are intact, and what kind of host this is.
@@ -214,7 +214,7 @@ def status(where: Where, as_json: bool) -> int:
 
 
 @click.command()
-@_WHERE
+@WHERE
 @_JSON
 def verify(where: Where, as_json: bool) -> int:
     """Compare every file of the installed interpreters with the list of what was installed.
@@ -309,7 +309,7 @@ def _stable_link(one: Mapping[str, Any]) -> str:
 
 @click.command()
 @click.argument("line", default="")
-@_WHERE
+@WHERE
 @_DRY
 @_JSON
 def rollback(
@@ -355,7 +355,7 @@ def rollback(
 
 @click.command()
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True)
-@_WHERE
+@WHERE
 @_DRY
 @_JSON
 def remove(
@@ -376,6 +376,12 @@ def remove(
         decision = decide(desired, supply, lambda facts: observe(host, desired, facts=facts), check=dry_run)
         nothing = f"nothing installed in {decision.observed.root} matches {', '.join(requests)}"
         return _carry_out(host, desired, supply, decision, check=dry_run, as_json=as_json, nothing=nothing)
+
+
+def look(where: Where) -> Observed:
+    """Observe a machine or an image, with facts."""
+    with _host(where) as host:
+        return observe(host, host.placed(observing(_folders(where))), facts="yes")
 
 
 def _host(where: Where, *, to_install: bool = False) -> Host:

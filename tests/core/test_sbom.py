@@ -99,12 +99,15 @@ def test_where_a_build_came_from() -> None:
         ("/srv/a mirror/ü.tar.gz", "file:///srv/a%20mirror/%C3%BC.tar.gz"),
         (r"C:\mirror\x.tar.gz", "file:///C:/mirror/x.tar.gz"),
         ('https://example.org/a%2Bb"{serial}\t', "https://example.org/a%2Bb%22%7Bserial%7D%09"),
+        ("http://[2001:db8:0:0:0:0:0:1]:8080/a[b]%zz", "http://[2001:db8:0:0:0:0:0:1]:8080/a%5Bb%5D%25zz"),
+        ("https://two words/a", ""),
+        ("\x1b://host/a", ""),
         ("", ""),
     ],
 )
 def test_any_place_is_a_uri_reference(url: str, reference: str) -> None:
     build = document(archive=Archive(url, "unknown"))["metadata"]["component"]
-    assert [item["url"] for item in build.get("externalReferences", [])] == [reference] * bool(url)
+    assert [item["url"] for item in build.get("externalReferences", [])] == [reference] * bool(reference)
     assert "hashes" not in build
 
 

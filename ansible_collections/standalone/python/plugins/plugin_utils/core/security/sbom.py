@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,8 @@ SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 SPECIFICATION = "1.6"
 PREFIX = "standalone-python"  # of our properties' names
 SHA256 = re.compile("[0-9a-f]{64}")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?)((?:/.*)?)", re.DOTALL)
+_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +104,7 @@ def template(build: Build, archive: Archive, tool: str) -> str:
 
     :param tool: the name and version of this program
     """
-    name, _space, version = tool.partition(" ")
-    head: dict[str, Any] = {
-        "$schema": SCHEMA,
-        "bomFormat": "CycloneDX",
-        "specVersion": SPECIFICATION,
-        "serialNumber": "{serial}",
-        "version": 1,
-        "metadata": {
-            "tools": {"components": [{"type": "application", "name": name, "version": version}]},
-            "component": described(build, archive),
-        },
-    }
+    head = _head(tool, described(build, archive))
     return "".join(
         (
             "{\n",
@@ -125,6 +116,53 @@ def template(build: Build, archive: Archive, tool: str) -> str:
             "}\n",
         )
     )
+
+
+def together(
+    subject: Mapping[str, Any], documents: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]], tool: str, timestamp: str
+) -> dict[str, Any]:
+    """Return one document about several builds; its serial number is still ``{serial}``.
+
+    :param subject: what they are installed in or listed in, as a component
+    :param documents: those of the builds, each with further properties of the build, such as ``path``
+    :param timestamp: ISO 8601
+    """
+    found: list[dict[str, Any]] = []
+    needs: dict[str, list[str]] = {subject["bom-ref"]: []}
+    for document, more in documents:
+        build = document["metadata"]["component"]
+        name = build["bom-ref"]
+        needs[subject["bom-ref"]].append(name)
+        parts = [{**part, "bom-ref": f"{name}/{part['bom-ref']}"} for part in document["components"]]
+        needs[name] = [part["bom-ref"] for part in parts]
+        found += [{**build, "properties": [*build["properties"], *_properties(more)]}, *parts]
+    head = _head(tool, subject)
+    return {
+        **head,
+        "metadata": {"timestamp": timestamp, **head["metadata"]},
+        "components": found,
+        "dependencies": [{"ref": name, "dependsOn": parts} for name, parts in needs.items()],
+        "compositions": [{"aggregate": "incomplete", "assemblies": list(needs)}],
+    }
+
+
+def _head(tool: str, subject: Mapping[str, Any]) -> dict[str, Any]:
+    name, _space, version = tool.partition(" ")
+    return {
+        "$schema": SCHEMA,
+        "bomFormat": "CycloneDX",
+        "specVersion": SPECIFICATION,
+        "serialNumber": "{serial}",
+        "version": 1,
+        "metadata": {
+            "tools": {"components": [{"type": "application", "name": name, "version": version}]},
+            "component": subject,
+        },
+    }
+
+
+def _properties(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": f"{PREFIX}:{key}", "value": value} for key, value in values.items() if value]
 
 
 def described(build: Build, archive: Archive) -> dict[str, Any]:
@@ -145,9 +183,9 @@ def described(build: Build, archive: Archive) -> dict[str, Any]:
     }
     if SHA256.fullmatch(archive.sha256):
         found["hashes"] = [{"alg": "SHA-256", "content": archive.sha256}]
-    if archive.url:
-        found["externalReferences"] = [{"type": "distribution", "url": _reference(archive.url)}]
-    found["properties"] = [{"name": f"{PREFIX}:{key}", "value": value} for key, value in properties.items() if value]
+    if archive.url and (reference := _reference(archive.url)):
+        found["externalReferences"] = [{"type": "distribution", "url": reference}]
+    found["properties"] = _properties(properties)
     return found
 
 
@@ -214,8 +252,9 @@ def _licence(name: str, version: str, identity: Identity) -> dict[str, Any]:
 
 
 def _reference(url: str) -> str:
-    """Return a URL or a path as a URI reference: a path is a file."""
-    if "://" in url:
-        return quote(url, safe="%/:?#[]@!$&'()*+,;=~-._")
-    path = url.replace("\\", "/")
-    return "file://" + quote(path if path.startswith("/") else f"/{path}", safe="/:")
+    """Return a URL or a path as a URI reference, which a path is as a file's; empty for what is neither."""
+    if "://" not in url:
+        path = url.replace("\\", "/")
+        return "file://" + quote(path if path.startswith("/") else f"/{path}", safe="/:")
+    match = _URL.fullmatch(url)
+    return match[1] + quote(_PERCENT.sub("%25", match[2]), safe="%/?:@!$&'()*+,;=~-._") if match else ""

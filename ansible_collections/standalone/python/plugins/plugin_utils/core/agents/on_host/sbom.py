@@ -19,17 +19,21 @@ def completed(template: str, measured: Mapping[str, str]) -> str:
 
     :param measured: component to version; the version is empty where it is unknown
     """
-    import hashlib
-
     lines = template.rstrip("\n").split("\n")
     rows = [line for line in lines if "\t" in line]
     before = lines[: lines.index(rows[0])]
     after = lines[len(before) + len(rows) :]
     text = "\n".join([*before, ",\n".join(components(rows, measured)), *after, ""])
+    return text.replace("{serial}", serial(text), 1)
+
+
+def serial(text: str) -> str:
+    """Return the serial number of a document with this text."""
+    import hashlib
+
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
     # RFC 9562: version 8 is of the maker's own design.
-    parts = (digest[:8], digest[8:12], "8" + digest[13:16], "8" + digest[17:20], digest[20:32])
-    return text.replace("{serial}", "urn:uuid:" + "-".join(parts), 1)
+    return "urn:uuid:" + "-".join((digest[:8], digest[8:12], "8" + digest[13:16], "8" + digest[17:20], digest[20:32]))
 
 
 def components(rows: list[str], measured: Mapping[str, str]) -> Iterator[str]:
