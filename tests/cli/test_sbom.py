@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.cli.conftest import Command
+from tests.tools import syft
 from tests.tools.finisher import receipt_text
 from tests.tools.sources import NEWER, V13LATER
 
@@ -77,6 +79,19 @@ def test_of_a_machine(installed: Command) -> None:
     (build / SBOM).write_text("{}")
     verified = installed("verify", "--root", "root")
     assert (verified.code, SBOM in verified.output) == (2, True)
+
+
+def test_a_scanner_finds_the_components(installed: Command) -> None:
+    """In a root, by the file's name; CPython and pip it finds also without that file."""
+    root = installed.folder / "root"
+    environment = {**installed.environment(), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    command = [str(syft.program()), "scan", f"dir:{root}", "--quiet", "-o", "json", "--select-catalogers", "+sbom-cataloger"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = {(one["name"], one["version"], one["purl"]) for one in json.loads(done.stdout)["artifacts"]}
+    listed = parsed(installed("sbom", "--root", "root").output)["components"]
+    wanted = {(part["name"], part["version"], part["purl"]) for part in listed if part["bom-ref"].partition("/")[2]}
+    assert {"python", "openssl", "sqlite", "pip"} <= {name for name, _version, _purl in wanted}
+    assert wanted <= found
 
 
 def test_a_build_of_before_has_none_and_is_sound(installed: Command) -> None:
