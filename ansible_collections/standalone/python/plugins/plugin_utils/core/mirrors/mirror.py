@@ -252,7 +252,7 @@ def attestation_problems(storage: Storage, trusted_root: str = "", jobs: int = J
     listed = listed_builds(storage)
     with storage.explain_errors("be read", "check the path and its permissions"), ThreadPoolExecutor(jobs) as pool:
         found = list(pool.map(check, listed))
-    return tuple(wrong for wrong, _ in found if wrong), tuple(absent for _, absent in found if absent)
+    return tuple(wrong for wrong, _absent in found if wrong), tuple(absent for _wrong, absent in found if absent)
 
 
 def listed_builds(storage: Storage) -> tuple[Build, ...]:
