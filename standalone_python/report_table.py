@@ -76,10 +76,8 @@ def summary(report: Report) -> Iterator[str]:
     hidden = {row.host for row in report.rows if row.processes is not None and not row.complete}
     if hidden:
         yield f"on {count(len(hidden), 'host')} this user may not see all processes"
-    told = f"advisories of {report.advisories_day.isoformat()}"
-    if report.old:
-        told += f", {report.advisories_age} days ago: later ones are missing, so update standalone-python"
-    yield told
+    yield f"advisories of {report.advisories_day.isoformat()}"
+    yield from report.remarks
     uncovered = sorted({name for row in report.used if row.assessment for name in row.assessment.not_covered})
     if uncovered:
         yield f"not covered, as no advisories or no versions are known: {', '.join(uncovered)}"

@@ -28,7 +28,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting i
     Format,
     check_options,
     failure,
-    old_remark,
     report_of,
     write_text,
 )
@@ -93,7 +92,6 @@ __all__ = [
     "info",
     "observation",
     "observing",
-    "old_remark",
     "read",
     "read_results",
     "report_of",

@@ -23,7 +23,6 @@ from .core import (
     HostResult,
     StandalonePythonError,
     failure,
-    old_remark,
     read_results,
     report_of,
     sanitized,
@@ -56,7 +55,7 @@ class WriteReport(PyinfraCommand):
             write_text(self._dest, FORMATS[self._form](report))
         except StandalonePythonError as error:
             return say(host, str(error))
-        if remark := old_remark(report):
+        for remark in report.remarks:
             logger.warning(f"{host.print_prefix}{remark}")
         why = failure(report, self._fail_on)
         return say(host, why) if why else True

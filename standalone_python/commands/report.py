@@ -81,6 +81,7 @@ def report(
         click.echo(FORMATS["json"](made), nl=False)
     elif as_table:
         click.echo(FORMATS["csv"](made), nl=False)
+        output.tell_remarks(made.remarks)
     else:
         for text, colour in lines(made, _width()):
             output.line(text, colour=colour)

@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.core.errors import StandalonePythonError
-from ..plugin_utils.core.reporting import FORMATS, OPTIONS, failure, old_remark, report_of, write_text
+from ..plugin_utils.core.reporting import FORMATS, OPTIONS, failure, report_of, write_text
 from ..plugin_utils.core.security.formats import as_data
 from ..plugin_utils.core.security.results import read_results
 
@@ -43,8 +43,8 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error)}
         data = as_data(report)
         result |= {"changed": changed, "summary": data["summary"], "advisories_day": data["advisories_day"]}
-        if remark := old_remark(report):
-            result["warnings"] = [remark]
+        if report.remarks:
+            result["warnings"] = list(report.remarks)
         if why := failure(report, options["fail_on"]):
             result |= {"failed": True, "msg": why}
         return result

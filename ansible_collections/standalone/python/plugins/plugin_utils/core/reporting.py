@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +45,8 @@ def report_of(results: Iterable[HostResult]) -> Report:
     :raises StandalonePythonError: the catalogue or a table can't be read
     """
     supply = Supply.of(catalogue="updated" if about(default_root()) else "bundled")
-    return make_report(results, supply.catalogue, datetime.now(UTC).date(), supply.tables)
+    report = make_report(results, supply.catalogue, datetime.now(UTC).date(), supply.tables)
+    return replace(report, remarks=(*supply.remarks, *report.remarks))
 
 
 def check_options(name: str, fail_on: Iterable[str]) -> None:
@@ -74,14 +76,6 @@ def write_text(path: str, text: str, *, check: bool = False) -> bool:
     except OSError as error:
         raise TransportError(f"cannot write {path} ({os_reason(error)}): check the folder and its permissions") from None
     return True
-
-
-def old_remark(report: Report) -> str:
-    """Return a sentence if the table of advisories is old, else an empty text."""
-    if not report.old:
-        return ""
-    days = report.advisories_age
-    return f"the advisories are of {report.advisories_day}, {days} days ago: later ones are missing, so update standalone-python"
 
 
 def failure(report: Report, conditions: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "day": report.day.isoformat(),
         "advisories_day": report.advisories_day.isoformat(),
         "advisories_old": report.old,
+        "remarks": list(report.remarks),
         "summary": {
             "hosts": report.hosts,
             "unreachable": report.unreachable,

@@ -113,7 +113,6 @@ def _hash(text: str) -> str:
 
 def _header(report: Report) -> Html:
     day, advisories = report.day.isoformat(), report.advisories_day.isoformat()
-    old = f"The advisories are {report.advisories_age} days old, and later ones are missing: update standalone-python."
     return element(
         "header",
         element("h1", "Python interpreters"),
@@ -122,7 +121,7 @@ def _header(report: Report) -> Html:
             *("Report of ", element("time", day, datetime=day), ", with the advisories known on "),
             *(element("time", advisories, datetime=advisories), "."),
         ),
-        element("p", old, class_="warning", role="note") if report.old else None,
+        *(element("p", f"{one[:1].upper()}{one[1:]}.", class_="warning", role="note") for one in report.remarks),
     )
 
 

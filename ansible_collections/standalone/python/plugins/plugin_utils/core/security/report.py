@@ -19,10 +19,9 @@ from ..state.line import line_of
 from .advisories import Advisory, Assessment, Open, Tables, assess, bundled_tables, rank, version_key
 from .marks import UNRATED, count
 from .results import Found, HostResult, Measured, Process
+from .tables import OLD_AFTER, age_remark
 from .upgrade import closed
 
-# Days after which a report says that the table of advisories is old.
-OLD_AFTER = 45
 # Column of a severity -> the words of sources for it, worst first. OpenSSL says moderate where others say medium.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "critical": ("critical",),
@@ -140,12 +139,14 @@ class Report:
     :ivar day: of the report
     :ivar advisories_day: the day on which the sources of advisories were read last
     :ivar rows: worst first
+    :ivar remarks: what readers must know about the tables, as sentences: how old they are, or why newer ones are not used
     """
 
     day: date
     advisories_day: date
     rows: tuple[Row, ...]
     affected: tuple[Affected, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def advisories_age(self) -> int:
@@ -202,7 +203,8 @@ def make_report(results: Iterable[HostResult], catalogue: Catalogue, day: date, 
     knowledge = _Knowledge(catalogue, day, tables)
     latest = {(result.host, result.root): result for result in results}
     rows = [row for result in latest.values() for row in _rows(result, knowledge)]
-    return Report(day, date.fromisoformat(tables.date), tuple(sorted(rows, key=_badness)), _affected(rows, knowledge))
+    remarks = tuple(filter(None, [age_remark(tables, day.isoformat())]))
+    return Report(day, date.fromisoformat(tables.date), tuple(sorted(rows, key=_badness)), _affected(rows, knowledge), remarks)
 
 
 class _Knowledge:
