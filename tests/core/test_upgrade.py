@@ -169,7 +169,8 @@ def test_warnings_are_the_same_on_every_host() -> None:
     """So that Ansible, which shows equal warnings once, warns once a fleet."""
 
     def interpreter(target: str, **counts: int) -> dict[str, object]:
-        return {"version": "3.9.13", "release": "20220528", "target": target, "advisories": counts, "end_of_life": "2025-10-31"}
+        return {"version": "3.9.13", "release": "20220528", "target": target, "advisories": counts, "end_of_life": "2025-10-31",
+            "action": "install"}  # fmt: skip
 
     fleet = [interpreter(GNU, critical=2, high=9), interpreter(MUSL, high=7)]
     told = [advisory_warnings([one], "2026-08-21") for one in fleet]
@@ -179,6 +180,7 @@ def test_warnings_are_the_same_on_every_host() -> None:
         "Python 3.9 is end of life since 2025-10-31",
     ]
     assert advisory_warnings(fleet, "2025-10-30") == told[0][:1]
+    assert advisory_warnings([one | {"action": "none"} for one in fleet], "2026-08-21") == (), "they were there before"
     assert advisory_warnings([interpreter(GNU, medium=4), {**fleet[0], "advisories": None}], "2025-10-30") == ()
 
 

@@ -108,7 +108,10 @@ def test_a_vulnerable_fleet_is_patched_and_a_bad_canary_rolls_back(source: Path,
     with fleet(3, ("debian",)) as hosts:
         prepare(tmp_path, hosts, mirror)
         run(LOCK)
-        run(PLAY)
+        played = " ".join(run(f"{PLAY} 2>&1").split())
+        assert played.count(f"Python {V13} of release {OLD} has open advisories of critical") == 1, (
+            "the warning is there once a fleet"
+        )
         assert in_use(hosts) == [vulnerable] * 3
         before = json.loads(run(f"{REPORT} --json"))
         # A newer release appears.

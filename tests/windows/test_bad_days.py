@@ -65,12 +65,13 @@ def test_a_build_in_use_goes_with_the_run_after_it(host: Host) -> None:
     with meanwhile(host, HOLDING.format(path=rf"{old['prefix']}\python313.dll")):
         done = host.declare("3.13", state="latest", keep=0, links=[])
         assert done.result["changed"]
-        (warning,) = done.result["warnings"]
+        # The build that was installed has advisories, and another warning says so.
+        (warning,) = [text for text in done.result["warnings"] if "advisories" not in text]
         assert "a process on the host has files in it open; the next run tries again" in warning
         assert ROOT in warning
         still = host.declare("3.13", state="latest", keep=0, links=[])
         assert (still.result["changed"], still.result["plan"]) == (False, [])
-        assert still.result["warnings"] == done.result["warnings"]
+        assert still.result["warnings"] == [warning]
     cleared = host.declare("3.13", state="latest", keep=0, links=[])
     assert "warnings" not in cleared.result
     assert [name for name in host.there() if name.startswith(".") or name == old["prefix"].rpartition("\\")[2]] == []

@@ -183,12 +183,15 @@ def _marks(build: Build, installed: Installed | None, tables: Any) -> dict[str, 
 
 
 def advisory_warnings(interpreters: Iterable[Mapping[str, Any]], today: str) -> tuple[str, ...]:
-    """Return the warnings about builds in a result: the same text for each host, so that a tool shows it once a fleet.
+    """Return the warnings about builds that a run brought: the same text for each host, so that a tool shows it once a fleet.
 
+    :param interpreters: of a result
     :param today: such as 2026-08-21
     """
     told: list[str] = []
     for one in interpreters:
+        if one["action"] in ("none", "relink"):
+            continue
         if {"critical", "high"} & set(one["advisories"] or ()):
             told.append(
                 f"Python {one['version']} of release {one['release']} has open advisories of critical or high severity: "
