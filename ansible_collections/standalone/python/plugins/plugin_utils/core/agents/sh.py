@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders a plan as a script for a POSIX shell. All quoting for it is here.
 
-No I/O but reading the scripts in ``on_host`` and the tables of components. A script is parts of the agents, assignments, and calls of the agents' functions. The shell reads it from standard input, so a
-token and the environment are assignments in it, and on no command line.
+A script is parts of the agents, assignments, and calls of the agents' functions. The shell reads it from standard input, so a
+token and the environment are assignments in it, and on no command line. No I/O but reading the scripts in ``on_host`` and the
+tables of components.
 """
 
 from __future__ import annotations
