@@ -242,6 +242,28 @@ class ConnectionHost:
         self._action._fixup_perms2((self._action._connection._shell.tmpdir, path), execute=both)
 
 
+class HostAction(ActionBase):
+    """An action on a host, through its connection. An error of the core becomes the failure of the task."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            return result | self.result_on(ConnectionHost(self, task_vars))
+        except StandalonePythonError as error:
+            return result | {"failed": True, "msg": str(error)}
+
+    def result_on(self, host: ConnectionHost) -> dict[str, Any]:
+        """Do the work of the action, and return its result.
+
+        :raises StandalonePythonError: it failed
+        """
+        raise NotImplementedError
+
+
 def _release(version: str) -> tuple[int, ...]:
     """Return the first two numbers of a release of ansible-core."""
     return tuple(int(part) for part in version.split(".")[:2])
