@@ -104,14 +104,14 @@ def list_(request: str, target: str | None, source: str, known: str, as_json: bo
 @_JSON
 def show(request: str, target: str | None, source: str, known: str, as_json: bool) -> int:
     """Show all about the one build that a host gets for REQUEST; without one, which catalogues there are and how old they are."""
-    told = _of_build(request, target, source, known) if request else _of_catalogues()
+    facts = _of_build(request, target, source, known) if request else _of_catalogues()
     if as_json:
-        output.data(told)
+        output.data(facts)
         return 0
-    if isinstance(told.get("advisories"), dict):
-        told["advisories"] = ", ".join(f"{number} {severity}" for severity, number in told["advisories"].items())
-    width = max(map(len, told))
-    for name, value in told.items():
+    if isinstance(facts.get("advisories"), dict):
+        facts["advisories"] = ", ".join(f"{number} {severity}" for severity, number in facts["advisories"].items())
+    width = max(map(len, facts))
+    for name, value in facts.items():
         output.line(f"{name.ljust(width)}  {'-' if value in ('', None) else value}")
     return 0
 

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``standalone-python lock``: a declaration and targets in, a lock file out. What a lock file is, the core's ``lock`` says."""
+"""``standalone-python lock``: a declaration and targets in, a lock file out. The core's ``lock`` defines the file."""
 
 from __future__ import annotations
 
@@ -134,12 +134,12 @@ def lock(
     if file == "-" and not (output or desired.lockfile):
         raise click.UsageError("a declaration from standard input has no name to call the lock file by: name it with -o LOCKFILE")
     beside = os.path.dirname(os.path.abspath(path))
-    told = Lock(declaration="" if file == "-" else _relative(file, beside), key=key)
-    there = os.path.lexists(path)
-    if check and not there:
+    empty = Lock(declaration="" if file == "-" else _relative(file, beside), key=key)
+    exists = os.path.lexists(path)
+    if check and not exists:
         more = "".join(f" --target {triple}" for triple in triples or ["TRIPLE"])
-        raise TransportError(f"the lock file {path} does not exist: create it with: {add_command(told, path)}{more}")
-    old = read_lock(path) if there else told
+        raise TransportError(f"the lock file {path} does not exist: create it with: {add_command(empty, path)}{more}")
+    old = read_lock(path) if exists else empty
     if inventory:
         from ..inventory import targets_of
 
@@ -147,7 +147,7 @@ def lock(
     if not (triples or old.targets):
         raise click.UsageError("there is no lock file yet, so name its targets: with --target TRIPLE, or with --inventory FILE")
     wanted = slots(requests, triples or old.targets)
-    base = replace(told, builds=old.builds)
+    base = replace(empty, builds=old.builds)
     if check:
         _check(base, wanted, path, as_json)
         return
@@ -167,7 +167,7 @@ def lock(
     )
     if (attestations or desired.attestations) != "off":
         keep_attestations(path, new, supply.find_attestations)
-    if new != old or not there:
+    if new != old or not exists:
         write_lock(path, new)
     made = changes(old, new)
     moved = moved_entries(made, supply.assess)
@@ -198,11 +198,11 @@ def _upgraded(file: str, requests: Iterable[Request], upgrades: Sequence[str]) -
     :raises DeclarationError: one of them is not declared
     """
     declared = list(dict.fromkeys(canonical(request) for request in requests))
-    asked = [canonical(parse_request(text)) for text in upgrades]
-    for text in asked:
+    wanted = [canonical(parse_request(text)) for text in upgrades]
+    for text in wanted:
         if text not in declared:
             raise DeclarationError(f"{text} can't be upgraded, {file} doesn't declare it: it declares {', '.join(declared)}")
-    return frozenset(asked)
+    return frozenset(wanted)
 
 
 def _relative(path: str, folder: str) -> str:
@@ -214,17 +214,17 @@ def _check(lock: Lock, wanted: Sequence[Slot], path: str, as_json: bool) -> None
     lacking = [f"{canonical(slot.request)} for {slot.target}" for slot in missing]
     beyond = [f"{entry.request} for {entry.target}" for entry in superfluous]
     if as_json:
-        said = {"lockfile": path, "stale": bool(lacking or beyond), "missing": lacking, "superfluous": beyond}
-        click.echo(json.dumps(said, indent=2))
+        result = {"lockfile": path, "stale": bool(lacking or beyond), "missing": lacking, "superfluous": beyond}
+        click.echo(json.dumps(result, indent=2))
     elif not (lacking or beyond):
         line(f"{path} is up to date: {len(lock.builds)} builds")
     if not (lacking or beyond):
         return
     if not as_json:
-        told = [f"{', '.join(lacking)} not locked"] if lacking else []
-        told += [f"{', '.join(beyond)} not asked for"] if beyond else []
+        reasons = [f"{', '.join(lacking)} not locked"] if lacking else []
+        reasons += [f"{', '.join(beyond)} not asked for"] if beyond else []
         command = add_command(replace(lock, builds=()), path) + _target_words(lock, wanted)
-        line(f"standalone-python: {path} is stale, {'; '.join(told)}: run: {command}", err=True)
+        line(f"standalone-python: {path} is stale, {'; '.join(reasons)}: run: {command}", err=True)
     raise click.exceptions.Exit(STALE)
 
 
@@ -236,15 +236,15 @@ def _target_words(lock: Lock, wanted: Sequence[Slot]) -> str:
 
 def _supply(options: Mapping[str, Any], source: str | None, more: Mapping[str, Any]) -> Supply:
     """
-    :param more: what else was said on the command line
+    :param more: other options of the command line
     """
     from ..declarations import with_source
 
-    said = {name: value for name, value in more.items() if value is not None}
+    given = {name: value for name, value in more.items() if value is not None}
     # What is locked has no say in what is found anew.
-    supply = Supply(declare(with_source(options, source) | said | {"lockfile": None}))
+    supply = Supply(declare(with_source(options, source) | given | {"lockfile": None}))
     if source is not None:
-        # What is wrong with it is said even where nothing has to be found.
+        # Check the source even if no build has to be found.
         _ = supply.source
     return supply
 
@@ -275,9 +275,9 @@ def _with_sizes(old: Lock, new: Lock, size: Callable[[Locked], int]) -> tuple[Lo
             return error
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        told = dict(zip(unsized, pool.map(ask, unsized.values()), strict=True))
-    sizes = {name: answer for name, answer in told.items() if isinstance(answer, int)}
-    errors = [answer for answer in told.values() if not isinstance(answer, int)]
+        answers = dict(zip(unsized, pool.map(ask, unsized.values()), strict=True))
+    sizes = {name: answer for name, answer in answers.items() if isinstance(answer, int)}
+    errors = [answer for answer in answers.values() if not isinstance(answer, int)]
     builds = tuple(entry if entry in before else replace(entry, size=sizes.get(entry.build.filename)) for entry in new.builds)
     remarks = [f"the size of {len(errors)} archives is left out, as it can't be had: {errors[0]}"] if errors else []
     return replace(new, builds=builds), remarks
@@ -301,7 +301,7 @@ def _tell(
     """
     kept = total - len(made.added) - len(made.changed)
     if as_json:
-        said = {
+        result = {
             "lockfile": path,
             "changed": bool(made),
             "added": [_data(entry, assess) for entry in made.added],
@@ -317,7 +317,7 @@ def _tell(
             "removed": [_data(entry, assess) for entry in made.removed],
             "kept": kept,
         }
-        click.echo(json.dumps(said, indent=2))
+        click.echo(json.dumps(result, indent=2))
         return
     if not made:
         line(f"{path} is up to date: {total} builds")

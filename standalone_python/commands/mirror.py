@@ -151,7 +151,7 @@ def _counts(plan: SyncPlan, dry_run: bool) -> str:
 @JOBS
 @JSON
 def _verify(dest: str, endpoint_url: str, attestations: str | None, trusted_root: str | None, jobs: int, as_json: bool) -> int:
-    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync mends it.
+    """Read every archive of a mirror again; exit code 2 if something is damaged, and the next sync downloads it again.
 
     With --attestations those that the mirror has are verified too.
     """
@@ -164,13 +164,13 @@ def _verify(dest: str, endpoint_url: str, attestations: str | None, trusted_root
         for sentence in missing if not required else ():
             line(f"standalone-python: {sentence}", err=True)
     if as_json:
-        told = {"dest": dest, "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
-        click.echo(json.dumps(told, indent=2))
+        data = {"dest": dest, "archives": found.archives, "bytes": found.size, "problems": list(found.problems)}
+        click.echo(json.dumps(data, indent=2))
     else:
         for problem in found.problems:
             line(problem)
-        said = f"{len(found.problems)} problems" if found.problems else "all is well"
-        line(f"{dest}: {found.archives} archives, {found.size / 1e6:.0f} MB, {said}")
+        summary = f"{len(found.problems)} problems" if found.problems else "all is well"
+        line(f"{dest}: {found.archives} archives, {found.size / 1e6:.0f} MB, {summary}")
     return DIFFERS if found.problems else 0
 
 
@@ -205,7 +205,7 @@ class _Said(Progress):
 
 
 class _Drawn(_Said):
-    """A bar for all downloads together. What an earlier run left counts neither as done nor as to do."""
+    """A progress bar for all downloads together. It does not count parts that an earlier run left."""
 
     def __init__(self, dest: str, sizes: Mapping[str, int], update: Callable[..., Any]) -> None:
         super().__init__(dest)
@@ -227,7 +227,7 @@ class _Drawn(_Said):
             if size:
                 self._known[path] = size
             known = [self._known[path] for path in map(path_of, self._wanted) if path in self._known]
-            # Of those whose size nobody has said yet, the mean of the others is the best guess.
+            # For downloads of unknown size, assume the mean size of the others.
             total = sum(known) * len(self._wanted) / len(known) if known else None
             before = sum(self._began.values())
             ended = sum(self._done[path] >= self._known.get(path, 1 << 62) for path in self._done)
