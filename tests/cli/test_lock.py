@@ -289,8 +289,8 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "a list": ("['3.13']\n", (), 1, "pythons.yml is a list, and tasks of a play are not supported"),
     "no YAML": ("builds: ['3.13'\n", (), 1, "pythons.yml can't be read as YAML, line 2 is wrong ("),
     "template": ("builds: '{{ pythons }}'\n", (), 1, "pythons.yml has builds, which is '{{ pythons }}', a template that only"),
-    "secret": (f"{BUILDS}token: '{{{{ secret }}}}'\n", (), 1, "pythons.yml has token, which is a template that only Ansible can fill in"),
-    "password": ("builds: ['3.13']\nsource: 'http://u:p@h/{{ x }}'\n", (), 1, "pythons.yml has source, which is a template that only Ansible can fill in"),
+    "secret": (f"{BUILDS}token: '{{{{ secret }}}}'\n", (), 1, "pythons.yml has token, which is a template that only Ansible can evaluate"),
+    "password": ("builds: ['3.13']\nsource: 'http://u:p@h/{{ x }}'\n", (), 1, "pythons.yml has source, which is a template that only Ansible can evaluate"),
     "vault": (f"{BUILDS}token: !vault x\n", (), 1, "pythons.yml has token with the tag !vault, which only Ansible reads"),
     "all absent": ("builds: ['3.13']\nstate: absent\n", (), 1, "pythons.yml declares no build to install"),
     "no such build": ("builds: ['3.7']\nsource: builds\n", (), 1, "no build of 3.7 for x86_64 linux, glibc in the folder builds: "),
@@ -369,7 +369,8 @@ def test_sizes_are_asked_of_a_server_and_nothing_is_downloaded(place: Place, mir
     for entry in place.builds:
         assert entry["url"] == f"{mirror.url()}/{OLD}/{entry['file'].replace('+', '%2B')}"
         assert entry["size"] == (place.folder / "builds" / OLD / entry["file"]).stat().st_size
-    assert [asked.method for asked in mirror.asked] == ["HEAD", "HEAD"]
+    assert [asked.method for asked in mirror.asked if asked.path.endswith(".gz")] == ["HEAD", "HEAD"]
+    assert {asked.path for asked in mirror.asked if asked.method == "GET"} == {"/plain/advisories.json"}
 
 
 @pytest.mark.parametrize(
@@ -450,7 +451,7 @@ def test_a_module_in_the_working_directory_is_not_run_in_place_of_ansible(place:
     for name in ("ansible", "json", "typing", "sitecustomize"):
         (place.folder / f"{name}.py").write_text(f"open({name!r} + '.ran', 'w')")
     ran = place.run("--inventory", "hosts.ini")
-    assert (ran.code, ran.sentence.partition("; ")[0]) == (1, "the inventory hosts.ini has no hosts that Ansible could ask")
+    assert (ran.code, ran.sentence.partition("; ")[0]) == (1, "the inventory hosts.ini has no hosts that Ansible can reach")
     assert list(place.folder.glob("*.ran")) == []
 
 
@@ -484,7 +485,9 @@ def test_a_security_upgrade_says_what_it_closes_and_writes_the_text_of_a_commit(
     assert place.lockfile.read_text() == before
 
     ran = place.run("--upgrade", "--security", "--message", "commit.txt")
-    assert (ran.code, ran.errors) == (0, "")
+    assert ran.code == 0
+    # The bundled tables may be older than 45 days.
+    assert re.fullmatch(r"(standalone-python: .* [0-9]+ days old.*\n)?", ran.errors)
     head, gnu, musl, closes, leaves = ran.output.splitlines()
     assert head == f"{LOCKFILE}: 0 added, 2 upgraded, 0 removed, 2 as before"
     assert re.fullmatch(rf"  upgraded 3\.13 for {GNU}: 3\.13\.7\+{VULNERABLE} -> 3\.13\.8\+{PATCHED} \(1 critical\)", gnu), gnu

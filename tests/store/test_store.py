@@ -545,7 +545,7 @@ def test_folder_that_is_none(tmp_path: Path, root: Path) -> None:
         load_catalogue(Store(root), Source("folder", str(tmp_path)))
     source = releases(tmp_path)
     (tmp_path / "releases" / TAG / "SHA256SUMS").write_text("<html>")
-    with pytest.raises(ContentError, match="no checksum"):
+    with pytest.raises(ContentError, match="without a checksum"):
         load_catalogue(Store(root), source)
     (tmp_path / "releases" / TAG / NAME).unlink()
     with pytest.raises(TransportError, match=f"{TAG}.*does not exist"):
