@@ -37,7 +37,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.re
     unobserved,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
-    DEFAULT_ROOT,
     OPTIONS,
     Attestations,
     CooldownExcept,
@@ -51,6 +50,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
     declare,
     observing,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.folders import DEFAULT_ROOT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Certificates
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today

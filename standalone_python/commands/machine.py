@@ -26,11 +26,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
-    DEFAULT_ROOT,
     Desired,
     declare,
     observing,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.folders import DEFAULT_ROOT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today

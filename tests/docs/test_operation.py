@@ -23,7 +23,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
     OPTIONS,
     declare,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Process, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.process import Process
 from pyinfra_ops import standalone_python
 from pyinfra_ops.standalone_python import operations
 from tests.tools.playbook import REPOSITORY

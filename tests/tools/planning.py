@@ -24,9 +24,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import (
     Installed,
     Observed,
-    Process,
     RegistryEntry,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.process import Process
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 
 # A host with glibc and a CPU of level 3.

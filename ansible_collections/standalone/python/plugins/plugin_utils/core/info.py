@@ -17,9 +17,10 @@ from .builds.target import from_facts
 from .errors import ContentError
 from .state.declaration import Desired
 from .state.line import current_build, line_of
-from .state.observed import Installed, Observed, Process
+from .state.observed import Installed, Observed
 from .state.paths import native
 from .state.plan import plan as plan_of
+from .state.process import Process
 from .state.step import Confirm, Install, Outcome, Plan
 
 

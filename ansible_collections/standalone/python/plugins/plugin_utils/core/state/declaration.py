@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
-from ..errors import DeclarationError, sanitized
+from ..errors import DeclarationError
+from .folders import DEFAULT_ROOT, folders
 from .receipt import Certificates, Finish
 
 State = Literal["present", "latest", "absent"]
@@ -27,8 +28,6 @@ Verify = Literal["quick", "full"]
 UserPackages = Literal["keep", "discard"]
 CooldownExcept = Literal["critical", "high", "medium", "low", "none"]
 STATES: Mapping[str, State] = {state: state for state in get_args(State)}
-DEFAULT_ROOT = "/opt/python"
-WINDOWS_ROOT = "%ProgramData%/standalone-python"
 
 # The module's documentation explains each; a test compares it with this table.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -86,9 +85,6 @@ _BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
 # Linux has 32 bits for the number of an account.
 _LARGEST_ACCOUNT = 2**32 - 2
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,255}")
-# What has its place in a root, and in a folder of links. Some file systems take large letters for small ones.
-_IN_ROOT = re.compile(r"cpython-.*|\.(staging|lock|standalone-python.*)", re.IGNORECASE)
-_IN_BIN_DIR = re.compile(r"python(3(\.[0-9]+[td]*)?)?(\.cmd)?", re.IGNORECASE)
 _DIGITS = re.compile("[0-9]+")
 _MODE = re.compile("(0o)?[0-7]{1,6}")
 _INT = re.compile("-?[0-9]{1,9}")
@@ -246,20 +242,6 @@ def observing(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     return Desired(builds=(), root=root, bin_dir=bin_dir, verify=values["verify"], windows=windows)
 
 
-def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, str]:
-    """``root`` and ``bin_dir``; the latter is /usr/local/bin for the root that is for all users, else ``bin`` in the root, as it
-    always is on Windows."""
-    folder = _windows_folder if windows else _folder
-    root = folder("root", WINDOWS_ROOT if windows and values["root"] == DEFAULT_ROOT else values["root"])
-    _check_letters("root", root)
-    if not values["bin_dir"]:
-        return root, "/usr/local/bin" if root == DEFAULT_ROOT else f"{root}/bin"
-    bin_dir = folder("bin_dir", values["bin_dir"])
-    _check_letters("bin_dir", bin_dir)
-    _check_apart(root, bin_dir)
-    return root, bin_dir
-
-
 def is_local(text: str) -> bool:
     """Whether the option ``source`` or ``catalogue`` names a path on the controller."""
     return text.strip() not in ("", "upstream", "bundled", "updated") and "://" not in text
@@ -385,56 +367,6 @@ def _text(version: Any) -> str:
             f"{_quoted(version)} is not a valid request: write a text such as '3.13' or a mapping with version: '3.13'"
         )
     return _in_words(version)
-
-
-def _check_letters(option: str, path: str) -> None:
-    if sanitized(path, None) != path:
-        raise DeclarationError(
-            f"{option} is {path!r}: give a path in UTF-8, without control characters and without invisible characters"
-        )
-
-
-def _check_apart(root: str, bin_dir: str) -> None:
-    """
-    :raises DeclarationError: a link, or something else of ours, belongs where the other folder is
-    """
-    if _IN_ROOT.fullmatch(_first_below(root, bin_dir)):
-        raise DeclarationError(
-            f"bin_dir is {bin_dir}, where the root {root} has a build or what belongs to one: choose another bin_dir"
-        )
-    if _IN_BIN_DIR.fullmatch(_first_below(bin_dir, root)):
-        raise DeclarationError(f"root is {root}, where a link in bin_dir {bin_dir} belongs: choose another root or bin_dir")
-
-
-def _first_below(folder: str, path: str) -> str:
-    """Return the first name of a path below a folder; nothing where it is not below it."""
-    start = f"{folder}/".casefold()
-    return path[len(start) :].partition("/")[0] if path.casefold().startswith(start) else ""
-
-
-def _folder(option: str, value: str) -> str:
-    head, *rest = value.split("/")
-    names = [name for name in rest if name not in ("", ".")]
-    unclear = ".." in names or " -> " in value or any(ord(character) < 32 for character in value)
-    if head not in ("", "~") or not names or unclear:
-        raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
-    return "/".join((head, *names))
-
-
-_WINDOWS_HEAD = re.compile(r"[A-Za-z]:|~|%[A-Za-z_][A-Za-z0-9_()]*%")
-_WINDOWS_NAME = re.compile(r'[^\x00-\x1f<>:"|?*]*[^\x00-\x1f<>:"|?* .]')
-
-
-def _windows_folder(option: str, value: str) -> str:
-    head, *rest = value.replace("\\", "/").split("/")
-    names = [name for name in rest if name not in ("", ".")]
-    unclear = " -> " in value or not all(map(_WINDOWS_NAME.fullmatch, names))
-    if not _WINDOWS_HEAD.fullmatch(head) or not names or unclear:
-        raise DeclarationError(
-            f"{option} is {value!r}: for a Windows host, give an absolute path below a drive such as C:\\Python, "
-            "or one that begins with ~\\ or a variable such as %ProgramData%\\"
-        )
-    return "/".join((head, *names))
 
 
 def _days(value: str | None) -> int:

@@ -23,6 +23,7 @@ from ..errors import AgentError, DeclarationError, ObservationError, sanitized
 from .answer import BEGIN, END, FAILURE_BEGIN, pairs, quoted
 from .failures import FAILURES, exposure, failure_in
 from .paths import joined, moved, printed
+from .process import NAMED, Process, parse_process, users_in_words
 from .receipt import Finish, Receipt, mark_of, parse_receipt
 
 _LONGEST_PATH = 4096  # letters; Linux takes no more bytes
@@ -34,9 +35,6 @@ _FOLDER_STATES: Mapping[str, FolderState] = {state: state for state in get_args(
 _SIGHTS: Mapping[str, Sight] = {sight: sight for sight in get_args(Sight)}
 _LOCK_STATES: Mapping[str, LockState] = {state: state for state in get_args(LockState)}
 _SEARCH_PATHS: Mapping[str, SearchPath] = {state: state for state in get_args(SearchPath)}
-_NAMED = 3  # processes in a sentence
-_LONGEST_NAME = 100  # letters
-_PROCESS = re.compile(r"([0-9]{1,10}) (\S+) ([\w:.\\@-]{1,255}) (here|replaced) (\S+) (.*)", re.ASCII | re.DOTALL)
 _COUNT = re.compile("[0-9]{1,9}")  # compiled once, and not in each of Ansible's workers
 
 
@@ -78,29 +76,6 @@ class Installed:
     @property
     def installed_at(self) -> str:
         return self.receipt.installed_at if self.receipt else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A process that runs from a build. Its texts are checked and fit for a terminal.
-
-    :ivar user: the name or number of its user; empty if it is not known
-    :ivar command: the name of its program, without arguments
-    :ivar build: the build's name; the build may be gone
-    :ivar unit: the service of systemd that it belongs to; empty if there is none
-    :ivar replaced: it runs from files that were removed, or replaced by a repair
-    """
-
-    pid: int
-    user: str
-    command: str
-    build: str
-    unit: str = ""
-    replaced: bool = False
-
-    def __str__(self) -> str:
-        of = f", unit {self.unit}" if self.unit else ""
-        return f"{self.command or 'a process'} (pid {self.pid}, user {self.user or 'unknown'}{of})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +166,9 @@ class Observed:
         remarks = [f"{one.name} was not started, as {one.untrusted}{way}" for one in self.installed if one.untrusted]
         users = {path: [one for one in self.processes if f"{self.root}/{one.build}" == path] for path in self.held}
         used = [path for path in self.held if users[path]]
-        remarks += [f"{printed(path)} is in use and stays: {_in_words(users[path])}" for path in used[:_NAMED]]
-        if len(used) > _NAMED:
-            remarks.append(f"{joined(used[_NAMED:])} are in use and stay, too")
+        remarks += [f"{printed(path)} is in use and stays: {users_in_words(users[path])}" for path in used[:NAMED]]
+        if len(used) > NAMED:
+            remarks.append(f"{joined(used[NAMED:])} are in use and stay, too")
         if held := [path for path in self.held if not users[path]]:
             remarks.append(
                 f"{joined(held)} could not be removed, as a process on the host has files in it open; the next run tries again"
@@ -307,29 +282,9 @@ def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], block
         bin_dir_obstacle=single.get("bin_dir_obstacle", ""),
         root_exposed=exposure(single.get("root_exposed", "")),
         bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
-        processes=tuple(process for line in several["process"] if (process := _process(line))),
+        processes=tuple(process for line in several["process"] if (process := parse_process(line))),
         sight=_state("processes", single.get("processes", ""), _SIGHTS),
     )
-
-
-def _in_words(processes: Sequence[Process]) -> str:
-    """Return which processes run, as part of a sentence: the first three, and how many more."""
-    more = len(processes) - _NAMED
-    named = ", ".join(map(str, processes[:_NAMED])) + (f" and {more} more" if more > 0 else "")
-    one = len(processes) == 1
-    return f"{named} {'runs' if one else 'run'} from it; restart {'it' if one else 'them'}, and the next run removes the build"
-
-
-def _process(line: str) -> Process | None:
-    """Read ``PID USER UNIT STATE BUILD COMMAND``, as an agent prints a process; None if the build's name is not one."""
-    found = _PROCESS.fullmatch(line)
-    if found is None:
-        raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a process of a build")
-    pid, user, unit, state, build, command = found.groups()
-    if parse_name(build) is None:
-        return None
-    user = "" if user == "?" else sanitized(user, _LONGEST_NAME)
-    return Process(int(pid), user, sanitized(command, _LONGEST_NAME), build, "" if unit == "-" else unit, state == "replaced")
 
 
 _Known = TypeVar("_Known", bound=str)

@@ -35,6 +35,18 @@ def write(path: str, text: str) -> None:
     patiently(lambda: os.replace(fresh, path))
 
 
+def rewrite(path: str, text: str) -> list[str]:
+    """Write a file of the tree anew; return the changed files: this one, and its bytecode, which is removed."""
+    write(path, text)
+    changed = [path]
+    cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]
+    for name in os.listdir(cache) if path.endswith(".py") and os.path.isdir(cache) else ():
+        if name.startswith(stem):
+            os.remove(cache + "/" + name)
+            changed.append(cache + "/" + name)
+    return changed
+
+
 def patiently(work: Callable[[], object]) -> None:
     """Repeat `work` for two seconds on Windows, where virus scanners hold new files for a moment."""
     for _attempt in range(20 if WINDOWS else 0):

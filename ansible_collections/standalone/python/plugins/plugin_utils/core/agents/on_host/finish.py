@@ -144,11 +144,6 @@ def parse_modules(text: str) -> dict[str, str]:
     return dict(word.split(":") for word in text.split())
 
 
-def parse_components(texts: Iterable[str]) -> dict[str, str]:
-    """Return component to version of ``NAME=VERSION`` texts; others are left out."""
-    return dict(text.split("=", 1) for text in texts if "=" in text)
-
-
 def parse_mode(text: str) -> int:
     """Return the mode of folders and executables; set-uid, set-gid and sticky bits are errors."""
     try:
@@ -197,19 +192,7 @@ def patch_tree(library: str, prefix: str, former: str) -> list[str]:
         except paths.Unreadable as reason:
             raise Failure("patch", str(reason)) from reason
         if fresh != text:
-            changed += rewrite(path, fresh)
-    return changed
-
-
-def rewrite(path: str, text: str) -> list[str]:
-    """Write a file of the tree anew; return the changed files: this one, and its bytecode, which is removed."""
-    disk.write(path, text)
-    changed = [path]
-    cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]
-    for name in os.listdir(cache) if path.endswith(".py") and os.path.isdir(cache) else ():
-        if name.startswith(stem):
-            os.remove(cache + "/" + name)
-            changed.append(cache + "/" + name)
+            changed += disk.rewrite(path, fresh)
     return changed
 
 
@@ -223,25 +206,7 @@ def patch_ssl(library: str, file: str) -> list[str]:
         fresh = certificates.with_addition(text, file)
     except certificates.Unknown as reason:
         raise Failure("patch", str(reason)) from reason
-    return rewrite(path, fresh) if fresh != text else []
-
-
-def patch_libraries(folder: str, prefix: str) -> tuple[list[str], list[str]]:
-    """Set the install name of libpython on macOS; return the changed paths, and why others did not change."""
-    names = [name for name in sorted(os.listdir(folder)) if name.startswith("libpython") and name.endswith(".dylib")]
-    names = [name for name in names if not os.path.islink(folder + "/" + name)]
-    macho = sent("macho") if names else None
-    changed: list[str] = []
-    unchanged: list[str] = []
-    if macho is None:
-        return changed, unchanged
-    for name in names:
-        try:
-            if macho.make_true(folder + "/" + name, "%s/lib/%s" % (prefix, name)):
-                changed.append(folder + "/" + name)
-        except macho.Unchanged as reason:
-            unchanged.append("lib/%s keeps its install name: %s" % (name, reason))
-    return changed, unchanged
+    return disk.rewrite(path, fresh) if fresh != text else []
 
 
 # Bytecode
@@ -316,7 +281,7 @@ def confirm(tree: str, path: str, modules: str) -> dict[str, object]:
     fields.update(
         started=True,
         missing=interpreter.missing_modules(parse_modules(modules), library, ()),
-        components=parse_components(measure.versions(library) + measure.packages(library, fields.get("bundled", ""))),
+        components=measure.by_name(measure.versions(library) + measure.packages(library, fields.get("bundled", ""))),
     )
     disk.write(path, receipt.receipt_text(fields))
     status = os.lstat(before)
@@ -366,7 +331,9 @@ def finish(job: Job) -> dict[str, object]:
     changed: list[str] = []
     unpatched: list[str] = []
     if job.switches["patch_sysconfig"] and not WINDOWS:
-        changed, unpatched = patch_libraries(os.path.dirname(library), final)
+        macho = sent("macho")
+        if macho is not None:
+            changed, unpatched = macho.set_install_names(os.path.dirname(library), final)
         changed += patch_tree(library, final, job["former"])
     if job["certificates_file"]:
         changed += patch_ssl(library, job["certificates_file"])
@@ -398,7 +365,7 @@ def finish(job: Job) -> dict[str, object]:
     brought = carry_packages(job, tree, library, entries, access)
     bundled = files.bundled_packages(entries)
     found = tried() + (measure.packages(library, bundled) if own else [])
-    measured = parse_components(found)
+    measured = measure.by_name(found)
     os.makedirs(os.path.join(tree, files.FOLDER), exist_ok=True)
     write_sbom(job["name"], files.at(tree, files.SBOM), entries, measured)
     disk.write(list_path, files.format_list(entries))

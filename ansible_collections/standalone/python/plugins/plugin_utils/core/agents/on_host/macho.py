@@ -174,6 +174,22 @@ def _rename(data: bytearray, found: Slice, name: bytes) -> None:
     struct.pack_into(found.order + "I", data, found.start + 20, found.commands_end + more - found.commands_start)
 
 
+def set_install_names(folder: str, prefix: str) -> tuple[list[str], list[str]]:
+    """Set the install names of the libpython in `folder`; return the changed paths, and why others did not change."""
+    changed: list[str] = []
+    unchanged: list[str] = []
+    for name in sorted(os.listdir(folder)):
+        path = folder + "/" + name
+        if not name.startswith("libpython") or not name.endswith(".dylib") or os.path.islink(path):
+            continue
+        try:
+            if make_true(path, "%s/lib/%s" % (prefix, name)):
+                changed.append(path)
+        except Unchanged as reason:
+            unchanged.append("lib/%s keeps its install name: %s" % (name, reason))
+    return changed, unchanged
+
+
 def make_true(path: str, name: str) -> bool:
     """Gives the library at ``path`` the install name ``name``, and a signature if it had one; whether that changed it.
 

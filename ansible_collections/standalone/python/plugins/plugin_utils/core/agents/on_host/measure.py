@@ -14,7 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ALLOWED = "0123456789abcdefghijklmnopqrstuvwxyz."
 LONGEST = 32
@@ -52,6 +52,11 @@ def packages(library: str, bundled: str) -> list[str]:
     :param bundled: the metadata folders of the build's packages, separated by spaces
     """
     return listed(from_packages(library, bundled))
+
+
+def by_name(texts: Iterable[str]) -> dict[str, str]:
+    """Return component to version of ``NAME=VERSION`` texts; others are left out."""
+    return dict(text.split("=", 1) for text in texts if "=" in text)
 
 
 def listed(source: Iterator[tuple[str, object]]) -> list[str]:
