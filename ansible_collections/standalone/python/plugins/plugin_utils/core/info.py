@@ -27,7 +27,7 @@ from .state.step import Confirm, Install, Outcome, Plan
 def info(observed: Observed) -> dict[str, Any]:
     """Return the host's interpreters and target. The module ``interpreters_info`` documents the keys.
 
-    :param observed: with facts; those of an image of unknown kind, seen from outside, give no target
+    :param observed: with facts; those of an offline image of unknown kind give no target
     :raises ObservationError: the facts are not whole
     """
     tables = _known_tables() if observed.installed else None

@@ -103,7 +103,7 @@ finish_build() { # key=value...: starts the new interpreter, which finishes its 
     ${certificates:+"certificates_file=$certificates"} "$@"
 }
 
-try_build() { # NAME: starts a build for the first time that was installed into an image from outside
+try_build() { # NAME: starts a build for the first time that was installed into an offline image
   step="starting $name"
   { trusted "$root/$1" && check_files "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
   finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"
