@@ -24,6 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.sb
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
 
+from .. import output
 from .machine import WHERE, Where, look
 
 Documents = Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]
@@ -72,6 +73,8 @@ def _of_lock(path: str) -> Documents:
 
 def _of_machine(where: Where) -> Documents:
     observed = look(where)
+    if not observed.installed:
+        output.tell_remarks([f"no interpreter is installed in {observed.root}: the document names none"])
     for installed in observed.installed:
         properties = {
             "path": f"{observed.root}/{installed.name}",

@@ -132,3 +132,16 @@ def test_of_a_lock_file(command: Command, source: Path) -> None:
     assert {properties(part)["version-source"] for part in found["components"] if part is not build} == {"name", "table"}
     assert command("sbom", LOCK, "--root", "root").code == 64
     assert "does not exist" in command("sbom", "none.json").sentence
+
+
+def test_an_empty_root_is_said(command: Command) -> None:
+    image = command.folder / "image"
+    image.mkdir()
+    for place, root in (
+        (("--root", str(command.folder / "none")), str(command.folder / "none")),
+        (("--root-dir", str(image)), "/opt/python"),
+    ):
+        ran = command("sbom", *place)
+        assert ran.code == 0
+        assert parsed(ran.output)["components"] == []
+        assert ran.errors == f"standalone-python: no interpreter is installed in {root}: the document names none\n"
