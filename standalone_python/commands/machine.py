@@ -190,9 +190,8 @@ def _carry_out(
             output.steps(map(str, done.plan.steps))
         if with_diff:
             output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
-        for one in told["interpreters"] if marked else ():
-            if words := _words(one):
-                output.line(f"{one['request']}: {one['version']}+{one['release']} ({words})", err=True, colour="yellow")
+        marks = {f"{one['version']}+{one['release']}": _words(one) for one in told["interpreters"]} if marked else {}
+        output.tell_remarks(f"{build} has known problems: {words}" for build, words in marks.items() if words)
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
