@@ -22,7 +22,8 @@ import pytest
 import yaml
 
 from standalone_python.commands.lock import lock
-from tests.tools.hosts import Host, fleet, unavailable
+from tests.tools.hosts import Host
+from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.pages import commands, files, shown
 from tests.tools.playbook import CACHE, REPOSITORY
 from tests.tools.sources import NEWER, OLD, V13, V13LATER
@@ -98,47 +99,47 @@ def in_use(hosts: list[Host]) -> list[str]:
     return [re.findall(r"^cpython-(\S+?\+[0-9]{8})-", link)[0] for link in links]
 
 
-def test_a_vulnerable_fleet_is_patched_and_a_bad_canary_rolls_back(source: Path, tmp_path: Path, run: Run) -> None:
-    if reason := unavailable():
-        pytest.skip(reason)
+def test_a_vulnerable_fleet_is_patched_and_a_bad_canary_rolls_back(
+    source: Path, tmp_path: Path, run: Run, fresh_host: FreshHost
+) -> None:
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     (mirror / OLD).symlink_to(source / OLD)
     vulnerable, patched = f"{V13}+{OLD}", f"{V13LATER}+{NEWER}"
-    with fleet(3, ("debian",)) as hosts:
-        prepare(tmp_path, hosts, mirror)
-        run(LOCK)
-        played = " ".join(run(f"{PLAY} 2>&1").split())
-        assert played.count(f"Python {V13} of release {OLD} has open advisories of critical") == 1, (
-            "the warning is there once a fleet"
-        )
-        assert in_use(hosts) == [vulnerable] * 3
-        before = json.loads(run(f"{REPORT} --json"))
-        # A newer release appears.
-        (mirror / NEWER).symlink_to(source / NEWER)
-        said = run(UPGRADE)
-        assert f"{vulnerable} -> {patched}" in said
-        assert re.match(r"Upgrade Python 3\.13: close [1-9][0-9]* advisories\n\n", (tmp_path / "message.txt").read_text())
+    hosts = [fresh_host("debian") for _number in range(3)]
+    prepare(tmp_path, hosts, mirror)
+    run(LOCK)
+    played = " ".join(run(f"{PLAY} 2>&1").split())
+    assert played.count(f"Python {V13} of release {OLD} has open advisories of critical") == 1, (
+        "the warning is there once a fleet"
+    )
+    assert in_use(hosts) == [vulnerable] * 3
+    before = json.loads(run(f"{REPORT} --json"))
+    # A newer release appears.
+    (mirror / NEWER).symlink_to(source / NEWER)
+    said = run(UPGRADE)
+    assert f"{vulnerable} -> {patched}" in said
+    assert re.match(r"Upgrade Python 3\.13: close [1-9][0-9]* advisories\n\n", (tmp_path / "message.txt").read_text())
 
-        # The canary fails: it is on the build before again, and no other host was touched.
-        played = run(f"{PLAY} -e health=false", succeeds=False)
-        assert "web1.example.net" in played.partition("PLAY RECAP")[2]
-        assert "web2.example.net" not in played
-        assert in_use(hosts) == [vulnerable] * 3, played
-        builds = [len(list((host.root / "opt/python").glob("cpython-*+*"))) for host in hosts]
-        assert builds == [2, 1, 1]
+    # The canary fails: it is on the build before again, and no other host was touched.
+    played = run(f"{PLAY} -e health=false", succeeds=False)
+    assert "web1.example.net" in played.partition("PLAY RECAP")[2]
+    assert "web2.example.net" not in played
+    assert in_use(hosts) == [vulnerable] * 3, played
+    builds = [len(list((host.root / "opt/python").glob("cpython-*+*"))) for host in hosts]
+    assert builds == [2, 1, 1]
 
-        deploy = tmp_path / "canary.py"
-        text = deploy.read_text()
-        deploy.write_text(re.sub("^HEALTH = .*$", "HEALTH = 'false'", text, flags=re.MULTILINE))
-        run(BATCHES, succeeds=False)
-        assert in_use(hosts) == [vulnerable] * 3
+    deploy = tmp_path / "canary.py"
+    text = deploy.read_text()
+    deploy.write_text(re.sub("^HEALTH = .*$", "HEALTH = 'false'", text, flags=re.MULTILINE))
+    run(BATCHES, succeeds=False)
+    assert in_use(hosts) == [vulnerable] * 3
 
-        # The application is well: one host after the other is patched.
-        deploy.write_text(text)
-        run(BATCHES)
-        assert in_use(hosts) == [patched] * 3
-        after = json.loads(run(f"{REPORT} --json"))
+    # The application is well: one host after the other is patched.
+    deploy.write_text(text)
+    run(BATCHES)
+    assert in_use(hosts) == [patched] * 3
+    after = json.loads(run(f"{REPORT} --json"))
     assert {line["host"] for line in after["lines"]} == {line["host"] for line in before["lines"]}
     open_before, open_after = ({one["id"] for one in report["advisories"]} for report in (before, after))
     # What is new came with a newer OpenSSL.

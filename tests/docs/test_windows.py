@@ -95,4 +95,4 @@ def test_the_commands_that_try_runas(command: str, tmp_path: Path) -> None:
             "RESULTS_FILE": str(tmp_path / "results"),
         },
     )
-    assert f"the task can't become {user} on the host (no): see" in done.stdout, done.stdout + done.stderr
+    assert f"the task can't become {user} on the host (no): check" in done.stdout, done.stdout + done.stderr
