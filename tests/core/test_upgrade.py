@@ -23,10 +23,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.ad
     Assessment,
     Open,
     assess,
+    closed,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.components import Component
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark, count, mark
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.upgrade import Policy, choose_upgrade, closed
+from ansible_collections.standalone.python.plugins.plugin_utils.core.security.upgrade import Policy, choose_upgrade
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock as LockFile
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Locked, changes, relock, slots

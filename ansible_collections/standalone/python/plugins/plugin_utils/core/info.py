@@ -35,7 +35,9 @@ def info(observed: Observed) -> dict[str, Any]:
     return {
         "root": native(observed.root),
         "bin_dir": native(observed.bin_dir),
-        "interpreters": [_interpreter(installed, observed) | _marks_of(installed, tables) for installed in observed.installed],
+        "interpreters": [
+            _interpreter(installed, observed) | _marks(installed.build, installed, tables) for installed in observed.installed
+        ],
         "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
         **_processes(observed),
@@ -168,10 +170,6 @@ def _known_tables() -> Any:
         return known_tables().tables
     except ContentError:
         return None
-
-
-def _marks_of(installed: Installed, tables: Any) -> dict[str, Any]:
-    return _marks(installed.build, installed, tables)
 
 
 def _marks(build: Build, installed: Installed | None, tables: Any) -> dict[str, Any]:

@@ -116,6 +116,11 @@ class Build:
         return (self.version, self.release)
 
     @property
+    def recency(self) -> tuple[Version, str, str]:
+        """What ``latest`` compares. Of a request for any CPU level, builds that differ in nothing else differ in that."""
+        return (*self.age, self.level)
+
+    @property
     def compression(self) -> Compression:
         """The compression of its archive."""
         return COMPRESSIONS[self.flavor]

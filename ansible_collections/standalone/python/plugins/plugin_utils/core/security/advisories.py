@@ -152,6 +152,13 @@ def open_advisories(build: Build, parts: Sequence[Component], advisories: Mappin
     return tuple(found)
 
 
+def closed(before: Assessment, after: Assessment) -> tuple[Open, ...]:
+    """Return the open advisories of a build that another one does not have. Of a component of unknown version, none is closed."""
+    unknown = {part.name for part in after.components if part.version is None}
+    still_open = {one.advisory for one in after.advisories}
+    return tuple(one for one in before.advisories if one.advisory not in still_open and one.advisory.component not in unknown)
+
+
 def first_fixes(assessment: Assessment, candidates: Iterable[Build], tables: Tables | None = None) -> dict[Advisory, Build]:
     """Return the first build that carries the fix of each open advisory; an advisory that no known build fixes is left out.
 
@@ -163,15 +170,10 @@ def first_fixes(assessment: Assessment, candidates: Iterable[Build], tables: Tab
     build = assessment.build
     later = [other for other in candidates if _kind(other) == _kind(build) and other.age > build.age]
     later.sort(key=lambda other: (*other.age, other.flavor != build.flavor, other.optimisation != build.optimisation))
-    missing = {one.advisory for one in assessment.advisories}
     found: dict[Advisory, Build] = {}
     for other in later:
-        parts = components(other, table=tables.components)
-        unknown = {part.name for part in parts if part.version is None}
-        still_open = {one.advisory for one in open_advisories(other, parts, tables.advisories)}
-        fixed = {advisory for advisory in missing - still_open if advisory.component not in unknown}
-        found |= dict.fromkeys(fixed, other)
-        missing -= fixed
+        for one in closed(assessment, assess(other, tables=tables)):
+            found.setdefault(one.advisory, other)
     return found
 
 

@@ -42,7 +42,7 @@ MEANINGS: Mapping[str, str] = {
 }
 # Points of a chart that a bar takes.
 _PER_ROW = 26
-# Letters of a host's name that may stand in one line.
+# Letters of a host's name that fit on one line.
 _LONG = 40
 
 
@@ -183,7 +183,7 @@ def _worst(row: Row) -> str:
 
 
 def _chart(name: str, title: str, bars: Sequence[tuple[str, int, str]]) -> Html:
-    """Return horizontal bars with their names and numbers, so that no bar is told by its colour alone."""
+    """Return horizontal bars with their names and numbers, so that nobody needs to see colours."""
     most = max((number for _text, number, _kind in bars), default=1)
     height = max(len(bars), 1) * _PER_ROW
     total = sum(number for _text, number, _kind in bars)

@@ -16,11 +16,11 @@ from datetime import date
 from ..builds.catalogue import Build, Catalogue, builds, parse_name
 from ..builds.request import letters_of
 from ..state.line import line_of
-from .advisories import Advisory, Assessment, Open, Tables, assess, bundled_tables, rank, version_key
+from ..state.process import Process
+from .advisories import Advisory, Assessment, Open, Tables, assess, bundled_tables, closed, rank, version_key
 from .marks import UNRATED, count
-from .results import Found, HostResult, Measured, Process
+from .results import Found, HostResult, Measured
 from .tables import OLD_AFTER, age_remark
-from .upgrade import closed
 
 # Column of a severity -> the words of sources for it, worst first. OpenSSL says moderate where others say medium.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def outdated(self) -> bool:
-        return self.build is not None and self.newest is not None and _order(self.newest) > _order(self.build)
+        return self.build is not None and self.newest is not None and self.newest.age > self.build.age
 
     @property
     def status(self) -> str:
@@ -259,7 +259,7 @@ class _Knowledge:
         candidates = known if build.version.is_prerelease else final or known
         return max(
             candidates,
-            key=lambda other: (*_order(other), other.flavor == build.flavor, other.options == build.options, other.name),
+            key=lambda other: (*other.age, other.flavor == build.flavor, other.options == build.options, other.name),
             default=None,
         )
 
@@ -287,7 +287,7 @@ def _rows(result: HostResult, knowledge: _Knowledge) -> list[Row]:
 
 
 def _row(result: HostResult, line: str, found: list[Found], processes: tuple[Process, ...], knowledge: _Knowledge) -> Row:
-    used = max(found, key=lambda one: (one.linked, not one.problem, *_order(one.build)), default=None)
+    used = max(found, key=lambda one: (one.linked, not one.problem, *one.build.age), default=None)
     known = knowledge.row(used.build, used.measured) if used else Row("", "", line)
     return replace(
         known,
@@ -336,10 +336,6 @@ def _affected(rows: Iterable[Row], knowledge: _Knowledge) -> tuple[Affected, ...
 def _badness(row: Row) -> tuple[object, ...]:
     numbers = (-row.number(column) for column in COLUMNS)
     return (_RANK[row.status], *numbers, -(row.age or 0), row.host, row.root, row.line)
-
-
-def _order(build: Build) -> tuple[object, str]:
-    return build.version, build.release
 
 
 def _age(build: Build, day: date) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 from ..builds.catalogue import Build, parse_name
 from ..digits import LARGEST
 from ..errors import ContentError, sanitized
+from ..state.process import Process
 from .components import VERSION
 
 NO_RESULT = "the play left no result of interpreters_info for it"
@@ -45,25 +46,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """A process that runs a build which is not its line's current one.
-
-    :ivar build: the name of the build's folder
-    :ivar unit: its systemd unit; empty where it has none
-    """
-
-    pid: int
-    user: str
-    command: str
-    build: str
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
 class HostResult:
     """What is known about one root of a host.
 
-    :ivar processes: None if nobody looked for them
+    :ivar processes: those that do not run from their line's current build; None if nobody looked for them
     :ivar complete: whether all processes of the host were visible
     :ivar unreachable: why the host was not observed; empty if it was
     """

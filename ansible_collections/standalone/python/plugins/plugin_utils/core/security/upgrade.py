@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..builds.catalogue import Build
-from ..builds.request import Version
-from .advisories import Assessment, Open, rank
+from .advisories import Assessment, closed, rank
 
 Assess = Callable[[Build], Assessment]
 
@@ -44,19 +43,12 @@ def choose_upgrade(current: Build | None, candidates: Iterable[Build], policy: P
     base = next((build for build in newer if policy.is_ripe(build) and _is_wanted(current, build, policy, assess)), current)
     if base is None or not policy.exception:
         return base
-    young = (build for build in newer if not policy.is_ripe(build) and _recency(build) > _recency(base))
+    young = (build for build in newer if not policy.is_ripe(build) and build.recency > base.recency)
     worst = rank(policy.exception)
     return next(
         (build for build in young if any(rank(one.advisory.severity) <= worst for one in closed(assess(base), assess(build)))),
         base,
     )
-
-
-def closed(before: Assessment, after: Assessment) -> tuple[Open, ...]:
-    """Return the open advisories of a build that another one does not have. Of a component of unknown version, none is closed."""
-    unknown = {part.name for part in after.components if part.version is None}
-    still_open = {one.advisory for one in after.advisories}
-    return tuple(one for one in before.advisories if one.advisory not in still_open and one.advisory.component not in unknown)
 
 
 def _is_wanted(current: Build | None, build: Build, policy: Policy, assess: Assess) -> bool:
@@ -65,8 +57,4 @@ def _is_wanted(current: Build | None, build: Build, policy: Policy, assess: Asse
 
 def _is_upgrade(current: Build, build: Build, policy: Policy) -> bool:
     same_line = (build.version.minor_line, build.variant) == (current.version.minor_line, current.variant)
-    return _recency(build) > _recency(current) and (same_line or not policy.security_only)
-
-
-def _recency(build: Build) -> tuple[Version, str, str]:
-    return (build.version, build.release, build.level)
+    return build.recency > current.recency and (same_line or not policy.security_only)

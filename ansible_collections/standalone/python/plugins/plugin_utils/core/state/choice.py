@@ -47,7 +47,11 @@ def newest_installed(request: Request, desired: Desired, observed: Observed) -> 
     """Return the installed build that an upgrade of a request replaces: the newest that satisfies it and no request removes."""
     unwanted = [wanted.request for wanted in desired.builds if wanted.state == "absent"]
     able = (one.build for one in observed.installed if satisfies(one.build, request))
-    return max((build for build in able if not any(satisfies(build, one) for one in unwanted)), key=_recency, default=None)
+    return max(
+        (build for build in able if not any(satisfies(build, one) for one in unwanted)),
+        key=lambda build: build.recency,
+        default=None,
+    )
 
 
 def choose_builds(desired: Desired, observed: Observed, resolve: Resolve, gone: frozenset[str]) -> list[Choice]:
@@ -126,13 +130,8 @@ def _serving(wanted: Wanted, desired: Desired, observed: Observed, resolve: Reso
     if wanted.state == "present":
         return max(able, key=lambda i: (current(i), not i.problem, *i.build.age, i.name), default=None)
     best = resolve(wanted.request)
-    new = [i for i in able if _recency(i.build) >= _recency(best)]
-    return max(new, key=lambda i: (*_recency(i.build), not i.problem, current(i), i.name == best.name, i.name), default=None)
-
-
-def _recency(build: Build) -> tuple[Version, str, str]:
-    """What ``latest`` compares. Of a request for any CPU level, builds that differ in nothing else differ in that."""
-    return (*build.age, build.level)
+    new = [i for i in able if i.build.recency >= best.recency]
+    return max(new, key=lambda i: (*i.build.recency, not i.problem, current(i), i.name == best.name, i.name), default=None)
 
 
 def _with_choices(choices: list[Choice], desired: Desired, observed: Observed) -> Observed:

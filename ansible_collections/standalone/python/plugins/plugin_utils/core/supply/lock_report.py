@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ContentError
-from ..security.advisories import Open, rank
+from ..security.advisories import Open, closed, rank
 from ..security.marks import count
-from ..security.upgrade import Assess, closed
+from ..security.upgrade import Assess
 from .lock import Changes, Locked
 
 

@@ -49,7 +49,7 @@ def update_catalogue(root: Path, http: Http, where: str = UPSTREAM) -> Update:
 
     :param where: ``upstream``, or the URL of one of these: a list of releases as GitHub's API has it, Astral's list of
         versions, rows of a catalogue
-    :raises ContentError: the answer is no such list, or a checksum differs from the known one
+    :raises ContentError: the answer is not such a list, or a checksum differs from the known one
     :raises TransportError: it can't be downloaded
     """
     with _locked_folder(root) as folder:

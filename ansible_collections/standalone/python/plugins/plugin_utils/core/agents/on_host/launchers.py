@@ -34,7 +34,7 @@ def patch_head(head: bytes, was: str, final: str) -> bytes:
 
 
 def patch_launcher(program: bytes, was: str, final: str) -> bytes:
-    """Replace the interpreter's path in a launcher of Windows; empty if it contains the path and is no launcher of pip."""
+    """Replace the interpreter's path in a launcher of Windows; empty if it contains the path and is not a launcher of pip."""
     old, new = (path.rstrip("\\").encode() + b"\\" for path in (was, final))
     if old.lower() not in program.lower():
         return program
