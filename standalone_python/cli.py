@@ -31,12 +31,12 @@ _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "plan": ("standalone_python.commands.machine:plan", "show what a declaration would change on this machine"),
-    "apply": ("standalone_python.commands.machine:apply", "install, upgrade and remove builds as declared"),
-    "status": ("standalone_python.commands.machine:status", "show which interpreters are installed"),
-    "verify": ("standalone_python.commands.machine:verify", "compare every installed file with what was installed"),
-    "rollback": ("standalone_python.commands.machine:rollback", "point a stable link back to the previous build"),
-    "remove": ("standalone_python.commands.machine:remove", "remove installed interpreters"),
+    "plan": ("standalone_python.commands.apply:plan", "show what a declaration would change on this machine"),
+    "apply": ("standalone_python.commands.apply:apply", "install, upgrade and remove builds as declared"),
+    "status": ("standalone_python.commands.status:status", "show which interpreters are installed"),
+    "verify": ("standalone_python.commands.status:verify", "compare every installed file with what was installed"),
+    "rollback": ("standalone_python.commands.rollback:rollback", "point a stable link back to the previous build"),
+    "remove": ("standalone_python.commands.remove:remove", "remove installed interpreters"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),

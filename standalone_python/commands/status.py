@@ -1,0 +1,123 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands status and verify: which interpreters a machine or an image has, and whether they are intact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
+
+from .. import output
+from ..exits import DIFFERS
+from .apply import mark_words
+from .machine import JSON, WHERE, Where, folders, open_host
+
+_SHOWN = 10  # processes
+
+
+@click.command()
+@WHERE
+@JSON
+def status(where: Where, as_json: bool) -> int:
+    """Show which interpreters are installed, whether they are intact, and what kind of host this is.
+
+    It checks the receipt, a start, and the number of modules. `verify` compares every file.
+    """
+    _show(where, as_json=as_json, verify="quick")
+    return 0
+
+
+@click.command()
+@WHERE
+@JSON
+def verify(where: Where, as_json: bool) -> int:
+    """Compare every file of the installed interpreters with the list of what was installed.
+
+    An interpreter that was installed into this machine's offline image is started here for the first time, and
+    its receipt says so from then on.
+
+    The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
+    also if nothing is installed. Files that were added are shown, and do not count as damage.
+    """
+    return DIFFERS if _show(where, as_json=as_json, verify="full") else 0
+
+
+def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
+    """Print the installed interpreters; return sentences about damage."""
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import from_facts
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info
+
+    desired = observing(folders(where) | {"verify": verify})
+    with open_host(where) as host:
+        desired = host.placed(desired)
+        observed = observe(host, desired, facts="yes", processes=True)
+        confirmed: tuple[str, ...] = ()
+        if verify == "full":
+            confirmed, observed = confirm(host, desired, observed)
+    damaged = damage(observed)
+    data = info(observed)
+    if as_json:
+        output.data(data | {"damage": list(damaged)})
+        return damaged
+    kind = from_facts(observed.facts) if data["target"] else "an offline image"
+    output.line(f"{kind}; builds in {observed.root}, links in {observed.bin_dir}")
+    interpreters = data["interpreters"]
+    if interpreters:
+        rows = [
+            [
+                *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
+                one["installed_at"][:10] or "-",
+                _state(one),
+                mark_words(one) or "-",
+                _stable_link(one),
+            ]
+            for one in interpreters
+        ]
+        output.table(("version", "release", "variant", "flavor", "installed", "state", "advisories", "in use as"), rows)
+    else:
+        output.line("no interpreters are installed there")
+    for one in interpreters:
+        if one["foreign"]:
+            output.line(f"left alone: {one['prefix']} {one['foreign']}")
+        for extra in one["extra"]:
+            output.line(f"added after the install: {one['prefix']}/{extra}")
+        if one["untrusted"]:
+            output.line(f"not started: {one['prefix']}, as {one['untrusted']}")
+    _print_processes(observed, data)
+    for name in confirmed:
+        output.line(f"{name} was started for the first time, and its receipt says so now")
+    for line in damaged:
+        output.line(line, colour="red")
+    if interpreters and not damaged:
+        quick = "a quick look found no damage: 'standalone-python verify' compares every file"
+        output.line("every file is as it was installed" if verify == "full" else quick)
+    return damaged
+
+
+def _print_processes(observed: Observed, data: Mapping[str, Any]) -> None:
+    """Print the first processes that run from a build that is not in use any more."""
+    outdated = {one["pid"] for one in data["processes"] or () if not one["current"]}
+    processes = [process for process in observed.processes if process.pid in outdated]
+    for process in processes[:_SHOWN]:
+        output.line(f"runs an older build: {process}, from {process.build}")
+    if len(processes) > _SHOWN:
+        output.line(f"and {len(processes) - _SHOWN} more: see --json")
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if not one["sound"]:
+        return "broken"
+    return "for another host" if one["foreign"] else "sound" if one["started"] and not one["untrusted"] else "not started here"
+
+
+def _stable_link(one: Mapping[str, Any]) -> str:
+    """Return the name of the stable link to a build in the data of ``info``; a dash if another build of its line has it."""
+    prefix: str = one["stable_path"].removesuffix("/bin/python3")
+    return "-" if prefix == one["prefix"] else prefix.rpartition("/")[2]
