@@ -55,26 +55,28 @@ def passes(scenario: str, home: Path, more: Mapping[str, str] = {}) -> None:
         raise
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, tmp_path: Path) -> None:
-    if reason := unavailable():
-        pytest.skip(reason)
-    passes(scenario, tmp_path)
-
-
 @pytest.fixture(scope="module")
 def podman() -> Iterator[Mapping[str, str]]:
-    """The environment in which Podman has the images, which are imported once for all scenarios."""
-    if reason := containers.unavailable():
-        pytest.skip(reason)
+    """The environment in which Podman has the images, which are imported once for all scenarios; empty without Podman."""
+    if containers.unavailable():
+        yield {}
+        return
     with containers.engine() as environment:
-        yield environment
+        yield {"MOLECULE_ENGINE": "podman", **environment}
 
 
-@pytest.mark.parametrize("scenario", IN_CONTAINERS)
-def test_scenario_in_containers(scenario: str, podman: Mapping[str, str], tmp_path: Path) -> None:
-    """Those that name images, with Podman."""
-    passes(scenario, tmp_path, {"MOLECULE_ENGINE": "podman", **podman})
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario: str, podman: Mapping[str, str], tmp_path: Path) -> None:
+    """Scenarios that name images run in Podman's containers where it is installed; all others on hosts in a chroot."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    passes(scenario, tmp_path, podman if scenario in IN_CONTAINERS else {})
+
+
+def test_scenario_with_images_but_no_engine(tmp_path: Path) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    passes("default", tmp_path)
 
 
 def test_each_scenario_that_is_promised_is_there() -> None:
