@@ -35,7 +35,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "mirrors": frozenset({"builds", "security", "archives", "supply"}),
 }
 # Modules of no package: what every package may import, and what may import every package.
-BELOW = {"errors", "digits", "nearest"}
+BELOW = {"errors", "digits", "nearest", "progress"}
 ABOVE = {"ensure", "info", "reporting"}
 
 # Who touches files or processes at all.

@@ -21,6 +21,7 @@ HOT = (
     *(
         "digits",
         "errors",
+        "progress",
         "builds.request",
         "state.declaration",
         "builds.target",

@@ -25,6 +25,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.credentials import authorization
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.failure import DeniedError, NotThereError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
@@ -140,14 +141,35 @@ def test_all_addresses_are_named(to: Path) -> None:
     assert server.count("/b") == 4
 
 
+class Reported(progress.Listener):
+    """What a front end is told of a download."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def begin(self, task: progress.Task) -> None:
+        self.events.append(task)
+
+    def advance(self, task: progress.Task, done: int, total: int | None = None) -> None:
+        self.events.append((done, total))
+
+    def end(self, task: progress.Task, *, complete: bool) -> None:
+        self.events.append(complete)
+
+
 def test_resumes(to: Path) -> None:
     broken = Answer(body=ARCHIVE, cut=2_000_000, ranges=True)
-    with serve({"/a": [broken, Answer(body=ARCHIVE, ranges=True)]}) as server:
+    reported = Reported()
+    with serve({"/a": [broken, Answer(body=ARCHIVE, ranges=True)]}) as server, progress.listening(reported):
         get(to, server, "/a")
     assert to.read_bytes() == ARCHIVE
     # What was in flight when the connection broke may be lost.
     start = int(server.asked[1][1]["range"].removeprefix("bytes=").rstrip("-"))
     assert 1_500_000 <= start <= 2_000_000
+    begun, first, *_pieces, last, ended = reported.events
+    assert (begun, ended) == (("Downloading", "a", None), True)
+    assert (first, last) == ((0, len(ARCHIVE)), (len(ARCHIVE), None))
+    assert (start, len(ARCHIVE)) in reported.events
 
 
 def test_does_not_resume_another_file(to: Path) -> None:

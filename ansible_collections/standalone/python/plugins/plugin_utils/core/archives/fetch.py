@@ -25,6 +25,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ..digits import whole_number
 from ..errors import TransportError, sanitized
+from ..progress import task
 from .credentials import authorization, bare, basic
 from .failure import (
     ADVICE_CONTENT,
@@ -128,10 +129,13 @@ class Http:
         self._all(urls, Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
 
     def _all(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> None:
-        failures, rounds = self._attempts(urls, part, max_bytes, expect)
-        if failures:
-            # The name in the URL: the file's own name can be a hash.
-            raise download_error(unquote(urlsplit(urls[0]).path.rpartition("/")[2]) or part.path.name, failures, rounds)
+        # The name in the URL: the file's own name can be a hash.
+        name = _name_in(urls[0]) or part.path.name
+        with task("Downloading", sanitized(name)) as advance:
+            part.advance = advance
+            failures, rounds = self._attempts(urls, part, max_bytes, expect)
+            if failures:
+                raise download_error(name, failures, rounds)
 
     def size(self, urls: Sequence[str]) -> int:
         """Return the size of a file in bytes, by HEAD requests without retries; the first address that reports it counts.
@@ -146,7 +150,7 @@ class Http:
                 if not isinstance(size, Failure):
                     return size
                 failures[url] = size
-        raise download_error(f"the size of {unquote(urlsplit(urls[0]).path.rpartition('/')[2])}", failures, 1)
+        raise download_error(f"the size of {_name_in(urls[0])}", failures, 1)
 
     def _size(self, session: requests.Session, url: str) -> int | Failure:
         import requests
@@ -307,6 +311,10 @@ def _session() -> Iterator[requests.Session]:
         # No encoding: an archive must not be unpacked, and the length must be the file's.
         session.headers.update({"User-Agent": "standalone-python", "Accept-Encoding": "identity"})
         yield session
+
+
+def _name_in(url: str) -> str:
+    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _github_token() -> str:

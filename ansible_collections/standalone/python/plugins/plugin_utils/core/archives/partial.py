@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..digits import whole_number
 from ..errors import TransportError, sanitized
+from ..progress import Advance
 from .failure import ADVICE_CONTENT, ADVICE_NETWORK, Expect, Failure
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Partial:
 
     :ivar checked: whether the caller verifies the checksum, so that any address may continue the download
     :ivar instead: advice for a file that can't be written
+    :ivar advance: reports the bytes that the file has, and its total
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Partial:
     checked: bool = False
     watch: Watch | None = None
     instead: str = "set STANDALONE_PYTHON_CACHE to another folder"
+    advance: Advance = lambda *_done: None
     # For a conditional request: the known entity tag, and the server's answer.
     conditional: bool = False
     etag: str = ""
@@ -108,10 +111,13 @@ def receive(
         out = part.path.open("ab" if start else "wb")
     if part.watch:
         part.watch.begins(start, 0 if length is None else start + length)
+    # Of a packed text the server tells the packed size.
+    part.advance(start, None if length is None else start + length)
     with contextlib.closing(out):
         try:
             for piece in _pieces(response):
                 received += len(piece)
+                part.advance(received)
                 for chunk in unpacked.pieces(piece) if unpacked else (piece,):
                     written += len(chunk)
                     if max(written, received) > max_bytes:

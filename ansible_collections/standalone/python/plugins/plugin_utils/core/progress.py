@@ -1,0 +1,104 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the core is doing right now, for a user who waits: tasks with their bytes, and traces for -v and -vv.
+
+A front end listens with :func:`listening`. By default nobody does, and a report costs a function call. A context variable holds
+the listener, so that no signature of the core has it. Threads don't inherit it: copy the context to report from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+# Levels of a trace: addresses and decisions; commands to a host and their times.
+DECISIONS, COMMANDS = 1, 2
+
+
+class Task(NamedTuple):
+    """A piece of work that can take long. A named tuple is four times faster to define than a dataclass.
+
+    :param verb: a participle, such as ``Downloading``
+    :param name: of the file or folder in question
+    :param total: bytes; None if the size is unknown
+    """
+
+    verb: str
+    name: str
+    total: int | None = None
+
+
+class Listener:
+    """Receives what the core reports, maybe from several threads at once. This class ignores it.
+
+    :ivar level: of the most detailed trace that is wanted; 0 is none
+    """
+
+    level = 0
+
+    def begin(self, task: Task) -> None: ...
+
+    def advance(self, task: Task, done: int, total: int | None = None) -> None:
+        """
+        :param done: bytes so far, with those that an earlier run left
+        :param total: bytes, if the size became known after the beginning
+        """
+
+    def end(self, task: Task, *, complete: bool) -> None: ...
+
+    def trace(self, level: int, text: str) -> None:
+        """
+        :param text: one line without a secret; it can contain text that hosts and servers chose
+        """
+
+
+Advance = Callable[..., None]
+"""Reports ``(done, total=None)`` of a task, in bytes."""
+
+_LISTENER: ContextVar[Listener] = ContextVar("listener", default=Listener())  # noqa: B039
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send all reports of the block to ``listener``."""
+    before = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(before)
+
+
+@contextmanager
+def task(verb: str, name: str, total: int | None = None) -> Iterator[Advance]:
+    """Report the block as a task. It is complete unless the block raises an exception."""
+    listener, one = _LISTENER.get(), Task(verb, name, total)
+
+    def advance(done: int, total: int | None = None) -> None:
+        listener.advance(one, done, total)
+
+    listener.begin(one)
+    complete = False
+    try:
+        yield advance
+        complete = True
+    finally:
+        listener.end(one, complete=complete)
+
+
+def traced(level: int) -> bool:
+    """Return whether somebody wants traces of this level. Ask before a text is made on the hot path."""
+    return _LISTENER.get().level >= level
+
+
+def trace(level: int, text: str) -> None:
+    """Report a decision or a command.
+
+    :param level: ``DECISIONS`` or ``COMMANDS``
+    :param text: one line without a secret
+    """
+    listener = _LISTENER.get()
+    if listener.level >= level:
+        listener.trace(level, text)
