@@ -15,6 +15,8 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import sanitized
 
+from .table import Column, laid_out
+
 # First word of a step -> its colour.
 _COLOURS = {
     "install": "green",
@@ -28,10 +30,33 @@ _COLOURS = {
     "remove": "red",
 }
 
+_USUAL_WIDTH = 80  # of a terminal that doesn't say
+
 
 def on_terminal() -> bool:
     """Return whether standard output is a terminal that wants colour (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that shows standard output; None where no terminal does."""
+    if not sys.stdout.isatty():
+        return None
+    if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
+
+
+def short_mark(words: str) -> str:
+    """Return the mark of a build for a narrow table, such as ``1 crit, eol``."""
+    return words.replace("critical", "crit").replace("medium", "med").replace("end of life", "eol")
+
+
+def short_flavor(flavor: str) -> str:
+    return flavor.removeprefix("install_only_")
 
 
 def line(text: str, *, err: bool = False, colour: str | None = None) -> None:
@@ -64,34 +89,17 @@ def diff(before: str, after: str, where: str) -> None:
         line(text, colour={"+": "green", "-": "red"}.get(text[:1]))
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = (), right: Sequence[str] = ()) -> None:
-    """Print a table.
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], colours: Sequence[str | None] = ()) -> None:
+    """Print a table. On a terminal it fits; elsewhere it has all columns, for grep.
 
-    :param marked: rows to highlight on a terminal
-    :param right: names of the columns to align right
+    :param colours: of the rows, on a terminal
     """
     rows = [[sanitized(cell) for cell in row] for row in rows]
-    if on_terminal():
-        _rich_table(head, rows, marked, right)
+    if not rows:
         return
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        cells = [
-            cell.rjust(width) if name in right else cell.ljust(width) for cell, width, name in zip(row, widths, head, strict=True)
-        ]
-        click.echo("  ".join(cells).rstrip())
-
-
-def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool], right: Sequence[str]) -> None:
-    # Imported here, because the import takes longer than the rest of a command.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in head:
-        shown.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    for number, row in enumerate(rows):
-        shown.add_row(*row, style="bold green" if number < len(marked) and marked[number] else None)
-    # File names must not be read as markup or emoji.
-    Console(markup=False, emoji=False, highlight=False).print(shown)
+    head, *blocks = laid_out(columns, rows, terminal_width())
+    for text in head:
+        click.echo(click.style(text, bold=True) if on_terminal() else text)
+    for at, block in enumerate(blocks):
+        for text in block:
+            click.echo(click.style(text, fg=colours[at]) if at < len(colours) and on_terminal() else text)

@@ -32,8 +32,18 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import about
 
 from .. import output
+from ..output import short_mark
+from ..table import Column
 
 EXAMPLE = "cpython-3.13.7+20250918-x86_64-unknown-linux-gnu-install_only_stripped"
+_COLUMNS = (
+    Column("advisory"),
+    Column("severity", priority=1, short=short_mark),
+    Column("component", priority=2),
+    Column("fixed", priority=4),
+    Column("fixed by", priority=3),
+    Column("title", wraps=True),
+)
 
 
 @click.command()
@@ -93,7 +103,7 @@ def _show(assessment: Assessment, fixes: dict[Advisory, Build]) -> None:
         )
     ]
     if rows:
-        output.table(("advisory", "severity", "component", "fixed", "fixed by", "title"), rows)
+        output.table(_COLUMNS, rows)
     if assessment.not_covered:
         output.line(f"not covered: {', '.join(assessment.not_covered)}")
 

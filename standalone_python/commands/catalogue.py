@@ -16,7 +16,7 @@ import click
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, resolve
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, listed, overview
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, Request, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     Target,
     for_level,
@@ -34,6 +34,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user
 
 from .. import output
 from ..local import LocalHost
+from ..output import short_flavor, short_mark
+from ..table import Column
 
 _TARGET = click.option(
     "--target", metavar="TRIPLE", help="For this kind of host, such as aarch64-unknown-linux-musl.  [default: this machine]"
@@ -47,6 +49,17 @@ _CATALOGUE = click.option(
     metavar="CAT",
     default="",
     help="bundled, updated, a file, a folder or a URL.  [default: updated, where there was an update]",
+)
+_TRIPLE = Column("target", priority=2)
+_COLUMNS = (
+    Column("version"),
+    Column("release"),
+    Column("date", priority=6),
+    Column("variant", priority=1),
+    Column("flavor", priority=5, usual=FLAVORS[0], short=short_flavor),
+    Column("size", right=True, priority=4),
+    Column("advisories", priority=3, short=short_mark),
+    Column("", priority=2, short=lambda newest: newest and "*"),
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -84,12 +97,10 @@ def list_(request: str, target: str | None, source: str, known: str, as_json: bo
             }
         )
         return 0
-    head: tuple[str, ...] = ("version", "release", "date", "variant", "flavor", "size", "advisories", "")
-    shown = [_columns(row, supply) for row in rows]
     triples = sorted({row.build.triple for row in rows})
-    if len(triples) > 1:
-        head, shown = ("target", *head), [(row.build.triple, *cells) for row, cells in zip(rows, shown, strict=True)]
-    output.table(head, shown, [row.newest for row in rows], right=("size",))
+    several = len(triples) > 1
+    cells = [((row.build.triple, *_columns(row, supply)) if several else _columns(row, supply)) for row in rows]
+    output.table((_TRIPLE, *_COLUMNS) if several else _COLUMNS, cells, ["green" if row.newest else None for row in rows])
     # Beside the table, which a program may read.
     output.line(f"for {', '.join(triples)}, of {supply.catalogue.name}, advisories of {supply.tables.date}", err=True)
     output.tell_remarks(supply.remarks)

@@ -10,16 +10,29 @@ from typing import Any
 
 import click
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 
 from .. import output
 from ..exits import DIFFERS
+from ..output import short_flavor, short_mark
+from ..table import Column
 from .apply import mark_words
 from .machine import JSON, WHERE, Where, folders, open_host
 
 _SHOWN = 10  # processes
+_COLUMNS = (
+    Column("version"),
+    Column("release", priority=2),
+    Column("variant", priority=3),
+    Column("flavor", priority=6, usual=FLAVORS[0], short=short_flavor),
+    Column("installed", priority=5),
+    Column("state"),
+    Column("advisories", priority=4, short=short_mark),
+    Column("in use as", priority=1),
+)
 
 
 @click.command()
@@ -80,7 +93,7 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
             ]
             for one in interpreters
         ]
-        output.table(("version", "release", "variant", "flavor", "installed", "state", "advisories", "in use as"), rows)
+        output.table(_COLUMNS, rows)
     else:
         output.line("no interpreters are installed there")
     for one in interpreters:
