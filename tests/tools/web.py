@@ -4,7 +4,7 @@
 """A web server for a folder, on the loopback interface, that is as good or as bad as the first part of a path says.
 
 ``/plain/TAG/FILE`` is the file; ``cut`` and ``slow`` send half of it, ``page`` a page, ``status-503`` that status, ``first-503``
-that status twice; ``later-503`` asks to wait a minute, too; ``nohead`` answers 405 where only the head of a file is asked for; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. ``ranges``
+that status twice; ``later-503`` asks to wait a minute for an archive; ``nohead`` answers 405 where only the head of a file is asked for; ``token`` and ``basic`` want to be shown something, and ``token-slow`` is slow then. ``ranges``
 gives out a part to who asks for it. It is a proxy too, for addresses of any host.
 """
 
@@ -76,7 +76,7 @@ class Web:
             return Answer(401)
         if word == "page":
             return Answer(200, PAGE, "text/html")
-        if word in ("status", "later") or (word == "first" and times <= 2):
+        if word == "status" or (word == "later" and path.endswith(".tar.gz")) or (word == "first" and times <= 2):
             return Answer(int(code))
         if content is None:
             return Answer(404)
@@ -103,7 +103,7 @@ def serve(folder: Path) -> Iterator[Web]:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
-            if how.startswith("later"):
+            if how.startswith("later") and answer.status != 200:
                 self.send_header("Retry-After", "60")
             if answer.range:
                 self.send_header("Content-Range", answer.range)
