@@ -102,16 +102,21 @@ def _ended() -> int:
         return USAGE
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        output.line("standalone-python: ended by Ctrl-C", err=True)
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        output.line(f"standalone-python: ended by Ctrl-C{_notes(interrupt.__cause__ or interrupt)}", err=True)
         return SIGNALLED + signal.SIGINT
     except EndedBySignal as ended:
-        output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}", err=True)
+        output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}{_notes(ended)}", err=True)
         return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         output.line(f"standalone-python: {message}", err=True)
         return FAILED
+
+
+def _notes(ended: BaseException) -> str:
+    """Return what the core says about a command that was interrupted, such as that a partial download is kept."""
+    return "".join(f"; {note}" for note in getattr(ended, "__notes__", ()))
 
 
 def _heed_signals() -> None:

@@ -95,8 +95,8 @@ print(sorted(heavy & set(sys.modules)))
 """
 
 
-def worker(root: Path, server: Server) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(root), server.url("/pbs"), NAME, str(BUILD.sha256)]
+def worker(root: Path, server: Server, wanted: Build = BUILD) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(root), server.url("/pbs"), NAME, str(wanted.sha256)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -200,16 +200,50 @@ def test_one_download_for_both_forms(root: Path) -> None:
     assert quick(root).payload(BUILD, mirror(server), zstd=True) == made[0]
 
 
-def test_killed_while_downloading(root: Path) -> None:
-    stalls = Answer(body=SMALL, cut=500, stall=20.0)
-    with serve({PATH: [stalls, Answer(body=SMALL)]}) as server:
-        process = worker(root, server)
-        wait_for(lambda: bool(left_over(root)))
+HALF = len(WITH_NOISE) // 2
+REST = Answer(body=WITH_NOISE, ranges=True, unconditional=True)
+# What a server answers to the runs after one that was killed, and which of these requests ask for the rest only.
+CONTINUED = {
+    "parts": ([REST], [True]),
+    "no parts": ([Answer(body=WITH_NOISE)], [True]),
+    "of another file": ([replace(REST, body=bytes(2 * HALF)), Answer(body=WITH_NOISE)], [True, False]),
+    "breaks off again": ([*[replace(REST, cut=HALF // 2)] * 2, REST], [True] * 3),
+}
+
+
+@pytest.mark.parametrize("case", CONTINUED)
+def test_killed_while_downloading(root: Path, case: str) -> None:
+    """The next run asks for the rest, and believes the checksum of the whole only."""
+    answers, rest = CONTINUED[case]
+    noisy = build(NAME, WITH_NOISE)
+    with serve({PATH: [Answer(body=WITH_NOISE, cut=HALF, stall=20.0), *answers]}) as server:
+        process = worker(root, server, noisy)
+        wait_for(lambda: any(part.stat().st_size for part in left_over(root)))
         process.kill()
         process.communicate()
-        assert left_over(root)
-        quick(root).payload(BUILD, mirror(server), zstd=True)
+        (part,) = left_over(root)
+        assert part.name == f"{NAME}.part"
+        came = part.stat().st_size
+        # However long ago that was.
+        os.utime(part, (1, 1))
+        if case == "breaks off again":
+            with pytest.raises(TransportError, match="broke off"):
+                quick(root).payload(noisy, mirror(server), zstd=True)
+        quick(root).payload(noisy, mirror(server), zstd=True)
+    ranges = [headers.get("range", "") for path, headers in server.asked[1:] if path == PATH]
+    assert list(map(bool, ranges)) == rest
+    assert ranges[0] == f"bytes={came}-"
+    assert came > HALF // 2
     assert left_over(root) == []
+
+
+def test_a_download_that_was_complete_is_not_downloaded_again(root: Path) -> None:
+    folder = root / "builds" / f"{BUILD.name}-{str(BUILD.sha256)[:12]}"
+    cache.make_private(folder)
+    (folder / f"{NAME}.part").write_bytes(SMALL)
+    with serve({}) as server:
+        assert quick(root).payload(BUILD, mirror(server), zstd=True).files
+        assert server.asked == []
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -172,13 +172,14 @@ def exclusive_lock(folder: Path, wait: float | None = None, on_wait: Callable[[]
         lock.release()
 
 
-def remove_stale_parts(folder: Path, *, sure: bool) -> None:
+def remove_stale_parts(folder: Path, *, sure: bool, keep: str = "") -> None:
     """Remove the temporary files of killed runs.
 
     :param sure: whether the folder is locked; otherwise only files older than a day are removed
+    :param keep: the name of a partial download that this run continues
     """
     for path in folder.glob(f"*{TEMPORARY}"):
-        if sure or not is_fresh(path, LEFT_OVER_AFTER):
+        if path.name != keep and (sure or not is_fresh(path, LEFT_OVER_AFTER)):
             path.unlink(missing_ok=True)
 
 

@@ -42,7 +42,7 @@ from .failure import (
     local_failure,
     wrong_bundle_variable,
 )
-from .partial import Partial, Watch, partial_of, receive, writing
+from .partial import ELSEWHERE, Partial, Watch, partial_of, receive, writing
 from .source import without_credentials
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ class Fetch(Protocol):
         """Download from the first address that provides the file. It is renamed to ``to`` when it is complete.
 
         :raises ContentError: the content is not as expected: an HTML page, truncated or too large
+        :raises TransportError: the file can't be downloaded or written
+        """
+
+    def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str = ELSEWHERE) -> None:
+        """Complete ``part``, which an earlier run may have begun. After a failure the received bytes stay there.
+
+        The caller must verify the checksum, as the parts may be of different files.
+
+        :param instead: advice for a file that can't be written
+        :raises ContentError: the content is not an archive, or too large
         :raises TransportError: the file can't be downloaded or written
         """
 
@@ -117,15 +127,7 @@ class Http:
         finally:
             part.path.unlink(missing_ok=True)
 
-    def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str) -> None:
-        """Complete ``part``, which an earlier run may have begun. After a failure the received bytes stay there.
-
-        The caller must verify the checksum, as the parts may be of different files.
-
-        :param instead: advice for a file that can't be written
-        :raises ContentError: the content is not an archive, or too large
-        :raises TransportError: the file can't be downloaded or written
-        """
+    def resume(self, urls: Sequence[str], part: Path, *, max_bytes: int, watch: Watch, instead: str = ELSEWHERE) -> None:
         self._all(urls, Partial(part, checked=True, watch=watch, instead=instead), max_bytes, "archive")
 
     def _all(self, urls: Sequence[str], part: Partial, max_bytes: int, expect: Expect) -> None:

@@ -32,6 +32,9 @@ PIECE_TIME = 0.1
 # Encodings of a text (RFC 9110, 8.4.1) that zlib reads. Only gzip is requested.
 PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
+# Advice for a file of the controller's cache that can't be written.
+ELSEWHERE = "set STANDALONE_PYTHON_CACHE to another folder"
+
 
 class Watch(Protocol):
     """Observes the bytes of a download while they are written."""
@@ -60,7 +63,7 @@ class Partial:
     validator: str = ""
     checked: bool = False
     watch: Watch | None = None
-    instead: str = "set STANDALONE_PYTHON_CACHE to another folder"
+    instead: str = ELSEWHERE
     advance: Advance = lambda *_done: None
     # For a conditional request: the known entity tag, and the server's answer.
     conditional: bool = False

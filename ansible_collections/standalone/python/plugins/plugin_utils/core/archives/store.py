@@ -8,6 +8,7 @@ No file is trusted because it exists. An archive is hashed before it is read. A 
 
     <root>/builds/<build's name>-<start of the archive's sha256>/
         <file name>        the archive, if it was downloaded; archives in local folders are not copied
+        <file name>.part   an interrupted download of it, which the next run continues
         payload.tar.zst    the payload, or payload.tar.gz; payload.tar.zst.json describes it
         lock               held by the process that works in the folder
     <root>/unzstd/lock     held by the process that reads a .tar.zst
@@ -25,7 +26,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import ContentError, TransportError
-from .cache import atomic_write, default_root, exclusive_lock, file_stamp, make_private, os_reason, remove_stale_parts, use_cache
+from .cache import (
+    TEMPORARY,
+    atomic_write,
+    default_root,
+    exclusive_lock,
+    file_stamp,
+    make_private,
+    os_reason,
+    remove_stale_parts,
+    use_cache,
+)
 from .compression import require_zstandard
 from .source import SUMS, Source, sums_urls, url_below, urls, without_credentials
 from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
@@ -91,10 +102,10 @@ class Store:
                 return ready
             make_private(folder)
             with exclusive_lock(folder) as locked:
-                remove_stale_parts(folder, sure=locked)
-                return _recorded(folder, compression, digest, rehash=True) or self._make(
-                    folder, build, source, digest, compression
-                )
+                # Without a lock another process may be writing under the plain name.
+                part = folder / f"{build.filename}{'' if locked else f'.{os.getpid()}'}{TEMPORARY}"
+                remove_stale_parts(folder, sure=locked, keep=part.name)
+                return _recorded(folder, compression, digest, rehash=True) or self._make(part, build, source, digest, compression)
 
     def sha256(self, build: Build, source: Source) -> str:
         """Return the SHA-256 that a build's archive must have, as 64 hexadecimal digits.
@@ -169,14 +180,15 @@ class Store:
             return replace(self._fetcher, location=source.location)
         return self._fetcher
 
-    def _make(self, folder: Path, build: Build, source: Source, digest: str, compression: Compression) -> Payload:
+    def _make(self, part: Path, build: Build, source: Source, digest: str, compression: Compression) -> Payload:
         from . import archive
 
+        folder = part.parent
         for other in (self.root / "builds").iterdir():
-            remove_stale_parts(other, sure=False)
+            remove_stale_parts(other, sure=False, keep=part.name)
         if build.compression == "zst":
             require_zstandard()
-        original = self._original(folder, build, source, digest)
+        original = self._original(part, build, source, digest)
         path = folder / f"payload.tar.{compression}"
         with self._turn(build), atomic_write(path) as out:
             packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
@@ -194,8 +206,11 @@ class Store:
         make_private(folder)
         return exclusive_lock(folder)
 
-    def _original(self, folder: Path, build: Build, source: Source, digest: str) -> Path:
-        """Return the verified archive of a build; download it if it is not cached."""
+    def _original(self, part: Path, build: Build, source: Source, digest: str) -> Path:
+        """Return the verified archive of a build; download it if it is not cached.
+
+        :param part: the file of its download, which an interrupted run may have begun
+        """
         if source.kind in ("folder", "archive"):
             path = local_path(urls(source, build)[0])
             if path.name != build.filename:
@@ -205,19 +220,38 @@ class Store:
             require_archive(path)
             _verify(path, digest)
             return path
-        path = folder / build.filename
+        path = part.with_name(build.filename)
         if path.exists():
             with contextlib.suppress(ContentError):
                 _verify(path, digest)
                 return path
             path.unlink()
-        self._fetch(source, False).fetch(urls(source, build), path, max_bytes=LARGEST_ARCHIVE, expect="archive")
-        try:
-            _verify(path, digest)
-        except ContentError:
-            path.unlink(missing_ok=True)
-            raise
+        self._download(part, build, source, digest)
+        os.replace(part, path)
         return path
+
+    def _download(self, part: Path, build: Build, source: Source, digest: str) -> None:
+        from .resume import Arriving, complete, note_unfinished
+
+        arriving, fetch, addresses = Arriving(part), self._fetch(source, False), urls(source, build)
+
+        def receive() -> None:
+            try:
+                fetch.resume(addresses, part, max_bytes=LARGEST_ARCHIVE, watch=arriving)
+            except ContentError:
+                part.unlink(missing_ok=True)
+                raise
+
+        try:
+            found = complete(arriving, digest, receive)
+        except BaseException as ended:
+            if part.name != f"{build.filename}{TEMPORARY}":
+                part.unlink(missing_ok=True)
+            elif arriving.done:
+                note_unfinished(ended, f"the next run continues the download of {build.filename}")
+            raise
+        if found != digest:
+            raise _differs(part.with_name(build.filename), digest, found)
 
 
 def _quoted(sums: Sums) -> str:

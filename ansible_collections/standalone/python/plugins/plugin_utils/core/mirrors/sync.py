@@ -10,7 +10,6 @@ resumes, even in the middle of an archive.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
@@ -23,6 +22,7 @@ from ..archives.cache import TEMPORARY, os_reason, remove_stale_parts
 from ..archives.failure import DeniedError, NotThereError
 from ..archives.fetch import Http
 from ..archives.partial import LARGEST_PIECE
+from ..archives.resume import Arriving, complete, note_unfinished
 from ..archives.source import SUMS, Source, urls
 from ..archives.store import LARGEST_ARCHIVE
 from ..archives.texts import local_path
@@ -130,7 +130,9 @@ def sync(
         try:
             unattested = _run_all(todo.present, receive.attest_present, jobs, []) if attest else []
             failures = _run_all(todo.fetch, receive, jobs, received)
-        except BaseException:
+        except BaseException as ended:
+            if any(storage.work.glob(f"*{TEMPORARY}")):
+                note_unfinished(ended, "partial downloads are kept, and the next sync continues them")
             with contextlib.suppress(OSError, StandalonePythonError):
                 write_state(others)
             raise
@@ -188,20 +190,15 @@ class _Stopped(Exception):
     """Another archive failed in a way that concerns all, or the user interrupted the sync."""
 
 
-class _Download:
-    """An unfinished archive, hashed while it arrives."""
+class _Download(Arriving):
+    """An unfinished archive, which reports its bytes, and stops when another download has ended the sync."""
 
     def __init__(self, part: Path, report: Callable[[int, int], None], stop: Event) -> None:
-        self._part, self._report, self._stop = part, report, stop
-        self.digest, self.done, self._size = hashlib.sha256(), 0, 0
+        super().__init__(part)
+        self._report, self._stop, self._size = report, stop, 0
 
     def begins(self, offset: int, size: int) -> None:
-        if offset != self.done:
-            self.digest, self.done = hashlib.sha256(), 0
-            with self._part.open("rb") as file:
-                while self.done < offset and (chunk := file.read(min(LARGEST_PIECE, offset - self.done))):
-                    self.digest.update(chunk)
-                    self.done += len(chunk)
+        super().begins(offset, size)
         self._size = size
         self._report(self.done, size)
 
@@ -212,8 +209,7 @@ class _Download:
     def wrote(self, chunk: bytes) -> None:
         if self._stop.is_set():
             raise _Stopped
-        self.digest.update(chunk)
-        self.done += len(chunk)
+        super().wrote(chunk)
         self._report(self.done, self._size)
 
 
@@ -255,19 +251,11 @@ class _Receiver:
         download = _Download(part, lambda done, size: self.progress.receives(path, done, size), stop)
         with self.storage.explain_errors():
             lines = self._attestations(build)
-            earlier = part.stat().st_size if part.exists() else 0
-            download.begins(earlier, 0)
-            if not earlier or download.digest.hexdigest() != digest:
-                self._receive(build, part, download)
-            if earlier and download.digest.hexdigest() != digest:
-                # The unfinished file was part of another archive.
-                part.unlink(missing_ok=True)
-                self._receive(build, part, download)
-            if download.digest.hexdigest() != digest:
-                part.unlink(missing_ok=True)
+            found = complete(download, digest, lambda: self._receive(build, part, download))
+            if found != digest:
                 raise ContentError(
                     f"{build.filename} from {self.source} has the wrong checksum: its SHA-256 should be {digest} "
-                    f"and is {download.digest.hexdigest()}; check the source, or the checksum"
+                    f"and is {found}; check the source, or the checksum"
                 )
             self.records[path] = (digest, self.storage.promote(part, path, digest))
             if lines:
