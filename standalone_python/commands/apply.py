@@ -20,7 +20,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
@@ -80,11 +80,11 @@ def apply(**given: Any) -> int:
 
 
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
-    from ..declarations import read, with_source
+    from ..declarations import load
 
     where: Where = given["where"]
     options = folders(where) | {name: given[name] for name in _OPTIONS if given[name] is not None}
-    desired = declare(with_source(read(given["file"], given["key"]), given["source"]) | options)
+    desired = load(given["file"], given["key"]).declare(source=given["source"], given=options)
     with open_host(where, to_install=True) as host:
         desired = host.placed(desired)
 

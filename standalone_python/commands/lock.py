@@ -121,11 +121,11 @@ def lock(
         raise click.UsageError("--security says which upgrades to take: add --upgrade or --upgrade-request REQUEST")
     if check and attestations:
         raise click.UsageError("--check looks at no archive: leave --attestations out")
-    from ..declarations import read
+    from ..declarations import load
 
     triples = [_triple(text) for text in targets]
-    options = read(file, key)
-    desired = declare(options)
+    declaration = load(file, key)
+    options, desired = declaration.options, declaration.declare()
     requests = [wanted.request for wanted in desired.builds if wanted.state != "absent"]
     if not requests:
         raise DeclarationError(f"{file} declares no build to install: there is nothing to lock")

@@ -116,48 +116,13 @@ def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, so
     assert command("plan", file, "--root", "root", "--source", source).code == 2
 
 
-BAD_FILES = {
-    "a list": ("- hosts: all\n", "is a list, and tasks of a play are not supported: write a mapping of options"),
-    "empty": ("", "is empty: write a mapping of options"),
-    "a text": ("3.13\n", "is 3.13: write a mapping of options"),
-    "no YAML": ("builds: [\n", "can't be read as YAML, line 2 is wrong"),
-    "binary": ("\x00\x01", "can't be read as YAML"),
-    "Ansible's own": (
-        "builds: !vault secret\n",
-        "has builds with the tag !vault, which only Ansible reads: move it to another file",
-    ),
-    "an unknown key": ("builds: ['3.13']\nbuild_dir: /x\n", "unknown option build_dir: the options are builds,"),
-    "a number": ("builds: [3.1]\n", "write '3.10' in quotes"),
-    "no builds": ("state: latest\n", "builds is missing: give it"),
-    "a list in itself": ("builds: &all [*all]\n", "has builds, which contains itself or is nested too deeply: write a mapping"),
-    "a mapping in itself": ("builds: [&one {version: *one}]\n", "has builds, which contains itself or is nested too deeply"),
-    "nested deeply": (f"builds: {'[' * 3000}\n", "can't be read as YAML"),
-    "many digits": (f"builds: []\nkeep: {'9' * 5000}\n", "can't be read as YAML (Exceeds the limit"),
-    "a huge number": (f"builds: []\nkeep: {'9' * 4000}\n", f"keep is {'9' * 100}"),
-    "another digit": ("builds: ['3.²']\n", "the request '3.²' can't be read"),
-    "a root in its links": (
-        "builds: []\nroot: /x/python3\nbin_dir: /x\n",
-        "root is /x/python3, where a link in bin_dir /x belongs",
-    ),
-    "a wrong choice": ("builds: ['3.13']\nstate: newest\n", "state is 'newest': give one of present, latest, absent"),
-    "no version": ("builds: [three]\n", "the request 'three' can't be read"),
-    "a bad root": ("builds: ['3.13']\nroot: python\n", "root is 'python': give an absolute path"),
-    "no such source": ("builds: ['3.13']\nroot: /nowhere/p\nsource: /nowhere\n", "'/nowhere' is not a valid source"),
-}
-
-
-@pytest.mark.parametrize(("text", "says"), BAD_FILES.values(), ids=BAD_FILES)
-@pytest.mark.parametrize("what", ["plan", "apply"])
-def test_a_file_that_can_not_be_used(command: Command, what: str, text: str, says: str) -> None:
-    assert says in command(what, command.file(text)).sentence
-    assert below(command.folder) == {"python.yml"}
-
-
 def test_a_file_that_is_not_there(command: Command) -> None:
     sentence = command("apply", "missing.yml").sentence
     assert sentence == "the declaration missing.yml can't be read (No such file or directory): check the path and its permissions"
     assert "Is a directory" in command("apply", ".").sentence
-    assert "has no key python, its keys are builds" in command("plan", command.file("builds: []"), "--key", "python").sentence
+    sentence = command("plan", command.file("python:\n  build: []\n"), "--key", "python").sentence
+    assert sentence == "unknown option `build`: did you mean `builds`? (python.yml, line 2)"
+    assert below(command.folder) == {"python.yml"}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_info_only_observes() -> None:
     assert observing({"root": "~/python"}) == Desired(builds=(), root="~/python", bin_dir="~/python/bin")
     with pytest.raises(DeclarationError) as caught:
         observing({"builds": ["3.13"]})
-    assert str(caught.value) == "unknown option builds: the options are root, bin_dir, verify"
+    assert str(caught.value) == "unknown option `builds`: choose one of root, bin_dir, verify"
     assert set(INFO_OPTIONS) <= set(OPTIONS)
 
 
@@ -191,13 +191,13 @@ def test_no_request_at_all(element: Any) -> None:
         ({"version": None}, "the build {'version': None} has no version: give one, such as version: '3.13'"),
         (
             {"version": "3.13", "varient": "debug"},
-            f"the build {{'version': '3.13', 'varient': 'debug'}} has the unknown key varient: the keys are {KEYS}",
+            "unknown option `varient` of 3.13: did you mean `variant`?",
         ),
         (
             {"version": "3.13", "flavor": "stripped"},
-            "the flavor 'stripped' of 3.13 is not one of install_only_stripped, install_only, full",
+            "unknown flavor `stripped` of 3.13: did you mean `install_only_stripped`?",
         ),
-        ({"version": "3.13", "state": "gone"}, "the state 'gone' of 3.13 is not one of present, latest, absent"),
+        ({"version": "3.13", "state": "gone"}, "unknown state `gone` of 3.13: choose one of present, latest, absent"),
         ({"version": "3.13", "default": "maybe"}, "default of 3.13 is 'maybe': give a truth value, true or false"),
         ({"version": "3.13", "default": 2}, "default of 3.13 is 2: give a truth value, true or false"),
         (
@@ -261,7 +261,7 @@ def test_one_build_alone_is_a_list_of_one() -> None:
     ("option", "value", "sentence"),
     [
         ("builds", None, "builds is missing: give it"),
-        ("state", "gone", "state is 'gone': give one of present, latest, absent"),
+        ("state", "gone", "state is 'gone': choose one of present, latest, absent"),
         ("exclusive", "perhaps", f"exclusive is 'perhaps': {TRUTH}"),
         ("keep", -1, "keep is -1: give the number of replaced builds that stay, 0 or more"),
         ("keep", "many", "keep is 'many': give a whole number"),
@@ -272,14 +272,14 @@ def test_one_build_alone_is_a_list_of_one() -> None:
         ("owner", "-R", f"owner is '-R': {ACCOUNT}"),
         ("group", "staff; rm -rf /", f"group is 'staff; rm -rf /': {ACCOUNT}"),
         ("mode", "rwxr-xr-x", f"mode is 'rwxr-xr-x': {MODE}"),
-        ("links", ["all"], "links is 'all': give one of versioned, default"),
+        ("links", ["all"], "links is 'all': choose one of versioned, default"),
         ("links", {"versioned": True}, "links is {'versioned': True}: give a list"),
         ("force", 2, f"force is 2: {TRUTH}"),
-        ("delivery", "carry", "delivery is 'carry': give one of push, pull"),
+        ("delivery", "carry", "delivery is 'carry': choose one of push, pull"),
         ("source", {}, "source is a mapping: give a text"),
         ("checksum", [], "checksum is []: give a text"),
         ("catalogue", False, "catalogue is a truth value: give a text"),
-        ("verify", "some", "verify is 'some': give one of quick, full"),
+        ("verify", "some", "verify is 'some': choose one of quick, full"),
         ("externally_managed", "x", f"externally_managed is 'x': {TRUTH}"),
         ("compile_bytecode", [], f"compile_bytecode is []: {TRUTH}"),
         ("patch_sysconfig", {}, f"patch_sysconfig is {{}}: {TRUTH}"),
@@ -289,7 +289,7 @@ def test_one_build_alone_is_a_list_of_one() -> None:
             ("cooldown", value, f"cooldown is {value!r}: give days or weeks, such as 7d or 2w")
             for value in ("7", "1h", "-1d", "²d")
         ),
-        ("cooldown_except", "moderate", "cooldown_except is 'moderate': give one of critical, high, medium, low, none"),
+        ("cooldown_except", "moderate", "cooldown_except is 'moderate': choose one of critical, high, medium, low, none"),
     ],
 )
 def test_what_is_wrong_with_an_option(option: str, value: Any, sentence: str) -> None:
@@ -321,7 +321,7 @@ def test_a_token_that_can_not_be_read_is_not_shown() -> None:
 
 def test_no_such_option() -> None:
     assert refused({"builds": ["3.13"], "version": "3.13", "path": "/"}) == (
-        f"unknown option path, version: the options are {', '.join(OPTIONS)}"
+        f"unknown option `version`: choose one of {', '.join(OPTIONS)}"
     )
 
 

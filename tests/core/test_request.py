@@ -259,10 +259,7 @@ def test_text_says_the_whole_request(line: str, variant: str, level: str, releas
         (
             "3.13",
             {"flavor": "stripped"},
-            (
-                "the option flavor: 'stripped' can't be read, 'stripped' is unknown: "
-                "valid are install_only_stripped, install_only, full"
-            ),
+            ("the option flavor: 'stripped' can't be read, 'stripped' is unknown: did you mean `install_only_stripped`?"),
         ),
         (
             "3.13",

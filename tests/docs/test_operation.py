@@ -18,7 +18,7 @@ from pyinfra.api.metadata import Plugin, parse_plugins
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import info
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
-    _BUILD_KEYS,
+    BUILD_KEYS,
     INFO_OPTIONS,
     OPTIONS,
     declare,
@@ -81,11 +81,11 @@ def test_types() -> None:
 def test_keys_of_a_build() -> None:
     """The mapping's type, the text and the core know the same keys."""
     hints = get_type_hints(operations.BuildRequest, include_extras=True)
-    assert tuple(hints) == _BUILD_KEYS
+    assert tuple(hints) == BUILD_KEYS
     assert [name for name, hint in hints.items() if get_origin(hint) is Required] == ["version"]
     assert set(get_args(hints["flavor"])) == set(FLAVORS)
     text = " ".join((inspect.getdoc(OPERATION) or "").split())
-    assert f"the keys {', '.join(_BUILD_KEYS[:-1])} and {_BUILD_KEYS[-1]}" in text
+    assert f"the keys {', '.join(BUILD_KEYS[:-1])} and {BUILD_KEYS[-1]}" in text
     (wanted,) = declare({"builds": [{"version": "3.13", "default": True, "flavor": "full", "state": "latest"}]}).builds
     assert (wanted.default, wanted.request.flavor, wanted.state) == (True, "full", "latest")
 

@@ -344,9 +344,9 @@ def test_bad_input_is_said_before_anything_is_done(fleet: Mapping[str, Host]) ->
     cases: Mapping[str, Mapping[str, Any]] = {
         "the request 'three' can't be read": {"builds": ["three"]},
         "write '3.10' in quotes": {"builds": [3.1]},
-        "state is 'newest': give one of present, latest, absent": {"builds": ["3.13"], "state": "newest"},
+        "state is 'newest': choose one of present, latest, absent": {"builds": ["3.13"], "state": "newest"},
         "builds is missing: give it": {"state": "latest"},
-        "unknown option stat: the options are builds, state, ": {"builds": ["3.13"], "stat": "latest"},
+        "unknown option `stat`: did you mean `state`?": {"builds": ["3.13"], "stat": "latest"},
         "root is 'python'": {"builds": ["3.13"], "root": "python"},
     }
     deploys = {

@@ -45,7 +45,14 @@ class StandalonePythonError(Exception):
 
 
 class DeclarationError(StandalonePythonError, ValueError):
-    """A request or an option is invalid, or contradicts another."""
+    """A request or an option is invalid, or contradicts another.
+
+    :param at: the keys and indexes that lead to it in the declaration, such as ``("builds", 1, "flavor")``; empty if unknown
+    """
+
+    def __init__(self, message: str = "", at: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class NoBuildError(StandalonePythonError, LookupError):

@@ -1,17 +1,23 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer to a word that is not valid: the nearest valid word, or the list of all.
+"""Wrong words: the nearest valid word for one that is not valid, and a key that is given twice.
 
 ``difflib`` is imported only for such an answer, so a run without an error doesn't pay for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Place = TypeVar("Place")
 
 # The letters of a word that are compared, as difflib's time grows with their square.
 _LONGEST = 60
+# As in difflib: 0.6 takes `version` for `verify`.
+_CUTOFF = 0.65
 # Shorter words are parts of too many others.
 _SHORTEST_PART = 6
 
@@ -24,7 +30,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     for one in valid:
         folded.setdefault(_folded(one), one)
     wanted = _folded(word)
-    if near := get_close_matches(wanted, folded, 1):
+    if near := get_close_matches(wanted, folded, 1, _CUTOFF):
         return folded[near[0]]
     around = [one for name, one in folded.items() if len(wanted) >= _SHORTEST_PART and wanted in name]
     return around[0] if len(around) == 1 else ""
@@ -33,7 +39,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 def did_you_mean(word: str, valid: Collection[str]) -> str:
     """Return the advice for a word that is not valid: ``did you mean `builds`?``, or the valid words if none is near."""
     near = nearest(word, valid)
-    return f"did you mean `{near}`?" if near else f"choose one of {', '.join(valid)}"
+    return f"did you mean `{near}`?" if near else f"choose one of {', '.join(valid)}" if valid else "none exists"
 
 
 def unknown(kind: str, word: str, valid: Collection[str], of: str = "") -> str:
@@ -43,6 +49,16 @@ def unknown(kind: str, word: str, valid: Collection[str], of: str = "") -> str:
     :param of: what has the word, such as ``3.13``; the sentence names it if it is not empty
     """
     return f"unknown {kind} `{word}`{f' of {of}' if of else ''}: {did_you_mean(word, valid)}"
+
+
+def repeated(pairs: Iterable[tuple[Key, Place]]) -> tuple[Key, Place, Place] | None:
+    """Return the first key that occurs twice, with both places. A reviewer may see one of them, and a parser takes the other."""
+    first: dict[Key, Place] = {}
+    for key, place in pairs:
+        if key in first:
+            return key, first[key], place
+        first[key] = place
+    return None
 
 
 def _folded(word: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from ..digits import NUMBER
 from ..errors import DeclarationError
+from ..nearest import nearest
 
 if TYPE_CHECKING:
     from packaging.specifiers import Specifier, SpecifierSet
@@ -57,7 +58,8 @@ _NUMBERS = re.compile("[0-9.]+")
 _TOO_MANY_DIGITS = re.compile("[0-9]{10}")
 _RELEASE = re.compile(r"[0-9]{8}")
 _OTHERS = re.compile(r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE)
-# The words that may follow a plus sign, for messages.
+# The words that may follow a plus sign, by the field that each sets; and the same for messages.
+_WORDS = {"variant": VARIANT_WORDS, "level": LEVELS[1:], "flavor": FLAVORS}
 _PARTS = {
     "variant": ", ".join(VARIANT_WORDS),
     "level": ", ".join(LEVELS[1:]),
@@ -314,7 +316,7 @@ def _part(word: str) -> tuple[str, str]:
     """Return the field that a word after a plus sign sets, and the word; the field of an unknown word is empty."""
     if _RELEASE.fullmatch(word):
         return "release", word
-    for field, words in (("variant", VARIANT_WORDS), ("level", LEVELS[1:]), ("flavor", FLAVORS)):
+    for field, words in _WORDS.items():
         if word in words:
             return field, word
     return "", word
@@ -335,8 +337,9 @@ def _read_parts(
         field, value = _part(word)
         if field not in fields:
             subject = f"the option {option}: {text!r}" if option else f"the request {text!r}"
-            forms = "; ".join(_PARTS[name] for name in fields)
-            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: valid are {forms}")
+            near = nearest(word, [one for name in fields for one in _WORDS.get(name, ())])
+            advice = f"did you mean `{near}`?" if near else f"valid are {'; '.join(_PARTS[name] for name in fields)}"
+            raise DeclarationError(f"{subject} can't be read, {word!r} is unknown: {advice}")
         if field == "variant":
             variants.add(value)
         elif found.setdefault(field, value) != value:

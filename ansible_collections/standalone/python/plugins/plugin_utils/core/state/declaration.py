@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
 from ..errors import DeclarationError
+from ..nearest import did_you_mean, unknown
 from .folders import DEFAULT_ROOT, folders
 from .receipt import Certificates, Finish
 
@@ -81,7 +82,8 @@ _TRUTHS = {
     **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
     **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
 }
-_BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
+BUILD_KEYS = ("version", "variant", "flavor", "release", "default", "state")
+"""The keys of an element of ``builds`` that is a mapping."""
 # Linux has 32 bits for the number of an account.
 _LARGEST_ACCOUNT = 2**32 - 2
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,255}")
@@ -180,22 +182,24 @@ def declare(options: Mapping[str, Any], *, windows: bool = False) -> Desired:
     """
     values = _checked(options, OPTIONS)
     root, bin_dir = folders(values, windows=windows)
-    if windows and (unknown := [name for name in ("owner", "group", "mode") if values[name]]):
+    if windows and (not_there := [name for name in ("owner", "group", "mode") if values[name]]):
         raise DeclarationError(
-            f"{unknown[0]} is {values[unknown[0]]!r}: leave it out for Windows hosts, where a root is made so that all users can "
-            "read and administrators write, and an existing root passes on its own permissions"
+            f"{not_there[0]} is {values[not_there[0]]!r}: leave it out for Windows hosts, where a root is made so that all users "
+            "can read and administrators write, and an existing root passes on its own permissions",
+            (not_there[0],),
         )
     if values["keep"] < 0:
-        raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more")
+        raise DeclarationError(f"keep is {values['keep']}: give the number of replaced builds that stay, 0 or more", ("keep",))
     if values["lock_timeout"] < 0:
-        raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more")
+        raise DeclarationError(f"lock_timeout is {values['lock_timeout']}: give seconds, 0 or more", ("lock_timeout",))
     if values["delivery"] == "pull" and is_local(values["source"]):
         raise DeclarationError(
             f"delivery is pull and the source {values['source']} is on the controller, where no host can fetch it: "
-            "use delivery: push, or a source that is an http(s) URL"
+            "use delivery: push, or a source that is an http(s) URL",
+            ("delivery",),
         )
     if values["checksum"] and values["lockfile"]:
-        raise DeclarationError("checksum and lockfile both name the sha256 of the archive: leave checksum out")
+        raise DeclarationError("checksum and lockfile both name the sha256 of the archive: leave checksum out", ("checksum",))
     return Desired(
         builds=_wanted(values["builds"], values["state"]),
         exclusive=values["exclusive"],
@@ -251,22 +255,21 @@ def parse_wanted(element: Any, state: State = "present") -> Wanted:
     """One element of ``builds``: a request, or a mapping with the keys version, variant, flavor, release, default and state."""
     if not isinstance(element, Mapping):
         return Wanted(parse_request(_text(element)), state)
-    unknown = [_in_words(key) for key in element if key not in _BUILD_KEYS]
-    if unknown:
-        raise DeclarationError(
-            f"the build {_quoted(dict(element))} has the unknown key {', '.join(unknown)}: the keys are {', '.join(_BUILD_KEYS)}"
-        )
+    for key in element:
+        if key not in BUILD_KEYS:
+            named = _in_words(element.get("version") or "a build")
+            raise DeclarationError(unknown("option", _in_words(key), BUILD_KEYS, of=named), (key,))
     if element.get("version") in (None, ""):
         raise DeclarationError(f"the build {_quoted(dict(element))} has no version: give one, such as version: '3.13'")
     flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
     if flavor and flavor not in FLAVORS:
-        raise DeclarationError(f"the flavor {flavor!r} of {version} is not one of {', '.join(FLAVORS)}")
+        raise DeclarationError(unknown("flavor", flavor, FLAVORS, of=version), ("flavor",))
     stated = _in_words(element.get("state") or state)
     if stated not in STATES:
-        raise DeclarationError(f"the state {stated!r} of {version} is not one of {', '.join(STATES)}")
+        raise DeclarationError(unknown("state", stated, STATES, of=version), ("state",))
     default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
     if default and stated == "absent":
-        raise DeclarationError(f"{version} is declared both default and absent: choose one")
+        raise DeclarationError(f"{version} is declared both default and absent: choose one", ("default",))
     request = with_parts(
         parse_request(_text(element["version"])),
         variant=_in_words(element.get("variant") or ""),
@@ -281,13 +284,13 @@ def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]])
 
     Texts are taken for numbers, truth values and lists as Ansible takes them: what a template gives is often text.
     """
-    unknown = sorted(map(_in_words, set(options) - set(table)))
-    if unknown:
-        raise DeclarationError(f"unknown option {', '.join(unknown)}: the options are {', '.join(table)}")
+    for name in options:
+        if name not in table:
+            raise DeclarationError(unknown("option", _in_words(name), table), (name,))
     # Only what was given is looked at: defaults need no check.
     values = _DEFAULTS | {name: _value(name, table[name], value) for name, value in options.items() if value is not None}
     if missing := [name for name in _REQUIRED if name in table and name not in values]:
-        raise DeclarationError(f"{missing[0]} is missing: give it")
+        raise DeclarationError(f"{missing[0]} is missing: give it", (missing[0],))
     return values
 
 
@@ -300,7 +303,7 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
     choices = spec.get("choices")
     for item in value if isinstance(value, list) else (value,):
         if choices and item not in choices:
-            raise DeclarationError(f"{name} is {_quoted(item)}: give one of {', '.join(choices)}")
+            raise DeclarationError(f"{name} is {_quoted(item)}: {did_you_mean(_in_words(item), choices)}", (name,))
     return value
 
 
@@ -322,7 +325,7 @@ def _converted(name: str, kind: str, value: Any) -> Any:
             return [item for part in value.split(",") if (item := part.strip())]
     kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
     shown = kinds.get(type(value), "no text") if name in UNSHOWN else _quoted(value)
-    raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}")
+    raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}", (name,))
 
 
 def _in_words(value: Any) -> str:
@@ -338,15 +341,24 @@ def _quoted(value: Any) -> str:
 
 
 def _wanted(elements: Sequence[Any], state: State) -> tuple[Wanted, ...]:
-    builds = tuple(dict.fromkeys(parse_wanted(element, state) for element in elements))
+    read: dict[Wanted, None] = {}
+    for index, element in enumerate(elements):
+        try:
+            read[parse_wanted(element, state)] = None
+        except DeclarationError as error:
+            error.at = ("builds", index, *error.at)
+            raise
+    builds = tuple(read)
     defaults = [wanted.request.text for wanted in builds if wanted.default]
     if len(defaults) > 1:
-        raise DeclarationError(f"{' and '.join(defaults)} are all marked default: only one build can have python3 and python")
+        raise DeclarationError(
+            f"{' and '.join(defaults)} are all marked default: only one build can have python3 and python", ("builds",)
+        )
     states: dict[Request, State] = {}
     for wanted in builds:
         if states.setdefault(wanted.request, wanted.state) != wanted.state:
             raise DeclarationError(
-                f"{wanted.request.text} is declared both {states[wanted.request]} and {wanted.state}: choose one"
+                f"{wanted.request.text} is declared both {states[wanted.request]} and {wanted.state}: choose one", ("builds",)
             )
     return builds
 
@@ -372,14 +384,14 @@ def _text(version: Any) -> str:
 def _days(value: str | None) -> int:
     match = _DAYS.fullmatch(value.strip()) if value else None
     if value and match is None:
-        raise DeclarationError(f"cooldown is {value!r}: give days or weeks, such as 7d or 2w")
+        raise DeclarationError(f"cooldown is {value!r}: give days or weeks, such as 7d or 2w", ("cooldown",))
     return int(match[1]) * (7 if match[2] == "w" else 1) if match else 0
 
 
 def _account(option: str, value: str | None) -> str:
     number = whole_number(value) if value and _DIGITS.fullmatch(value) else 0
     if value and (not _ACCOUNT.fullmatch(value) or number is None or number > _LARGEST_ACCOUNT):
-        raise DeclarationError(f"{option} is {value!r}: give the name or the number of an account")
+        raise DeclarationError(f"{option} is {value!r}: give the name or the number of an account", (option,))
     return value or ""
 
 
@@ -395,6 +407,7 @@ def _mode(value: Any) -> str:
     if bits & 0o700 != 0o700 or not 0 <= bits <= 0o777:
         raise DeclarationError(
             f"mode is {_quoted(value)}: give octal digits in quotes such as '0755', for folders and executables, "
-            "with rwx for the owner"
+            "with rwx for the owner",
+            ("mode",),
         )
     return f"{bits:04o}"

@@ -41,7 +41,7 @@ def folders(values: Mapping[str, Any], *, windows: bool = False) -> tuple[str, s
 def _check_letters(option: str, path: str) -> None:
     if sanitized(path, None) != path:
         raise DeclarationError(
-            f"{option} is {path!r}: give a path in UTF-8, without control characters and without invisible characters"
+            f"{option} is {path!r}: give a path in UTF-8, without control characters and without invisible characters", (option,)
         )
 
 
@@ -51,10 +51,13 @@ def _check_apart(root: str, bin_dir: str) -> None:
     """
     if _IN_ROOT.fullmatch(_first_below(root, bin_dir)):
         raise DeclarationError(
-            f"bin_dir is {bin_dir}, where the root {root} has a build or what belongs to one: choose another bin_dir"
+            f"bin_dir is {bin_dir}, where the root {root} has a build or what belongs to one: choose another bin_dir",
+            ("bin_dir",),
         )
     if _IN_BIN_DIR.fullmatch(_first_below(bin_dir, root)):
-        raise DeclarationError(f"root is {root}, where a link in bin_dir {bin_dir} belongs: choose another root or bin_dir")
+        raise DeclarationError(
+            f"root is {root}, where a link in bin_dir {bin_dir} belongs: choose another root or bin_dir", ("root",)
+        )
 
 
 def _first_below(folder: str, path: str) -> str:
@@ -68,7 +71,7 @@ def _folder(option: str, value: str) -> str:
     names = [name for name in rest if name not in ("", ".")]
     unclear = ".." in names or " -> " in value or any(ord(character) < 32 for character in value)
     if head not in ("", "~") or not names or unclear:
-        raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/")
+        raise DeclarationError(f"{option} is {value!r}: give an absolute path below /, or one that begins with ~/", (option,))
     return "/".join((head, *names))
 
 
@@ -79,6 +82,7 @@ def _windows_folder(option: str, value: str) -> str:
     if not _WINDOWS_HEAD.fullmatch(head) or not names or unclear:
         raise DeclarationError(
             f"{option} is {value!r}: for a Windows host, give an absolute path below a drive such as C:\\Python, "
-            "or one that begins with ~\\ or a variable such as %ProgramData%\\"
+            "or one that begins with ~\\ or a variable such as %ProgramData%\\",
+            (option,),
         )
     return "/".join((head, *names))

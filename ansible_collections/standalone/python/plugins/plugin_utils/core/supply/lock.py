@@ -32,6 +32,7 @@ from ..builds.target import Target, candidates, level_misfit, misfit, parse_trip
 from ..digits import LARGEST as LARGEST_NUMBER
 from ..digits import whole_number
 from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
+from ..nearest import repeated, unknown
 
 FORM = 1
 ABOUT = "Made by 'standalone-python lock': don't edit it. Review it, and keep it with the declaration."
@@ -46,6 +47,7 @@ _KEYS: Mapping[str, type] = {
     "sha256": str,
     "size": int,
 }
+_TOP_KEYS = ("about", "lock", "declaration", "key", "builds")
 _ANEW = "restore it, or delete it and run standalone-python lock again"
 
 
@@ -271,10 +273,12 @@ def parse_lock(text: str, name: str) -> Lock:
             "use the version that made it"
         )
     declaration, key = data.get("declaration", ""), data.get("key", "")
-    unknown = sorted(set(data) - {"about", "lock", "declaration", "key", "builds"})
-    unknown += [word for word, value in (("declaration", declaration), ("key", key)) if not isinstance(value, str)]
-    if unknown:
-        raise ContentError(f"the lock file {name} has {', '.join(unknown)}, which is unknown: {_ANEW}")
+    for word in data:
+        if word not in _TOP_KEYS:
+            raise ContentError(f"{unknown('key', word, _TOP_KEYS, of=f'the lock file {name}')}; {_ANEW}")
+    for word, value in (("declaration", declaration), ("key", key)):
+        if not isinstance(value, str):
+            raise ContentError(f"the lock file {name} can't be used, {word} is {value!r}, but must be a text: {_ANEW}")
     entries: dict[tuple[str, str], Locked] = {}
     for number, element in enumerate(data["builds"], 1):
         try:
@@ -290,13 +294,13 @@ def parse_lock(text: str, name: str) -> Lock:
 
 
 def _unique_keys(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. If a key occurs twice, a reviewer may see the first while the parser takes the last."""
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in data:
-            raise ContentError(f"the lock file {name} has the key {key!r} twice in one object: {_ANEW}")
-        data[key] = value
-    return data
+    """Return a JSON object.
+
+    :raises ContentError: a key occurs twice
+    """
+    if twice := repeated(pairs):
+        raise ContentError(f"the lock file {name} has the key {twice[0]!r} twice in one object: {_ANEW}")
+    return dict(pairs)
 
 
 def _which(element: Any, number: int) -> str:
@@ -309,8 +313,11 @@ def _parse_entry(element: Any) -> Locked:
     """
     :raises ValueError: the entry is not valid; or another error of the core
     """
-    if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element) <= set(_KEYS):
-        raise ValueError(f"an entry must have {', '.join(_KEYS)}, and nothing else")
+    for key in element if isinstance(element, dict) else ():
+        if key not in _KEYS:
+            raise ValueError(unknown("key", key, _KEYS))
+    if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element):
+        raise ValueError(f"an entry must have {', '.join(_KEYS)}")
     for key, value in element.items():
         right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
         if not right or (isinstance(value, str) and not value.isprintable()):
