@@ -9,9 +9,11 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import OPTIONS
 
+from .words import Choice
+
 ATTESTATIONS = click.option(
     "--attestations",
-    type=click.Choice(OPTIONS["attestations"]["choices"]),
+    type=Choice(OPTIONS["attestations"]["choices"]),
     help="Verify that upstream's workflows made the archives: require them, or warn if an archive has none.  [default: off]",
 )
 TRUSTED_ROOT = click.option(

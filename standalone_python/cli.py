@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from . import output
 from .exits import DIFFERS, FAILED, SIGNALLED, USAGE, EndedBySignal
 from .streams import prepare, unwritten
+from .words import Group
 
 # Most of a command's time is imports, which make much that stays and is nothing to look for garbage in.
 gc.set_threshold(100_000)
@@ -46,7 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 

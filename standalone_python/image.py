@@ -20,6 +20,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     SYSTEMS,
     Target,
     cpu_level,
+    named_target,
     parse_triple,
     to_facts,
 )
@@ -61,7 +62,7 @@ class OfflineImageHost(LocalHost):
     def __init__(self, folder: str, triple: str = "") -> None:
         super().__init__()
         self._image = os.path.realpath(folder).rstrip("/")
-        self._target: Target | None = parse_triple(triple) if triple else None
+        self._target: Target | None = named_target(triple) if triple else None
         if self._target and self._target.os != "linux":
             raise DeclarationError(
                 f"the image {folder} can't be changed offline for {triple}, as offline images must be of Linux: run this "

@@ -18,7 +18,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     for_level,
     from_facts,
     misfit,
-    parse_triple,
+    named_target,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Decision, decide
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
@@ -45,7 +45,7 @@ def decide_for(
 
     :raises DeclarationError: the triple is not valid, this machine can't run its builds, or an installed build can't run there
     """
-    target = parse_triple(triple)
+    target = named_target(triple)
     builds = (replace(wanted, request=for_level(wanted.request, target)) for wanted in desired.builds)
     desired = replace(desired, builds=tuple(builds))
     supply = _Targeted(desired, target)

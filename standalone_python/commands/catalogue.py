@@ -21,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     Target,
     for_level,
     from_facts,
-    parse_triple,
+    named_target,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError, TransportError
@@ -36,6 +36,7 @@ from .. import output
 from ..local import LocalHost
 from ..output import short_flavor, short_mark
 from ..table import Column
+from ..words import Group
 
 _TARGET = click.option(
     "--target", metavar="TRIPLE", help="For this kind of host, such as aarch64-unknown-linux-musl.  [default: this machine]"
@@ -64,7 +65,7 @@ _COLUMNS = (
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-@click.group()
+@click.group(cls=Group)
 def catalogue() -> None:
     """What exists: builds for a request and a kind of host, and how new what is known of them is.
 
@@ -257,7 +258,7 @@ def _updated() -> About | None:
 def _target(triple: str | None) -> Target:
     """What a triple says, or what this machine is."""
     if triple:
-        return parse_triple(triple)
+        return named_target(triple)
     # Only what kind of host this is matters, and not what is installed.
     nowhere = observing({"root": "/dev/null/root", "bin_dir": "/dev/null/bin"})
     with LocalHost() as host:

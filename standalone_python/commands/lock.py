@@ -16,7 +16,7 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import archive_size
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request, canonical, parse_request
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import named_target, parse_triple
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     DeclarationError,
     StandalonePythonError,
@@ -181,7 +181,7 @@ def lock(
 
 def _triple(text: str) -> str:
     try:
-        target = parse_triple(text)
+        target = named_target(text)
     except DeclarationError as error:
         raise click.BadParameter(str(error), param_hint="--target") from None
     if target.level > 1:

@@ -37,6 +37,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS
 from ..output import line, tell_remarks
+from ..words import Choice, Group
 
 DEST = click.argument("dest")
 ENDPOINT = click.option(
@@ -46,7 +47,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 JOBS = click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Archives at a time.")
 
 
-@click.group("mirror")
+@click.group("mirror", cls=Group)
 def group() -> None:
     """Keep a folder of builds that any static web server can serve, and `source` can name.
 
@@ -176,7 +177,7 @@ def _verify(dest: str, endpoint_url: str, attestations: str | None, trusted_root
 
 @group.command("export")
 @DEST
-@click.option("--for", "tool", type=click.Choice(list(TOOLS)), required=True, help="What to print it for.")
+@click.option("--for", "tool", type=Choice(list(TOOLS)), required=True, help="What to print it for.")
 @click.option("--url", metavar="URL", required=True, help="Where the mirror is served.")
 @ENDPOINT
 def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:

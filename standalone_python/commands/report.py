@@ -26,6 +26,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.re
 from .. import output
 from ..exits import DIFFERS
 from ..report_table import count, lines
+from ..words import Choice
 
 # Bytes of a file with results: those of 10,000 hosts, with all facts that Ansible gathers of them.
 LARGEST_FILE = 200 << 20
@@ -45,7 +46,7 @@ _EXPECTED = "give the output of 'standalone-python status --json', or results of
     "--fail-on",
     "conditions",
     multiple=True,
-    type=click.Choice(list(FAIL_ON)),
+    type=Choice(list(FAIL_ON)),
     help="Exit with 2 if this is found; may be repeated. `high` includes critical.",
 )
 def report(

@@ -176,7 +176,7 @@ def test_nothing_comes_into_a_mirror_with_a_wrong_one(command: Command, attested
             1,
             "can't be written to",
         ),
-        ("apply python.yml --attestations always", 64, "'always' is not one of 'off', 'prefer', 'require'"),
+        ("apply python.yml --attestations always", 64, "'always' is not valid, choose one of off, prefer, require"),
         ("lock python.yml --check --attestations require", 64, "--check looks at no archive: leave --attestations out"),
         (
             "apply python.yml --attestations require --trusted-root nowhere",

@@ -94,7 +94,7 @@ def test_show(command: Command, source: Path) -> None:
     [
         (("list", "three"), "the request 'three' can't be read"),
         (("list", "3.6", "--target", GNU), "no build of 3.6 for x86_64 linux"),
-        (("list", "--target", "x86"), "'x86' is not a target triple"),
+        (("list", "--target", "arm64-apple-darwin"), "unknown target `arm64-apple-darwin`: did you mean `aarch64-apple-darwin`?"),
         (("list", "--target", "riscv64-apple-darwin"), "no build of 3 for riscv64 macOS"),
         (("list", "--source", "/nowhere"), "'/nowhere' is not a valid source"),
         (("list", "--catalogue", "/nowhere"), "the catalogue /nowhere can't be read"),

@@ -298,7 +298,7 @@ BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
     "source": (BUILDS, ("--source", "nowhere"), 1, "'nowhere' is not a valid source: it must be 'upstream', an http(s) URL, an existing folder"),
     "upgrade": (BUILDS, ("--upgrade-request", "3.11"), 1, "3.11 can't be upgraded, pythons.yml doesn't declare it: it declares 3.13"),
     "upgrade what": (BUILDS, ("--upgrade-request", "new"), 1, "the request 'new' can't be read"),
-    "triple": (BUILDS, ("--target", "amiga"), 64, "Error: Invalid value for --target: 'amiga' is not a target triple: write one like "),
+    "triple": (BUILDS, ("--target", "amiga"), 64, "Error: Invalid value for --target: unknown target `amiga`: write one like "),
     "level": (BUILDS, ("--target", "x86_64_v3-unknown-linux-gnu"), 64, f"{LEVEL} is {GNU} with a CPU level, and those are"),
     "check and upgrade": (BUILDS, ("--check", "--upgrade"), 64, "Error: --check upgrades nothing: leave "),
     "security of nothing": (BUILDS, ("--security",), 64, "Error: --security says which upgrades to take: add --upgrade or "),

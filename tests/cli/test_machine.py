@@ -121,7 +121,7 @@ def test_a_file_that_is_not_there(command: Command) -> None:
     assert sentence == "the declaration missing.yml can't be read (No such file or directory): check the path and its permissions"
     assert "Is a directory" in command("apply", ".").sentence
     sentence = command("plan", command.file("python:\n  build: []\n"), "--key", "python").sentence
-    assert sentence == "unknown option `build`: did you mean `builds`? (python.yml, line 2)"
+    assert sentence == f"unknown option `build`: did you mean `builds`? ({command.folder}/python.yml, line 2)"
     assert below(command.folder) == {"python.yml"}
 
 
@@ -129,10 +129,10 @@ def test_a_file_that_is_not_there(command: Command) -> None:
     ("arguments", "says"),
     [
         (("plan",), "Missing argument 'FILE'"),
-        (("aply", "x"), "No such command 'aply'"),
+        (("aply", "x"), "unknown command `aply`: did you mean `apply`?"),
         (("plan", "x", "--rot", "y"), "No such option"),
         (("remove",), "Missing argument 'REQUEST...'"),
-        (("catalogue", "lst"), "No such command 'lst'"),
+        (("catalogue", "lst"), "unknown command `lst`: did you mean `list`?"),
     ],
 )
 def test_a_command_line_that_can_not_be_read(command: Command, arguments: tuple[str, ...], says: str) -> None:
@@ -427,7 +427,7 @@ def test_a_target_is_what_this_machine_can_run(upgraded: Command, source: Path) 
     def plan(triple: str, request: str = "3.13") -> str:
         return upgraded("plan", "-", "--root", "root", "--target", triple, given=declared(source, request)).sentence
 
-    assert "is not a target triple" in plan("x86")
+    assert "unknown target `x86`: write one like" in plan("x86")
     assert "can't be installed on this machine, as each is started once: a build for it is for aarch64 linux" in plan(
         "aarch64-unknown-linux-gnu"
     )

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds import catalogue
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     LEVEL_FLAGS,
+    TRIPLES,
     Target,
     candidates,
     cpu_level,
     from_facts,
     misfit,
+    named_target,
     parse_triple,
     to_facts,
 )
@@ -201,13 +203,45 @@ def test_every_triple_of_the_catalogue_is_a_target(text: str) -> None:
     assert misfit(target, text) == ""
 
 
+def test_the_table_of_triples_is_that_of_the_catalogue() -> None:
+    assert sorted(TRIPLES) == sorted({build.triple for build in catalogue.builds(catalogue.bundled())})
+
+
 @pytest.mark.parametrize(
-    "text", ["", "x86_64", "x86_64-linux-gnu", "x86_64_v5-unknown-linux-gnu", "aarch64_v3-unknown-linux-gnu",
-             "x86_64-unknown-linux", "x86_64-unknown-freebsd", "X86_64-unknown-linux-gnu", "linux64"],
-)  # fmt: skip
-def test_no_triple(text: str) -> None:
-    with pytest.raises(DeclarationError, match="is not a target triple: write one like"):
-        parse_triple(text)
+    ("text", "near"),
+    [
+        ("", ""),
+        ("x86", ""),
+        ("linux64", ""),
+        ("x86_64-linux-gnu", "x86_64-unknown-linux-gnu"),
+        ("x86_64_v5-unknown-linux-gnu", "x86_64_v4-unknown-linux-gnu"),
+        ("aarch64_v3-unknown-linux-gnu", "aarch64-unknown-linux-gnu"),
+        ("x86_64-unknown-linux", "x86_64-unknown-linux-gnu"),
+        ("X86_64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"),
+        ("x86_64-windows-msvc", "x86_64-pc-windows-msvc"),
+    ],
+)
+def test_no_triple(text: str, near: str) -> None:
+    for parse in (parse_triple, named_target):
+        with pytest.raises(DeclarationError) as caught:
+            parse(text)
+        advice = f"did you mean `{near}`?" if near else "write one like x86_64-unknown-linux-gnu, "
+        assert str(caught.value).startswith(f"unknown target `{text}`: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("arm64-apple-darwin", "aarch64-apple-darwin"),
+        ("amd64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"),
+        ("arch64-unknown-linux-musl", "aarch64-unknown-linux-musl"),
+        ("armv7l-unknown-linux-gnueabihf", "armv7-unknown-linux-gnueabihf"),
+    ],
+)
+def test_a_triple_of_an_unknown_architecture_may_come_from_a_catalogue_and_not_from_a_user(text: str, near: str) -> None:
+    assert parse_triple(text).triple == text
+    with pytest.raises(DeclarationError, match=f"^unknown target `{text}`: did you mean `{near}`[?]$"):
+        named_target(text)
 
 
 def test_candidates() -> None:

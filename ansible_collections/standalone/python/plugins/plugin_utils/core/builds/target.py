@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import DeclarationError, NoBuildError, ObservationError
+from ..nearest import nearest
 from .request import Level, Request, with_parts
 
 # The output of uname -s, or the system that PowerShell's agent prints -> os. OS_NAMES has the names for people.
@@ -85,6 +86,16 @@ FLAG_ALIASES = {
     "lzcnt": "abm",
     "osxsave": "xsave",
 }
+
+# The triples that have builds, for advice on a misspelt one.
+TRIPLES = (
+    *(f"x86_64{level}-unknown-linux-{libc}" for libc in ("gnu", "musl") for level in ("", "_v2", "_v3", "_v4")),
+    *("aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "i686-unknown-linux-gnu"),
+    *("armv7-unknown-linux-gnueabi", "armv7-unknown-linux-gnueabihf"),
+    *("ppc64le-unknown-linux-gnu", "riscv64-unknown-linux-gnu", "s390x-unknown-linux-gnu"),
+    *("aarch64-apple-darwin", "x86_64-apple-darwin"),
+    *("aarch64-pc-windows-msvc", "i686-pc-windows-msvc", "x86_64-pc-windows-msvc"),
+)
 
 _TRIPLE = re.compile(
     r"(?P<arch>[a-z0-9]+(?:_64)?)(?:_v(?P<level>[234]))?-(?:"
@@ -183,13 +194,31 @@ def parse_triple(text: str) -> Target:
     """
     match = _TRIPLE.fullmatch(text)
     if match is None or (match["level"] and match["arch"] != "x86_64"):
-        raise DeclarationError(
-            f"{text!r} is not a target triple: write one like x86_64-unknown-linux-gnu, "
-            "aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
-        )
+        raise _unknown(text)
     system: Os = "darwin" if match["darwin"] else "windows" if match["windows"] else "linux"
     libc = match["libc"] or ""
     return Target(system, match["arch"], "musl" if libc.startswith("musl") else libc, None, int(match["level"] or 1))
+
+
+def named_target(text: str) -> Target:
+    """Parse the target triple that a user wrote. Unlike those of hosts and builds, its architecture must be a known one.
+
+    :raises DeclarationError: the text is not a target triple, or its architecture is unknown
+    """
+    target = parse_triple(text)
+    if target.arch not in MACHINES.values():
+        raise _unknown(text)
+    return target
+
+
+def _unknown(text: str) -> DeclarationError:
+    arch, dash, system = text.partition("-")
+    # Such as arm64-apple-darwin.
+    near = f"{MACHINES.get(arch.lower(), arch)}{dash}{system}"
+    if near not in TRIPLES:
+        near = nearest(text, TRIPLES)
+    likely = "x86_64-unknown-linux-gnu, aarch64-unknown-linux-musl, aarch64-apple-darwin or x86_64-pc-windows-msvc"
+    return DeclarationError(f"unknown target `{text}`: {f'did you mean `{near}`?' if near else f'write one like {likely}'}")
 
 
 def cpu_level(flags: str) -> int:

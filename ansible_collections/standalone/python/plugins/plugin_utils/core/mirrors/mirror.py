@@ -32,7 +32,7 @@ from ..archives.source import SUMS
 from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename
 from ..builds.request import parse_request, with_parts
 from ..builds.sums import parse_sums, rows_from_sums
-from ..builds.target import for_level, parse_triple
+from ..builds.target import for_level, named_target
 from ..errors import ContentError, StandalonePythonError, TransportError
 from ..security.tables import DOCUMENT
 from ..supply.catalogues import CATALOGUE
@@ -171,7 +171,7 @@ def builds_for(supply: Supply, requests: Sequence[str], triples: Sequence[str], 
     found = []
     for text in requests:
         for triple in triples:
-            target = parse_triple(triple)
+            target = named_target(triple)
             for flavor in flavors or ("",):
                 request = with_parts(parse_request(text), flavor=flavor)
                 build = supply.resolve_for(for_level(request, target), target)

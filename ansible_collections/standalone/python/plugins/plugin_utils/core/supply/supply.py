@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..builds.catalogue import Build, Catalogue, bundled, resolve
 from ..builds.request import Request, with_parts
-from ..builds.target import Target, for_level, from_facts, parse_triple
+from ..builds.target import Target, for_level, from_facts, named_target
 from ..errors import ContentError, sanitized
 from ..state.declaration import Attestations, Desired, parse_wanted
 from .lock import Lock, Locked, Slot, locked_build, read_lock
@@ -228,7 +228,7 @@ def lookup_build(supply: Supply, wanted: Any, triple: str, flavor: str = "") -> 
     :param wanted: the request, as an element of ``builds``
     :raises StandalonePythonError: the request or the triple is not valid, there is no build, or its checksum is unknown
     """
-    request, target = with_parts(parse_wanted(wanted).request, flavor=flavor), parse_triple(triple)
+    request, target = with_parts(parse_wanted(wanted).request, flavor=flavor), named_target(triple)
     build = supply.resolve_for(for_level(request, target), target)
     return {
         "filename": build.filename,
