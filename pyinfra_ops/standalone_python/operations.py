@@ -152,7 +152,7 @@ def interpreters(
     + group: the group of the files
     + mode: the mode of folders and executables in octal digits, ``"0755"`` where nothing is said
     + links: which links to make in bin_dir: ``versioned`` (``python3.13``), ``default`` (``python3`` and ``python``, for the
-      build marked default)
+      build with default ``True``; if no build has it, they stay on a declared minor version, and ``False`` removes them)
     + force: replace a file or a link that this operation did not create, where one of its own must go; never a folder
     + delivery: ``push`` (this machine downloads, verifies, keeps and sends) or ``pull`` (the host downloads and verifies)
     + source: ``upstream``, a mirror (an http(s) URL, or a folder here), or a single archive here
@@ -208,7 +208,7 @@ def interpreters(
         return
     if not decision.plan:
         if host.state.is_executing:
-            for remark in decision.observed.remarks:
+            for remark in (*decision.observed.remarks, *decision.plan.remarks):
                 logger.warning(f"{host.print_prefix}{remark}")
         host.noop(_why_nothing(decision))
         return

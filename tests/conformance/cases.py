@@ -58,7 +58,7 @@ class Place:
 class Step:
     """``steps``: the verb and the version of each thing done, such as ``install 3.13.0``; None means that nothing is to do.
 
-    ``says`` is a part of the error that is expected instead.
+    ``says`` is a part of the error that is expected instead, and ``remark`` a part of a warning.
     """
 
     declared: Mapping[str, Any]
@@ -68,6 +68,7 @@ class Step:
     first: Callable[[Place], object] | None = None
     then: Callable[[Place], object] | None = None
     says: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,17 +223,24 @@ CASES = (
                     "python3": "cpython-3.12/bin/python3",
                 },
             ),
+            # No build is the default: python3 and python stay, and go only where a declaration says so.
             Step(
-                {"builds": [{"version": "3.13", "default": True}, "3.12"]},
+                {"builds": ["3.13", "3.12"], "exclusive": True},
                 (),
                 (OLD12, LATER13),
                 {
                     **_lines(v3_12=OLD12, v3_13=LATER13),
-                    "python": "cpython-3.13/bin/python3",
-                    "python3": "cpython-3.13/bin/python3",
+                    "python": "cpython-3.12/bin/python3",
+                    "python3": "cpython-3.12/bin/python3",
                 },
+                remark="python3 and python still lead to 3.12, as no build is declared with default: true",
             ),
-            Step({"builds": ["3.13", "3.12"]}, (), (OLD12, LATER13), _lines(v3_12=OLD12, v3_13=LATER13)),
+            Step(
+                {"builds": ["3.13", {"version": "3.12", "default": False}]},
+                (),
+                (OLD12, LATER13),
+                _lines(v3_12=OLD12, v3_13=LATER13),
+            ),
         ),
     ),
     Case(

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.conformance.cases import Case, Place, Step
@@ -19,11 +19,13 @@ class Answer:
 
     :ivar plan: lines; what it would do or has done
     :ivar error: its sentence where it failed, else empty
+    :ivar remarks: the warnings of a run that did not fail, as text; pyinfra has them when it changes hosts
     """
 
     changed: bool
     plan: tuple[str, ...]
     error: str = ""
+    remarks: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def hold(step: Step, answers: Answers, place: Place, where: str) -> None:
         done = tuple(_short(verb) for verb in verbs if not verb.startswith(("link ", "remove the")))
         assert done == step.does, f"{where}: {answers.done.plan}"
         assert answers.done.changed == bool(answers.done.plan), where
+        for answer in (answers.done, answers.again):
+            assert step.remark in answer.remarks, f"{where}: {answer.remarks}"
     if step.builds is not None:
         assert place.builds() == sorted(step.builds), where
     if step.links is not None:

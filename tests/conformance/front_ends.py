@@ -31,7 +31,10 @@ class Ansible:
         for result in run.results:
             failed = result.kind == "failed"
             answers.setdefault(result.host, {})[result.task] = Answer(
-                bool(result.result.get("changed")), tuple(result.result.get("plan", ())), result.message if failed else ""
+                bool(result.result.get("changed")),
+                tuple(result.result.get("plan", ())),
+                result.message if failed else "",
+                "\n".join(result.result.get("warnings", ())),
             )
         assert answers, run.output
         return answers
@@ -70,13 +73,13 @@ class CommandLine:
             return Answer(False, (), done.stderr.removeprefix("standalone-python: ").strip())
         told = json.loads(done.stdout)
         assert done.returncode == (2 if command == "plan" and told["changed"] else 0), done
-        return Answer(told["changed"], tuple(told["plan"]))
+        return Answer(told["changed"], tuple(told["plan"]), remarks=done.stderr)
 
 
 def _answer(run: Deployed, host: str) -> Answer:
     error = run.error(host)
     # What will fail when it is done counts as a change where it is only predicted.
-    return Answer(host in run.changed and not error, run.plan[host], error)
+    return Answer(host in run.changed and not error, run.plan[host], error, "" if error else "\n".join(run.said(host)))
 
 
 def same_with_all(case: Case, front_ends: Mapping[str, tuple[FrontEnd, Mapping[str, Place]]], source: str) -> None:

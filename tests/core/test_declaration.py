@@ -223,9 +223,14 @@ def test_default(said: Any) -> None:
     assert build({"version": "3.13", "default": said}).default
 
 
-@pytest.mark.parametrize("said", [False, None, "false", "No", "off", ""])
+@pytest.mark.parametrize("said", [False, "false", "No", "off", 0])
 def test_no_default(said: Any) -> None:
-    assert not build({"version": "3.13", "default": said}).default
+    assert build({"version": "3.13", "default": said}).default is False
+
+
+@pytest.mark.parametrize("element", ["3.13", {"version": "3.13"}, *({"version": "3.13", "default": said} for said in (None, ""))])
+def test_a_default_of_which_nothing_is_said(element: Any) -> None:
+    assert build(element).default is None
 
 
 def test_a_default_where_everything_is_absent() -> None:

@@ -73,11 +73,13 @@ def outcome_of_case(data: Mapping[str, Any]) -> dict[str, Any]:
     assert [outcome.build.name for outcome in again.outcomes] == [outcome.build.name for outcome in made.outcomes]
     assert [outcome.path for outcome in again.outcomes] == [outcome.path for outcome in made.outcomes]
     assert {outcome.action for outcome in again.outcomes} <= {"none"}
+    assert again.remarks == made.remarks
     _check_paths(made)
     return {
         "plan": [str(step) for step in made.steps],
         "interpreters": [outcome_in_words(outcome) for outcome in made.outcomes],
         "removed": [step.name for step in made.removals],
+        **({"remarks": list(made.remarks)} if made.remarks else {}),
         **({"held": [str(step) for step in made.held]} if made.held else {}),
         "after": describe(after).splitlines(),
     }

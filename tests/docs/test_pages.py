@@ -112,7 +112,8 @@ def test_tutorial(reader: Reader, fresh_host: FreshHost) -> None:
 def test_upgrades(reader: Reader, fresh_host: FreshHost, source: Path, tmp_path: Path) -> None:
     """From a host that has what the page goes back to: through an upgrade and back, with an environment of the stable path."""
     host = fresh_host("debian")
-    before = [{"hosts": "all", "gather_facts": False, "tasks": [{MODULE: {"builds": [f"{V13}+{NEW}"], "source": str(source)}}]}]
+    default = {"version": f"{V13}+{NEW}", "default": True}
+    before = [{"hosts": "all", "gather_facts": False, "tasks": [{MODULE: {"builds": [default], "source": str(source)}}]}]
     (tmp_path / "before.yml").write_text(yaml.safe_dump(before))
     (tmp_path / "first.ini").write_text(f"{NAME}\n")
     subprocess.run(
@@ -127,8 +128,10 @@ def test_upgrades(reader: Reader, fresh_host: FreshHost, source: Path, tmp_path:
     # Nothing newer exists when only security upgrades are wanted, and when services are to be restarted.
     assert changes(printed) == [1, 1, 0, 0, 1, 1, 1]
     assert f"\n+{STABLE} -> cpython-{V13LATER}+{NEWER}-" in printed
-    # Gone back to what was kept, and then all else removed.
+    # Gone back to what was kept, and then all else removed. No declaration of the page names a default.
     runs(host, "/srv/app/bin/python", "/srv/app", V13)
+    for name in ("python3", "python"):
+        runs(host, f"/usr/local/bin/{name}", STABLE, V13)
     builds = host.exec(["sh", "-c", "ls -d /opt/python/cpython-*+*"]).stdout.split()
     assert [build.rpartition("/")[2].split("-")[1] for build in builds] == [f"{V13}+{NEW}"]
 

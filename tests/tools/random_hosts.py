@@ -54,20 +54,24 @@ class Situation:
     foreign: frozenset[str]
 
 
-def _element(request: Any, state: str | None, default: bool) -> Any:
+def _element(request: Any, state: str | None, default: bool | None) -> Any:
     said = dict(request) if isinstance(request, Mapping) else {"version": request}
-    return said | ({"state": state} if state else {}) | ({"default": True} if default and state != "absent" else {})
+    return (
+        said | ({"state": state} if state else {}) | ({"default": default} if default is not None and state != "absent" else {})
+    )
 
 
 @st.composite
 def declarations(draw: st.DrawFn) -> dict[str, Any]:
     requests = draw(st.lists(st.sampled_from(REQUESTS), max_size=4, unique_by=repr))
     default = draw(st.integers(-2, 3))
+    unsaid = st.sampled_from((None, None, False))
     states = st.sampled_from((None, None, None, "present", "latest", "absent"))
     state = draw(st.sampled_from(("present", "present", "latest", "absent")))
     return {
         "builds": [
-            _element(request, draw(states), index == default and state != "absent") for index, request in enumerate(requests)
+            _element(request, draw(states), draw(unsaid) if index != default or state == "absent" else True)
+            for index, request in enumerate(requests)
         ],
         "state": state,
         "exclusive": draw(st.booleans()),

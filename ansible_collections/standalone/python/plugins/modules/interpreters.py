@@ -29,8 +29,8 @@ options:
         best one that the CPU has, V(3.16.0a2) or V(3.16-dev) for pre-releases. V(cpython-3.13) and V(cpython@3.13) mean V(3.13).'
       - 'Or each is a mapping with these keys: C(version), a request in text, required; C(variant), such as V(freethreaded),
         V(debug), V(v3) or V(auto); C(flavor), one of V(install_only_stripped), V(install_only) and V(full); C(release), a
-        release as eight digits; C(default), a boolean, for the one build that C(python3) and C(python) lead to; C(state), which
-        stands for O(state) for this request alone.'
+        release as eight digits; C(default), a boolean, for the one build that C(python3) and C(python) lead to, see O(links);
+        C(state), which stands for O(state) for this request alone.'
       - A request that names no variant means the plain optimised build. One that names no flavor takes the first that exists of
         V(install_only_stripped), V(install_only) and V(full).
       - Pre-releases count only where a request asks for them.
@@ -99,7 +99,9 @@ options:
     description:
       - Which links to make in O(bin_dir). With an empty list, none.
       - V(versioned) makes C(python3.13), or C(python3.13t) and C(python3.13d) for the free-threaded and the debug variant.
-      - V(default) makes C(python3) and C(python) for the build that is marked as C(default).
+      - V(default) makes C(python3) and C(python) for the build that is declared with C(default=true). If no build is, and the
+        minor version that they lead to is declared, they stay where they are, and a warning says so. C(default=false) on that
+        build removes them.
       - On Windows these are launchers, C(python3.13.cmd).
     type: list
     elements: str

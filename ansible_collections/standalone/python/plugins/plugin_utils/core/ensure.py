@@ -83,7 +83,7 @@ class Result:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Warnings that do not fail the run."""
-        told = list(self.after.remarks)
+        told = [*self.after.remarks, *self.plan.remarks]
         receipts = {installed.name: installed.receipt for installed in self.after.installed}
         for step in self.plan.installs:
             receipt = receipts.get(step.build.name)

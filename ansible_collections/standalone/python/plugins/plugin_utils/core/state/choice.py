@@ -34,7 +34,7 @@ class Choice:
     @property
     def rank(self) -> tuple[bool, Version, str]:
         """Who has the line's links: the build marked default, else the newest."""
-        return (self.wanted.default, *self.build.age)
+        return (self.wanted.default is True, *self.build.age)
 
 
 def satisfies(build: Build, request: Request) -> bool:

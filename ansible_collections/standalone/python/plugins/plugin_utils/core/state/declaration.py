@@ -96,11 +96,15 @@ _TOO_LONG = "something with a number of too many digits"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One declared request. ``default``: it gets the links ``python3`` and ``python``."""
+    """One declared request.
+
+    :ivar default: True gives the links ``python3`` and ``python`` to its build, False removes them from its line, and None keeps
+        them where they are unless another build gets them
+    """
 
     request: Request
     state: State = "present"
-    default: bool = False
+    default: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,8 @@ def parse_wanted(element: Any, state: State = "present") -> Wanted:
     stated = _in_words(element.get("state") or state)
     if stated not in STATES:
         raise DeclarationError(unknown("state", stated, STATES, of=version), ("state",))
-    default = bool(_converted(f"default of {version}", "bool", element.get("default") or False))
+    default = element.get("default")
+    default = None if default in (None, "") else bool(_converted(f"default of {version}", "bool", default))
     if default and stated == "absent":
         raise DeclarationError(f"{version} is declared both default and absent: choose one", ("default",))
     request = with_parts(

@@ -23,13 +23,15 @@ from typing import Literal
 from ..builds.catalogue import Build
 from ..errors import AgentError
 from .choice import Choice, Resolve, choose_builds, installs_of, line_winners, satisfies
-from .declaration import Desired
+from .declaration import Desired, LinkKind
 from .failures import FAILURES
 from .line import current_build, line_of, link_names
 from .observed import Installed, Observed
 from .paths import native, printed
 from .registry import registrations, search_path
 from .step import Action, Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, seen
+
+_DEFAULT: frozenset[LinkKind] = frozenset({"default"})
 
 
 def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
@@ -53,7 +55,8 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     choices = choose_builds(desired, observed, resolve, frozenset(gone))
     winners = line_winners(choices)
     gone |= _replaced(desired, observed, choices, gone)
-    links = _links(desired, observed, winners)
+    kept = _kept_defaults(desired, observed, choices, winners)
+    links = _links(desired, observed, winners) | kept
     chosen = {line: choice.build for line, choice in winners.items()}
     # No process of this machine runs from an image.
     unless_used = desired.in_use == "keep" and desired.image is None
@@ -73,7 +76,7 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     ]
     _check_possible(steps, desired, observed)
     outcomes = tuple(_outcome(choice, winners, links, steps, observed) for choice in choices)
-    return Plan(tuple(steps), outcomes, seen(steps, observed), held)
+    return Plan(tuple(steps), outcomes, seen(steps, observed), held, _remarks(kept, observed.root))
 
 
 def _absent(desired: Desired, observed: Observed) -> dict[str, str]:
@@ -143,10 +146,40 @@ def _links(desired: Desired, observed: Observed, winners: Mapping[str, Choice]) 
     links: dict[str, str] = {}
     for line, choice in winners.items():
         links[f"{observed.root}/{line}"] = choice.build.name
-        names = link_names(choice.build, default=choice.wanted.default, kinds=desired.links, windows=observed.windows)
+        names = link_names(choice.build, default=choice.wanted.default is True, kinds=desired.links, windows=observed.windows)
         for name, executable in names:
             links.setdefault(f"{observed.bin_dir}/{name}", f"{observed.root}/{line}/{executable}")
     return links
+
+
+def _kept_defaults(desired: Desired, observed: Observed, choices: list[Choice], winners: Mapping[str, Choice]) -> dict[str, str]:
+    """Return the default links that stay where they are, because no declared build is the default: path to target text.
+
+    Their line is declared, and none of its builds has ``default: false``.
+    """
+    if "default" not in desired.links or any(choice.wanted.default for choice in choices):
+        return {}
+    refused = {line_of(choice.build) for choice in choices if choice.wanted.default is False}
+    kept: dict[str, str] = {}
+    for line, choice in winners.items():
+        for name, executable in link_names(choice.build, default=True, kinds=_DEFAULT, windows=observed.windows):
+            path = f"{observed.bin_dir}/{name}"
+            if line not in refused and ours(path, observed.links.get(path, ""), observed) == line:
+                kept[path] = f"{observed.root}/{line}/{executable}"
+    return kept
+
+
+def _remarks(kept: Mapping[str, str], root: str) -> tuple[str, ...]:
+    """Say which default links stay: the same words on each host, as front ends show equal remarks once."""
+    names: dict[str, list[str]] = {}
+    for path, target in kept.items():
+        line = target.removeprefix(f"{root}/").partition("/")[0]
+        names.setdefault(line.removeprefix("cpython-"), []).append(path.rpartition("/")[2])
+    return tuple(
+        f"{' and '.join(those)} still {'lead' if those[1:] else 'leads'} to {line}, as no build is declared with default: true; "
+        f"default: false on {line} removes {'them' if those[1:] else 'it'}"
+        for line, those in names.items()
+    )
 
 
 def _set_links(links: Mapping[str, str], observed: Observed) -> Iterator[SetLink]:

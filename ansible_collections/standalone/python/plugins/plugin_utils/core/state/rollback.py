@@ -111,7 +111,7 @@ def _options(observed: Observed, line: str, to: Installed) -> dict[str, Any]:
     default = bool(linked & {"python", "python3"})
     finish = to.finish
     options: dict[str, Any] = {
-        "builds": [{"version": exact(to.build), "flavor": to.build.flavor, "default": default}],
+        "builds": [{"version": exact(to.build), "flavor": to.build.flavor, "default": default or None}],
         "keep": len(observed.installed),
         "root": observed.root,
         "bin_dir": observed.bin_dir,

@@ -180,12 +180,14 @@ class Plan:
     """
     :ivar seen: what :func:`seen` found. Where steps change something that it doesn't name, there was nothing.
     :ivar held: the removals that wait until no process uses the build; they are not among the steps
+    :ivar remarks: warnings about the declaration on this host, which do not fail the run
     """
 
     steps: tuple[Step, ...]
     outcomes: tuple[Outcome, ...]
     seen: Mapping[str, Seen] = field(default_factory=dict)
     held: tuple[Remove, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps)
