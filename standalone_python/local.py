@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import BinaryIO, Self
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError, sanitized
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import while_running
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 
 from .exits import EndedBySignal
@@ -21,6 +23,7 @@ from .image_paths import path_in_image
 # Where chroot is, if root has the PATH of another user.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
+_LATENCY = 0.1  # seconds until a line of a running agent is reported
 _NO_PROC = 71  # an exit code that shells don't use
 
 
@@ -168,7 +171,7 @@ def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
         raise TransportError(f"{command[0]} can't be started ({error.strerror}): this machine needs it") from None
     with process:
         try:
-            output, errors = process.communicate(script)
+            output, errors = _conversation(process, script)
         except (KeyboardInterrupt, EndedBySignal) as ended:
             # The shell gets Ctrl-C too, and cleans up. Don't kill it while it does; the next run would have to clean up.
             if isinstance(ended, EndedBySignal):
@@ -176,3 +179,19 @@ def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
             process.communicate()
             raise
     return Completed(process.returncode, output.decode("utf-8", "surrogateescape"), errors.decode("utf-8", "replace"))
+
+
+def _conversation(process: Popen[bytes], script: bytes | None) -> tuple[bytes, bytes]:
+    """Give a process its input, report the lines that an agent prints while it runs, and return its whole output and errors."""
+    reported = 0
+    while True:
+        try:
+            output, errors = process.communicate(script, timeout=_LATENCY)
+        except TimeoutExpired as running:
+            script, output, errors = None, running.output or b"", None
+        end = output.rfind(b"\n") + 1
+        for line in output[reported:end].decode("utf-8", "surrogateescape").split("\n"):
+            progress.agent_line(while_running(line))
+        reported = end
+        if errors is not None:
+            return output, errors

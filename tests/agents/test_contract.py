@@ -14,9 +14,10 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import UNFINISHED
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import UNFINISHED, while_running
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Remove
 from tests.agents import cases
 from tests.agents.cases import Case
 from tests.agents.contract import OTHER, declared, expected_tree, hold, place_for, planned, put
@@ -72,7 +73,8 @@ def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         for thing in case.between:
             put(thing, place, stack)
         before = tree(disk)
-        script = sh.application(desired, *planned(case, place, sent, said))
+        plan, deliveries = planned(case, place, sent, said)
+        script = sh.application(desired, plan, deliveries)
         done = place.run(shell, script, as_user=user, umask=case.umask)
         if case.fails[0]:
             with pytest.raises(AgentError) as error:
@@ -81,12 +83,25 @@ def test_apply(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
             assert case.fails[0] in FAILURES
             assert case.fails[1] in str(error.value)
             assert "the host is as it was" in str(error.value)
+            assert done_steps(done.output) == []
             assert done.code == 1
         else:
             hold(case.sees, parse(done.output), place)
             assert parse(done.output).outdated == case.outdated
             assert done.code == 0
+            # A build that a process uses is not removed, so that step is not done.
+            held = parse(done.output).held
+            steps = plan.steps if not case.outdated else ()
+            left = [isinstance(step, Remove) and f"{parse(done.output).root}/{step.name}" in held for step in steps]
+            assert done_steps(done.output) == [number for number, is_left in enumerate(left, 1) if not is_left]
     assert tree(disk) == expected_tree(case, place, before)
+
+
+def done_steps(output: str) -> list[int]:
+    """Return the numbers of the steps that an agent reported as done, after the first thing that it began: the lock."""
+    lines = [what for line in output.splitlines() if (what := while_running(line)) is not None]
+    assert str([*lines, "locking "][0]).startswith("locking ")
+    return [line for line in lines if isinstance(line, int)]
 
 
 def as_user(case: Case, tmp_path: Path) -> int | None:

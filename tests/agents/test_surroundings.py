@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError, ObservationError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from tests.agents import fakes
 from tests.agents.driver import Archives, LocalHost, local_host, make
@@ -123,6 +123,25 @@ def test_errors_and_output_may_come_as_one(verify: str, shell: Shell, disk: Path
     archives = Archives.of_fakes(["3.13.1"], tmp_path)
     assert make(on, archives, {"builds": ["3.13"], "verify": verify, "state": "latest"}).plan
     assert not make(on, archives, {"builds": ["3.13"], "verify": verify, "state": "latest"}).plan
+
+
+def test_a_run_goes_on_where_nobody_reads_its_answer(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """The connection was lost: what the agent prints while it runs must not end it between two steps."""
+
+    class Deaf(LocalHost):
+        def run(self, script: str) -> ensure.Completed:
+            if not script.endswith("apply </dev/null\n"):
+                return super().run(script)
+            process = self.place.start(self.shell, script)
+            assert process.stdout
+            process.stdout.close()
+            return ensure.Completed(process.wait(), "", "")
+
+    on = local_host(shell, disk, tmp_path)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    with pytest.raises(ObservationError, match="nothing at all"):
+        make(Deaf(on.place, on.shell, on.sent), archives, {"builds": ["3.13"]})
+    assert not make(on, archives, {"builds": ["3.13"]}).plan
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_keys_of_agents_to_come_do_not_matter() -> None:
     ("text", "shown"),
     [
         ("", "nothing at all"),
+        ("doing=locking /opt/python\ndoing=unpacking x\ndone=1\n", "nothing at all while it was unpacking x"),
         (" \n\t\r\n", "nothing at all"),
         ('Please login as the user "admin" rather than root.\n', 'Please login as the user "admin" rather than root.'),
         ("sh: not found", "sh: not found"),

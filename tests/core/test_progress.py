@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Sequence
 from threading import Thread
 
 import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import Listener, Task
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import while_running
 
 
 class Heard(Listener):
@@ -27,6 +29,15 @@ class Heard(Listener):
 
     def end(self, task: Task, *, complete: bool) -> None:
         self.events.append(("end", task.name, complete))
+
+    def plan(self, steps: Sequence[object]) -> None:
+        self.events.append(steps)
+
+    def doing(self, what: str) -> None:
+        self.events.append(("doing", what))
+
+    def done(self, number: int) -> None:
+        self.events.append(("done", number))
 
     def trace(self, level: int, text: str) -> None:
         self.events.append((level, text))
@@ -57,6 +68,27 @@ def test_a_listener_hears_tasks_and_the_traces_that_it_wants(level: int) -> None
     work()
     assert heard.events == [*EVENTS, *((one, f"level {one}") for one in range(1, level + 1))]
     assert not progress.traced(1)
+
+
+AGENT = {
+    "doing=unpacking cpython-3.13.1": ("doing", "unpacking cpython-3.13.1"),
+    "doing=a = b\r": ("doing", "a = b"),
+    "doing=\x1b[2J": ("doing", "\\x1b[2J"),
+    "done=12": ("done", 12),
+    "done=1\r": ("done", 1),
+    **dict.fromkeys(
+        ("done=", "done=-1", "done=²", f"done={'1' * 5000}", "doing=", " doing=x", "build=x", "", "done", "doing x", "later=x")
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "event"), AGENT.items())
+def test_what_an_agent_prints_while_it_runs(line: str, event: object) -> None:
+    heard = Heard()
+    with progress.listening(heard):
+        progress.plan(("step",))
+        progress.agent_line(while_running(line))
+    assert heard.events == [("step",), *([event] if event else [])]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

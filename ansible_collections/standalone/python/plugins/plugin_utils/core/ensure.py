@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from . import progress
 from .agents import sh
 from .builds.catalogue import Build
 from .builds.request import Request
@@ -229,6 +230,7 @@ def carry_out(
                 delivery = _own(observed, step) if from_own else _deliver(host, desired, supply, observed, step)
                 deliveries[step.build.name] = delivery
         script = _renderer(desired).application(desired, planned, deliveries, environment)
+        progress.plan(planned.steps)
         completed = host.run(script)
         try:
             after = _with_held(judged(_as_on_host(desired, read(completed)), observed.facts), observed)

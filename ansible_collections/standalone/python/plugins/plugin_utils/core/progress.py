@@ -9,7 +9,7 @@ the listener, so that no signature of the core has it. Threads don't inherit it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -49,6 +49,15 @@ class Listener:
 
     def end(self, task: Task, *, complete: bool) -> None: ...
 
+    def plan(self, steps: Sequence[object]) -> None:
+        """An agent begins to carry out these steps of a plan. It begins again if another run changed the host meanwhile."""
+
+    def doing(self, what: str) -> None:
+        """The agent begins what can take long, such as ``unpacking cpython-...``; it does nothing else meanwhile."""
+
+    def done(self, number: int) -> None:
+        """The agent has done a step of the plan; the first is 1. A host can name steps that are not in the plan."""
+
     def trace(self, level: int, text: str) -> None:
         """
         :param text: one line without a secret; it can contain text that hosts and servers chose
@@ -86,6 +95,19 @@ def task(verb: str, name: str, total: int | None = None) -> Iterator[Advance]:
         complete = True
     finally:
         listener.end(one, complete=complete)
+
+
+def plan(steps: Sequence[object]) -> None:
+    """Report which steps an agent is about to carry out."""
+    _LISTENER.get().plan(steps)
+
+
+def agent_line(meaning: str | int | None) -> None:
+    """Report a line that an agent printed while it runs, as ``answer.while_running`` reads it."""
+    if isinstance(meaning, str):
+        _LISTENER.get().doing(meaning)
+    elif meaning is not None:
+        _LISTENER.get().done(meaning)
 
 
 def traced(level: int) -> bool:

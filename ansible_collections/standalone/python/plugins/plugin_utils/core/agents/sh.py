@@ -21,10 +21,11 @@ from typing import Literal
 
 from ..builds.catalogue import Compression
 from ..errors import DeclarationError
+from ..state.answer import DONE
 from ..state.declaration import Desired
 from ..state.paths import moved
 from ..state.receipt import Finish
-from ..state.step import ABSENT, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
+from ..state.step import ABSENT, Clear, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
 _AGENTS = Path(__file__).with_name("on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
@@ -281,6 +282,8 @@ def _call(*words: str) -> str:
 
 def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     """Yield the calls that prepare the plan's steps. They change nothing visible."""
+    # The agent has removed what an earlier run left before it prepares anything.
+    yield from (_done(number) for number, step in enumerate(plan.steps, 1) if isinstance(step, Clear))
     if any(isinstance(step, (SetLink, Unlink)) and step.path.rpartition("/")[2].startswith("python") for step in plan.steps):
         yield 'require_trusted "$bin_dir"'
     links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
@@ -350,8 +353,13 @@ def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
     return (moved(at, desired.places), seen.kind, seen.text)
 
 
+def _done(number: int) -> str:
+    """Return the call that prints that a step of the plan is done; the first is 1."""
+    return f"tell {DONE}={number}"
+
+
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
-    for step in plan.steps:
+    for number, step in enumerate(plan.steps, 1):
         if at := touched(step):
             yield _call("require_unchanged", *_seen(desired, plan, at))
         match step:
@@ -363,5 +371,11 @@ def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
                 yield _call("link", moved(path, desired.places), to)
             case Unlink(path):
                 yield _call("unlink", moved(path, desired.places))
-            case Remove(name, _unused, unless_used):
-                yield _call("remove_unused" if unless_used else "remove", name)
+            case Remove(name, unless_used=True):
+                yield f"{_call('remove_unused', name)} && {_done(number)}"
+                continue
+            case Remove(name):
+                yield _call("remove", name)
+            case _:
+                continue
+        yield _done(number)

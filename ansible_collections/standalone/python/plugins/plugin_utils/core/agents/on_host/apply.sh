@@ -17,6 +17,14 @@ made_root=
 committing=
 restored=
 
+# Prints while the run is at work (state/answer.py). If nobody reads any more, only the subshell is killed.
+tell() { (put "$1") 2>/dev/null; } # LINE
+
+begin() { # WHAT takes long, in one line
+  step=$1
+  tell "doing=$step"
+}
+
 fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
   clean_up
@@ -398,9 +406,9 @@ apply() {
   [ -d "$root" ] || require_trusted "$root"
   make_root
   require_trusted "$root"
-  step="locking $root"
+  begin "locking $root"
   lock
-  step="clearing what an earlier run left"
+  begin "clearing what an earlier run left"
   find_obstacles
   clear_leftovers
   # Another run may have changed the host while this one waited for the lock: then the controller plans again.
@@ -422,7 +430,7 @@ apply() {
   commit
   below=$made_below
   made_below=
-  step="clearing the staging folder"
+  begin "clearing the staging folder"
   clean_up
   stamp "${made_root:-$root}" "$below"
   trap - HUP INT TERM

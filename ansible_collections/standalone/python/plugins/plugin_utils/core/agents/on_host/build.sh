@@ -48,7 +48,7 @@ archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
 # The archive is hashed while it is unpacked. Nothing of it is run or kept unless the checksum matches. The checksum needs no
 # temporary file, as the disk may be full.
 unpack_checked() { # FILE SHA256 FORM [MEMBER]
-  step="unpacking $name"
+  begin "unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
@@ -73,7 +73,7 @@ unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the contr
 }
 
 copy_installed() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
-  step="copying $name"
+  begin "copying $name"
   output=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$output"
   if found=$(cd "$here/python" && sha256 .standalone-python/files.sha256) && [ "${found%% *}" = "$1" ] &&
     (cd "$here/python" && LC_ALL=C sha256 -c .standalone-python/files.sha256) >/dev/null 2>&1
@@ -95,7 +95,7 @@ unquarantine() {
 }
 
 finish_build() { # key=value...: starts the new interpreter, which finishes its own installation
-  step="finishing $name"
+  begin "finishing $name"
   # Not -x: on a disk mounted noexec, the attempt gives the reason.
   [ -f "$here/python/bin/python3" ] || fail content "it has no python/bin/python3"
   unquarantine
@@ -104,7 +104,7 @@ finish_build() { # key=value...: starts the new interpreter, which finishes its 
 }
 
 try_build() { # NAME: starts a build for the first time that was installed into an offline image
-  step="starting $name"
+  begin "starting $name"
   { trusted "$root/$1" && check_files "$root/$1" && [ -z "$open" ]; } || fail untrusted "${open:-unknown - $root/$1}"
   finisher_run "$root/$1/bin/python3" "confirm=$here/receipt.json" "tree=$root/$1" "modules=$modules"
 }

@@ -93,7 +93,7 @@ unpack_pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that
   shift 3
   errors=
   for url; do
-    step="downloading $name"
+    begin "downloading $name"
     if download "$url" "$here/archive"; then
       unpack_checked "$here/archive" "$sum" "$form" "$tree"
       to_disk_meanwhile "$here/archive"

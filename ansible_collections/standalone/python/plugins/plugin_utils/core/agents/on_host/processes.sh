@@ -214,9 +214,12 @@ is_used() { # NAME
   case $used in *"$nl$1$nl"*) ;; *) return 1 ;; esac
 }
 
-remove_unused() { # NAME: removes the build, unless a process runs from it
+remove_unused() { # NAME: removes the build; fails if a process runs from it
   step="looking for processes that run from $1"
-  if is_used "$1"; then held=$held$root/$1$nl; else remove "$1"; fi
+  if ! is_used "$1"; then remove "$1"; else
+    held=$held$root/$1$nl
+    return 1
+  fi
 }
 
 tell_processes() {
