@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("standalone_python.commands.status:status", "show which interpreters are installed"),
     "verify": ("standalone_python.commands.status:verify", "compare every installed file with what was installed"),
     "rollback": ("standalone_python.commands.rollback:rollback", "point a stable link back to the previous build"),
-    "remove": ("standalone_python.commands.remove:remove", "remove installed interpreters"),
+    "remove": ("standalone_python.commands.uninstall:remove", "remove installed interpreters"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),
