@@ -32,12 +32,14 @@ _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 # Name -> module:attribute, and the line that --help shows.
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "install": ("standalone_python.commands.install:install", "install the newest build of a version, such as 3.13"),
+    "upgrade": ("standalone_python.commands.install:upgrade", "upgrade what is installed to its newest build"),
+    "uninstall": ("standalone_python.commands.uninstall:uninstall", "remove installed interpreters"),
     "plan": ("standalone_python.commands.apply:plan", "show what a declaration would change on this machine"),
     "apply": ("standalone_python.commands.apply:apply", "install, upgrade and remove builds as declared"),
     "status": ("standalone_python.commands.status:status", "show which interpreters are installed"),
     "verify": ("standalone_python.commands.status:verify", "compare every installed file with what was installed"),
     "rollback": ("standalone_python.commands.rollback:rollback", "point a stable link back to the previous build"),
-    "remove": ("standalone_python.commands.uninstall:remove", "remove installed interpreters"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),
@@ -45,6 +47,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("standalone_python.commands.report:report", "show what is wrong with the interpreters of a fleet"),
     "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
 }
+# Another name of a command, for those who are used to it from other tools.
+ALIASES: Mapping[str, str] = {"remove": "uninstall"}
 
 
 class _Commands(Group):
@@ -52,9 +56,10 @@ class _Commands(Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        module, _colon, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _colon, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

@@ -77,6 +77,8 @@ class OfflineImageHost(LocalHost):
         for name, path in (("root", desired.root), ("bin_dir", desired.bin_dir)):
             if path.startswith("~"):
                 raise DeclarationError(f"{name} is {path}, but ~ is unknown in an offline image: use an absolute path")
+        finishes = (desired.finish, *desired.finishes.values())
+        trusts = any(finish.certificates == "system" for finish in finishes)
         return replace(
             desired,
             image=OfflineImage(
@@ -84,9 +86,9 @@ class OfflineImageHost(LocalHost):
                 bin_dir=path_in_image(self._image, desired.bin_dir),
                 python=sys.executable,
                 facts=to_facts(self._target) if self._target else {},
-                uid=self._number("passwd", "user", desired.finish.owner),
-                gid=self._number("group", "group", desired.finish.group),
-                certificates=self._certificates() if desired.finish.certificates == "system" else "",
+                uid=self._number("passwd", "user", next((one.owner for one in finishes if one.owner), "")),
+                gid=self._number("group", "group", next((one.group for one in finishes if one.group), "")),
+                certificates=self._certificates() if trusts else "",
             ),
         )
 

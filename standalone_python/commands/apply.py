@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,6 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
     decide,
     observe,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
@@ -28,27 +32,27 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 
 from .. import output
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..exits import DIFFERS
-from .machine import JSON, WHERE, Host, Where, folders, open_host, options
+from ..exits import DIFFERS, FAILED
+from ..local import LocalHost
+from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
 
 # The options of a declaration that the command line has too, besides root and bin_dir.
 _OPTIONS = ("source", "catalogue", "lockfile", "attestations", "trusted_root")
-_DECLARATION = options(
-    click.argument("file"),
-    click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
-    WHERE,
+SUPPLY = options(
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
     click.option("--lockfile", metavar="LOCKFILE", help="A lock file, written by `lock`: install exactly its builds."),
     ATTESTATIONS,
     TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="The catalogue of builds: bundled, updated, a file, a folder or a URL."),
-    click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after."),
-    JSON,
 )
+DIFF = click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after.")
 
 
 @click.command()
-@_DECLARATION
+@FILE
+@SUPPLY
+@DIFF
+@JSON
 def plan(**given: Any) -> int:
     """Show what FILE would change, and change nothing.
 
@@ -65,42 +69,121 @@ def plan(**given: Any) -> int:
 
 
 @click.command()
-@_DECLARATION
-def apply(**given: Any) -> int:
+@FILE
+@SUPPLY
+@DIFF
+@DRY_RUN
+@JSON
+def apply(dry_run: bool, **given: Any) -> int:
     """Make the changes that FILE needs on this machine: install, upgrade, repair, relink and remove.
 
-    FILE is as for `plan`. A second run changes nothing. A run that fails leaves the machine as it was, or its error says
-    what it changed.
+    FILE is as for `plan`, and --dry-run does the same as `plan`. A second run changes nothing. A run that fails leaves the
+    machine as it was, or its error says what it changed.
 
     With --root-dir the changes go into an image. It is entered with chroot if you are root and this machine can run its
     programs. Otherwise --target names its kind of machine, and nothing in the image is started: the first `verify` on
     that machine does it.
     """
-    return _declared(given, check=False)
+    return _declared(given, check=dry_run)
 
 
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
-    from ..declarations import load
-
     where: Where = given["where"]
-    options = folders(where) | {name: given[name] for name in _OPTIONS if given[name] is not None}
-    desired = load(given["file"], given["key"]).declare(source=given["source"], given=options)
-    with open_host(where, to_install=True) as host:
+    if where.file is None:
+        raise click.UsageError("Missing argument 'FILE'.")
+    return enact(declaration(given), given, check=check)
+
+
+def declaration(given: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Desired:
+    """Return the declaration of FILE, if one is given, with the options of the command line, which override it.
+
+    :param more: options that override both
+    """
+    where: Where = given["where"]
+    options = {name: given[name] for name in _OPTIONS if given[name] is not None}
+    return declared(where, given_folders(where) | options | dict(more or {}), given["source"])
+
+
+def enact(
+    desired: Desired,
+    given: Mapping[str, Any],
+    *,
+    check: bool,
+    facts: Facts = "no",
+    on_host: Callable[[Desired, Observed], Desired] | None = None,
+    to_install: bool = True,
+    with_path_hint: bool = False,
+    nothing: Callable[[Observed], str] = lambda _observed: "the declaration asks for nothing",
+) -> int:
+    """Decide what a declaration changes and, without ``check``, do it; return the exit code.
+
+    :param on_host: completes the declaration by what the host has
+    :param facts: what ``on_host`` or the decision needs for certain
+    :param to_install: builds may have to be chosen
+    :param with_path_hint: say how the folder of the links gets on the PATH, if it is not there
+    :param nothing: why nothing is to do, if no request says it
+    """
+    where: Where = given["where"]
+    with open_host(where, to_install=to_install) as host:
         desired = host.placed(desired)
+        last: Observed | None = None
 
         def look(facts: Facts) -> Observed:
-            return observe(host, desired, facts="no" if facts == "empty" else facts)
+            nonlocal last
+            if last is None or facts == "processes" or (facts == "yes" and not last.facts):
+                last = observe(host, desired, facts="no" if facts == "empty" else facts)
+            return last
 
-        if where.target:
-            from ..target import decide_for
+        if on_host:
+            desired = host.placed(on_host(desired, look(facts)))
 
-            desired, supply, decision = decide_for(where.target, desired, look, check=check)
-        else:
+        def decided(desired: Desired, look: Callable[[Facts], Observed], *, check: bool) -> tuple[Desired, Supply, Decision]:
+            if where.target and to_install:
+                from ..target import decide_for
+
+                return decide_for(where.target, desired, look, check=check)
             supply = Supply(desired)
-            decision = decide(desired, supply, look, check=check)
-        return perform(
-            host, desired, supply, decision, check=check, as_json=given["as_json"], with_diff=given["with_diff"], marked=check
+            return desired, supply, decide(desired, supply, look, check=check)
+
+        hint = ""
+        try:
+            desired, supply, decision = decided(desired, look, check=check)
+        except AgentError:
+            if given["as_json"] or last is None or not _needs_root(host, last):
+                raise
+            from ..hints import permission_hint
+
+            desired, supply, decision = decided(desired, lambda facts: _permitted(look(facts)), check=True)
+            hint = permission_hint(last, decision.plan, sys.argv[0])
+        code = perform(
+            host,
+            desired,
+            supply,
+            decision,
+            check=check or bool(hint),
+            as_json=given["as_json"],
+            with_diff=given.get("with_diff", False),
+            with_path_hint=with_path_hint,
+            nothing=nothing(decision.observed),
+            marked=check,
         )
+    if hint:
+        output.tell_remarks([hint if check else f"nothing was changed, as {hint}"])
+    return FAILED if hint and not check else code
+
+
+def _needs_root(host: Host, observed: Observed) -> bool:
+    """Return whether root could make changes that this user may not."""
+    return isinstance(host, LocalHost) and os.geteuid() != 0 and observed != _permitted(observed)
+
+
+def _permitted(observed: Observed) -> Observed:
+    """Return a host as a user sees it who may write to the root and to the folder of the links."""
+    if observed.root_state == "unwritable":
+        observed = replace(observed, root_state="writable")
+    if observed.bin_dir_state == "unwritable":
+        observed = replace(observed, bin_dir_state="writable")
+    return observed
 
 
 def perform(
@@ -113,6 +196,7 @@ def perform(
     as_json: bool,
     with_diff: bool = False,
     with_paths: bool = True,
+    with_path_hint: bool = False,
     nothing: str = "nothing that is installed has to be removed",
     marked: bool = False,
 ) -> int:
@@ -144,6 +228,15 @@ def perform(
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
+            if (
+                with_path_hint
+                and any(outcome.links for outcome in done.plan.outcomes)
+                and not desired.image
+                and isinstance(host, LocalHost)
+            ):
+                from ..hints import path_hint
+
+                output.tell_remarks(filter(None, [path_hint(after.bin_dir, os.environ)]))
         if doing and done.plan.installs and desired.image:
             output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0

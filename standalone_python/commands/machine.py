@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare, observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.folders import DEFAULT_ROOT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 
@@ -29,6 +29,8 @@ Command = Callable[..., int]
 class Where:
     """The options of :data:`WHERE`."""
 
+    file: str | None
+    key: str
     root: str | None
     bin_dir: str | None
     root_dir: str | None
@@ -46,19 +48,34 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 def _collect(function: Command) -> Command:
     @wraps(function)
-    def command(root: str | None, bin_dir: str | None, root_dir: str | None, target: str | None, **options: Any) -> int:
-        return function(where=Where(root, bin_dir, root_dir, target), **options)
+    def command(**given: Any) -> int:
+        where = Where(**{name: given.pop(name) for name in Where.__slots__})
+        return function(where=where, **given)
+
+    return command
+
+
+def _with_argument(function: Command) -> Command:
+    @wraps(function)
+    def command(where: Where, named: str | None, **given: Any) -> int:
+        if named is not None and where.file is not None:
+            raise click.UsageError("FILE is given twice, as an argument and with --file: leave one of them out")
+        return function(where=replace(where, file=where.file if named is None else named), **given)
 
     return command
 
 
 WHERE = options(
+    click.option("-f", "--file", metavar="FILE", help="The declaration that `apply` takes: it names the root and other options."),
+    click.option("--key", metavar="KEY", default="", help="The key in FILE that holds the declaration, if it isn't all of FILE."),
     click.option("--root", metavar="ROOT", help=f"The folder that holds the builds.  [default: {DEFAULT_ROOT}]"),
     click.option("--bin-dir", metavar="DIR", help="The folder of the links.  [default: /usr/local/bin, or ROOT/bin]"),
     click.option("--root-dir", metavar="IMAGE", help="An image's unpacked root instead of this machine."),
     click.option("--target", metavar="TRIPLE", help="The image's kind of host, if it isn't this machine's kind."),
     _collect,
 )
+# The same file as an argument, for commands without other arguments.
+FILE = options(click.argument("named", metavar="[FILE]", required=False), WHERE, _with_argument)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 DRY_RUN = click.option(
     "-n", "--dry-run", is_flag=True, help="Only show what would be done; the exit code is 2 if something would."
@@ -83,8 +100,33 @@ def open_host(where: Where, *, to_install: bool = False) -> Host:
     return image_host(os.path.expanduser(where.root_dir), where.target or "", to_install=to_install)
 
 
+def declared(where: Where, given: Mapping[str, Any], source: str | None = None) -> Desired:
+    """Return the declaration of FILE, if one is given, with options that override it.
+
+    :param source: the command line's source
+    :raises StandalonePythonError: the file can't be read, or an option is not valid
+    """
+    if where.file is None:
+        return declare(given)
+    from ..declarations import load
+
+    return load(where.file, where.key).declare(source=source, given=given)
+
+
 def folders(where: Where) -> dict[str, str]:
-    """Return root and bin_dir as given. Relative paths start at the current folder, but not those in an image."""
+    """Return root and bin_dir of the command line, or else of FILE, which has to be valid."""
+    found: dict[str, str] = {}
+    if where.file is not None:
+        from ..declarations import load
+
+        read = load(where.file, where.key)
+        read.declare(given={} if "builds" in read.options else {"builds": []})
+        found = {name: read.options[name] for name in ("root", "bin_dir") if read.options.get(name) is not None}
+    return found | given_folders(where)
+
+
+def given_folders(where: Where) -> dict[str, str]:
+    """Return root and bin_dir of the command line. Relative paths start at the current folder, but not those in an image."""
     found: dict[str, str] = {}
     for name, value in (("root", where.root), ("bin_dir", where.bin_dir)):
         if value == "":

@@ -43,7 +43,7 @@ def sbom(lockfile: str | None, where: Where, path: str | None) -> int:
 
     With SOURCE_DATE_EPOCH the document is the same each time.
     """
-    if lockfile and any((where.root, where.bin_dir, where.root_dir, where.target)):
+    if lockfile and any((where.file, where.root, where.bin_dir, where.root_dir, where.target)):
         raise click.UsageError("FILE is a lock file, which has no place: leave the other options out")
     if lockfile:
         subject = {"type": "data", "name": os.path.basename(lockfile)}

@@ -20,7 +20,7 @@ from ..exits import DIFFERS
 from ..output import short_flavor, short_mark
 from ..table import Column
 from .apply import mark_words
-from .machine import JSON, WHERE, Where, folders, open_host
+from .machine import FILE, JSON, Where, folders, open_host
 
 _SHOWN = 10  # processes
 _COLUMNS = (
@@ -36,19 +36,20 @@ _COLUMNS = (
 
 
 @click.command()
-@WHERE
+@FILE
 @JSON
 def status(where: Where, as_json: bool) -> int:
     """Show which interpreters are installed, whether they are intact, and what kind of host this is.
 
-    It checks the receipt, a start, and the number of modules. `verify` compares every file.
+    It checks the receipt, a start, and the number of modules. `verify` compares every file. FILE is as for `apply`: it
+    names the root and the folder of the links.
     """
     _show(where, as_json=as_json, verify="quick")
     return 0
 
 
 @click.command()
-@WHERE
+@FILE
 @JSON
 def verify(where: Where, as_json: bool) -> int:
     """Compare every file of the installed interpreters with the list of what was installed.
@@ -57,7 +58,7 @@ def verify(where: Where, as_json: bool) -> int:
     its receipt says so from then on.
 
     The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
-    also if nothing is installed. Files that were added are shown, and do not count as damage.
+    also if nothing is installed. Files that were added are shown, and do not count as damage. FILE is as for `apply`.
     """
     return DIFFERS if _show(where, as_json=as_json, verify="full") else 0
 

@@ -184,9 +184,18 @@ def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
         pytest.skip(f"needs namespaces: {tried.stderr.strip()}")
     root = command.folder / "root"
     root.mkdir(mode=0o555)
-    for what in ("plan", "apply"):
+    hint = f"this user can't write to {root}: run it with 'sudo {PROGRAM}', or choose another --root\n"
+    for what, code, says in (("plan", 2, hint), ("apply", 1, f"nothing was changed, as {hint}")):
         ended = command(what, "-", "--root", "root", given="builds: ['3.13']", runner=other)
+        assert (ended.code, ended.output.startswith("install cpython-3.13.")) == (code, True), ended
+        assert ended.errors.endswith(f"standalone-python: {says}")
+        ended = command(what, "-", "--root", "root", "--json", given="builds: ['3.13']", runner=other)
         assert "can't be written by this user, and it has to be changed (install cpython-" in ended.sentence
+    (root / "cpython-3.12").symlink_to(f"cpython-{V12}+{OLD}-x86_64-unknown-linux-gnu-install_only_stripped")
+    ended = command("uninstall", "3.13", "--root", "root", runner=other)
+    assert ended.output.startswith(f"remove the link {root}/cpython-3.12")
+    assert (ended.code, ended.errors.endswith(f"run it with 'sudo {PROGRAM}'\n")) == (1, True), ended
+    (root / "cpython-3.12").unlink()
     assert "no interpreters are installed there" in command("status", "--root", "root", runner=other).output
     root.chmod(0)
     for what in ("status", "verify", "rollback"):
@@ -342,7 +351,7 @@ def test_where_nothing_is(command: Command) -> None:
         assert (ended.code, ended.output.splitlines()[1]) == (0, "no interpreters are installed there")
     assert "the lines in use in" in command("rollback", "--root", "root").sentence
     ended = command("remove", "3.13", "--root", "root")
-    assert ended.output == f"nothing to do: nothing installed in {command.folder}/root matches 3.13\n"
+    assert ended.output == f"nothing to do: nothing installed in {command.folder}/root matches 3.13; installed there: nothing\n"
     assert below(command.folder) == set()
 
 
@@ -482,7 +491,9 @@ def test_completion(command: Command, shell: str) -> None:
         assert completed.output == "plain,rollback\n"
 
 
-@pytest.mark.parametrize("what", ["plan", "apply", "status", "verify", "rollback", "remove", "catalogue"])
+@pytest.mark.parametrize(
+    "what", ["install", "upgrade", "uninstall", "plan", "apply", "status", "verify", "rollback", "catalogue"]
+)
 def test_help_teaches(command: Command, what: str) -> None:
     ended = command(what, "--help")
     assert ended.code == 0

@@ -19,7 +19,19 @@ from functools import cache
 from ..errors import DeclarationError
 from ..state.declaration import Desired
 from ..state.step import ABSENT, Install, Plan, Register, Remove, SetLink, SetSearchPath, Unlink, Unregister, touched
-from .sh import FINISHER, NOTHING, Delivery, Facts, Pulled, Pushed, finish_arguments, module, templates, text_of
+from .sh import (
+    FINISHER,
+    NOTHING,
+    Delivery,
+    Facts,
+    Pulled,
+    Pushed,
+    compiles_bytecode,
+    finish_arguments,
+    module,
+    templates,
+    text_of,
+)
 
 # PowerShell takes typographic quotes for quotes.
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
@@ -133,7 +145,7 @@ def _agent(name: str) -> str:
 
 def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> list[str]:
     """Return a table of the finisher's files by name."""
-    names = [*FINISHER, *(["bytecode.py"] if desired.finish.compile_bytecode else [])]
+    names = [*FINISHER, *(["bytecode.py"] if compiles_bytecode(desired, plan) else [])]
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
     texts = {name: module(name) for name in names} | templates(plan, deliveries)
     return ["@{", *(f"{_quote(name)} = {_quote(text)}" for name, text in texts.items()), "}"]

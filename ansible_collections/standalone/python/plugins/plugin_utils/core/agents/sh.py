@@ -23,6 +23,7 @@ from ..builds.catalogue import Compression
 from ..errors import DeclarationError
 from ..state.answer import DONE
 from ..state.declaration import Desired
+from ..state.line import finish_of
 from ..state.paths import moved
 from ..state.receipt import Finish
 from ..state.step import ABSENT, Clear, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
@@ -138,7 +139,7 @@ def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) 
     names = [*FINISHER] if plan.installs or plan.confirmations else []
     names += ["paths.py"] if plan.installs else []
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
-    names += ["bytecode.py"] if plan.installs and desired.finish.compile_bytecode else []
+    names += ["bytecode.py"] if compiles_bytecode(desired, plan) else []
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
     names += ["certificates.py"] if _trusts_host(desired, plan) else []
     texts = {name: module(name) for name in names} | templates(plan, deliveries)
@@ -161,7 +162,12 @@ def templates(plan: Plan, deliveries: Mapping[str, Delivery]) -> dict[str, str]:
 
 def _trusts_host(desired: Desired, plan: Plan) -> bool:
     """Whether builds come that trust the host's certificates."""
-    return bool(plan.installs) and desired.finish.certificates == "system"
+    return any(finish_of(desired, install.build).certificates == "system" for install in plan.installs)
+
+
+def compiles_bytecode(desired: Desired, plan: Plan) -> bool:
+    """Whether builds come whose modules are compiled."""
+    return any(finish_of(desired, install.build).compile_bytecode for install in plan.installs)
 
 
 def _has_false_install_name(install: Install) -> bool:
@@ -309,7 +315,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
 
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
     """Yield the finisher's arguments ``key=value``, without those for its folders."""
-    build, finish = install.build, desired.finish
+    build, finish = install.build, finish_of(desired, install.build)
     values: dict[str, str | bool] = {
         "version": str(build.version),
         "release": build.release,
@@ -335,8 +341,8 @@ def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> 
     if isinstance(delivery, Own):
         values["former"] = delivery.former
     if desired.image:
-        values |= {"started": False, "uid": desired.image.uid, "gid": desired.image.gid}
-        values |= {"certificates_file": desired.image.certificates} if desired.image.certificates else {}
+        values |= {"started": False, "uid": finish.owner and desired.image.uid, "gid": finish.group and desired.image.gid}
+        values |= {"certificates_file": desired.image.certificates} if finish.certificates == "system" else {}
     for key, value in values.items():
         yield f"{key}={int(value) if isinstance(value, bool) else value}"
 

@@ -13,7 +13,7 @@ from ..builds.catalogue import Build
 from ..builds.request import Request, Version
 from ..errors import DeclarationError, sanitized
 from .declaration import Desired, Wanted
-from .line import current_build, line_of
+from .line import current_build, finish_of, line_of
 from .observed import Installed, Observed
 from .receipt import Finish
 from .step import Install, InstallAction, Plan, SetLink, predict
@@ -150,7 +150,7 @@ def installs_of(choices: list[Choice]) -> tuple[Install, ...]:
 def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve) -> Choice:
     """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
     build = resolve(wanted.request) if desired.lockfile else installed.build
-    changed = _otherwise(desired.finish, installed.finish) if installed.finish else ""
+    changed = _otherwise(finish_of(desired, installed.build), installed.finish) if installed.finish else ""
     if desired.lockfile and installed.receipt and build.sha256 not in (None, installed.build.sha256):
         changed = "its archive is not the locked one"
     if not installed.problem and not changed:

@@ -136,6 +136,7 @@ class Desired:
     ``windows``: it is for a Windows host. Then paths may begin with ``%NAME%/``, and have slashes as all others.
     ``add_to_path``: None where nothing was said, which leaves the PATH as it is.
     ``cooldown``: days that a release must be old.
+    ``finishes``: the name of a build or of a line -> how it is finished, where that is not ``finish``.
     """
 
     builds: tuple[Wanted, ...]
@@ -159,6 +160,7 @@ class Desired:
     trusted_root: str = ""
     verify: Verify = "quick"
     finish: Finish = field(default_factory=Finish)
+    finishes: Mapping[str, Finish] = field(default_factory=dict, hash=False)
     user_packages: UserPackages = "keep"
     register: bool = True
     add_to_path: bool | None = None

@@ -9,13 +9,20 @@ from collections.abc import Iterator
 
 from ..builds.catalogue import Build
 from ..builds.request import letters_of
-from .declaration import LinkKind
+from .declaration import Desired, LinkKind
 from .observed import Observed
+from .receipt import Finish
 
 
 def line_of(build: Build) -> str:
     """Return the line of a build, which is the name of its stable link."""
     return f"cpython-{build.version.minor_line}" + (f"+{build.variant}" if build.variant else "")
+
+
+def finish_of(desired: Desired, build: Build) -> Finish:
+    """Return how a build is finished: as its own name, its line, or else the whole declaration says."""
+    finishes = desired.finishes
+    return finishes.get(build.name) or finishes.get(line_of(build)) or desired.finish
 
 
 def link_names(build: Build, *, default: bool, kinds: frozenset[LinkKind], windows: bool = False) -> Iterator[tuple[str, str]]:

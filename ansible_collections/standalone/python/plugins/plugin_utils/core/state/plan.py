@@ -25,7 +25,7 @@ from ..errors import AgentError
 from .choice import Choice, Resolve, choose_builds, installs_of, line_winners, satisfies
 from .declaration import Desired, LinkKind
 from .failures import FAILURES
-from .line import current_build, line_of, link_names
+from .line import current_build, finish_of, line_of, link_names
 from .observed import Installed, Observed
 from .paths import native, printed
 from .registry import registrations, search_path
@@ -107,7 +107,7 @@ def _with_user_packages(
             return install
         # Where a receipt is lost, the finisher still sees the mark of an externally managed build.
         was_open = not before.finish.externally_managed if before.finish else before.name == build.name
-        keeps = was_open and not desired.finish.externally_managed and desired.user_packages == "keep"
+        keeps = was_open and not finish_of(desired, build).externally_managed and desired.user_packages == "keep"
         keeps = keeps and _machine(before.build) == _machine(build)
         moved = install.moved if keeps or not before.packages else ""
         return replace(install, carry=before.name if keeps else "", packages=before.packages, moved=moved)

@@ -17,6 +17,7 @@ from ..builds.catalogue import Build, parse_name
 from ..digits import NUMBER
 from ..errors import sanitized
 from .declaration import Desired, Wanted
+from .line import finish_of
 from .observed import Installed, Observed, RegistryEntry
 from .paths import joined, native, printed
 from .receipt import Receipt
@@ -278,7 +279,8 @@ def predict(plan: Plan, observed: Observed, desired: Desired) -> Observed:
                 leftovers, lock, lock_state = (), "", ""
             case Install(build):
                 brought = step.packages if step.carry else 0
-                receipt = Receipt(build, "", desired.finish, "", 0, "", _NOW, started=desired.image is None, carried=brought)
+                finish, started = finish_of(desired, build), desired.image is None
+                receipt = Receipt(build, "", finish, "", 0, "", _NOW, started=started, carried=brought)
                 installed[build.name] = Installed(build.name, build, receipt, packages=brought)
                 occupied -= {f"{observed.root}/{build.name}", f"{observed.root}/{build.name}/"}
                 links.pop(f"{observed.root}/{build.name}", None)
