@@ -40,6 +40,8 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"
 html_theme = "furo"
 html_title = f"standalone-python {release}"
+# The JSON Schema of a declaration is published beside the pages.
+html_extra_path = ["../standalone_python/declaration.schema.json"]
 exclude_patterns = ["reference/collection/environment_variables.rst", "reference/collection/index.rst"]
 # Of `make linkcheck`: names that only an example has.
 linkcheck_ignore = [r"https?://[^/]*\bexample\b"]

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("standalone_python.commands.status:status", "show which interpreters are installed"),
     "verify": ("standalone_python.commands.status:verify", "compare every installed file with what was installed"),
     "rollback": ("standalone_python.commands.rollback:rollback", "point a stable link back to the previous build"),
+    "schema": ("standalone_python.commands.schema:schema", "print the JSON Schema of a declaration, for editors"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),

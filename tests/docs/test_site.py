@@ -60,6 +60,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Links]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     html = folder / "html"
+    assert (html / "declaration.schema.json").read_bytes() == (
+        REPOSITORY / "standalone_python/declaration.schema.json"
+    ).read_bytes()
     return {path.relative_to(html).as_posix(): Links(path.read_text()) for path in html.rglob("*.html")}
 
 

@@ -78,7 +78,7 @@ _DEFAULTS = {name: spec.get("default") for name, spec in OPTIONS.items() if name
 
 _KINDS = {"str": "text", "bool": "truth value, true or false", "int": "whole number", "list": "list"}
 # Texts that mean a truth value, as YAML 1.1 and Ansible take them.
-_TRUTHS = {
+TRUTHS = {
     **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
     **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
 }
@@ -267,23 +267,19 @@ def parse_wanted(element: Any, state: State = "present") -> Wanted:
             raise DeclarationError(unknown("option", _in_words(key), BUILD_KEYS, of=named), (key,))
     if element.get("version") in (None, ""):
         raise DeclarationError(f"the build {_quoted(dict(element))} has no version: give one, such as version: '3.13'")
-    flavor, version = _in_words(element.get("flavor") or ""), _in_words(element["version"])
+    version = _in_words(element["version"])
+    given = {name: value for name, value in element.items() if value not in (None, "")}
+    parts = {name: _converted(name, "str", given.get(name, ""), of=version) for name in ("variant", "flavor", "release")}
+    flavor = parts["flavor"]
     if flavor and flavor not in FLAVORS:
         raise DeclarationError(unknown("flavor", flavor, FLAVORS, of=version), ("flavor",))
-    stated = _in_words(element.get("state") or state)
+    stated = _converted("state", "str", given.get("state", state), of=version)
     if stated not in STATES:
         raise DeclarationError(unknown("state", stated, STATES, of=version), ("state",))
-    default = element.get("default")
-    default = None if default in (None, "") else bool(_converted(f"default of {version}", "bool", default))
+    default = bool(_converted("default", "bool", given["default"], of=version)) if "default" in given else None
     if default and stated == "absent":
         raise DeclarationError(f"{version} is declared both default and absent: choose one", ("default",))
-    request = with_parts(
-        parse_request(_text(element["version"])),
-        variant=_in_words(element.get("variant") or ""),
-        flavor=flavor,
-        release=_in_words(element.get("release") or ""),
-    )
-    return Wanted(request, STATES[stated], default)
+    return Wanted(with_parts(parse_request(_text(element["version"])), **parts), STATES[stated], default)
 
 
 def _checked(options: Mapping[str, Any], table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -314,14 +310,17 @@ def _value(name: str, spec: Mapping[str, Any], value: Any) -> Any:
     return value
 
 
-def _converted(name: str, kind: str, value: Any) -> Any:
+def _converted(name: str, kind: str, value: Any, *, of: str = "") -> Any:
+    """
+    :param of: the build whose option it is, for messages
+    """
     text = value.strip() if isinstance(value, str) else value
     truth = isinstance(value, bool)
     match kind:
         case "raw":
             return value
-        case "bool" if truth or (isinstance(text, (str, int)) and _in_words(text).lower() in _TRUTHS):
-            return value if truth else _TRUTHS[_in_words(text).lower()]
+        case "bool" if truth or (isinstance(text, (str, int)) and _in_words(text).lower() in TRUTHS):
+            return value if truth else TRUTHS[_in_words(text).lower()]
         case "int" if not truth and isinstance(text, (str, int, float)) and _INT.fullmatch(_in_words(text)):
             return int(text)
         case "str" if not truth and isinstance(value, (str, int, float)):
@@ -332,7 +331,7 @@ def _converted(name: str, kind: str, value: Any) -> Any:
             return [item for part in value.split(",") if (item := part.strip())]
     kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
     shown = kinds.get(type(value), "no text") if name in UNSHOWN else _quoted(value)
-    raise DeclarationError(f"{name} is {shown}: give a {_KINDS[kind]}", (name,))
+    raise DeclarationError(f"{name}{f' of {of}' if of else ''} is {shown}: give a {_KINDS[kind]}", (name,))
 
 
 def _in_words(value: Any) -> str:
