@@ -404,12 +404,16 @@ def _used(run: Run) -> str:
 
 
 def test_the_role_names_what_it_could_use(fresh_host: FreshHost, source: Path) -> None:
-    """A number that YAML has made of a version is found before anything is done."""
+    """A number that YAML has made of a version, and a misspelt variable, are found before anything is done."""
     host = fresh_host("busybox")
     with as_it_was(host):
         reads(
             complaint(_with_role(host, source, use=3.1)),
             "interpreters_use is the number 3.1, as YAML reads 3.10 without quotes: write '3.10' in quotes.",
+        )
+        reads(
+            complaint(_with_role(host, source, lnks=[])),
+            "unknown variable `interpreters_lnks`: did you mean `interpreters_links`?",
         )
     reads(
         complaint(_with_role(host, source, use="3.11")),

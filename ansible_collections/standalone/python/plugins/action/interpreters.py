@@ -15,10 +15,13 @@ from ..plugin_utils.core.state.declaration import Desired, declare, is_local
 from ..plugin_utils.core.state.step import describe
 from ..plugin_utils.core.supply.supply import Supply
 from ..plugin_utils.host import ConnectionHost, HostAction, controller_environment
+from ..plugin_utils.role import BY_ROLE, check_variables
 
 
 class ActionModule(HostAction):
     def result_on(self, host: ConnectionHost) -> dict[str, Any]:
+        if BY_ROLE in host.variables:
+            check_variables(host.variables)
         environment = host.environment()
         desired = self._with_paths(declare(self._task.args, windows=host.windows))
         with host.tidied(), controller_environment(environment):

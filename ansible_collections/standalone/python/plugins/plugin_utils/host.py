@@ -62,6 +62,11 @@ class ConnectionHost:
         self._needs_tty = False
 
     @property
+    def variables(self) -> Mapping[str, Any]:
+        """The variables of the task."""
+        return self._task_vars or {}
+
+    @property
     def windows(self) -> bool:
         return bool(getattr(self._action._connection._shell, "_IS_WINDOWS", False))
 
