@@ -21,6 +21,7 @@ HOT = (
     *(
         "digits",
         "errors",
+        "nearest",
         "progress",
         "builds.request",
         "state.declaration",
