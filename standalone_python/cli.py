@@ -8,10 +8,7 @@ A command's module is imported when the command is called, so that no command wa
 
 from __future__ import annotations
 
-import gc
-import os
 import signal
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 
@@ -20,12 +17,10 @@ import click
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 
 from . import output
-from .exits import DIFFERS, FAILED, SIGNALLED, USAGE, EndedBySignal
-from .streams import prepare, unwritten
+from .exits import FAILED, SIGNALLED, USAGE, EndedBySignal
+from .streams import leave, prepare
+from .version import version
 from .words import Group
-
-# Most of a command's time is imports, which make much that stays and is nothing to look for garbage in.
-gc.set_threshold(100_000)
 
 # Windows has no SIGHUP.
 _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -70,7 +65,7 @@ class _Commands(Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="standalone-python")
+@click.version_option(version(), prog_name="standalone-python")
 def group() -> None:
     """Install and upgrade Python from python-build-standalone: on this machine, in images, and for a fleet.
 
@@ -83,21 +78,10 @@ def main() -> None:
     out = prepare()
     _heed_signals()
     code = _ended()
-    # The command is done. A signal while the interpreter shuts down would make its exit code wrong.
+    # The command is done. A signal from now on would make its exit code wrong.
     for one in (signal.SIGINT, *_HEEDED):
         signal.signal(one, signal.SIG_IGN)
-    if code in (0, DIFFERS) and (error := unwritten(out)):
-        output.line(
-            f"standalone-python: cannot write to standard output ({error.strerror}): redirect it; the command itself is done",
-            err=True,
-        )
-        code = FAILED
-    if code > SIGNALLED:
-        # Everything is cleaned up. Threads may still wait for a server, and sys.exit would wait for them.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    leave(code, out)
 
 
 def _ended() -> int:
