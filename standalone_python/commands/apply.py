@@ -23,11 +23,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import describe, predict
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 from .. import output
@@ -244,4 +242,7 @@ def perform(
 
 def mark_words(one: Mapping[str, Any]) -> str:
     """Return the mark of a build, such as ``1 critical, end of life``."""
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import Mark
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
+
     return Mark(one["advisories"], one["end_of_life"]).words(today())

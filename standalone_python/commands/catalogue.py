@@ -23,17 +23,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     from_facts,
     named_target,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError, TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import DOCUMENT
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import known_tables, today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import About
 
 from .. import output
-from ..local import LocalHost
 from ..output import short_flavor, short_mark
 from ..table import Column
 from ..words import Group
@@ -259,6 +256,12 @@ def _target(triple: str | None) -> Target:
     """What a triple says, or what this machine is."""
     if triple:
         return named_target(triple)
+    # Imported here, because a triple makes them needless.
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import observe
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
+
+    from ..local import LocalHost
+
     # Only what kind of host this is matters, and not what is installed.
     nowhere = observing({"root": "/dev/null/root", "bin_dir": "/dev/null/bin"})
     with LocalHost() as host:

@@ -425,6 +425,18 @@ def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Store().root.name == "standalone-python"
 
 
+@pytest.mark.parametrize("home", [None, "", " ", "/somewhere/else", "relative"])
+def test_default_root_is_that_of_platformdirs(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from platformdirs import user_cache_path
+
+    monkeypatch.delenv("STANDALONE_PYTHON_CACHE")
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", home)
+    assert cache.default_root() == user_cache_path("standalone-python", appauthor=False)
+
+
 def test_file_system_without_locks(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 

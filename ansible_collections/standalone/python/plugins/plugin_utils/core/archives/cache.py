@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,11 @@ def default_root() -> Path:
         if root.startswith("~"):
             raise TransportError(f"{ROOT_VARIABLE} is {named!r}, but that home folder does not exist: set it to an absolute path")
         return Path(root)
+    if sys.platform == "linux":
+        # What platformdirs answers, without its import, which takes longer than a look at the cache.
+        base = os.environ.get("XDG_CACHE_HOME", "").strip() or os.path.expanduser("~/.cache")
+        if base.startswith("/"):
+            return Path(base, APPLICATION)
     from platformdirs import user_cache_path
 
     # Newer releases raise an error, older ones leave the ~ as it is.

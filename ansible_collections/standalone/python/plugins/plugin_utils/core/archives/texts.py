@@ -7,7 +7,6 @@ download.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -48,6 +47,8 @@ class Texts:
         :param optional: return an empty text if the server does not have it; the remark says why, and when that was checked.
             This is cached too, so that not every worker of a fleet asks the server.
         """
+        import hashlib
+
         from .failure import DeniedError, NotThereError
 
         folder = self._root / "texts"

@@ -21,9 +21,11 @@ from .components import (
     NOTHING,
     VERSION,
     Component,
+    Groups,
     Row,
     applies,
     bundled_components,
+    bundled_name,
     components,
     read_bundled,
     read_table,
@@ -131,25 +133,27 @@ def assess(build: Build, measured: Mapping[str, str] = NOTHING, tables: Tables |
     tables = bundled_tables() if tables is None else tables
     parts = components(build, measured, tables.components)
     unknown = tuple(part.name for part in parts if part.name not in tables.advisories or part.version is None)
-    opened = open_advisories(build, parts, tables.advisories)
+    opened = open_advisories(build, parts, tables)
     return Assessment(build, parts, opened, unknown, tables.end_of_life.get(build.version.minor_line))
 
 
-def open_advisories(build: Build, parts: Sequence[Component], advisories: Mapping[str, Sequence[Advisory]]) -> tuple[Open, ...]:
-    """Return the advisories that concern a build with these components.
-
-    :param advisories: component -> its advisories
-    """
+def open_advisories(build: Build, parts: Sequence[Component], tables: Tables) -> tuple[Open, ...]:
+    """Return the advisories that concern a build with these components."""
     bundled_expat = any(part.name == "expat" and part.bundled for part in parts)
-    found: list[Open] = []
-    for part in parts:
-        if part.version is None:
-            continue
-        for advisory in advisories.get(part.name, ()):
-            interval = advisory.interval_of(part.version)
-            if interval and _concerns(advisory, build, bundled_expat=bundled_expat):
-                found.append(Open(advisory, interval.end or None))
-    return tuple(found)
+    return tuple(
+        one
+        for part in parts
+        if part.version is not None
+        for one in _affecting(tables, part.name, part.version)
+        if _concerns(one.advisory, build, bundled_expat=bundled_expat)
+    )
+
+
+@lru_cache(1024)
+def _affecting(tables: Tables, component: str, version: str) -> tuple[Open, ...]:
+    """Return the advisories that affect a version of a component. Many builds have the same one."""
+    found = ((advisory, advisory.interval_of(version)) for advisory in tables.advisories.get(component, ()))
+    return tuple(Open(advisory, interval.end or None) for advisory, interval in found if interval)
 
 
 def closed(before: Assessment, after: Assessment) -> tuple[Open, ...]:
@@ -246,19 +250,26 @@ def bundled_advisories() -> Mapping[str, tuple[Advisory, ...]]:
 
     :raises ContentError: the table is missing or damaged
     """
-    return advisories_by_component(read_table("advisories.tsv", COLUMNS))
+    return advisories_by_component(read_bundled("advisories.tsv"), *bundled_name("advisories.tsv"))
 
 
-def advisories_by_component(rows: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[Advisory, ...]]:
+def advisories_by_component(text: str, name: str, remedy: str) -> Mapping[str, tuple[Advisory, ...]]:
     """Return the rows of ``advisories.tsv``: component -> advisories, by id.
 
+    :raises ContentError: its head line is another one; as for :class:`Groups`, a row is checked only when it is needed
+    """
+    return Groups(text, name, COLUMNS, remedy, _advisories)
+
+
+def _advisories(rows: Iterable[tuple[str, ...]]) -> tuple[Advisory, ...]:
+    """
     :raises ContentError: a range of versions can't be read
     """
-    table: dict[str, list[Advisory]] = {}
-    for component, name, affected, severity, published, _aliases, only, _source, title in rows:
-        advisory = Advisory(component, name, parse_affected(affected), severity, published, only, title)
-        table.setdefault(component, []).append(advisory)
-    return {component: tuple(sorted(some, key=lambda row: row.id)) for component, some in table.items()}
+    found = [
+        Advisory(component, name, parse_affected(affected), severity, published, only, title)
+        for component, name, affected, severity, published, _aliases, only, _source, title in rows
+    ]
+    return tuple(sorted(found, key=lambda row: row.id))
 
 
 @cache

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ..builds.catalogue import Build
 from ..errors import ContentError
@@ -84,7 +84,7 @@ def components(
     found.pop("cpython", None)
     return (
         Component("cpython", str(build.version), "name"),
-        *(replace(found[name], bundled=listed.get(name) == BUNDLED) for name in sorted(found)),
+        *(replace(found[name], bundled=True) if listed.get(name) == BUNDLED else found[name] for name in sorted(found)),
     )
 
 
@@ -104,7 +104,16 @@ def applies(condition: str, build: Build) -> bool:
 
     :raises ContentError: a term is unknown, so the table is newer than this version of standalone-python
     """
-    return all(_holds(term.strip(), build) for term in condition.split("&")) if condition not in ("", "*") else True
+    if condition in ("", "*"):
+        return True
+    static = "static" in build.options.split("+") or "static" in build.variant.split("+")
+    return _all_hold(condition, build.version.minor_line, build.triple, static)
+
+
+@lru_cache(4096)
+def _all_hold(condition: str, minor: str, triple: str, static: bool) -> bool:
+    """Return whether a condition holds for a build. A list of builds asks the same for most of them."""
+    return all(_holds(term.strip(), minor, triple, static) for term in condition.split("&"))
 
 
 def platform(triple: str) -> str:
@@ -121,15 +130,65 @@ def bundled_components() -> Mapping[str, tuple[Row, ...]]:
 
     :raises ContentError: it is missing or damaged
     """
-    return components_by_release(read_table("components.tsv", COLUMNS))
+    return components_by_release(read_bundled("components.tsv"), *bundled_name("components.tsv"))
 
 
-def components_by_release(rows: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[Row, ...]]:
-    """Return the rows of ``components.tsv``: release -> rows."""
-    table: dict[str, list[Row]] = {}
-    for release, component, version, condition in rows:
-        table.setdefault(release, []).append(Row(component, version, condition))
-    return {release: tuple(some) for release, some in table.items()}
+def components_by_release(text: str, name: str, remedy: str) -> Mapping[str, tuple[Row, ...]]:
+    """Return the rows of ``components.tsv``: release -> rows.
+
+    :raises ContentError: its head line is another one; as for :class:`Groups`, a row is checked only when it is needed
+    """
+    return Groups(text, name, COLUMNS, remedy, lambda rows: tuple(Row(*row[1:]) for row in rows))
+
+
+Value = TypeVar("Value")
+
+
+class Groups(Mapping[str, tuple[Value, ...]]):
+    """The rows of a table by their first column. The rows of a key are parsed when that key is needed.
+
+    A command needs the rows of a few builds, and parsing all takes longer than the rest of it.
+
+    :param remedy: what to do if it can't be read, for messages
+    :param parse: makes values of the rows of one key
+    :raises ContentError: its head line is another one, or a row of a key that is needed can't be read
+    """
+
+    def __init__(
+        self,
+        text: str,
+        name: str,
+        columns: tuple[str, ...],
+        remedy: str,
+        parse: Callable[[Sequence[tuple[str, ...]]], tuple[Value, ...]],
+    ) -> None:
+        _check_head(text, name, columns, remedy)
+        self._name, self._columns, self._remedy, self._parse = name, columns, remedy, parse
+        self._text = text
+        self._lines: dict[str, list[str]] = {}
+        for line in text.splitlines()[1:]:
+            self._lines.setdefault(line.partition("\t")[0], []).append(line)
+        self._parsed: dict[str, tuple[Value, ...]] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._lines
+
+    def __getitem__(self, key: str) -> tuple[Value, ...]:
+        if key not in self._parsed:
+            self._parsed[key] = self._parse([self._row(line) for line in self._lines[key]])
+        return self._parsed[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def _row(self, line: str) -> tuple[str, ...]:
+        row = tuple(line.split("\t"))
+        if len(row) != len(self._columns):
+            raise _wrong_row(self._text.splitlines().index(line) + 1, row, self._name, self._columns, self._remedy)
+        return row
 
 
 def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -138,7 +197,13 @@ def read_table(name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]
     :param columns: the head line that it must have
     :raises ContentError: it is missing, or a row has another number of columns
     """
-    return parse_table(read_bundled(name), os.path.join(DATA, name), columns, "reinstall standalone-python")
+    path, remedy = bundled_name(name)
+    return parse_table(read_bundled(name), path, columns, remedy)
+
+
+def bundled_name(name: str) -> tuple[str, str]:
+    """Return the path of a bundled file, and what to do if it can't be read, for messages."""
+    return os.path.join(DATA, name), "reinstall standalone-python"
 
 
 def read_bundled(name: str) -> str:
@@ -161,27 +226,34 @@ def parse_table(text: str, name: str, columns: tuple[str, ...], remedy: str) -> 
     :param remedy: what to do if it can't be read, for messages
     :raises ContentError: its head line is another one, or a row has another number of columns
     """
-    lines = text.splitlines()
-    if not lines or tuple(lines[0].split("\t")) != columns:
-        raise ContentError(f"cannot read {name}: its columns are not {', '.join(columns)}; {remedy}")
-    for number, line in enumerate(lines[1:], 2):
+    _check_head(text, name, columns, remedy)
+    for number, line in enumerate(text.splitlines()[1:], 2):
         row = tuple(line.split("\t"))
         if len(row) != len(columns):
-            raise ContentError(f"cannot read {name}, line {number}: {len(row)} columns instead of {len(columns)}; {remedy}")
+            raise _wrong_row(number, row, name, columns, remedy)
         yield row
 
 
-def _holds(term: str, build: Build) -> bool:
+def _check_head(text: str, name: str, columns: tuple[str, ...], remedy: str) -> None:
+    if tuple(text.partition("\n")[0].split("\t")) != columns:
+        raise ContentError(f"cannot read {name}: its columns are not {', '.join(columns)}; {remedy}")
+
+
+def _wrong_row(number: int, row: tuple[str, ...], name: str, columns: tuple[str, ...], remedy: str) -> ContentError:
+    return ContentError(f"cannot read {name}, line {number}: {len(row)} columns instead of {len(columns)}; {remedy}")
+
+
+def _holds(term: str, minor: str, triple: str, static: bool) -> bool:
     if term == "static":
-        return "static" in build.options.split("+") or "static" in build.variant.split("+")
+        return static
     for sign in ("!=", ">=", "<", "="):
         key, found, text = term.partition(sign)
         if found:
             values = text.split("|")
             if key == "cpython":
-                return _COMPARE[sign](_minor(build.version.minor_line), _minor(text))
+                return _COMPARE[sign](_minor(minor), _minor(text))
             if key in _PROPERTY and sign in ("=", "!="):
-                return (_PROPERTY[key](build) in values) == (sign == "=")
+                return (_PROPERTY[key](triple) in values) == (sign == "=")
             break
     raise ContentError(f"unknown condition {term!r} in the tables of components and advisories: update standalone-python")
 
@@ -196,8 +268,8 @@ _COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": lambda one, other: one >= other,
     "<": lambda one, other: one < other,
 }
-_PROPERTY: Mapping[str, Callable[[Build], str]] = {
-    "arch": lambda build: build.triple.partition("-")[0],
-    "platform": lambda build: platform(build.triple),
-    "triple": lambda build: build.triple,
+_PROPERTY: Mapping[str, Callable[[str], str]] = {
+    "arch": lambda triple: triple.partition("-")[0],
+    "platform": platform,
+    "triple": str,
 }

@@ -9,7 +9,6 @@ is one file, tables of two dates are never mixed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -21,7 +20,6 @@ from ..errors import ContentError, sanitized
 from .advisories import (
     ABOUT,
     BUNDLED_EXPAT,
-    COLUMNS,
     EOL_COLUMNS,
     NOT_SHIPPED,
     Tables,
@@ -29,7 +27,6 @@ from .advisories import (
     end_by_minor,
     parse_about,
 )
-from .components import COLUMNS as COMPONENT_COLUMNS
 from .components import applies, components_by_release, parse_table, read_bundled
 
 FORM = 1
@@ -79,8 +76,8 @@ def parse_document(text: str, name: str, today: str) -> Tables:
         day, sources = parse_about(text)
         texts = {table: _text(document, table) for table in FILES}
         tables = Tables(
-            components_by_release(parse_table(texts["components.tsv"], "components.tsv", COMPONENT_COLUMNS, _REMEDY)),
-            advisories_by_component(parse_table(texts["advisories.tsv"], "advisories.tsv", COLUMNS, _REMEDY)),
+            components_by_release(texts["components.tsv"], "components.tsv", _REMEDY),
+            advisories_by_component(texts["advisories.tsv"], "advisories.tsv", _REMEDY),
             end_by_minor(parse_table(texts["eol.tsv"], "eol.tsv", EOL_COLUMNS, _REMEDY)),
             day,
             sources,
@@ -120,6 +117,8 @@ def _text(document: Mapping[str, Any], table: str) -> str:
 
 
 def _digest(text: str) -> str:
+    import hashlib
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -34,13 +34,18 @@ LARGEST = 16 << 20
 @dataclass(frozen=True, slots=True)
 class Known:
     """
-    :ivar document: the text of the tables, for others
+    :ivar text: the document of the tables; empty for the bundled ones
     :ivar remarks: why newer tables are not used, as sentences
     """
 
     tables: Tables
-    document: str
+    text: str = ""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def document(self) -> str:
+        """The document of the tables, for a mirror."""
+        return self.text or bundled_document()
 
     def or_newer(self, where: str, read: Callable[[], str]) -> Known:
         """Return the tables of a place if they can be read and are newer.
@@ -56,7 +61,7 @@ class Known:
                 raise ContentError(f"{where} is larger than {LARGEST} bytes: check that it is the right file")
             tables = parse_document(text, where, today())
         except StandalonePythonError as error:
-            return Known(self.tables, self.document, (*self.remarks, f"{error}; the tables of {self.tables.date} stay in use"))
+            return Known(self.tables, self.text, (*self.remarks, f"{error}; the tables of {self.tables.date} stay in use"))
         return Known(tables, text, self.remarks) if tables.date > self.tables.date else self
 
 
@@ -70,7 +75,7 @@ def known_tables(root: Path | None = None) -> Known:
     :param root: the cache; by default the user's
     :raises ContentError: the bundled tables can't be read
     """
-    known = Known(bundled_tables(), bundled_document())
+    known = Known(bundled_tables())
     try:
         path = (default_root() if root is None else root) / FOLDER / DOCUMENT
         exists = path.exists()
