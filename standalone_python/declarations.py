@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.lazy import lazy_dataclass
 from ansible_collections.standalone.python.plugins.plugin_utils.core.nearest import did_you_mean, repeated
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import UNSHOWN, Desired, declare, is_local
 
@@ -28,7 +29,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 _PATHS = ("source", "catalogue", "lockfile", "trusted_root")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class _Tagged:
     """A value that only Ansible can read, such as one with ``!vault``. Values outside the declaration may have tags."""
 

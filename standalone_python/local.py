@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
@@ -19,6 +18,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 
 from .exits import EndedBySignal
 from .image_paths import path_in_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Where chroot is, if root has the PATH of another user.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"

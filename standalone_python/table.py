@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.lazy import lazy_dataclass
 
 _GAP = "  "
 _NARROWEST = 20  # cells of the terminal for a column that wraps
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Column:
     """A column of a table.
 
@@ -31,7 +32,7 @@ class Column:
     wraps: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class _Shown:
     """A column with its cells; the first cell is the heading."""
 

@@ -73,7 +73,7 @@ def format_filename(build: Build) -> str:
 
     Names before 2022 end with a time that no property has: it comes from ``build.filename``. Names have triples since 20200418.
     """
-    dated = module._DATED.fullmatch(module._split_suffix(build.filename)[0])
+    dated = re.fullmatch(module._DATED, module._split_suffix(build.filename)[0])
     if dated is None:
         return build.name + module.SUFFIXES[build.compression]
     old = {triple: platform for platform, triple in module.PLATFORMS.items()} if build.release < "20200418" else {}

@@ -35,7 +35,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "mirrors": frozenset({"builds", "security", "archives", "supply"}),
 }
 # Modules of no package: what every package may import, and what may import every package.
-BELOW = {"errors", "digits", "nearest", "progress"}
+BELOW = {"errors", "digits", "lazy", "nearest", "progress"}
 ABOVE = {"ensure", "info", "reporting"}
 
 # Who touches files or processes at all.
@@ -56,9 +56,10 @@ EXCEPTIONS = {
     "security.report": {"datetime"},
     "security.formats": {"datetime", "io"},
     "security.tables": {"datetime"},
+    "lazy": {"threading"},
     "archives.compression": {"zstandard"},
     "archives.failure": {"os", "pathlib", "socket", "ssl", "http", "requests", "urllib3", "time"},
-    "agents.sh": {"pathlib"},
+    "agents.sh": {"os", "open"},
     "ensure": {"pathlib"},
     "supply.supply": {"os"},
     "archives.source": {"os"},

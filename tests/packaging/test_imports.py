@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.standalone.python.plugins.plugin_utils.core import errors
 
 CORE = Path(str(errors.__file__)).parent
@@ -20,8 +22,9 @@ ANSWER = REPOSITORY / "tests/core/observations/sound.txt"
 HOT = (
     *(
         "digits",
-        "errors",
+        "lazy",
         "nearest",
+        "errors",
         "progress",
         "builds.request",
         "state.declaration",
@@ -123,3 +126,36 @@ def test_packaging_is_imported_only_for_operators() -> None:
     parse = f"from {PACKAGE}.builds.request import parse_request as p\n"
     loaded = run(f"{parse}r = p('3.13t+20250115'); r.admits('3.13.1', '', '20250115'); r.admits_minor('3.13')\n")
     assert "packaging" not in loaded
+
+
+# Arguments of the command line -> what it must not import: front ends' other parts, and what takes longer than the rest.
+COMMANDS = {
+    ("--version",): {"click", "importlib.metadata", "dataclasses", "json", "signal", PACKAGE},
+    ("catalogue", "list", "3.13", "--target", "x86_64-unknown-linux-gnu"): {
+        *(
+            f"{PACKAGE}.{name}"
+            for name in ("ensure", "state.observed", "state.step", "agents.sh", "archives.store", "archives.fetch")
+        ),
+        *("importlib.metadata", "platformdirs", "rich", "subprocess", "hashlib", "yaml", "tempfile", "requests"),
+    },
+    ("status", "--root", "/nonexistent"): {
+        *(f"{PACKAGE}.{name}" for name in ("security.advisories", "supply.known_tables", "archives.cache")),
+        *("importlib.metadata", "platformdirs", "rich", "hashlib", "yaml", "tempfile", "requests"),
+    },
+}
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_imports_only_what_it_needs(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "standalone_python", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    before = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
+    loaded = imported(done.stderr) - imported(before.stderr)
+    assert "standalone_python.streams" in loaded
+    assert COMMANDS[arguments] & loaded == set()
+
+
+def imported(report: str) -> set[str]:
+    """The names in a report of ``-X importtime``."""
+    lines = (line.split("|") for line in report.splitlines() if line.startswith("import time:"))
+    return {line[2].strip() for line in lines if len(line) == 3}

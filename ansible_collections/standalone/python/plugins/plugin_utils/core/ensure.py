@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import progress
@@ -32,6 +31,8 @@ from .state.plan import confirmations, plan
 from .state.step import Clear, Install, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .archives.store import Payload
 
 

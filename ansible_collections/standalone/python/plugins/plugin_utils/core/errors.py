@@ -18,7 +18,7 @@ LONGEST_SENTENCE = 3000
 
 # A terminal obeys control characters (C0, DEL, C1). Marks of direction and letters without a width make a text look like another
 # one (Unicode TR 36). No output can encode a lone surrogate.
-_UNSHOWN = re.compile(
+_UNSHOWN = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -30,7 +30,7 @@ def sanitized(text: str, limit: int | None = LONGEST_TEXT) -> str:
     A text with more than ``limit`` letters loses its middle, and says how much.
     """
     if not text.isprintable():
-        text = _UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], text)
+        text = re.sub(_UNSHOWN, lambda found: ascii(found[0])[1:-1], text)
     if limit is None or len(text) <= limit:
         return text
     half = (limit - 40) // 2

@@ -10,17 +10,18 @@ tables of components.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
-from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
 from typing import Literal
 
 from ..builds.catalogue import Compression
 from ..errors import DeclarationError
+from ..lazy import lazy_dataclass
 from ..state.answer import DONE
 from ..state.declaration import Desired
 from ..state.line import finish_of
@@ -28,10 +29,10 @@ from ..state.paths import moved
 from ..state.receipt import Finish
 from ..state.step import ABSENT, Clear, Confirm, Install, Plan, Remove, SetLink, Unlink, touched
 
-_AGENTS = Path(__file__).with_name("on_host")
+_AGENTS = os.path.join(os.path.dirname(__file__), "on_host")
 _FUNCTION = re.compile(r"\w+\(\) [{(]")
 # A docstring; or a text of several lines, in which there may be what looks like one.
-_DOCSTRING = re.compile(r"""^( *)\"{3}(?:[^"]|"(?!""))*\"{3}$|'''\\\n(?:[^']|'(?!''))*'''""", re.MULTILINE)
+_DOCSTRING = r"""(?m)^( *)\"{3}(?:[^"]|"(?!""))*\"{3}$|'''\\\n(?:[^']|'(?!''))*'''"""
 # finish.py and the parts that it always loads.
 FINISHER = ("finish.py", "disk.py", "files.py", "interpreter.py", "measure.py", "receipt.py", "sbom.py")
 # The modules that a build is tried with, each with the extension that it needs. A build without the extension lacks the module.
@@ -55,7 +56,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Pushed:
     """An archive that was sent to the host.
 
@@ -73,7 +74,7 @@ class Pushed:
     attested: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Pulled:
     """An archive that the host downloads from the first of ``urls`` that answers; ``member`` is the build's folder in it."""
 
@@ -86,7 +87,7 @@ class Pulled:
     attested: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Own:
     """No archive: the files of the installed build, finished for the prefix ``former``. ``files_sha256`` is of its list."""
 
@@ -102,13 +103,14 @@ Delivery = Pushed | Pulled | Own
 
 def text_of(name: str) -> str:
     """Return the text of a file in ``on_host``."""
-    return (_AGENTS / name).read_text(encoding="utf-8")
+    with open(os.path.join(_AGENTS, name), encoding="utf-8") as file:
+        return file.read()
 
 
 @cache
 def module(name: str) -> str:
     """Return a Python file in ``on_host`` as it is sent: without comments and docstrings."""
-    lines = _DOCSTRING.sub(lambda found: found[0] if found[1] is None else f'{found[1]}""', text_of(name)).splitlines()
+    lines = re.sub(_DOCSTRING, lambda found: found[0] if found[1] is None else f'{found[1]}""', text_of(name)).splitlines()
     return "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#"))
 
 

@@ -63,11 +63,11 @@ _NAME = re.compile(
 )
 # Names before: cpython-3.9.0-x86_64-apple-darwin-pgo-20201020T0626.tar.zst, whose flavor is full.
 # In 2018 and 2019: cpython-3.7.1-linux64-20181218T1905.tar.zst.
-_DATED = re.compile(
+_DATED = (
     rf"cpython-(?P<version>{_VERSION})-(?P<platform>{_TRIPLE}|{'|'.join(sorted(PLATFORMS, reverse=True))})"
     rf"(?:-(?P<options>{_OPTIONS}))??(?:-(?P<flavor>install_only))?-(?P<release>[0-9]{{8}})(?P<time>T[0-9]{{4}})"
 )
-_ROW = re.compile(r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?")
+_ROW = r"([0-9]{8})\t(cpython-([0-9]{1,9}\.[0-9]{1,9})\.[^\t/\\]+)\t(-|[0-9a-f]{64})(?:\t[1-9][0-9]{0,17})?"
 _VERSION_OF_ROW = re.compile(_VERSION)
 _VERSION_STARTS = len("20250115\tcpython-")
 
@@ -208,7 +208,7 @@ def from_rows(name: str, text: str) -> Catalogue:
     for number, line in enumerate(text.splitlines(), 1):
         if not line or (number == 1 and line.startswith("tag\t")):
             continue
-        match = _ROW.fullmatch(line)
+        match = re.fullmatch(_ROW, line)
         if match is None:
             raise ContentError(
                 f"{name} can't be read as a catalogue, line {number} is {line[:120]!r}: "
@@ -276,7 +276,7 @@ def _read_bundled(minor: str) -> str:
 
 def _parse(filename: str, tag: str, sha256: str | None, size: int | None = None) -> Build:
     stem, suffix = _split_suffix(filename)
-    match = _NAME.fullmatch(stem) or _DATED.fullmatch(stem)
+    match = _NAME.fullmatch(stem) or re.fullmatch(_DATED, stem)
     flavor = FLAVOR[match["flavor"] or "full"] if match else "full"
     if match is None or SUFFIXES[COMPRESSIONS[flavor]] != suffix:
         raise ContentError(

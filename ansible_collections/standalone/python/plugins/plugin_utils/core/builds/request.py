@@ -54,10 +54,10 @@ _PLAIN = re.compile(
     rf"(?P<line>(?:{NUMBER}(?:\.{NUMBER}){{0,2}})?)(?P<pre>(?:(?<=[0-9])(?:a|b|rc){NUMBER})?)"
     r"(?P<suffix>td|t|d|)(?P<dev>-dev|)"
 )
-_NUMBERS = re.compile("[0-9.]+")
-_TOO_MANY_DIGITS = re.compile("[0-9]{10}")
+_NUMBERS = "[0-9.]+"
+_TOO_MANY_DIGITS = "[0-9]{10}"
 _RELEASE = re.compile(r"[0-9]{8}")
-_OTHERS = re.compile(r"(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)", re.IGNORECASE)
+_OTHERS = r"(?i)(pypy|graalpy|graalvm|pyodide|pyston|jython|ironpython|micropython|stackless)"
 # The words that may follow a plus sign, by the field that each sets; and the same for messages.
 _WORDS = {"variant": VARIANT_WORDS, "level": LEVELS[1:], "flavor": FLAVORS}
 _PARTS = {
@@ -197,7 +197,7 @@ def parse_request(text: str) -> Request:
     stripped = " ".join(text.split())
     if not stripped:
         raise DeclarationError(f"the request is empty: write a version such as {FORMS}")
-    other = _OTHERS.match(stripped)
+    other = re.match(_OTHERS, stripped)
     if other is not None:
         raise DeclarationError(
             f"the request {stripped!r} asks for {other[1]}, but there are builds of CPython only: write a version such as {FORMS}"
@@ -243,7 +243,7 @@ def canonical(request: Request) -> str:
     version = request.version or "cpython"
     if _has_operator(version):
         version = ",".join(sorted(dict.fromkeys(version.split(",")), key=_specifier_order))
-    elif request.prereleases and _NUMBERS.fullmatch(version):
+    elif request.prereleases and re.fullmatch(_NUMBERS, version):
         version += "-dev"
     parts = (version, request.variant, request.level, request.release, request.flavor)
     return "+".join(part for part in parts if part)
@@ -298,7 +298,7 @@ def _with_operators(text: str, head: str) -> Request:
     from packaging.version import Version as AnyVersion
 
     try:
-        if _TOO_MANY_DIGITS.search(head):
+        if re.search(_TOO_MANY_DIGITS, head):
             raise InvalidSpecifier(head)
         specifiers = [OneSpecifier(part) for part in head.split(",")]
     except InvalidSpecifier:

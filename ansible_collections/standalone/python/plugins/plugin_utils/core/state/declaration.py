@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from ..builds.request import FLAVORS, Request, parse_request, with_parts
 from ..digits import whole_number
 from ..errors import DeclarationError
+from ..lazy import lazy_dataclass
 from ..nearest import did_you_mean, unknown
 from .folders import DEFAULT_ROOT, folders
 from .receipt import Certificates, Finish
@@ -107,7 +108,7 @@ class Wanted:
     default: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class OfflineImage:
     """The image of another machine, in a folder of this one. None of its programs is started.
 

@@ -20,6 +20,7 @@ from ..builds.catalogue import Build, parse_name
 from ..builds.target import cpu_level, cpu_misfit, from_facts, misfit, parse_triple
 from ..digits import whole_number
 from ..errors import AgentError, DeclarationError, ObservationError, sanitized
+from ..lazy import lazy_dataclass
 from .answer import BEGIN, END, FAILURE_BEGIN, pairs, quoted
 from .failures import FAILURES, exposure, failure_in
 from .paths import joined, moved, printed
@@ -78,7 +79,7 @@ class Installed:
         return self.receipt.installed_at if self.receipt else ""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class RegistryEntry:
     """What the registry of Windows says of a tag.
 
@@ -200,7 +201,7 @@ class Observed:
 
 
 # What pip changes when it upgrades itself or another package that the build brings.
-_USERS = re.compile(r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Scripts/|bin/pip[0-9.]*$")
+_USERS = r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Scripts/|bin/pip[0-9.]*$"
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
@@ -401,7 +402,7 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"{printed(receipt.certificates)}, whose certificates it trusts, is not a file on this host any more"
     if values.get("verify") == ["unable"]:
         raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
-    damaged = [path for path in values.get("damaged", ()) if receipt.finish.externally_managed or not _USERS.match(path)]
+    damaged = [path for path in values.get("damaged", ()) if receipt.finish.externally_managed or not re.match(_USERS, path)]
     if damaged:
         return f"its files differ from what was installed: {joined(damaged)}"
     listed = values.get("list")

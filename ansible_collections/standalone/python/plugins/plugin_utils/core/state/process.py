@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..builds.catalogue import parse_name
 from ..errors import ObservationError, sanitized
+from ..lazy import lazy_dataclass
 from .answer import quoted
 
 NAMED = 3  # processes in a sentence
 _LONGEST_NAME = 100  # letters
-_PROCESS = re.compile(r"([0-9]{1,10}) (\S+) ([\w:.\\@-]{1,255}) (here|replaced) (\S+) (.*)", re.ASCII | re.DOTALL)
+_PROCESS = r"(?as)([0-9]{1,10}) (\S+) ([\w:.\\@-]{1,255}) (here|replaced) (\S+) (.*)"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Process:
     """A process that runs from a build. Its texts are checked and fit for a terminal.
 
@@ -51,7 +51,7 @@ def users_in_words(processes: Sequence[Process]) -> str:
 
 def parse_process(line: str) -> Process | None:
     """Read ``PID USER UNIT STATE BUILD COMMAND``, as an agent prints a process; None if the build's name is not one."""
-    found = _PROCESS.fullmatch(line)
+    found = re.fullmatch(_PROCESS, line)
     if found is None:
         raise ObservationError(f"the host's answer can't be read: {quoted(line)} is not a process of a build")
     pid, user, unit, state, build, command = found.groups()

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..builds.catalogue import Build
 from ..builds.request import Version, parse_request
 from ..digits import NUMBER
 from ..errors import DeclarationError
+from ..lazy import lazy_dataclass
 from .line import line_of
 from .observed import Installed, Observed
 
 _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class RollbackTarget:
     """
     :ivar current: the build that the stable link leads to now

@@ -16,6 +16,7 @@ from typing import Literal
 from ..builds.catalogue import Build, parse_name
 from ..digits import NUMBER
 from ..errors import sanitized
+from ..lazy import lazy_dataclass
 from .declaration import Desired, Wanted
 from .line import finish_of
 from .observed import Installed, Observed, RegistryEntry
@@ -30,7 +31,7 @@ Action = InstallAction | Literal["none", "relink"]
 _NOW = "~"  # later than any time in a receipt
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Clear:
     """Remove what an interrupted run left."""
 
@@ -40,7 +41,7 @@ class Clear:
         return f"clear what an earlier run left: {joined(self.paths)}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Install:
     """Install a build.
 
@@ -62,7 +63,7 @@ class Install:
         return f"{self.action} {self.build.name}: {self.reason}{of}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class SetLink:
     """Set the link at ``path`` to the text ``to``; ``was`` is its target before, empty if there was no link."""
 
@@ -74,7 +75,7 @@ class SetLink:
         return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {printed(self.was)}" if self.was else "")
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Unlink:
     path: str
     was: str
@@ -83,7 +84,7 @@ class Unlink:
         return f"remove the link {native(self.path)} to {printed(self.was)}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Remove:
     """Remove a build.
 
@@ -98,7 +99,7 @@ class Remove:
         return f"remove {self.name}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Register:
     """Write the entry of ``tag`` to the registry of Windows; ``was`` is its entry before, None for a new tag."""
 
@@ -111,7 +112,7 @@ class Register:
         return f"register {self.tag} as {self.entry}{instead}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Unregister:
     tag: str
     was: RegistryEntry
@@ -120,7 +121,7 @@ class Unregister:
         return f"unregister {sanitized(self.tag)}, {self.was}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class SetSearchPath:
     """Add the folder of the links to the PATH on Windows, or remove it."""
 
@@ -131,7 +132,7 @@ class SetSearchPath:
         return f"add {native(self.folder)} to the PATH" if self.there else f"take {native(self.folder)} off the PATH"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Confirm:
     """Record in the receipt of a build from an offline image that it was started."""
 

@@ -22,7 +22,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from ..builds.target import Target, candidates, level_misfit, misfit, parse_trip
 from ..digits import LARGEST as LARGEST_NUMBER
 from ..digits import whole_number
 from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
+from ..lazy import lazy_dataclass
 from ..nearest import repeated, unknown
 
 FORM = 1
@@ -51,7 +52,7 @@ _TOP_KEYS = ("about", "lock", "declaration", "key", "builds")
 _ANEW = "restore it, or delete it and run standalone-python lock again"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Locked:
     """One entry.
 
@@ -73,7 +74,7 @@ class Locked:
         return (self.request, self.target)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Lock:
     """
     :ivar builds: each (request, target) once
@@ -91,7 +92,7 @@ class Lock:
         return tuple(sorted({parse_triple(entry.target).triple for entry in self.builds}))
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Slot:
     """The key of a required entry: a request, and the triple as in :attr:`Locked.target`."""
 
@@ -109,7 +110,7 @@ class Slot:
         return target if self.request.level in ("", "auto") else _with_level(target, 4)
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Changes:
     """The differences between two locks; ``changed`` has pairs of the old and the new entry."""
 

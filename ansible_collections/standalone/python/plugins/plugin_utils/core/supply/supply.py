@@ -106,8 +106,8 @@ class Supply:
         """
         from ..security.advisories import assess
 
-        # Builds that differ in flavor only contain the same.
-        key = replace(build, flavor="full", filename="", sha256=None)
+        # Builds that differ in flavor and optimisation only contain the same.
+        key = replace(build, options=build.variant, flavor="full", filename="", sha256=None)
         if key not in self._assessed:
             self._assessed[key] = assess(key, tables=self.tables)
         return replace(self._assessed[key], build=build)

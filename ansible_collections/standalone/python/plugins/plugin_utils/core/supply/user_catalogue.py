@@ -15,18 +15,18 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.cache import os_reason, require_private
 from ..builds.catalogue import Catalogue, bundled, from_rows
 from ..errors import ContentError, TransportError
+from ..lazy import lazy_dataclass
 
 FOLDER = "catalogue"
 ABOUT = "updated.json"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class About:
     """``day``: the date of the last update, UTC, such as 2026-11-24; ``source``: where it came from, for people."""
 
