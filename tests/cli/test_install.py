@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,6 +62,12 @@ def test_the_options_of_an_installed_build_stay(command: Command, source: Path) 
     assert list(place.links()) == ["cpython-3.13"]
     assert command("install", "3.13", "--root", "root").code == 0
     assert sorted(place.links()) == ["cpython-3.13", "python3.13"]
+    again = command("install", "3.13", "--root", "root", runner=[sys.executable, "-X", "importtime"])
+    assert again.output == f"nothing to do: 3.13: {V13LATER} is installed\n"
+    imported = {line.rpartition("|")[2].strip() for line in again.errors.splitlines()}
+    assert any(name.endswith(".core.state.arguments") for name in imported)
+    assert imported & {"yaml", "requests", "ssl", "packaging", "platformdirs", "standalone_python.declarations"} == set()
+    assert not [name for name in imported if name.endswith((".archives.store", ".supply.catalogues"))]
 
 
 def test_a_file_names_the_folders(command: Command, source: Path) -> None:
@@ -98,6 +105,7 @@ BAD_USE: Mapping[tuple[str, ...], tuple[int, str]] = {
         1,
         "--default 3.12 is not one of the requests 3.13: name one of them, or add 3.12",
     ),
+    ("install", "python.yml"): (1, "python.yml is not a request: for a file, use 'standalone-python apply python.yml'"),
     ("upgrade", "3.12"): (1, "matches 3.12, so it can't be upgraded; installed there: nothing; use 'install' to install 3.12"),
     ("upgrade", "foo"): (1, "the request 'foo' can't be read"),
     ("uninstall", "foo"): (1, "the request 'foo' can't be read"),

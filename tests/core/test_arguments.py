@@ -79,6 +79,8 @@ TWO = host(
     [
         (("3.12",), []),
         (("3.13", "3.12"), []),
+        (("3.13", "3.12", "3.12.1+20250115"), []),
+        ((">=3.12", "3.12"), []),
         (
             ("3.14",),
             [
@@ -89,7 +91,7 @@ TWO = host(
         ),
         (("3.13.4",), [f"upgrade {NEW13}", f"link /opt/python/cpython-3.13 to {NEW13} instead of {OLD13}"]),
     ],
-    ids=["is there", "are there", "a new line", "a newer build"],
+    ids=["is there", "are there", "are there twice", "are there, by a range too", "a new line", "a newer build"],
 )
 def test_install_changes_what_it_names(requests: Sequence[str], does: Sequence[str]) -> None:
     assert words(planned(installing(TWO, *requests), TWO)) == list(does)

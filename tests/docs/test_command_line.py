@@ -49,9 +49,7 @@ def run(section: str, source: Path, folder: Path, image: Path | None = None) -> 
         (folder / name).write_text(f"{text}source: {source}\n{where}")
     commands = [command.replace("/srv/image", str(image)) for command in lines(section)]
     if not image:
-        commands = [
-            re.sub(r"^standalone-python (status|verify|rollback|remove)", rf"\g<0> --root {folder}/root", one) for one in commands
-        ]
+        commands = [_in_place(command, source, folder) for command in commands]
     done = subprocess.run(
         [*([program("unshare"), "--mount"] if image else []), "bash", "-exc", "\n".join(commands)],
         cwd=folder,
@@ -69,10 +67,21 @@ def run(section: str, source: Path, folder: Path, image: Path | None = None) -> 
     return done.stdout
 
 
+def _in_place(command: str, source: Path, folder: Path) -> str:
+    """Return a command with the root and the source of the test, where the page leaves them out."""
+    root = "" if "--root" in command or ".yml" in command else f" --root {folder}/root"
+    command = re.sub(r"^standalone-python (status|verify|rollback|install|upgrade|uninstall)", rf"\g<0>{root}", command)
+    return re.sub(r"^standalone-python (install|upgrade)", rf"\g<0> --source {source}", command)
+
+
 @pytest.mark.parametrize("heading", [heading for heading in SECTIONS if heading != "An image"])
 def test_the_page(heading: str, source: Path, tmp_path: Path) -> None:
     printed = run(SECTIONS[heading], source, tmp_path)
-    if heading == "This machine":
+    if heading == "Without a file":
+        assert (tmp_path / "root/bin/python3").readlink() == tmp_path / "root/cpython-3.13/bin/python3"
+        assert not (tmp_path / "root/bin/python3.12").is_symlink()
+        assert (tmp_path / ".local/bin/python3.13").is_symlink()
+    if heading == "A file":
         assert printed.splitlines()[-1].startswith("nothing to do: 3.13: 3.13.4 of 20250409 is the newest")
     if heading == "Back to the build before":
         assert "3.13.0+20250115 is in use instead of 3.13.4+20250409" in printed

@@ -34,7 +34,8 @@ def test_each_command_is_one_that_is_tried() -> None:
     """make and pip are what CI and tests/packaging do, pyinfra and the command line are tried beside this; a command that is new here
     needs a test."""
     make, pyinfra = ["make demo", "make test"], ["pip install '.[pyinfra]'", "pyinfra web1.example.net deploy.py -y"]
-    line = ["pip install .", "standalone-python schema > python.schema.json", "standalone-python apply python.yml"]
+    line = ["pip install .", "standalone-python install 3.13", "standalone-python upgrade"]
+    line += ["standalone-python schema > python.schema.json", "standalone-python apply python.yml"]
     assert [*make, "pip install '.[ansible]'", *pyinfra, *line] == COMMANDS
 
 

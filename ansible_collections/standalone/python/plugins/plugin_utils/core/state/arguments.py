@@ -27,6 +27,9 @@ def requested(requests: Sequence[str], default: str | None) -> list[dict[str, An
 
     :raises DeclarationError: a request is not valid, or the default is not one of them
     """
+    for request in requests:
+        if request.endswith((".yml", ".yaml", ".json")):
+            raise DeclarationError(f"{request} is not a request: for a file, use 'standalone-python apply {request}'")
     texts = {canonical(parse_request(request)) for request in requests}
     chosen = canonical(parse_request(default)) if default is not None else ""
     if chosen and chosen not in texts:
