@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rollback": ("standalone_python.commands.rollback:rollback", "point a stable link back to the previous build"),
     "schema": ("standalone_python.commands.schema:schema", "print the JSON Schema of a declaration, for editors"),
     "lock": ("standalone_python.commands.lock:lock", "write a lock file: the build for each request and target"),
+    "script": ("standalone_python.commands.script:script", "write one script that installs builds on hosts without a controller"),
     "catalogue": ("standalone_python.commands.catalogue:catalogue", "list, show and update the known builds"),
     "advisories": ("standalone_python.commands.advisories:advisories", "list the known vulnerabilities of builds"),
     "sbom": ("standalone_python.commands.sbom:sbom", "print a CycloneDX document of what interpreters contain"),

@@ -26,7 +26,7 @@ from tests.tools.sources import NEWER, V13LATER, lay_out
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
 EPOCH = {"SOURCE_DATE_EPOCH": "1736899200"}
-ARM = "aarch64-unknown-linux-gnu"
+ARM, X86 = "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"
 
 
 def digest(folder: Path) -> str:
@@ -38,9 +38,12 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(packed.stdout).hexdigest()
 
 
+def path_with_python() -> str:
+    return f"{os.environ['PATH']}:{mkbuild.available()['3.13'].parent}"
+
+
 def apply(command: Command, *arguments: str | Path, runner: Sequence[str] = ()) -> None:
-    path = f"{os.environ['PATH']}:{mkbuild.available()['3.13'].parent}"
-    applied = command("apply", *arguments, environment=EPOCH | {"PATH": path}, runner=runner)
+    applied = command("apply", *arguments, environment=EPOCH | {"PATH": path_with_python()}, runner=runner)
     assert applied.code == 0, applied
     # Whatever still has the present in it differs the next time.
     time.sleep(1.1)
@@ -65,11 +68,21 @@ def test_on_this_machine_with_each_front_end(command: Command, source: Path, com
         run = run_deploy(operation(options | {"_env": EPOCH}), LOCAL)
         assert run.changed, run.output
 
+    def by_script() -> None:
+        locked = ("--lockfile", command.folder / "python.lock.json")
+        made = ("script", file, *locked, "--target", X86, "--archives", "archives", "--output", "install-python.sh")
+        for words in (("lock", file, "--target", X86), made):
+            assert command(*words).code == 0
+        script = command.folder / "install-python.sh"
+        subprocess.run(["sh", script], env={**EPOCH, "PATH": path_with_python()}, check=True)
+        time.sleep(1.1)
+
     ways: dict[str, Callable[[], None]] = {
         "command": lambda: apply(command, file),
         "command again": lambda: apply(command, file),
         "Ansible": by_ansible,
         "pyinfra": by_pyinfra,
+        "script": by_script,
     }
     digests = {}
     for name, install in ways.items():

@@ -389,12 +389,17 @@ def _own(observed: Observed, step: Install) -> sh.Delivery:
     return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "", receipt.attested)
 
 
+def pulled(supply: BuildProvider, build: Build) -> sh.Pulled:
+    """Return how a host downloads the archive of a build itself."""
+    member = "python/install" if build.flavor == "full" else "python"
+    urls, shown, sha256 = supply.urls(build), supply.shown_url(build), supply.sha256(build)
+    return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
+
+
 def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
     build = step.build
     if desired.delivery == "pull":
-        member = "python/install" if build.flavor == "full" else "python"
-        urls, shown, sha256 = supply.urls(build), supply.shown_url(build), supply.sha256(build)
-        return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
+        return pulled(supply, build)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     # The unpacked size, plus a tenth for the file system's overhead.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1

@@ -229,6 +229,18 @@ def application(
 
     :param deliveries: name of each build to install, to how its archive gets to the host
     """
+    return (
+        _exports(environment)
+        + agents(desired, plan, deliveries)
+        + _function("premises", _premises(desired, plan))
+        + _function("prepare", _prepare(desired, plan, deliveries))
+        + _function("commit", _commit(desired, plan))
+        + "apply </dev/null\n"
+    )
+
+
+def agents(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> str:
+    """Return the settings and the agents that ``plan`` needs on a host, without the functions that are the plan itself."""
     finish, image = desired.finish, desired.image
     settings = _settings(desired, facts="no", processes=_looks_for_processes(desired, plan)) | {
         "modules": MODULES,
@@ -240,17 +252,12 @@ def application(
         "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
     }
     return (
-        _exports(environment)
-        + _assignments(settings)
+        _assignments(settings)
         + _OBSERVE
         + _UNUSUAL
         + _DISK
         + _agent(*_appliers(desired, plan, deliveries))
         + _function("finisher", _finisher(desired, plan, deliveries))
-        + _function("premises", _premises(desired, plan))
-        + _function("prepare", _prepare(desired, plan, deliveries))
-        + _function("commit", _commit(desired, plan))
-        + "apply </dev/null\n"
     )
 
 
@@ -313,6 +320,17 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     for confirmation in plan.confirmations:
         yield _call("start_build", confirmation.name)
         yield _call("try_build", confirmation.name)
+
+
+def installation(function: str, desired: Desired, install: Install, delivery: Delivery) -> str:
+    """Return a function that prepares one build, for scripts that decide on the host whether it is needed."""
+    alone = Plan((install,), ())
+    return _function(function, _prepare(desired, alone, {install.build.name: delivery}))
+
+
+def driver() -> str:
+    """Return the parts that such a script needs besides :func:`agents`."""
+    return _FACTS + _observer("script.sh")
 
 
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:

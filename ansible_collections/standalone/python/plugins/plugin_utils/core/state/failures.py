@@ -56,7 +56,7 @@ FAILURES: Mapping[str, str] = {
 }
 
 
-_EXPOSURES: Mapping[str, str] = {
+EXPOSURES: Mapping[str, str] = {
     "owner": "{path} belongs to the user with the number {who}",
     "group": "the group with the number {who} can write to {path}",
     "others": "every user can write to {path} (its mode is {who})",
@@ -64,13 +64,13 @@ _EXPOSURES: Mapping[str, str] = {
     "link": "{path} is a link that leads out of its folder",
     "unknown": "the owner of {path} can't be read",
 }
-_REASON = re.compile(f"({'|'.join(_EXPOSURES)}) (\\S+) (/.*)")
+_REASON = re.compile(f"({'|'.join(EXPOSURES)}) (\\S+) (/.*)")
 
 
 def exposure(reason: str) -> str:
     """Return who else could change what, as part of a sentence. ``observe.sh`` gives it as ``KIND WHO PATH``, others in words."""
     found = _REASON.fullmatch(reason)
-    return _EXPOSURES[found[1]].format(who=sanitized(found[2]), path=printed(found[3])) if found else sanitized(reason)
+    return EXPOSURES[found[1]].format(who=sanitized(found[2]), path=printed(found[3])) if found else sanitized(reason)
 
 
 def failure_in(text: str) -> AgentError:

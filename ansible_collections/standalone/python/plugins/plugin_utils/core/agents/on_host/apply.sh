@@ -28,13 +28,17 @@ begin() { # WHAT takes long, in one line
 fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
   case $1,${2-} in space,* | inodes,* | noinodes,*) ;; *'No space left'*) fail_if_full "$2" ;; esac
   clean_up
+  tell_failure "$@"
+  exit 1
+}
+
+tell_failure() { # CODE [DETAIL]
   echo '== standalone-python failure 1 =='
   put "step=$step"
   echo "failure=$1"
   echo "committing=${committing:-no}"
   [ -z "${2-}" ] || say detail "$2"
   echo '== standalone-python failure end =='
-  exit 1
 }
 
 clean_up() { # signals no longer interrupt it

@@ -1,0 +1,256 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script for hosts without a controller: on each state of a host it decides what a plan decides, and it does that."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives as Places
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Origin
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.script import kinds_of, make
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from tests.agents import fakes
+from tests.agents.cases import ONE
+from tests.agents.driver import Archives, LocalHost
+from tests.agents.place import POSIX, SHELLS, Place, Shell, needed
+
+pytestmark = POSIX
+
+ORIGIN = Origin("standalone-python 0", "standalone-python script", "python.lock.json", "0" * 64)
+TRIPLE = "x86_64-unknown-linux-gnu"
+
+
+class Offered(Archives):
+    """Archives that a host finds in a folder with a mirror's layout."""
+
+    token_for_hosts = ""
+
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
+        build = super().resolve(request, facts, current)
+        return replace(build, sha256=self.sha256(build))
+
+    def lay_out(self, folder: Path) -> Path:
+        for build, path in self.known.items():
+            (folder / build.release).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / build.release / build.filename)
+        return folder
+
+
+def script_of(archives: Archives, options: Mapping[str, Any]) -> str:
+    desired = declare({"lockfile": "python.lock.json", **options})
+    kinds = kinds_of(desired, archives, [TRIPLE])
+    return make(desired, archives, kinds, ORIGIN, Places(beside="archives"))
+
+
+def run(place: Place, shell: Shell, text: str, *words: str) -> ensure.Completed:
+    return place.run(Shell(shell.name, (*shell.command, "--", *words)), text)
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Offered:
+    return Offered.of_fakes(("3.13.1",), tmp_path_factory.mktemp("archives"))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "disk").mkdir()
+    return Place(tmp_path / "disk", f"{tmp_path}/disk/root", f"{tmp_path}/disk/bin")
+
+
+def _receipt(**changed: Any) -> Callable[[Place, str], None]:
+    def change(place: Place, sha256: str) -> None:
+        path = Path(place.root) / ONE / fakes.RECEIPT
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changed}, indent=1, sort_keys=True) + "\n")
+
+    return change
+
+
+def _remove(path: str) -> Callable[[Place, str], None]:
+    return lambda place, _sha256: place.path(path).unlink()
+
+
+def _link(path: str, to: str) -> Callable[[Place, str], None]:
+    def link(place: Place, _sha256: str) -> None:
+        place.path(path).unlink(missing_ok=True)
+        place.path(path).symlink_to(place.text(to))
+
+    return link
+
+
+def _write(path: str) -> Callable[[Place, str], None]:
+    def write(place: Place, _sha256: str) -> None:
+        place.path(path).unlink(missing_ok=True)
+        place.path(path).write_text("mine")
+
+    return write
+
+
+def _empty(place: Place, _sha256: str) -> None:
+    shutil.rmtree(place.root)
+    shutil.rmtree(place.bin_dir)
+
+
+def _foreign_folder(place: Place, _sha256: str) -> None:
+    shutil.rmtree(Path(place.root) / ONE / ".standalone-python")
+
+
+def _leftover(place: Place, _sha256: str) -> None:
+    (Path(place.root) / ".standalone-python.staging").mkdir()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is other on a host than on one in order.
+
+    :ivar options: what is declared otherwise
+    :ivar fails: both refuse
+    """
+
+    name: str
+    change: Callable[[Place, str], None] | None = None
+    options: Mapping[str, Any] | None = None
+    fails: bool = False
+
+
+STATES = (
+    State("in order"),
+    State("empty", _empty),
+    State("no interpreter", _remove(f"{{root}}/{ONE}/bin/python3.13")),
+    State("a module is gone", _remove(f"{{root}}/{ONE}/lib/python3.13/os.py")),
+    State("no receipt", _remove(f"{{root}}/{ONE}/{fakes.RECEIPT}")),
+    State("another version in the receipt", _receipt(version="3.13.2")),
+    State("another archive", _receipt(sha256="1" * 64)),
+    State("moved", _receipt(prefix="/srv/elsewhere")),
+    State("not started yet", _receipt(started=False)),
+    State("certificates of the system", _receipt(certificates="system")),
+    State("certificates are gone", _receipt(certificates_file="/gone/ca.pem")),
+    State("no mode", None, {"mode": "0755"}),
+    State("another mode", _receipt(mode="0750"), {"mode": "0755"}),
+    State("the mode declared", _receipt(mode="0750"), {"mode": "0750"}),
+    State("users may install", None, {"externally_managed": False}),
+    State("default", None, {"builds": [{"version": "3.13.1", "default": True}]}),
+    State("no links wanted", _remove("{bin}/python3.13"), {"links": []}),
+    State("a link is gone", _remove("{bin}/python3.13")),
+    State("a link of ours leads elsewhere", _link("{bin}/python3.13", "{root}/cpython-3.12/bin/python3.12")),
+    State("a link of others", _link("{bin}/python3.13", "/usr/bin/python3"), fails=True),
+    State("a link of others, force", _link("{bin}/python3.13", "/usr/bin/python3"), {"force": True}),
+    State("a file for a link", _write("{bin}/python3.13"), fails=True),
+    State("a stable link of others", _link("{root}/cpython-3.13", "/usr"), fails=True),
+    State("a stable link of ours", _link("{root}/cpython-3.13", "cpython-3.13.0+20250115-x86_64-unknown-linux-gnu-full")),
+    State("a folder of others", _foreign_folder, fails=True),
+    State("a folder of others, force", _foreign_folder, {"force": True}),
+    State("a killed run", _leftover),
+)
+
+
+def lay_out(place: Place, archives: Archives, state: State) -> dict[str, Any]:
+    build = fakes.fake("3.13.1")
+    sha256 = archives.sha256(build)
+    fakes.write(build, Path(place.root) / ONE)
+    _receipt(sha256=sha256, prefix=f"{place.root}/{ONE}", modules=5, started=True)(place, sha256)
+    Path(place.bin_dir).mkdir()
+    _link("{root}/cpython-3.13", ONE)(place, sha256)
+    _link("{bin}/python3.13", "{root}/cpython-3.13/bin/python3.13")(place, sha256)
+    if state.change:
+        state.change(place, sha256)
+    return {"builds": ["3.13.1"], "root": place.root, "bin_dir": place.bin_dir, **(state.options or {})}
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name.replace(" ", "-"))
+def test_it_decides_what_a_plan_decides(state: State, place: Place, archives: Offered, tmp_path: Path) -> None:
+    needed("dash")
+    options = lay_out(place, archives, state)
+    before = place.tree()
+    text = script_of(archives, options)
+    folder = archives.lay_out(tmp_path / "archives")
+    told = run(place, SHELLS[0], text, "--archives", str(folder), "--check", "--json")
+    assert place.tree() == before
+    desired = declare({"lockfile": "python.lock.json", **options})
+    host = LocalHost(place, SHELLS[0], tmp_path)
+    if state.fails:
+        with pytest.raises(ensure.AgentError) as refused:
+            ensure.ensure(host, desired, archives, check=True)
+        reason = str(refused.value).partition(":")[0]
+        assert told.code == 1, told
+        assert told.errors.startswith(f"install-python: {reason}"), (told.errors, reason)
+        assert told.errors.count("\n") == 1
+        return
+    planned = ensure.ensure(host, desired, archives, check=True).plan
+    assert told.code == (2 if planned else 0), (told, planned)
+    verbs = [str(step).partition(":")[0].partition(" instead of")[0] for step in planned.steps]
+    assert json.loads(told.output)["plan"] == verbs
+    done = run(place, SHELLS[0], text, "--archives", str(folder))
+    assert done.code == 0, done
+    assert done.output.splitlines() == (verbs or ["nothing to do"])
+    assert not ensure.ensure(host, desired, archives, check=True).plan
+    if "file" not in before.get("bin/python3.13", ""):
+        assert place.tree()[f"root/{ONE}"].startswith("build 3.13.1")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell.name)
+def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Path) -> None:
+    needed(shell.command[0])
+    if path := shell.path(tmp_path / "tools"):
+        place.environment["PATH"] = path
+    folder = str(archives.lay_out(tmp_path / "archives"))
+    options = {"builds": [{"version": "3.13.1", "default": True}], "root": "~/it's a root", "owner": str(os.geteuid())}
+    text = script_of(archives, options)
+    assert run(place, shell, text, "--archives", folder, "--check", "--quiet").code == 2
+    assert not list(place.disk.iterdir())
+    done = run(place, shell, text, "--archives", folder, "--json")
+    assert (done.code, done.errors) == (0, ""), done
+    root = place.disk / "it's a root"
+    assert json.loads(done.output) == {
+        "changed": True,
+        "target": TRIPLE,
+        "plan": [
+            f"install {ONE}",
+            f"link {root}/cpython-3.13 to {ONE}",
+            *(f"link {root}/bin/{name} to {root}/cpython-3.13/bin/{to}" for name, to in (("python3.13", "python3.13"),)),
+            *(f"link {root}/bin/{name} to {root}/cpython-3.13/bin/python3" for name in ("python3", "python")),
+        ],
+        "made_from": str(ORIGIN),
+    }
+    again = run(place, shell, text, "--archives", "/gone")
+    assert (again.code, again.output, again.errors) == (0, "nothing to do\n", "")
+
+
+SAYS = (
+    (("--root",), 64, "--root needs a folder"),
+    (("--root", "relative"), 64, "give an absolute path"),
+    (("--root", "/a\nb"), 64, "not a valid folder"),
+    (("--rot", "/a"), 64, "unknown option --rot: see --help"),
+    (("--archives", "/gone", "--root", "{disk}/new"), 1, "can't be downloaded (/gone/20250115/"),
+    ((), 1, "has to be run as a file: sh FILE, or name their folder with --archives; nothing was changed"),
+    (("--archives", "{disk}/wrong", "--root", "{disk}/new"), 1, "was expected: run again; nothing was changed"),
+    (("--archives", "{disk}/wrong", "--root", "{disk}/file"), 1, "is not a folder: choose another with --root"),
+)
+
+
+@pytest.mark.parametrize(("words", "code", "says"), SAYS, ids=lambda value: str(value)[:30])
+def test_refusals(words: tuple[str, ...], code: int, says: str, place: Place, archives: Offered) -> None:
+    needed("dash")
+    wrong = archives.lay_out(place.disk / "wrong")
+    for path in wrong.glob("*/*"):
+        path.write_bytes(path.read_bytes() + b" ")
+    (place.disk / "file").touch()
+    before = place.tree()
+    text = script_of(archives, {"builds": ["3.13.1"], "root": place.root, "bin_dir": place.bin_dir})
+    done = run(place, SHELLS[0], text, *map(place.text, words))
+    assert (done.code, done.output) == (code, ""), done
+    assert says in done.errors
+    assert done.errors.count("\n") == 1
+    assert place.tree() == before

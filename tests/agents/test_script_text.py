@@ -1,0 +1,171 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text of the script for hosts without a controller: what it contains, how large it is, and what can't be made."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import subprocess
+import sys
+from base64 import encodebytes
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives, Origin
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import UPSTREAM, urls
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, bundled, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import LEVEL_FLAGS, from_facts
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.script import builds_of, kinds_of, make
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+
+LINUX, MUSL, MAC, WINDOWS = (
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-musl",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+ORIGIN = Origin("standalone-python 0", "standalone-python script python.yml", "python.lock.json", "0" * 64)
+
+
+class Bundled:
+    """The builds of the bundled catalogue, as a lock file has them."""
+
+    token_for_hosts = ""
+
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
+        return resolve(request, from_facts(facts), bundled())
+
+    def payload(self, build: Build, *, zstd: bool) -> Any:
+        raise AssertionError(build)
+
+    def urls(self, build: Build) -> tuple[str, ...]:
+        return urls(UPSTREAM, build)
+
+    def sha256(self, build: Build) -> str:
+        return build.sha256 or hashlib.sha256(build.filename.encode()).hexdigest()
+
+    def shown_url(self, build: Build) -> str:
+        return urls(UPSTREAM, build)[0]
+
+    def attested(self, build: Build) -> str:
+        return "no"
+
+
+def script(*triples: str, archives: Archives | None = None, **options: Any) -> str:
+    desired = declare({"builds": ["3.13"], "lockfile": "python.lock.json", **options})
+    return make(desired, Bundled(), kinds_of(desired, Bundled(), triples), ORIGIN, archives)
+
+
+def user_data(text: str) -> int:
+    """The size of `gzip -9 | base64`."""
+    return len(encodebytes(gzip.compress(text.encode(), 9, mtime=0)))
+
+
+def choose(text: str, facts: str, glibc: str = "", flags: str = "") -> str:
+    """Return the triple and the number of the kind that the script chooses for a host."""
+    functions = text.rpartition("main ")[0]
+    called = f"kind=\ntriple=\nchoose_kind '{facts}' '{glibc}' ' {flags} '\nprintf %s \"$kind $triple\"\n"
+    done = subprocess.run(["sh", "-s"], input=functions + called, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_what_it_contains() -> None:
+    text = script(LINUX, MUSL, MAC)
+    assert text == script(LINUX, MUSL, MAC)
+    head = text.partition("\nroot=")[0]
+    for said in (LINUX, MUSL, MAC, ORIGIN.tool, ORIGIN.command, ORIGIN.sha256, "in /opt/python"):
+        assert said in head
+    desired = declare({"builds": ["3.13"], "lockfile": "python.lock.json"})
+    builds = builds_of(kinds_of(desired, Bundled(), (LINUX, MUSL, MAC)))
+    assert len(builds) == 3
+    for build in builds:
+        assert Bundled().sha256(build) in text
+    assert text.endswith('\nmain "$@"\n')
+    assert not re.search("def set_install_names", text), "it has a part that no build needs"
+
+
+def test_size() -> None:
+    """A script for one target; each further target costs little, as the agents are in it once."""
+    one, three = user_data(script(LINUX)), user_data(script(LINUX, MUSL, MAC))
+    assert one < 44_000
+    assert three - one < 3_000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"certificates": "system", "compile_bytecode": True, "owner": "root", "mode": "0750", "force": True},
+        {"builds": ["3.13+auto", "3.12"], "root": "/srv/it's $HOME", "externally_managed": False},
+    ],
+    ids=["plain", "options", "levels"],
+)
+def test_shellcheck(options: Mapping[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "install-python.sh"
+    path.write_text(script(LINUX, MUSL if "certificates" not in options else MAC, **options))
+    done = subprocess.run([Path(sys.executable).with_name("shellcheck"), path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+V3 = " ".join(sorted(LEVEL_FLAGS[0][1] | LEVEL_FLAGS[1][1]))
+HOSTS = (
+    ("Linux,x86_64,glibc,", "2.36", "", f"1 {LINUX}"),
+    ("Linux,x86_64,glibc,", "2.16", "", ""),
+    ("Linux,x86_64,glibc,", "", "", f"1 {LINUX}"),
+    ("Linux,x86_64,musl,", "", "", ""),
+    ("Linux,aarch64,musl,", "", "", f"2 {MUSL}"),
+    ("Darwin,arm64,,", "", "", f"3 {MAC}"),
+    ("Darwin,x86_64,,", "", "", ""),
+    ("FreeBSD,amd64,,", "", "", ""),
+)
+
+
+@pytest.mark.parametrize(("facts", "glibc", "flags", "chosen"), HOSTS)
+def test_the_kind_of_a_host(facts: str, glibc: str, flags: str, chosen: str) -> None:
+    assert choose(script(LINUX, MUSL, MAC), facts, glibc, flags) == chosen
+
+
+def test_the_level_of_a_cpu() -> None:
+    text = script(LINUX, builds=["3.13+auto"])
+    chosen = {flags: choose(text, "Linux,x86_64,glibc,", "2.36", flags) for flags in ("", V3)}
+    assert chosen == {"": f"1 {LINUX}", V3: f"3 {LINUX}"}
+    only = script(LINUX, builds=["3.13+v3"])
+    assert [choose(only, "Linux,x86_64,glibc,", "2.36", flags) for flags in ("", V3)] == ["", f"1 {LINUX}"]
+
+
+REFUSALS: Sequence[tuple[Sequence[str], Mapping[str, Any], str]] = (
+    ((), {}, "no kind of host is given: name each with --target"),
+    ((LINUX,), {"lockfile": None, "state": "latest"}, "a script installs exactly the builds of a lock file, and none is given"),
+    ((WINDOWS,), {}, "is a Windows host, which runs no shell script"),
+    (("x86_64-linux",), {}, "unknown target"),
+    ((LINUX,), {"token": "secret"}, "the declaration has token, which a script can't have"),
+    ((LINUX,), {"source": "https://user:secret@example.org/builds"}, "the declaration has token, which a script can't have"),
+    ((LINUX,), {"exclusive": True}, "the declaration has exclusive, which a script can't have"),
+    ((LINUX,), {"builds": ["3.13", {"version": "3.12", "state": "absent"}]}, "the declaration has absent"),
+    ((LINUX,), {"verify": "full"}, "leave verify: full out"),
+    ((LINUX,), {"root": "/opt\n/python"}, "root is "),
+    (("s390x-unknown-linux-musl",), {}, "no build"),
+)
+
+
+@pytest.mark.parametrize(("triples", "options", "says"), REFUSALS, ids=lambda value: str(value)[:40])
+def test_refusals(triples: Sequence[str], options: Mapping[str, Any], says: str) -> None:
+    with pytest.raises(StandalonePythonError, match=re.escape(says)) as refused:
+        script(*triples, **options)
+    assert "secret" not in str(refused.value)
+
+
+def test_one_build_in_a_script() -> None:
+    embedded = Archives(embedded=True)
+    text = script(LINUX, archives=embedded)
+    assert f"embedded={len(text.encode()) + 1:08}" in text
+    with pytest.raises(StandalonePythonError, match="--self-extracting takes one build into the script, and 2 are declared"):
+        script(LINUX, MAC, archives=embedded)
