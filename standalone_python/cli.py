@@ -15,6 +15,7 @@ from importlib import import_module
 import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.libraries import libraries_explained
 
 from . import output
 from .exits import FAILED, SIGNALLED, USAGE, EndedBySignal
@@ -88,7 +89,8 @@ def main() -> None:
 def _ended() -> int:
     """Run the command and return the exit code."""
     try:
-        return group.main(standalone_mode=False) or 0
+        with libraries_explained():
+            return group.main(standalone_mode=False) or 0
     except click.UsageError as error:
         error.show()
         return USAGE

@@ -20,6 +20,7 @@ from .core import (
     TransportError,
     advisory_warnings,
     carry_out,
+    libraries_explained,
     result_data,
     today,
 )
@@ -40,7 +41,7 @@ class Change(PyinfraCommand):
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
         try:
-            with ConnectorHost(host, connector_arguments) as there:
+            with libraries_explained(), ConnectorHost(host, connector_arguments) as there:
                 if self._desired.token and self._desired.delivery == "pull" and not there.piped:
                     raise TransportError(
                         "with _get_pty or _su_password other users of the host could read the token that it is given: "

@@ -23,6 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     sanitized,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import advisory_warnings, info, result_data
+from ansible_collections.standalone.python.plugins.plugin_utils.core.libraries import libraries_explained
 from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import (
     FORMATS,
     Format,
@@ -90,6 +91,7 @@ __all__ = [
     "declare",
     "failure",
     "info",
+    "libraries_explained",
     "observation",
     "observing",
     "read",

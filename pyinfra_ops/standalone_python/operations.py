@@ -41,6 +41,7 @@ from .core import (
     check_options,
     decide,
     declare,
+    libraries_explained,
 )
 from .facts import Observation
 from .reports import WriteReport
@@ -202,7 +203,8 @@ def interpreters(
     desired = _declared(locals())
     supply = Supply(desired)
     try:
-        decision = decide(desired, supply, _look(desired), check=not host.state.is_executing)
+        with libraries_explained():
+            decision = decide(desired, supply, _look(desired), check=not host.state.is_executing)
     except StandalonePythonError as error:
         yield from _failed(error)
         return

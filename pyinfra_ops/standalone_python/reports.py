@@ -23,6 +23,7 @@ from .core import (
     HostResult,
     StandalonePythonError,
     failure,
+    libraries_explained,
     read_results,
     report_of,
     sanitized,
@@ -51,8 +52,9 @@ class WriteReport(PyinfraCommand):
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
         try:
-            report = report_of(self._results(state))
-            write_text(self._dest, FORMATS[self._form](report))
+            with libraries_explained():
+                report = report_of(self._results(state))
+                write_text(self._dest, FORMATS[self._form](report))
         except StandalonePythonError as error:
             return say(host, str(error))
         for remark in report.remarks:

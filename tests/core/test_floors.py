@@ -35,7 +35,7 @@ PACKAGES: dict[str, frozenset[str]] = {
     "mirrors": frozenset({"builds", "security", "archives", "supply"}),
 }
 # Modules of no package: what every package may import, and what may import every package.
-BELOW = {"errors", "digits", "lazy", "nearest", "progress"}
+BELOW = {"errors", "digits", "lazy", "libraries", "nearest", "progress"}
 ABOVE = {"ensure", "info", "reporting", "script"}
 
 # Who touches files or processes at all.
@@ -50,6 +50,7 @@ EXCEPTIONS = {
     "archives.attestation": {"logging"},
     "builds.catalogue": {"os", "open"},
     "security.components": {"os", "open"},
+    "libraries": {"importlib"},
     "reporting": {"datetime", "pathlib"},
     "security.fleet_bom": {"datetime"},
     "security.page": {"os", "open"},

@@ -23,6 +23,7 @@ HOT = (
     *(
         "digits",
         "lazy",
+        "libraries",
         "nearest",
         "errors",
         "progress",

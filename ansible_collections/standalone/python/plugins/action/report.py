@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.core.errors import StandalonePythonError
+from ..plugin_utils.core.libraries import libraries_explained
 from ..plugin_utils.core.reporting import FORMATS, OPTIONS, failure, report_of, write_text
 from ..plugin_utils.core.security.formats import as_data
 from ..plugin_utils.core.security.results import read_results
@@ -30,15 +31,16 @@ class ActionModule(ActionBase):
         # Raw variables: results are data, and templates in other variables are not for this task.
         results = {host: variables["hostvars"].raw_get(host) for host in hosts}
         try:
-            report = report_of(read_results(results, "the variables of the play"))
-            text = FORMATS[options["format"]](report)
-            changed = False
-            if options["dest"]:
-                path = self._loader.path_dwim(options["dest"])
-                changed = write_text(path, text, check=self._task.check_mode)
-                result["dest"] = path
-            else:
-                result["content"] = text
+            with libraries_explained():
+                report = report_of(read_results(results, "the variables of the play"))
+                text = FORMATS[options["format"]](report)
+                changed = False
+                if options["dest"]:
+                    path = self._loader.path_dwim(options["dest"])
+                    changed = write_text(path, text, check=self._task.check_mode)
+                    result["dest"] = path
+                else:
+                    result["content"] = text
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
         data = as_data(report)

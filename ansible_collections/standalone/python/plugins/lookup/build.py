@@ -89,6 +89,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..plugin_utils.core.errors import StandalonePythonError
+from ..plugin_utils.core.libraries import libraries_explained
 from ..plugin_utils.core.state.declaration import is_local
 from ..plugin_utils.core.supply.supply import Supply, lookup_build
 
@@ -102,12 +103,13 @@ class LookupModule(LookupBase):
         lockfile = self.get_option("lockfile") or ""
         target, flavor = self.get_option("target"), self.get_option("flavor") or ""
         try:
-            supply = Supply.of(
-                source=source,
-                catalogue=catalogue,
-                token=self.get_option("token") or "",
-                lockfile=lockfile and self._loader.path_dwim(lockfile),
-            )
-            return [lookup_build(supply, term, target, flavor) for term in self._flatten(terms)]
+            with libraries_explained():
+                supply = Supply.of(
+                    source=source,
+                    catalogue=catalogue,
+                    token=self.get_option("token") or "",
+                    lockfile=lockfile and self._loader.path_dwim(lockfile),
+                )
+                return [lookup_build(supply, term, target, flavor) for term in self._flatten(terms)]
         except StandalonePythonError as error:
             raise AnsibleLookupError(str(error)) from error

@@ -22,6 +22,7 @@ from ansible.release import __version__ as ansible_version
 from .core.agents.powershell import RUN, for_cmd, new_folder, packed, without_folder
 from .core.ensure import Completed
 from .core.errors import LONGEST_TEXT, StandalonePythonError, TransportError, sanitized
+from .core.libraries import libraries_explained
 
 AGENT = "standalone.python.windows_agent"
 
@@ -257,7 +258,8 @@ class HostAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         try:
-            return result | self.result_on(ConnectionHost(self, task_vars))
+            with libraries_explained():
+                return result | self.result_on(ConnectionHost(self, task_vars))
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..builds.catalogue import Compression
-from ..errors import TransportError
+from ..libraries import missing_libraries
 
 MAGIC: Mapping[Compression, bytes] = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}
 
@@ -43,8 +43,5 @@ def require_zstandard() -> Any:
     try:
         import zstandard
     except ImportError:
-        raise TransportError(
-            "reading a .tar.zst archive needs the Python package zstandard, which is not installed on the controller: "
-            "install it, or request a flavor that comes as .tar.gz"
-        ) from None
+        raise missing_libraries("request a flavor that comes as .tar.gz") from None
     return zstandard

@@ -15,16 +15,17 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..digits import whole_number
-from ..errors import TransportError, sanitized
+from ..errors import sanitized
+from ..libraries import missing_libraries
 from ..progress import task
 from .credentials import authorization, bare, basic
 from .failure import (
@@ -275,16 +276,15 @@ class _Header:
 
 
 def _system_trust() -> ssl.SSLContext:
-    """Return the trust store of the system. It is cached, as loading it takes as long as a download."""
-    return _trust_of(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+    """Return a context that trusts the system's certificate authorities, and those of SSL_CERT_FILE."""
+    import truststore
 
-
-@cache
-def _trust_of(_file: str, _folder: str) -> ssl.SSLContext:
-    # OpenSSL reads the variables itself.
-    context = ssl.create_default_context()
-    # Python 3.13 refuses authorities without Authority Key Identifier, which curl, pip and uv trust.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # Without ssl.VERIFY_X509_STRICT, by which Python 3.13 refuses authorities that curl, pip and uv trust.
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    file = os.environ.get("SSL_CERT_FILE", "")
+    # OpenSSL reads the variable itself. The stores of macOS and Windows don't.
+    if sys.platform in ("darwin", "win32") and os.path.isfile(file):
+        context.load_verify_locations(file)
     return context
 
 
@@ -292,15 +292,17 @@ def _trust_of(_file: str, _folder: str) -> ssl.SSLContext:
 def _session() -> Iterator[requests.Session]:
     try:
         import requests
+        import truststore  # noqa: F401
         from requests.adapters import HTTPAdapter
     except ImportError:
-        raise TransportError(
-            "downloading needs the Python package requests, which is not installed on the controller: "
-            "install it, or use a local folder or archive as the source"
-        ) from None
+        raise missing_libraries("use a folder or an archive on the controller as the source") from None
 
     class SystemTrust(HTTPAdapter):
-        """Trusts the system's certificate authorities in addition to certifi's, as Ansible's own modules do."""
+        """Trusts the system's certificate authorities in addition to certifi's or REQUESTS_CA_BUNDLE's.
+
+        requests takes a context only through an adapter. ``truststore.inject_into_ssl`` needs none, but changes all TLS of
+        the process, which is Ansible's or pyinfra's. Sessions share no context, as truststore locks it during a handshake.
+        """
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
             super().init_poolmanager(*args, **options, ssl_context=_system_trust())
