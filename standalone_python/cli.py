@@ -16,8 +16,10 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.libraries import libraries_explained
+from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import listening
 
 from . import output
+from .console import CONSOLE, options, with_options
 from .exits import FAILED, SIGNALLED, USAGE, EndedBySignal
 from .streams import leave, prepare
 from .version import version
@@ -59,7 +61,7 @@ class _Commands(Group):
             return None
         module, _colon, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return with_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -76,10 +78,15 @@ def group() -> None:
     """
 
 
+group.params += options()
+
+
 def main() -> None:
     out = prepare()
     _heed_signals()
-    code = _ended()
+    with listening(CONSOLE):
+        code = _ended()
+    CONSOLE.close()
     # The command is done. A signal from now on would make its exit code wrong.
     for one in (signal.SIGINT, *_HEEDED):
         signal.signal(one, signal.SIG_IGN)

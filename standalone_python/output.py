@@ -15,6 +15,7 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import sanitized
 
+from .console import CONSOLE
 from .table import Column, laid_out
 
 # First word of a step -> its colour.
@@ -62,6 +63,7 @@ def short_flavor(flavor: str) -> str:
 def line(text: str, *, err: bool = False, colour: str | None = None) -> None:
     """Print one line, on a terminal in a colour. Parts of it come from hosts and mirrors, so control characters are escaped."""
     text = sanitized(text, None)
+    CONSOLE.clear()
     click.echo(click.style(text, fg=colour) if colour and on_terminal() else text, err=err)
 
 
@@ -71,7 +73,7 @@ def data(value: Any) -> None:
 
 def tell_remarks(texts: Iterable[str]) -> None:
     """Print remarks, each once, to standard error, because a program may read the result from standard output."""
-    for text in dict.fromkeys(texts):
+    for text in dict.fromkeys(texts if not CONSOLE.quiet else ()):
         line(f"standalone-python: {text}", err=True)
 
 

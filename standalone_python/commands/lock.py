@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import heard, task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.advisories import Open
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import age_remark
@@ -274,8 +275,8 @@ def _with_sizes(old: Lock, new: Lock, size: Callable[[Locked], int]) -> tuple[Lo
         except StandalonePythonError as error:
             return error
 
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        answers = dict(zip(unsized, pool.map(ask, unsized.values()), strict=True))
+    with task("Requesting", f"the sizes of {len(unsized)} archives"), ThreadPoolExecutor(CONNECTIONS) as pool:
+        answers = dict(zip(unsized, pool.map(heard(ask), unsized.values()), strict=True))
     sizes = {name: answer for name, answer in answers.items() if isinstance(answer, int)}
     errors = [answer for answer in answers.values() if not isinstance(answer, int)]
     builds = tuple(entry if entry in before else replace(entry, size=sizes.get(entry.build.filename)) for entry in new.builds)

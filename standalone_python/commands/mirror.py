@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
-from typing import Any
 
 import click
 
@@ -30,6 +28,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mir
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import storage_of
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, preview_sync, sync
+from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import Advance, task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Attestations
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
@@ -206,12 +205,12 @@ class _Said(Progress):
 
 
 class _Drawn(_Said):
-    """A progress bar for all downloads together. It does not count parts that an earlier run left."""
+    """Reports all downloads together. It does not count parts that an earlier run left."""
 
-    def __init__(self, dest: str, sizes: Mapping[str, int], update: Callable[..., Any]) -> None:
+    def __init__(self, dest: str, sizes: Mapping[str, int], advance: Advance) -> None:
         super().__init__(dest)
         self._known = dict(sizes)
-        self._update = update
+        self._advance = advance
         self._began: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._wanted: tuple[Build, ...] = ()
@@ -229,27 +228,12 @@ class _Drawn(_Said):
                 self._known[path] = size
             known = [self._known[path] for path in map(path_of, self._wanted) if path in self._known]
             # For downloads of unknown size, assume the mean size of the others.
-            total = sum(known) * len(self._wanted) / len(known) if known else None
+            total = sum(known) * len(self._wanted) // len(known) if known else 0
             before = sum(self._began.values())
-            ended = sum(self._done[path] >= self._known.get(path, 1 << 62) for path in self._done)
-            self._update(
-                completed=sum(self._done.values()) - before,
-                total=None if total is None else max(0, total - before),
-                description=f"{ended} of {len(self._wanted)} archives",
-            )
+            self._advance(sum(self._done.values()) - before, max(0, total - before))
 
 
 @contextmanager
 def _shown(dest: str, sizes: Mapping[str, int]) -> Iterator[Progress]:
-    """Progress for people who look at a terminal; for all others it would only fill a log."""
-    if not sys.stderr.isatty():
-        yield _Said(dest)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("looking", total=None)
-        yield _Drawn(dest, sizes, lambda **what: bar.update(task, **what))
+    with task("Syncing", dest) as advance:
+        yield _Drawn(dest, sizes, advance)

@@ -51,6 +51,7 @@ EXCEPTIONS = {
     "builds.catalogue": {"os", "open"},
     "security.components": {"os", "open"},
     "libraries": {"importlib"},
+    "progress": {"time"},
     "reporting": {"datetime", "pathlib"},
     "security.fleet_bom": {"datetime"},
     "security.page": {"os", "open"},

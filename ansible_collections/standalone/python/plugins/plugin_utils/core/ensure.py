@@ -148,14 +148,19 @@ def observe(
     if facts == "no" and not processes and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
         # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
         # Builds of another owner are never usual, so they are looked at with the whole at once.
-        completed = host.run(sh.observation(desired, facts=facts, environment=environment, quick=True))
+        completed = _run(host, "observe", sh.observation(desired, facts=facts, environment=environment, quick=True))
         if UNFINISHED not in completed.output.splitlines():
             return _as_on_host(desired, read(completed))
         # As a rule something has to change then, for which the kind of host has to be known.
         facts = "yes"
     processes = processes and desired.image is None
     script = _renderer(desired).observation(desired, facts=facts, environment=environment, processes=processes)
-    return _as_on_host(desired, read(host.run(script)))
+    return _as_on_host(desired, read(_run(host, "observe", script)))
+
+
+def _run(host: Host, what: str, script: str) -> Completed:
+    with progress.timed(progress.COMMANDS, f"{what}: a script of {len(script)} letters to the host"):
+        return host.run(script)
 
 
 def ensure(
@@ -204,7 +209,18 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
             _check_pull_tools(desired, supply, observed, step.build)
+    if progress.traced(progress.DECISIONS):
+        _trace_decision(planned)
     return Decision(planned, observed)
+
+
+def _trace_decision(planned: Plan) -> None:
+    for outcome in planned.outcomes:
+        progress.trace(progress.DECISIONS, f"{outcome.wanted.request.text} is {outcome.build.name}: {outcome.reason}")
+    for step in planned.steps:
+        progress.trace(progress.DECISIONS, f"to do: {step}")
+    for removal in planned.held:
+        progress.trace(progress.DECISIONS, f"{removal.name} stays: a process runs from it")
 
 
 def _held(planned: Plan, observed: Observed) -> tuple[str, ...]:
@@ -232,7 +248,8 @@ def carry_out(
                 deliveries[step.build.name] = delivery
         script = _renderer(desired).application(desired, planned, deliveries, environment)
         progress.plan(planned.steps)
-        completed = host.run(script)
+        with progress.task("Changing", "the host"):
+            completed = _run(host, "apply", script)
         try:
             after = _with_held(judged(_as_on_host(desired, read(completed)), observed.facts), observed)
         except AgentError as error:
@@ -330,7 +347,7 @@ def confirm(
     steps = tuple(confirmations(observed, frozenset()))
     if not steps:
         return (), observed
-    after = read(host.run(sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
+    after = read(_run(host, "apply", sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
     # Another run may have done it, or changed what was to be confirmed.
     names = () if after.outdated else tuple(step.name for step in steps)
     after = replace(after, facts=observed.facts, processes=observed.processes, sight=observed.sight)
@@ -417,6 +434,8 @@ def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Obse
             "remove files on that file system, or choose another root; the host is as it was",
             step="plan",
         )
-    path = host.upload(payload.path, f"{build.name}.tar.{payload.compression}")
+    name = f"{build.name}.tar.{payload.compression}"
+    with progress.task("Sending", name), progress.timed(progress.COMMANDS, f"send {name} to the host, {payload.size} bytes"):
+        path = host.upload(payload.path, name)
     shown, sha256 = supply.shown_url(build), supply.sha256(build)
     return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, supply.attested(build))

@@ -4,15 +4,16 @@
 """What the core is doing right now, for a user who waits: tasks with their bytes, and traces for -v and -vv.
 
 A front end listens with :func:`listening`. By default nobody does, and a report costs a function call. A context variable holds
-the listener, so that no signature of the core has it. Threads don't inherit it: copy the context to report from them.
+the listener, so that no signature of the core has it. Threads don't inherit it: see :func:`heard`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 # Levels of a trace: addresses and decisions; commands to a host and their times.
 DECISIONS, COMMANDS = 1, 2
@@ -66,6 +67,8 @@ class Listener:
 
 Advance = Callable[..., None]
 """Reports ``(done, total=None)`` of a task, in bytes."""
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 _LISTENER: ContextVar[Listener] = ContextVar("listener", default=Listener())  # noqa: B039
 
@@ -124,3 +127,27 @@ def trace(level: int, text: str) -> None:
     listener = _LISTENER.get()
     if listener.level >= level:
         listener.trace(level, text)
+
+
+@contextmanager
+def timed(level: int, text: str) -> Iterator[None]:
+    """Trace the block with its time, also if it fails."""
+    if not traced(level):
+        yield
+        return
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        trace(level, f"{text}: {time.monotonic() - started:.2f} s")
+
+
+def heard(function: _Function) -> _Function:
+    """Return a function that reports to the present listener in whatever thread it is called."""
+    listener = _LISTENER.get()
+
+    def call(*arguments: object) -> object:
+        with listening(listener):
+            return function(*arguments)
+
+    return call  # type: ignore[return-value]

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from ..builds.catalogue import Compression
 from ..errors import ContentError
+from ..progress import Advance, task
 from .compression import MAGIC, compressor, require_zstandard
 from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .tree import FULL_TREE, INSTALL_ONLY_TREE, LISTING, OURS, Tree, on_disk
@@ -79,7 +80,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
     def write(data: bytes) -> None:
         out.write(packer.compress(data))
 
-    with _opened(path) as (tar, archive):
+    with task("Packing", path.name, path.stat().st_size) as advance, _opened(path, advance) as (tar, archive):
         for member in tar:
             rest = found.below(member)
             if rest is None:
@@ -137,25 +138,31 @@ def _header(info: tarfile.TarInfo) -> bytes:
 
 
 class _Hashed:
-    """An archive's file that is hashed while it is read."""
+    """An archive's file that is hashed while it is read.
 
-    def __init__(self, file: BinaryIO) -> None:
+    :param advance: reports the bytes that were read
+    """
+
+    def __init__(self, file: BinaryIO, advance: Advance) -> None:
         self.file = file
         self.digest = hashlib.sha256()
+        self._done, self._advance = 0, advance
 
     def read(self, size: int = -1) -> bytes:
         data = self.file.read(size)
         self.digest.update(data)
+        self._done += len(data)
+        self._advance(self._done)
         return data
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[TarStream, _Hashed]]:
+def _opened(path: Path, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
     with path.open("rb") as file:
         magic = file.read(4)
         size = file.seek(0, 2)
         file.seek(0)
-        archive = _Hashed(file)
+        archive = _Hashed(file, advance)
         if magic.startswith(MAGIC["gz"]):
             unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
             yield TarStream(path.name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import TransportError
+from ..progress import task
 
 APPLICATION = "standalone-python"
 ROOT_VARIABLE = "STANDALONE_PYTHON_CACHE"
@@ -160,7 +161,8 @@ def exclusive_lock(folder: Path, wait: float | None = None, on_wait: Callable[[]
             lock.acquire(timeout=0)
         except filelock.Timeout:
             on_wait()
-            lock.acquire()
+            with task("Waiting for", f"another process that works in {folder}"):
+                lock.acquire()
         locked = True
     except filelock.Timeout:
         raise TransportError(

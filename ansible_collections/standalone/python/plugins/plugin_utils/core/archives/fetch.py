@@ -26,7 +26,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from ..digits import whole_number
 from ..errors import sanitized
 from ..libraries import missing_libraries
-from ..progress import task
+from ..progress import DECISIONS, task, trace, traced
 from .credentials import authorization, bare, basic
 from .failure import (
     ADVICE_CONTENT,
@@ -183,6 +183,7 @@ class Http:
                     if failure is None:
                         return {}, rounds
                     failures[url] = failure
+                    trace(DECISIONS, f"{sanitized(without_credentials(url))} {failure.problem}")
                     if not failure.retry:
                         pending.remove(url)
                 if not pending or pause is None:
@@ -190,6 +191,7 @@ class Http:
                 pause = max(pause, min(failures[url].pause for url in pending))
                 if pause > LONGEST_PAUSE:
                     break
+                trace(DECISIONS, f"trying again in {pause:g} seconds")
                 self.sleep(pause)
         return failures, rounds
 
@@ -244,6 +246,8 @@ class Http:
                 if at.startswith("https:") and (bundle := wrong_bundle_variable()):
                     return local_failure(f"{bundle} is not a file or folder of certificates", f"correct {bundle}, or unset it")
                 raise
+            if traced(DECISIONS):
+                trace(DECISIONS, _traced(response, at))
             if response.status_code not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
@@ -315,6 +319,13 @@ def _session() -> Iterator[requests.Session]:
         # No encoding: an archive must not be unpacked, and the length must be the file's.
         session.headers.update({"User-Agent": "standalone-python", "Accept-Encoding": "identity"})
         yield session
+
+
+def _traced(response: requests.Response, url: str) -> str:
+    """Return a request and its answer, without credentials and what is in the query."""
+    request = response.request
+    rest = f" ({request.headers['Range']})" if "Range" in request.headers else ""
+    return f"{request.method} {sanitized(without_credentials(url))}{rest}: {response.status_code}"
 
 
 def _name_in(url: str) -> str:

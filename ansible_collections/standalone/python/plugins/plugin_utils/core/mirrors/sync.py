@@ -29,6 +29,7 @@ from ..archives.texts import local_path
 from ..builds.catalogue import Build, is_build
 from ..builds.sums import parse_sums
 from ..errors import ContentError, DeclarationError, StandalonePythonError, TransportError
+from ..progress import heard
 from ..security.tables import DOCUMENT
 from ..supply.known_tables import newer_document
 from .mirror import (
@@ -303,7 +304,7 @@ def _run_all(
     failures: list[StandalonePythonError] = []
     stop = Event()
     pool = ThreadPoolExecutor(jobs)
-    tasks = {pool.submit(receive, build, stop): build for build in wanted}
+    tasks = {pool.submit(heard(receive), build, stop): build for build in wanted}
 
     def end() -> None:
         stop.set()
