@@ -35,6 +35,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
     + bin_dir: the folder of the links to the executables; ``/usr/local/bin`` for the default root, else ``bin`` in the root
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
 
+    ``checked_at`` is when every file was last compared with what was installed; empty where the host has no record of it.
     ``advisories`` counts open advisories by severity; it is None where nothing is known.
 
     None means that the host's answer could not be read, and never that nothing is installed.
@@ -59,6 +60,7 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "stable_path": "/opt/python/cpython-3.13/bin/python3",
                     "prefix": "/opt/python/cpython-3.13.1+20250115-…",
                     "installed_at": "2025-01-20T09:30:00Z",
+                    "checked_at": "2025-01-27T04:00:00Z",
                     "certificates": "",
                     "components": {"openssl": "3.5.3", "sqlite": "3.50.4"},
                     "user_packages": 0,

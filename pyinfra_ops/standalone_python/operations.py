@@ -172,7 +172,8 @@ def interpreters(
     + attestations: verify by GitHub's artifact attestations that a workflow of python-build-standalone made what is sent:
       ``off``, or ``require`` them, or ``prefer`` to warn where there are none; one that is wrong is then always an error
     + trusted_root: the path here of a Sigstore ``trusted_root.json``, instead of the one that the package sigstore brings
-    + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
+    + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256;
+      ``quick`` knows what it found until a repair or the next full check)
     + externally_managed: mark the interpreter so that pip installs into virtual environments only
     + user_packages: where ``externally_managed`` is false, ``keep`` (copy what users installed to the build that replaces theirs)
       or ``discard``

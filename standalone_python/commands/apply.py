@@ -35,13 +35,16 @@ from ..local import LocalHost
 from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
 
 # The options of a declaration that the command line has too, besides root and bin_dir.
-_OPTIONS = ("source", "catalogue", "lockfile", "attestations", "trusted_root")
+_OPTIONS = ("source", "catalogue", "lockfile", "attestations", "trusted_root", "verify")
 SUPPLY = options(
     click.option("--source", metavar="SRC", help="Where builds come from: upstream, a mirror's URL or folder, or one archive."),
     click.option("--lockfile", metavar="LOCKFILE", help="A lock file, written by `lock`: install exactly its builds."),
     ATTESTATIONS,
     TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="The catalogue of builds: bundled, updated, a file, a folder or a URL."),
+    click.option(
+        "--verify", type=click.Choice(("quick", "full")), help="How installed builds are checked: full compares every file."
+    ),
 )
 DIFF = click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after.")
 
@@ -203,7 +206,8 @@ def perform(
     if not as_json:
         output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
-    done = carry_out(host, desired, supply, decision) if doing else Result(planned, before, predict(planned, before, desired))
+    predicted = Result(planned, before, predict(planned, before, desired))
+    done = predicted if check else carry_out(host, desired, supply, decision)
     after = done.after
     told = result_data(done.plan, after, marked=marked)
     output.tell_remarks([*supply.remarks, *done.remarks])

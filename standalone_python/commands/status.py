@@ -12,6 +12,7 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.memory import remember
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 
@@ -41,8 +42,8 @@ _COLUMNS = (
 def status(where: Where, as_json: bool) -> int:
     """Show which interpreters are installed, whether they are intact, and what kind of host this is.
 
-    It checks the receipt, a start, and the number of modules. `verify` compares every file. FILE is as for `apply`: it
-    names the root and the folder of the links.
+    It checks the receipt, a start, and the number of modules. `verify` compares every file, and `status` shows what the
+    last `verify` found. FILE is as for `apply`: it names the root and the folder of the links.
     """
     _show(where, as_json=as_json, verify="quick")
     return 0
@@ -57,8 +58,10 @@ def verify(where: Where, as_json: bool) -> int:
     An interpreter that was installed into this machine's offline image is started here for the first time, and
     its receipt says so from then on.
 
-    The exit code is 2 if something is damaged: `apply` with verify: full in its declaration repairs it. It is 0 otherwise,
-    also if nothing is installed. Files that were added are shown, and do not count as damage. FILE is as for `apply`.
+    The host keeps the result, and `status` shows it until the next `verify` or repair.
+
+    The exit code is 2 if something is damaged: `apply FILE --verify full` repairs it. It is 0 otherwise, also if nothing is
+    installed. Files that were added are shown, and do not count as damage. FILE is as for `apply`.
     """
     return DIFFERS if _show(where, as_json=as_json, verify="full") else 0
 
@@ -73,8 +76,12 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
         desired = host.placed(desired)
         observed = observe(host, desired, facts="yes", processes=True)
         confirmed: tuple[str, ...] = ()
+        unrecorded = ""
         if verify == "full":
             confirmed, observed = confirm(host, desired, observed)
+            observed, unrecorded = remember(host.run, desired, observed)
+    if unrecorded:
+        output.tell_remarks([f"the result of this check is not recorded, so `status` does not know it: {unrecorded}"])
     damaged = damage(observed)
     data = info(observed)
     if as_json:

@@ -83,7 +83,16 @@ class Running:
     what: str
 
 
-Thing = Running | File | Program | Folder | Link | Built | Gone | Lock
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The record of a full check of a build; ``line``: what stands there instead."""
+
+    what: str
+    damage: str = ""
+    line: str = ""
+
+
+Thing = Running | File | Program | Folder | Link | Built | Gone | Lock | Checked
 
 # What the agent is told to do
 
@@ -314,6 +323,15 @@ def barred(top: str) -> dict[str, tuple[Thing, ...]]:
     }
 
 
+CHECKS = "{root}/.standalone-python.checked"
+DAMAGE = "its files differ from what was installed: lib/a.py"
+# A record that says nothing. A quick look goes by what it sees itself.
+NO_RECORDS = {
+    "empty": "\n",
+    "another installation": f"2026-11-20T08:00:00Z 2026-01-01T00:00:00Z/{'0' * 64} {DAMAGE}\n",
+    "a line that was cut off": "2026-11-20T08:00:00Z 2026-\n",
+    "not a record": "\x1b]0;title\x07 start=1\nbuild=x\n",
+}
 NEVER_ON_WINDOWS = ("quotes", "glob", "backslash", "pipe")
 
 
@@ -668,6 +686,31 @@ OBSERVING: tuple[Case, ...] = (
         for name, root in ODD_ROOTS.items()
     ),
     Case(
+        "a quick look knows what a full check found",
+        (*FINISHED, Checked("3.13.1", DAMAGE)),
+        sees={"builds": {"3.13.1": r"lib/a\.py \(found by the full check of 2026-11-20\)"}},
+    ),
+    Case(
+        "a quick look knows that a full check found nothing",
+        (*FINISHED, Checked("3.13.1")),
+        sees={"builds": {"3.13.1": ""}, "checked": ("2026-11-20T08:00:00Z",)},
+    ),
+    Case(
+        "a full check goes by the files and not by the record",
+        (*FINISHED, Checked("3.13.1", DAMAGE)),
+        {"verify": "full"},
+        sees={"builds": {"3.13.1": ""}},
+    ),
+    *(
+        Case(
+            f"a record that says nothing: {name}",
+            (*FINISHED, Checked("3.13.1", line=line)),
+            sees={"builds": {"3.13.1": ""}, "checked": ("",)},
+        )
+        for name, line in NO_RECORDS.items()
+    ),
+    Case("a folder has the name of a record", (*FINISHED, Folder(f"{CHECKS}/{ONE}")), sees={"builds": {"3.13.1": ""}}),
+    Case(
         "an odd folder for links",
         FINISHED,
         {"bin_dir": "opt/py thon/$b'i\"n"},
@@ -754,6 +797,20 @@ APPLYING: tuple[Case, ...] = (
         steps=(Get("3.13.1"),),
         sees={"builds": {"3.13.1": ""}},
         after={f"{{root}}/{ONE}": "build 3.13.1"},
+    ),
+    Case(
+        "repair: what a full check found is forgotten",
+        (*FINISHED, Checked("3.13.1", DAMAGE)),
+        steps=(Get("3.13.1"),),
+        sees={"builds": {"3.13.1": ""}, "checked": ("",)},
+        after={f"{{root}}/{ONE}": "build 3.13.1", CHECKS: None},
+    ),
+    Case(
+        "removal: what a full check found is forgotten, of that build only",
+        (*FINISHED, Built("3.12.8"), Checked("3.13.1", DAMAGE), Checked("3.12.8")),
+        steps=(Drop("3.13.1"),),
+        sees={"builds": {"3.12.8": ""}, "checked": ("2026-11-20T08:00:00Z",)},
+        after={f"{{root}}/{ONE}": None, f"{CHECKS}/{ONE}": None},
     ),
     Case(
         "links only",

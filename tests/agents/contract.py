@@ -20,8 +20,10 @@ from pathlib import Path
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.check import Check, check_line
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import parse_receipt
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import (
     Install,
     Plan,
@@ -76,6 +78,10 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
                 said = fakes.receipt_of(build, windows=place.windows, prefix=place.text(prefix))
                 receipt = json.dumps(dict(sorted(said.items())), indent=1) + "\n"
             fakes.write(build, folder, receipt, windows=place.windows)
+        case cases.Checked(what, damage, line):
+            record = place.path(f"{cases.CHECKS}/{fakes.fake(what).name}")
+            record.parent.mkdir(exist_ok=True)
+            record.write_text(line or f"{recorded(what, damage, windows=place.windows)}\n", newline="\n")
         case cases.Running(what):
             running(place.path(f"{{root}}/{fakes.fake(what).name}"), stack)
         case cases.Lock(kind, name):
@@ -109,6 +115,13 @@ def put(thing: cases.Thing, place: Place, stack: ExitStack) -> None:
                 on_windows.make_junction(link, link.parent / place.text(to))
             else:
                 link.symlink_to(place.text(to))
+
+
+def recorded(what: str, damage: str = "", *, windows: bool = False) -> str:
+    """Return the record of a full check of a fake build."""
+    receipt = parse_receipt(json.dumps(fakes.receipt_of(fakes.fake(what), windows=windows)))
+    assert receipt
+    return check_line(Check("2026-11-20T08:00:00Z", damage), receipt)
 
 
 MAPPING = """
@@ -232,6 +245,8 @@ def hold(sees: Mapping[str, object], observed: Observed, place: Place) -> None:
             case "occupied" | "leftovers" | "obstacles":
                 assert isinstance(expected, tuple)
                 assert sorted(getattr(observed, key)) == sorted(map(place.text, expected))
+            case "checked":
+                assert tuple(build.checked_at for build in observed.installed) == expected
             case "packages":
                 assert tuple(build.packages for build in observed.installed) == expected
             case "extra":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.obser
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Remove
 from tests.agents import cases
 from tests.agents.cases import Case
-from tests.agents.contract import OTHER, declared, expected_tree, hold, place_for, planned, put
+from tests.agents.contract import OTHER, declared, expected_tree, hold, place_for, planned, put, recorded
 from tests.agents.place import POSIX, Shell, needed, tree
 
 pytestmark = POSIX
@@ -45,7 +46,10 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
 
 
 IN_ORDER = frozenset(
-    ("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link")
+    (
+        *("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link"),
+        "a quick look knows what a full check found",
+    )
 )
 
 
@@ -114,3 +118,50 @@ def as_user(case: Case, tmp_path: Path) -> int | None:
         if not folder.stat().st_mode & 0o001 and folder.stat().st_uid == os.getuid():
             folder.chmod(folder.stat().st_mode | 0o011)
     return OTHER
+
+
+FOUND = "its files differ from what was installed: it's a $HOME \\n"
+UNRECORDED: dict[str, tuple[cases.Thing, ...]] = {
+    "is not a folder": (cases.File(cases.CHECKS, "mine"),),
+    "not a folder": (cases.Link(cases.CHECKS, "{disk}"),),
+    "is a folder": (cases.Folder(f"{cases.CHECKS}/{cases.ONE}/mine"),),
+}
+
+
+def test_a_full_check_is_recorded(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Also over an older record, and over what a killed run left; links in an image are not followed."""
+    case = Case(
+        "record",
+        (*cases.FINISHED, cases.Checked("3.13.1")),
+        {"root": cases.ODD_ROOTS["quotes"]},
+        sees={"builds": {"3.13.1": re.escape(FOUND)}},
+    )
+    place = place_for(case, shell, disk, tmp_path / "tools")
+    desired = declared(case, place)
+    with ExitStack() as stack:
+        for thing in (*case.before, cases.File("{disk}/mine", "mine"), cases.Link(f"{cases.CHECKS}/.new", "{disk}/mine")):
+            put(thing, place, stack)
+    line = recorded("3.13.1", FOUND)
+    done = place.run(shell, sh.remembering(place.root, {cases.ONE: line}))
+    assert (done.output, done.code) == (f"{sh.REMEMBERED}\n", 0)
+    hold(case.sees, parse(place.run(shell, sh.observation(desired, facts="no", quick=True)).output), place)
+    assert [path.name for path in place.path(cases.CHECKS).iterdir()] == [cases.ONE]
+    assert (disk / "mine").read_text() == "mine"
+    # A tree that has the same bytes each time has no time of a check, and no older result.
+    place.environment["SOURCE_DATE_EPOCH"] = "1700000000"
+    done = place.run(shell, sh.remembering(place.root, {cases.ONE: line}))
+    assert (done.output, done.code) == ("with SOURCE_DATE_EPOCH a host gets no time of a check\n", 0)
+    assert not place.path(cases.CHECKS).exists()
+
+
+@pytest.mark.parametrize("why", UNRECORDED)
+def test_a_full_check_that_can_not_be_recorded(why: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    case = Case("record", (*cases.FINISHED, *UNRECORDED[why]))
+    place = place_for(case, shell, disk, tmp_path / "tools")
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+    before = tree(disk)
+    done = place.run(shell, sh.remembering(place.root, {cases.ONE: recorded("3.13.1")}))
+    assert why in done.output
+    assert (sh.REMEMBERED in done.output, done.errors, tree(disk)) == (False, "", before)

@@ -35,7 +35,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.obser
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import cases, engines, fakes
 from tests.agents.cases import Case
-from tests.agents.contract import declared, expected_tree, hold, place_for, planned, put
+from tests.agents.contract import declared, expected_tree, hold, place_for, planned, put, recorded
 from tests.agents.engines import run
 from tests.agents.place import Place, Shell, needed, tree
 from tests.store.support import Answer, certificate, serve
@@ -107,6 +107,29 @@ def test_observe(case: Case, powershell: Shell, disk: Path, tmp_path: Path) -> N
     errors = "" if HERE and 'S="Error"' not in done.errors else done.errors
     assert (done.code, errors) == (0, "")
     assert tree(disk, windows=True) == before
+
+
+def test_a_full_check_is_recorded(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    case = Case("record", (*cases.FINISHED, cases.Checked("3.13.1")), sees={"builds": {"3.13.1": "it's \u2018"}})
+    place = windows_place(case, powershell, disk, tmp_path)
+    with ExitStack() as stack:
+        for thing in case.before:
+            put(thing, place, stack)
+    records = {cases.ONE: recorded("3.13.1", "it's \u2018", windows=True)}
+    assert answer_to_records(powershell, place, records, tmp_path) == sh.REMEMBERED
+    hold(
+        case.sees, parse(run(powershell, place, renderer.observation(declared(case, place), facts="no"), tmp_path).output), place
+    )
+    assert [path.name for path in place.path(cases.CHECKS).iterdir()] == [cases.ONE]
+    (place.path(cases.CHECKS) / cases.ONE).unlink()
+    place.path(cases.CHECKS).rmdir()
+    place.path(cases.CHECKS).write_text("mine")
+    assert sh.REMEMBERED not in answer_to_records(powershell, place, records, tmp_path)
+    assert place.path(cases.CHECKS).read_text() == "mine"
+
+
+def answer_to_records(powershell: Shell, place: Place, records: dict[str, str], system: Path) -> str:
+    return run(powershell, place, renderer.remembering(place.root, records), system).output.strip()
 
 
 def unpacks(case: Case) -> bool:

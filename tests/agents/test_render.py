@@ -444,6 +444,7 @@ def test_every_shell_reads_it(command: Sequence[str], facts: sh.Facts) -> None:
         sh.observation(Desired(builds=()), facts=facts),
         sh.application(Desired(builds=()), steps, {BUILD.name: pushed(BUILD)}),
         sh.application(Desired(builds=()), Plan((Clear(("/x",)),), ()), {}),
+        sh.remembering("/opt/python", {BUILD.name: "it's"}),
     ):
         done = subprocess.run([*command, "-n"], input=script.encode(), capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")

@@ -316,6 +316,35 @@ def test_status_and_verify(upgraded: Command) -> None:
     assert len(json.loads(told.output)["damage"]) == 1
 
 
+def test_what_verify_found_is_known_until_the_repair(upgraded: Command, source: Path) -> None:
+    """As the first user of it met it: ``verify`` finds damage, and ``status`` right after it says the same."""
+    (module,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*/lib/python3.13/json/decoder.py")
+    sound = module.read_text()
+    module.write_text(f"{sound}# altered\n")
+    file = upgraded.file(declared(source, "3.13", root=str(upgraded.folder / "root")))
+    assert upgraded("plan", file).code == 0
+    assert upgraded("plan", file, "--verify", "full").code == 2
+    before = upgraded("status", "--root", "root", "--json").output
+    assert upgraded("verify", "--root", "root").code == 2
+    words = "lib/python3.13/json/decoder.py (found by the full check of "
+    for what in (upgraded("status", "--root", "root"), upgraded("plan", file)):
+        assert words in what.output
+    one = json.loads(upgraded("status", "--root", "root", "--json").output)["interpreters"][1]
+    assert (one["sound"], one["checked_at"] != json.loads(before)["interpreters"][1]["checked_at"]) == (False, True)
+    # Who restores the file, and lets it be checked, has nothing to repair.
+    module.write_text(sound)
+    assert upgraded("apply", file, "--verify", "full").output.startswith("nothing to do")
+    assert upgraded("plan", file).code == 0
+    # What is known is repaired by any run.
+    module.write_text(f"{sound}# altered\n")
+    assert upgraded("verify", "--root", "root").code == 2
+    assert words in upgraded("apply", file).output
+    assert module.read_text() == sound
+    assert [one["sound"] for one in json.loads(upgraded("status", "--root", "root", "--json").output)["interpreters"]] == [
+        True
+    ] * 2
+
+
 def test_names_that_a_machine_has_command_no_terminal(upgraded: Command, source: Path) -> None:
     (build,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*")
     (build / f"lib/python3.13/{HOSTILE}.py").touch()

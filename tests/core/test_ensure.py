@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import damage, info, result_data
+from ansible_collections.standalone.python.plugins.plugin_utils.core.memory import remember
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import (
     BEGIN,
     FAILURE_BEGIN,
@@ -86,6 +87,61 @@ def test_nothing_to_do_is_one_question_without_facts() -> None:
     assert (result.changed, there.asked, there.uploads, supply.asked) == (False, ["observe"], {}, [])
     assert result.after == result.before
     assert [outcome.action for outcome in result.plan.outcomes] == ["none"]
+
+
+DAMAGE = "its files differ from what was installed: lib/a.py"
+DAMAGED = [{"name": OLD, "damage": "lib/a.py"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "check", "asked", "records"),
+    [
+        (IN_ORDER, False, ["observe", "remember"], {OLD: "clean"}),
+        (IN_ORDER, True, ["observe"], {}),
+        (IN_ORDER | {"installed": DAMAGED}, True, ["observe", "observe with facts"], {}),
+        # The new files are compared after the change.
+        (IN_ORDER | {"installed": DAMAGED}, False, ["observe", "observe with facts", "apply", "remember"], {OLD: "clean"}),
+        # What this user may not change, or another user could.
+        (IN_ORDER | {"root_state": "unwritable"}, False, ["observe"], {}),
+        (IN_ORDER | {"root_exposed": "owner 7 /opt"}, False, ["observe"], {}),
+        # A build for another kind of host is not this host's to judge; a quick look sees that one does not start.
+        (IN_ORDER | {"installed": [OLD, FOREIGN]}, False, ["observe", "observe with facts", "remember"], {OLD: "clean"}),
+        (
+            IN_ORDER | {"installed": [OLD, {"name": OTHER, "problem": "it does not start: no"}]},
+            False,
+            ["observe", "observe with facts", "remember"],
+            {OLD: "clean"},
+        ),
+    ],
+)
+def test_a_full_check_is_recorded(said: dict[str, Any], check: bool, asked: list[str], records: dict[str, str]) -> None:
+    there = host(said)
+    result = ensure(there, desired(verify="full"), MemorySupply(CATALOGUE), check=check)
+    assert there.asked == asked
+    assert {name: line.partition(" ")[2].partition(" ")[2] for name, line in there.records.items()} == records
+    found = {i.name for i in result.after.installed if i.checked_at}
+    assert found == set(records)
+
+
+def test_what_a_full_check_found_is_recorded_until_the_repair() -> None:
+    """A quick look after it says the same, and a run that only looks quickly repairs it."""
+    there = host(IN_ORDER | {"installed": DAMAGED})
+    _after, why_not = remember(there.run, desired(verify="full"), parse(answer(there.state, facts=False)))
+    assert why_not == ""
+    assert there.records[OLD].endswith(f" {DAMAGE}")
+    at, _space, _rest = there.records[OLD].partition(" ")
+    there.state = replace(there.state, installed=tuple(replace(one, checked_at=at) for one in there.state.installed))
+    seen = parse(answer(there.state, facts=False)).installed[0]
+    assert seen.problem == f"{DAMAGE} (found by the full check of {at[:10]})"
+    repaired = ensure(there, desired(), MemorySupply(CATALOGUE))
+    assert [str(step.action) for step in repaired.plan.installs] == ["repair"]
+    assert not repaired.after.installed[0].problem
+
+
+def test_a_host_that_does_not_record_says_why() -> None:
+    there = host(IN_ORDER, says={0: Completed(0, "mkdir: can't create: \x1b[31mRead-only\n", "")})
+    observed, why_not = remember(there.run, desired(verify="full"), there.state)
+    assert (observed, why_not) == (there.state, "mkdir: can't create: \\x1b[31mRead-only")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES, REMEMBERED
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVOR, Request, Version
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import BEGIN, END
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.check import Check, check_line
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
 from tests.tools.planning import resolver
@@ -62,6 +63,10 @@ def _lines(observed: Observed, facts: bool) -> Iterator[str]:
             yield from ("start=untrusted", f"says={installed.untrusted}")
         elif installed.problem != "its executable is missing":
             yield from ("start=0", f"says=Python {installed.build.version}")
+        if installed.checked_at and installed.receipt:
+            yield f"checked={check_line(Check(installed.checked_at, installed.damage), installed.receipt)}"
+        elif installed.damage:
+            yield f"damaged={installed.damage.rpartition(': ')[2]}"
         yield f"modules={installed.receipt.modules if installed.receipt else 0}"
     yield from (f"occupied={path}" for path in sorted(observed.occupied))
     yield from (f"ls=lrwxrwxrwx 1 root root 9 Nov 23 12:57 {path} -> {to}" for path, to in observed.links.items())
@@ -83,6 +88,7 @@ class MemoryHost:
     :ivar scripts: those it was given
     :ivar before: what another run makes of its state while this one waits for the lock
     :ivar meddle: what somebody else makes of its state while a plan is carried out
+    :ivar records: of full checks, by the name of the build
     :ivar says: instead of an answer to the script of that number, counted from 0
     """
 
@@ -92,6 +98,7 @@ class MemoryHost:
     meddle: Callable[[Observed], Observed] = lambda state: state
     before: Callable[[Observed], Observed] = lambda state: state
     says: Mapping[int, Completed] = field(default_factory=dict)
+    records: dict[str, str] = field(default_factory=dict)
 
     def run(self, script: str) -> Completed:
         self.scripts.append(script)
@@ -106,6 +113,9 @@ class MemoryHost:
             after = self.meddle(_applied(self.state, script, self.uploads))
             self.state = replace(after, held=())
             return Completed(0, answer(replace(after, cleared=done), facts=False, processes=_asks(script)), "")
+        if script.endswith("\nremember </dev/null\n"):
+            self.records |= {name: line for _record, name, line, *_or_return in _calls(script, "records")}
+            return Completed(0, f"{REMEMBERED}\n", "")
         assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
         (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
         told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
@@ -119,9 +129,11 @@ class MemoryHost:
 
     @property
     def asked(self) -> list[str]:
-        """What it was given, in short: ``observe``, ``observe with facts``, ``observe with processes`` or ``apply``."""
+        """What it was given, in short: ``observe``, ``observe with facts``, ``observe with processes``, ``remember`` or ``apply``."""
         return [
-            "apply"
+            "remember"
+            if script.endswith("\nremember </dev/null\n")
+            else "apply"
             if script.endswith("\napply </dev/null\n")
             else "observe with facts"
             if "\nfacts=yes\n" in script

@@ -59,7 +59,7 @@ def build_of(text: str) -> Build:
 
 def installed_of(said: str | Mapping[str, Any]) -> Installed:
     """A name, or a mapping with ``name`` and what is unusual: ``problem``, ``installed_at``, ``finish``, ``receipt: false``,
-    ``started: false``, ``packages``, ``untrusted``; with ``unconfirmed: true`` it was started now."""
+    ``started: false``, ``packages``, ``untrusted``, ``damage`` (a file that a full check found changed); with ``unconfirmed: true`` it was started now."""
     if isinstance(said, str):
         said = {"name": said}
     unknown = set(said) - {
@@ -73,10 +73,14 @@ def installed_of(said: str | Mapping[str, Any]) -> Installed:
         "foreign",
         "packages",
     }
-    unknown -= {"untrusted", "moved"}
+    unknown -= {"untrusted", "moved", "damage"}
     assert not unknown, unknown
     if "foreign" in said:
         return replace(installed_of({key: value for key, value in said.items() if key != "foreign"}), foreign=said["foreign"])
+    if "damage" in said:
+        damage = f"its files differ from what was installed: {said['damage']}"
+        whole = installed_of({key: value for key, value in said.items() if key != "damage"})
+        return replace(whole, damage=damage, problem=damage)
     if "moved" in said:
         there = installed_of({key: value for key, value in said.items() if key != "moved"})
         return replace(there, moved=said["moved"], problem=f"it was installed as {said['moved']} and lies elsewhere")

@@ -26,6 +26,7 @@ options:
       - With V(quick), it has a receipt and an executable that starts and reports its version, and its standard library lacks no
         module or package.
       - With V(full), every file also has its recorded sha256. Files that someone added to the standard library are reported.
+      - The host keeps what a full check found. With V(quick), damage that it found counts until a repair or the next full check.
     type: str
     choices: [quick, full]
     default: quick

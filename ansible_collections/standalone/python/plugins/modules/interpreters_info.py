@@ -98,6 +98,12 @@ interpreters:
       description: When the build was installed. Empty where its receipt can't be read.
       type: str
       sample: "2025-01-20T09:30:00Z"
+    checked_at:
+      description:
+        - When every file of the build was last compared with what was installed, in UTC. Empty where the host has no record of it.
+        - C(standalone-python verify) and M(standalone.python.interpreters) with C(verify=full) write that record; this module does not.
+      type: str
+      sample: "2025-01-27T04:00:00Z"
     certificates:
       description: The host's file of certificates that the build trusts, with C(certificates=system); else empty.
       type: str

@@ -21,6 +21,7 @@ from .agents import sh
 from .builds.catalogue import Build
 from .builds.request import Request
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
+from .memory import remember
 from .state.answer import UNFINISHED
 from .state.choice import Resolve, newest_installed
 from .state.declaration import Desired
@@ -175,7 +176,7 @@ def ensure(
         return observe(host, desired, facts="no" if facts == "empty" else facts, environment=environment)
 
     decision = decide(desired, supply, look, check=check)
-    if check or not decision.plan:
+    if check:
         return Result(decision.plan, decision.observed, predict(decision.plan, decision.observed, desired))
     return carry_out(host, desired, supply, decision, environment=environment)
 
@@ -232,11 +233,13 @@ def _held(planned: Plan, observed: Observed) -> tuple[str, ...]:
 def carry_out(
     host: Host, desired: Desired, supply: BuildProvider, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
 ) -> Result:
-    """Make the changes of a decision, and observe the host again.
+    """Make the changes of a decision, and observe the host again. If the look was a full check, record what it found.
 
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
     planned, observed, cleared = decision.plan, decision.observed, False
+    if not planned:
+        return Result(planned, observed, remember(host.run, desired, observed, environment=environment)[0])
     first, clearing = observed, _clearing(planned)
     deliveries: dict[str, sh.Delivery] = {}
     own_files = True
@@ -293,6 +296,7 @@ def carry_out(
             "something else changes it, or see what the host's shell printed with -vvv",
             step="observe again",
         )
+    after, _why_not = remember(host.run, desired, after, environment=environment)
     return Result(_without_held(planned, after), before, after)
 
 

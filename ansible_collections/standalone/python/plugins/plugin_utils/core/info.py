@@ -79,6 +79,7 @@ def _interpreter(installed: Installed, observed: Observed) -> dict[str, Any]:
         "stable_path": native(f"{stable[0] if stable else prefix}/{observed.python}"),
         "prefix": native(prefix),
         "installed_at": installed.installed_at,
+        "checked_at": installed.checked_at,
         "certificates": installed.receipt.certificates if installed.receipt else "",
         "components": dict(installed.receipt.components) if installed.receipt else {},
         "user_packages": installed.packages,

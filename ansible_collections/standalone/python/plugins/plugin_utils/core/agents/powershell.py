@@ -99,6 +99,16 @@ def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str
     )
 
 
+def remembering(root: str, records: Mapping[str, str]) -> str:
+    """Return the script that records what a full check found.
+
+    :param records: the name of each build, to the line that the host keeps
+    """
+    calls = [f"Write-Record {_quote(name)} {_quote(line)}" for name, line in records.items()]
+    head = _beside({}) + _assignments({"root": root})
+    return f"{head}{_agent('remember.ps1')}{_function('Write-Records', calls)}Invoke-Remembering\n"
+
+
 def application(
     desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery], environment: Mapping[str, str] = NOTHING
 ) -> str:

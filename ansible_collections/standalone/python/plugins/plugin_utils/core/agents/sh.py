@@ -134,6 +134,8 @@ def _observer(*names: str) -> str:
 # Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
 _OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh", "lock.sh")
 _DISK, _FACTS, _PROCESSES = _observer("disk.sh"), _observer("facts.sh"), _observer("processes.sh")
+REMEMBERED = "== standalone-python remembered =="
+"""The answer of a host that has recorded a check."""
 
 
 def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> list[str]:
@@ -220,6 +222,17 @@ def observation(
     more += _FACTS if kind else ""
     more += _PROCESSES if settings["processes"] else ""
     return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}observe </dev/null 2>/dev/null\n"
+
+
+def remembering(root: str, records: Mapping[str, str], environment: Mapping[str, str] = NOTHING) -> str:
+    """Return the script that records what a full check found.
+
+    :param root: where the root is on the machine that runs the script
+    :param records: the name of each build, to the line that the host keeps
+    """
+    calls = [f"{_call('record', name, line)} || return" for name, line in records.items()]
+    head = _exports(environment) + _assignments({"root": root})
+    return f"{head}{_agent('remember.sh')}{_function('records', calls)}remember </dev/null\n"
 
 
 def application(

@@ -22,6 +22,7 @@ from ..digits import whole_number
 from ..errors import AgentError, DeclarationError, ObservationError, sanitized
 from ..lazy import lazy_dataclass
 from .answer import BEGIN, END, FAILURE_BEGIN, pairs, quoted
+from .check import damage_of, parse_check
 from .failures import FAILURES, exposure, failure_in
 from .paths import joined, moved, printed
 from .process import NAMED, Process, parse_process, users_in_words
@@ -44,6 +45,8 @@ class Installed:
     """A build on a host that this project installed.
 
     :ivar problem: what is wrong with it, in words; empty if it is sound
+    :ivar damage: what only a full check finds, now or when it was last done, in words; it is the ``problem`` if there is no other
+    :ivar checked_at: when the last full check was that the host remembers, in UTC such as 2026-11-28T19:40:00Z; else empty
     :ivar extra: files that were added to its standard library; known with ``verify: full`` only, reported and left alone
     :ivar unconfirmed: the agent started and tried it for the first time, and its receipt lacks that
     :ivar foreign: why a build for another kind of host can't run here, with the build as subject; it has no ``problem`` then
@@ -65,6 +68,8 @@ class Installed:
     untrusted: str = ""
     moved: str = ""
     mark: str = field(default="", compare=False)
+    damage: str = ""
+    checked_at: str = ""
 
     @property
     def started(self) -> bool:
@@ -200,15 +205,13 @@ class Observed:
         return whole_number(self.facts.get(fact, ""))
 
 
-# What pip changes when it upgrades itself or another package that the build brings.
-_USERS = r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Scripts/|bin/pip[0-9.]*$"
 FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_flags", "tools", "wget", "free_kb", "free_inodes")
 
 
 # Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
 _OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered", "process")
 _OF_BUILD = frozenset(
-    ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages", "certificates")
+    ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages", "certificates", "checked")
 )
 _Block = dict[str, list[str]]
 """What an agent says of one build: key -> values."""
@@ -307,7 +310,9 @@ def judged(observed: Observed, facts: Mapping[str, str], *, started: bool = True
     for build in observed.installed:
         sound = not build.untrusted and (not build.problem or bool(build.moved))
         foreign = _foreign(build.build.triple, facts, observed.cpu, fits=started and sound)
-        installed.append(replace(build, foreign=foreign, problem="", moved="", unconfirmed=False) if foreign else build)
+        installed.append(
+            replace(build, foreign=foreign, problem="", damage="", moved="", unconfirmed=False) if foreign else build
+        )
     return replace(observed, installed=tuple(installed))
 
 
@@ -353,6 +358,15 @@ def _installed(values: _Block, root: str, *, windows: bool) -> Installed | None:
         # The folder was copied or renamed: the build's paths are wrong.
         receipt = None
     problem = _problem(values, receipt)
+    check = parse_check(values.get("checked", [""])[0], receipt)
+    damage = damage_of(values.get("damaged", ()), values.get("list", [None])[0], receipt)
+    if {"list", "damaged"} & set(values):
+        problem = problem or damage
+    elif values.get("verify") == ["unable"] and not problem:
+        raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
+    elif check and check.damage:
+        damage = check.damage
+        problem = problem or f"{damage} (found by the full check of {check.at[:10]})"
     unconfirmed = receipt is not None and not receipt.started and not problem and values["start"] == ["0"]
     packages = values.get("packages", ["0"])[0]
     found = Installed(
@@ -365,6 +379,8 @@ def _installed(values: _Block, root: str, *, windows: bool) -> Installed | None:
         packages=int(packages) if _COUNT.fullmatch(packages) else 0,
         untrusted=exposure(" ".join(values.get("says", ()))) if values.get("start") == ["untrusted"] else "",
         mark=mark_of(values.get("receipt", ())),
+        damage=damage,
+        checked_at=check.at if check else "",
     )
     return found if "same" in values else _in_place(found, root, windows=windows)
 
@@ -400,14 +416,6 @@ def _problem(values: Mapping[str, list[str]], receipt: Receipt | None) -> str:
         return f"its standard library lacks {receipt.modules - found} of {receipt.modules} modules and packages"
     if "certificates" in values:
         return f"{printed(receipt.certificates)}, whose certificates it trusts, is not a file on this host any more"
-    if values.get("verify") == ["unable"]:
-        raise ObservationError("verify: full needs sha256sum or shasum on the host, which has neither: use verify: quick")
-    damaged = [path for path in values.get("damaged", ()) if receipt.finish.externally_managed or not re.match(_USERS, path)]
-    if damaged:
-        return f"its files differ from what was installed: {joined(damaged)}"
-    listed = values.get("list")
-    if listed and not listed[0].startswith(receipt.files_sha256):
-        return "its list of files is not the one that was installed"
     return ""
 
 

@@ -298,6 +298,14 @@ function Clear-Link([string]$path) {
     $state.committing = 'yes'
 }
 
+function Clear-Check([string]$name) { # a full check of it (remember.ps1) was of the files before
+    $checks = Join-Name $root '.standalone-python.checked'
+    $path = Join-Name $checks $name
+    if (-not [IO.File]::Exists($path)) { return }
+    [IO.File]::Delete($path)
+    if (-not [IO.Directory]::GetFileSystemEntries($checks).Length) { [IO.Directory]::Delete($checks) }
+}
+
 function Complete-Rename([string]$name) { # moves the build to its place; what has that name is moved away first
     $state.step = "renaming $name"
     $place = Join-Name $root $name
@@ -308,6 +316,7 @@ function Complete-Rename([string]$name) { # moves the build to its place; what h
         catch { Stop-Run 'held' $place }
     }
     Wait-While { [IO.Directory]::Move((Join-Name $state.places[$name] 'python'), $place) }
+    Clear-Check $name
     $state.committing = 'yes'
 }
 
@@ -319,6 +328,7 @@ function Remove-Build([string]$name) { # moves the build away first, so that its
     while (Test-There $away) { $away += '_' }
     New-Folder ([IO.Path]::GetDirectoryName($away))
     try { Wait-While { [IO.Directory]::Move($place, $away) } } catch { [void]$state.held.Add($place); return }
+    Clear-Check $name
     $state.committing = 'yes'
 }
 

@@ -346,6 +346,14 @@ sys.exit(failed != 0)
 ' "$1" "$2") >/dev/null 2>&1
 }
 
+forget_check() { # NAME: a full check of it (remember.sh) was of the files before
+  # In an image any name may be a link, and following it could lead out of the image.
+  checks=$root/.standalone-python.checked
+  { [ ! -h "$checks" ] && exists "$checks/$1"; } || return 0
+  rm -f "$checks/$1"
+  rmdir "$checks" 2>/dev/null || stamp "$checks"
+}
+
 commit_build() { # NAME: moves the build to its place; exchanges it with one of the same name
   step="renaming $1"
   exchanged=
@@ -355,6 +363,7 @@ commit_build() { # NAME: moves the build to its place; exchanges it with one of 
     fi
   fi
   [ -n "$exchanged" ] || try io mv "$staging/$1/python" "$root/$1"
+  forget_check "$1"
   if [ -z "$python" ] && [ -e /sys/fs/selinux/enforce ] && have restorecon; then
     restorecon -R "$root/$1" >/dev/null 2>&1
   fi
@@ -372,6 +381,7 @@ remove() { # NAME: moves the build away first, so that its place never holds a p
   [ -e "$root/$1" ] || return 0
   try io mkdir -p "$staging/$1"
   try io mv "$root/$1" "$staging/$1/removed"
+  forget_check "$1"
 }
 
 make_root() {

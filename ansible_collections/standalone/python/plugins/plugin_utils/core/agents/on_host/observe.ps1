@@ -261,6 +261,8 @@ function Write-Build([string]$folder) { # prints its receipt, how it starts, and
     $receipt = Join-Name $folder '.standalone-python/receipt.json'
     $text = ''
     if ([IO.File]::Exists($receipt)) { try { $text = Read-Text $receipt; Write-Pair 'receipt' $text.TrimEnd("`n") } catch { } }
+    $check = Join-Name $root ".standalone-python.checked/$([IO.Path]::GetFileName($folder))"
+    if ([IO.File]::Exists($check)) { try { Write-Pair 'checked' (Read-Text $check).TrimEnd("`n") } catch { } }
     $python = Join-Name $folder 'python.exe'
     if ([IO.File]::Exists($python)) {
         $found = Find-ChangerOfProgram $python

@@ -131,6 +131,12 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
       esac
     done <"$1/.standalone-python/receipt.json"
   fi
+  # What the last full check found (remember.sh).
+  line=$root/.standalone-python.checked/${1##*/}
+  if [ -f "$line" ] && [ -r "$line" ]; then
+    IFS= read -r line <"$line"
+    put "checked=$line"
+  fi
   # Not -x: on a disk mounted noexec, the attempt gives the reason.
   if [ -f "$1/bin/python3" ]; then
     if [ -n "$python" ]; then put start=untried
@@ -254,7 +260,7 @@ observe() {
   [ -z "$outdated" ] || put outdated=yes
   [ -z "$cleared" ] || put cleared=yes
   # Locks and leftovers. Others have a file .lock too, but no link of that name.
-  for p in "$root"/.standalone-python* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
+  for p in "$root"/.standalone-python[.-][ls]* "$root"/.staging* "$root"/.lock-broken-* "$bin_dir/.standalone-python-link" "$root/.lock"; do
     case $p in */.lock) [ -h "$p" ] ;; *) exists "$p" ;; esac || continue
     unusual
     locks
