@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sbom": ("standalone_python.commands.sbom:sbom", "print a CycloneDX document of what interpreters contain"),
     "report": ("standalone_python.commands.report:report", "show what is wrong with the interpreters of a fleet"),
     "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
+    "cache": ("standalone_python.commands.cache:cache", "show and prune this user's cache of builds"),
 }
 # Another name of a command, for those who are used to it from other tools.
 ALIASES: Mapping[str, str] = {"remove": "uninstall"}

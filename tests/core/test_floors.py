@@ -40,7 +40,15 @@ ABOVE = {"ensure", "memory", "info", "reporting", "script"}
 
 # Who touches files or processes at all.
 WORLDLY = {
-    *("archives.archive", "archives.cache", "archives.fetch", "archives.store", "archives.tarstream", "archives.texts"),
+    *(
+        "archives.archive",
+        "archives.cache",
+        "archives.contents",
+        "archives.fetch",
+        "archives.store",
+        "archives.tarstream",
+        "archives.texts",
+    ),
     *("archives.partial", "archives.resume", "archives.unzstd"),
     *("supply.catalogues", "supply.lock", "supply.policy", "supply.known_tables", "supply.update", "supply.user_catalogue"),
     *("mirrors.mirror", "mirrors.s3", "mirrors.s3_client", "mirrors.s3_lock", "mirrors.storage", "mirrors.sync"),

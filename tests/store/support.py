@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import socket
 import ssl
 import tarfile
@@ -332,3 +333,26 @@ def tunnel(port: int = 0) -> Iterator[tuple[str, list[str]]]:
             yield f"http://127.0.0.1:{listening.server_address[1]}", asked
         finally:
             listening.shutdown()
+
+
+CACHED = "cpython-3.13.{}+20250115-x86_64-unknown-linux-gnu-install_only_stripped"
+
+
+def cached(root: Path, micro: int, *, age: float, size: int = 100) -> Path:
+    """A build's folder with a payload, an archive, an unfinished download, a lock and a file of someone else."""
+    name = CACHED.format(micro)
+    folder = root / "builds" / f"{name}-0123456789ab"
+    folder.mkdir(parents=True)
+    files = {
+        "payload.tar.zst": size,
+        "payload.tar.zst.json": 10,
+        f"{name}.tar.gz": size,
+        f"{name}.tar.gz.part": 5,
+        "payload.tar.gz.77.part": 5,
+        "lock": 0,
+        "notes.txt": 1000,
+    }
+    for file, length in files.items():
+        (folder / file).write_bytes(b"x" * length)
+        os.utime(folder / file, (time.time() - age,) * 2)
+    return folder

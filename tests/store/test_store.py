@@ -21,6 +21,7 @@ import pytest
 import zstandard
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import cache, store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.contents import entries
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import (
     UPSTREAM,
@@ -48,6 +49,7 @@ from tests.store.support import (
     Entry,
     Server,
     build,
+    cached,
     certificate,
     full,
     gz,
@@ -414,6 +416,26 @@ def test_cache_that_can_not_be_written(tmp_path: Path) -> None:
 def test_a_new_cache_is_private(tmp_path: Path, root: Path) -> None:
     Store(root).payload(BUILD, releases(tmp_path), zstd=True)
     assert root.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a run that adds something looks, and what it added stays."""
+    root.mkdir(mode=0o700)
+    cached(root, 1, age=86400.0)
+    recent = cached(root, 2, age=60.0)
+    monkeypatch.setenv("STANDALONE_PYTHON_CACHE_SIZE", "1")
+    payload = Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+    assert payload.path.exists()
+    assert [entry.folder for entry in entries(root)] == [payload.path.parent, recent]
+    about = payload.path.with_name(f"{payload.path.name}.json")
+    cached(root, 3, age=86400.0)
+    os.utime(about, (1, 1))
+    assert Store(root).payload(BUILD, releases(tmp_path), zstd=True) == payload
+    assert len(entries(root)) == 3
+    assert time.time() - entries(root)[0].used < 60
+    monkeypatch.setenv("STANDALONE_PYTHON_CACHE_SIZE", "much")
+    with pytest.raises(TransportError, match="STANDALONE_PYTHON_CACHE_SIZE is 'much', which is not a size"):
+        Store(root).payload(BUILD, releases(tmp_path), zstd=False)
 
 
 def test_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

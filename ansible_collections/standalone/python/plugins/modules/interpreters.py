@@ -272,8 +272,8 @@ notes:
   - On Linux and macOS, a host needs a POSIX shell, C(tar), and C(sha256sum), C(shasum) or another common tool for checksums. It needs no Python, and
     O(delivery=pull) needs C(curl) or C(wget). The play needs C(gather_facts=false) until the host has a Python.
   - The C(environment) of the task is the host's. The controller, where it downloads, takes from it the proxies (C(https_proxy),
-    C(no_proxy) and others that end so), E(GITHUB_TOKEN), E(NETRC), E(STANDALONE_PYTHON_CACHE), E(REQUESTS_CA_BUNDLE),
-    E(CURL_CA_BUNDLE), E(SSL_CERT_FILE) and E(SSL_CERT_DIR), and nothing else.
+    C(no_proxy) and others that end so), E(GITHUB_TOKEN), E(NETRC), E(STANDALONE_PYTHON_CACHE), E(STANDALONE_PYTHON_CACHE_SIZE),
+    E(REQUESTS_CA_BUNDLE), E(CURL_CA_BUNDLE), E(SSL_CERT_FILE) and E(SSL_CERT_DIR), and nothing else.
   - 'Quote versions: YAML reads V(3.10) as the number 3.1. Such a number is an error that says so.'
   - Ansible takes the first C(python3.X) on a host's PATH for its own modules. A new C(python3.13) in V(/usr/local/bin) can so
     replace the distribution's Python, which alone has the bindings for C(apt) or C(dnf). Where that matters, set

@@ -29,7 +29,16 @@ AGENT = "standalone.python.windows_agent"
 # The variables of a task's environment that also apply to the controller's downloads, besides proxies. Other variables, such as
 # PATH and HOME, are only for the host.
 FOR_DOWNLOADS = frozenset(
-    ["GITHUB_TOKEN", "NETRC", "STANDALONE_PYTHON_CACHE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"]
+    [
+        "GITHUB_TOKEN",
+        "NETRC",
+        "STANDALONE_PYTHON_CACHE",
+        "STANDALONE_PYTHON_CACHE_SIZE",
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+    ]
 )
 
 # Bytes of a file that a worker holds at a time. It is small because there can be many workers.

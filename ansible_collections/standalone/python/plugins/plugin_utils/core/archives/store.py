@@ -38,6 +38,7 @@ from .cache import (
     use_cache,
 )
 from .compression import require_zstandard
+from .contents import size_limit, touch, trim
 from .source import SUMS, Source, sums_urls, url_below, urls, without_credentials
 from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
 
@@ -99,13 +100,19 @@ class Store:
             folder = self.root / "builds" / f"{build.name}-{digest[:12]}"
             ready = _recorded(folder, compression, digest)
             if ready is not None:
+                touch(_about(ready.path))
                 return ready
+            limit = size_limit()
             make_private(folder)
             with exclusive_lock(folder) as locked:
                 # Without a lock another process may be writing under the plain name.
                 part = folder / f"{build.filename}{'' if locked else f'.{os.getpid()}'}{TEMPORARY}"
                 remove_stale_parts(folder, sure=locked, keep=part.name)
-                return _recorded(folder, compression, digest, rehash=True) or self._make(part, build, source, digest, compression)
+                ready = _recorded(folder, compression, digest, rehash=True)
+                if ready is None:
+                    ready = self._make(part, build, source, digest, compression)
+                    trim(self.root, folder.name, limit)
+                return ready
 
     def sha256(self, build: Build, source: Source) -> str:
         """Return the SHA-256 that a build's archive must have, as 64 hexadecimal digits.

@@ -1,0 +1,194 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands about this user's cache of downloads and payloads. None of them asks the network or touches files of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root, use_cache
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.contents import (
+    IN_USE,
+    Entry,
+    chosen,
+    entries,
+    parse_age,
+    parse_size,
+    remove,
+    remove_texts,
+    size_limit,
+    size_of,
+    texts,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import FOLDER as CATALOGUE
+
+from .. import output
+from ..exits import DIFFERS
+from ..table import Column
+from .machine import DRY_RUN, JSON
+
+# The folder of S3 mirrors' unfinished downloads.
+_MIRRORS = "mirror"
+_COLUMNS = (
+    Column("version"),
+    Column("release", priority=3),
+    Column("target", priority=1, wraps=False),
+    Column("flavor", priority=4, usual="install_only_stripped"),
+    Column("payload", right=True, priority=2),
+    Column("download", right=True, priority=2),
+    Column("unfinished", right=True, priority=5, usual="-"),
+    Column("size", right=True),
+    Column("last used"),
+)
+
+
+class _Quantity(click.ParamType):  # type: ignore[type-arg]  # as in words.py
+    """A size or an age."""
+
+    def __init__(self, name: str, parse: Callable[[str], float], example: str) -> None:
+        self.name, self._parse, self._example = name, parse, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return self._parse(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not {self.name}: write one such as {self._example}", param, ctx)
+
+
+@click.group(invoke_without_command=True)
+@JSON
+@click.pass_context
+def cache(context: click.Context, as_json: bool) -> int:
+    """Show and prune this user's cache: downloaded archives, and the payloads that are made of them for hosts.
+
+    Without a command it does what `cache list` does. A run that adds to the cache removes what was not used for longest,
+    until the cache has at most 10 GB, or the size in STANDALONE_PYTHON_CACHE_SIZE: such as 5G, or unlimited.
+    """
+    return _show(as_json) if context.invoked_subcommand is None else 0
+
+
+@cache.command("list")
+@JSON
+def list_(as_json: bool) -> int:
+    """Show what the cache has, the last used first."""
+    return _show(as_json)
+
+
+@cache.command("dir")
+def dir_() -> int:
+    """Print the path of the cache. STANDALONE_PYTHON_CACHE names another one."""
+    output.line(str(default_root()))
+    return 0
+
+
+@cache.command()
+@click.option(
+    "--older-than", type=_Quantity("an age", parse_age, "30d, 12h or 2w"), metavar="AGE", help="Remove what was not used for AGE."
+)
+@click.option(
+    "--max-size",
+    type=_Quantity("a size", parse_size, "5G or 500M"),
+    metavar="SIZE",
+    help="Remove what was not used for longest, until the rest has at most SIZE.  [default without AGE: the limit]",
+)
+@DRY_RUN
+@JSON
+def prune(older_than: float | None, max_size: float | None, dry_run: bool, as_json: bool) -> int:
+    """Remove builds from the cache. The next run that needs one downloads it again.
+
+    What another process is using stays, and what was used within the last hour. The updated catalogue and files that
+    standalone-python did not create stay too.
+    """
+    root = default_root()
+    if older_than is None and max_size is None:
+        max_size = size_limit()
+    removed: list[Entry] = []
+    kept: list[Entry] = []
+    freed = 0
+    if root.exists():
+        with use_cache(root):
+            limit = None if max_size is None else int(max_size)
+            for entry in chosen(entries(root), time.time(), older_than=older_than, max_size=limit):
+                gone = time.time() - entry.used >= IN_USE if dry_run else remove(entry)
+                (removed if gone else kept).append(entry)
+            if older_than is not None and not dry_run:
+                freed = remove_texts(root, older_than)
+    freed += sum(entry.size for entry in removed)
+    if as_json:
+        output.data(
+            {"dry_run": dry_run, "removed": [_data(one) for one in removed], "kept": [_data(one) for one in kept], "size": freed}
+        )
+        return DIFFERS if dry_run and removed else 0
+    verb = "Would remove" if dry_run else "Removed"
+    for entry in removed:
+        output.line(f"{verb} {entry.build} ({_bytes(entry.size)})")
+    for entry in kept:
+        output.line(f"Kept {entry.build} ({_bytes(entry.size)}): it is in use, or was within the last hour")
+    output.line(f"{verb} {_bytes(freed)} from {root}" if freed else f"Nothing to remove from {root}")
+    return DIFFERS if dry_run and removed else 0
+
+
+def _show(as_json: bool) -> int:
+    root, limit = default_root(), size_limit()
+    found: tuple[Entry, ...] = ()
+    others: dict[str, int] = {}
+    if root.exists():
+        with use_cache(root):
+            found = entries(root)
+            others = {"texts": texts(root).size, "catalogue": size_of(root / CATALOGUE), "mirrors": size_of(root / _MIRRORS)}
+    size = sum(entry.size for entry in found) + sum(others.values())
+    if as_json:
+        output.data(
+            {"path": str(root), "size": size, "limit": limit, "builds": [_data(entry) for entry in found], "others": others}
+        )
+        return 0
+    output.table(_COLUMNS, [_row(entry) for entry in found])
+    names = {
+        "texts": "checksums and other texts",
+        "catalogue": "the updated catalogue",
+        "mirrors": "unfinished syncs of mirrors in S3",
+    }
+    for name, number in others.items():
+        if number:
+            output.line(f"{names[name]}: {_bytes(number)}")
+    bound = "without a limit" if limit is None else f"of at most {_bytes(limit)}"
+    output.line(f"{_bytes(size)} {bound} in {root}" if size else f"nothing is cached in {root}")
+    return 0
+
+
+def _row(entry: Entry) -> list[str]:
+    build = entry.build
+    return [
+        f"{build.version}{f'+{build.variant}' if build.variant else ''}",
+        build.release,
+        build.triple,
+        build.flavor,
+        *(_bytes(size) if size else "-" for size in (entry.payload, entry.download, entry.unfinished, entry.size)),
+        time.strftime("%Y-%m-%d", time.localtime(entry.used)),
+    ]
+
+
+def _data(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.build.name,
+        "path": str(entry.folder),
+        "payload": entry.payload,
+        "download": entry.download,
+        "unfinished": entry.unfinished,
+        "size": entry.size,
+        "last_used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.used)),
+    }
+
+
+def _bytes(number: float) -> str:
+    """Return a size for people, in powers of 1000 as the options take it."""
+    for unit in ("B", "kB", "MB"):
+        if number < 999.5:
+            return f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
