@@ -31,7 +31,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 from .. import output
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, FAILED
-from ..local import LocalHost
 from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
 
 # The options of a declaration that the command line has too, besides root and bin_dir.
@@ -125,6 +124,7 @@ def enact(
     :param nothing: why nothing is to do, if no request says it
     """
     where: Where = given["where"]
+    here = where.root_dir is None
     with open_host(where, to_install=to_install) as host:
         desired = host.placed(desired)
         last: Observed | None = None
@@ -150,7 +150,7 @@ def enact(
         try:
             desired, supply, decision = decided(desired, look, check=check)
         except AgentError:
-            if given["as_json"] or last is None or not _needs_root(host, last):
+            if given["as_json"] or not here or last is None or not _needs_root(last):
                 raise
             from ..hints import permission_hint
 
@@ -164,7 +164,7 @@ def enact(
             check=check or bool(hint),
             as_json=given["as_json"],
             with_diff=given.get("with_diff", False),
-            with_path_hint=with_path_hint,
+            with_path_hint=with_path_hint and here,
             nothing=nothing(decision.observed),
             marked=check,
         )
@@ -173,9 +173,9 @@ def enact(
     return FAILED if hint and not check else code
 
 
-def _needs_root(host: Host, observed: Observed) -> bool:
+def _needs_root(observed: Observed) -> bool:
     """Return whether root could make changes that this user may not."""
-    return isinstance(host, LocalHost) and os.geteuid() != 0 and observed != _permitted(observed)
+    return os.geteuid() != 0 and observed != _permitted(observed)
 
 
 def _permitted(observed: Observed) -> Observed:
@@ -230,12 +230,7 @@ def perform(
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
-            if (
-                with_path_hint
-                and any(outcome.links for outcome in done.plan.outcomes)
-                and not desired.image
-                and isinstance(host, LocalHost)
-            ):
+            if with_path_hint and any(outcome.links for outcome in done.plan.outcomes):
                 from ..hints import path_hint
 
                 output.tell_remarks(filter(None, [path_hint(after.bin_dir, os.environ)]))
