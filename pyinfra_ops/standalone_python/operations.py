@@ -217,6 +217,9 @@ def interpreters(
         return
     for step in decision.plan.steps:
         host.log(str(step))
+    assumed = "" if host.state.is_executing else supply.assumption(step.build for step in decision.plan.installs)
+    if assumed:
+        logger.warning(f"{host.print_prefix}{assumed}")
     yield Change(desired, supply, decision)
 
 

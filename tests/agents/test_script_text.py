@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from base64 import encodebytes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ class Bundled:
 
     def attested(self, build: Build) -> str:
         return "no"
+
+    def assumption(self, builds: Iterable[Build]) -> str:
+        return ""
 
 
 def script(*triples: str, archives: Archives | None = None, **options: Any) -> str:

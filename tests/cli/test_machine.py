@@ -104,6 +104,22 @@ def test_options_win_over_the_file(command: Command, source: Path) -> None:
     assert f"link {command.folder}/b/python3.13 to {command.folder}/a/cpython-3.13/bin/python3.13" in planned.output
 
 
+def test_a_mirror_without_a_catalogue(command: Command, tmp_path: Path) -> None:
+    """It may lack what the bundled catalogue names: the plan says so, and so does the error of the run."""
+    with serve(tmp_path) as web:
+        file = command.file(json.dumps({"builds": ["3.13.1+20250115"], "source": web.url()}))
+        planned, applied = (command(what, file, "--root", "root") for what in ("plan", "apply"))
+    assert planned.code == 2
+    assert re.search(
+        r"the source may lack cpython-3\.13\.1\+20250115-\S+, as only the bundled catalogue was asked; the source's own catalogue is "
+        r"unknown: catalogue\.tsv could not be downloaded: \S+/catalogue\.tsv answered 404",
+        planned.errors,
+    )
+    assert applied.code == 1
+    assert applied.errors.endswith("; the bundled catalogue names this build, as the source's own catalogue is unknown\n")
+    assert below(command.folder) == {"python.yml"}
+
+
 def test_a_token_and_a_checksum_are_of_the_files_own_source(command: Command, source: Path, catalogue: Path) -> None:
     with serve(source) as web:
         told = {"source": web.url("plain"), "token": TOKEN, "catalogue": str(catalogue)}

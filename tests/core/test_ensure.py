@@ -377,6 +377,20 @@ def test_pull_sends_nothing() -> None:
     assert ["s3cret" in script for script in there.scripts] == [False, False, True]
 
 
+def test_a_plan_says_that_the_source_may_lack_a_build() -> None:
+    """A run finds out, and its error then says the same where the host downloads."""
+    assumed = f"the source may lack {NEW}"
+    supply = MemorySupply(CATALOGUE, unreached=True)
+    assert assumed in ensure(host(), desired(), supply, check=True).remarks
+    assert assumed not in ensure(host(IN_ORDER), desired(), supply, check=True).remarks
+    assert assumed not in ensure(host(), desired(), supply).remarks
+    failure = f"{FAILURE_BEGIN}\nstep=downloading {NEW}\nfailure=download\ncommitting=no\ndetail=404\n{FAILURE_END}\n"
+    there = host({"facts": {"tools": "tar curl"}}, says={2: Completed(1, failure, "")})
+    with pytest.raises(AgentError, match="download") as caught:
+        ensure(there, desired(delivery="pull"), supply)
+    assert str(caught.value).endswith(f"; {assumed}")
+
+
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize(
     ("facts", "token", "said"),

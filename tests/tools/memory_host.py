@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -276,6 +276,7 @@ class MemorySupply:
     inodes: int = 4_000
     asked: list[str] = field(default_factory=list)
     token_for_hosts: str = ""
+    unreached: bool = False
 
     def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         self.asked.append(f"resolve {request.text}")
@@ -292,6 +293,10 @@ class MemorySupply:
 
     def sha256(self, build: Build) -> str:
         return "cd" * 32
+
+    def assumption(self, builds: Iterable[Build]) -> str:
+        """As of a source that can't be reached."""
+        return f"the source may lack {', '.join(names)}" if self.unreached and (names := [build.name for build in builds]) else ""
 
     def shown_url(self, build: Build) -> str:
         return f"https://one.example/{build.filename}"

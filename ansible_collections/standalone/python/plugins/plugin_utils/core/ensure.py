@@ -11,7 +11,7 @@ A front end that decides at one time and acts at another calls :func:`decide` an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,6 +66,8 @@ class BuildProvider(Protocol):
     def urls(self, build: Build) -> tuple[str, ...]: ...
 
     def sha256(self, build: Build) -> str: ...
+
+    def assumption(self, builds: Iterable[Build]) -> str: ...
 
     def shown_url(self, build: Build) -> str: ...
 
@@ -210,6 +212,8 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
             _check_pull_tools(desired, supply, observed, step.build)
+    if check and (assumed := supply.assumption(step.build for step in planned.installs)):
+        planned = replace(planned, remarks=(*planned.remarks, assumed))
     if progress.traced(progress.DECISIONS):
         _trace_decision(planned)
     return Decision(planned, observed)
@@ -258,7 +262,8 @@ def carry_out(
         except AgentError as error:
             own = {name for name, delivery in deliveries.items() if isinstance(delivery, sh.Own)}
             if not error.step.startswith(tuple(f"{doing} {name}" for name in own for doing in ("copying", "finishing"))):
-                raise
+                failed = (step.build for step in planned.installs if error.step == f"downloading {step.build.name}")
+                raise error.with_more(supply.assumption(failed)) from None
             # What was moved is not whole any more. Nothing has changed yet; a download repairs it.
             own_files = False
             deliveries = {name: delivery for name, delivery in deliveries.items() if name not in own}

@@ -84,3 +84,7 @@ class AgentError(StandalonePythonError):
         self.step = step
         self.code = code
         self.output = output
+
+    def with_more(self, more: str) -> AgentError:
+        """Return the error with one more part of its sentence; itself if that is empty."""
+        return AgentError(f"{self}; {more}", step=self.step, code=self.code, output=self.output) if more else self

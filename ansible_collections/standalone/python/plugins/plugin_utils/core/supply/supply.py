@@ -9,7 +9,8 @@ Each is opened when it is first needed. A run that changes nothing needs only th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..builds.catalogue import Build, Catalogue, bundled, resolve
 from ..builds.request import Request, with_parts
 from ..builds.target import Target, for_level, from_facts, named_target
-from ..errors import ContentError, sanitized
+from ..errors import ContentError, TransportError, sanitized
 from ..state.declaration import Attestations, Desired, parse_wanted
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from ..archives.store import Payload, Store
     from ..security.advisories import Assessment, Tables
     from .known_tables import Known
+
+ASSUMED = "the bundled catalogue names this build, as the source's own catalogue is unknown"
+"""The end of an error about a build that the source may lack."""
 
 
 class Supply:
@@ -36,6 +40,7 @@ class Supply:
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
         self._resolved: dict[tuple[Request, Target, Build | None], Build] = {}
+        self._assumed: set[str] = set()
         self._assessed: dict[Build, Assessment] = {}
         self.remarks: list[str] = []
         self._attested: set[str] = set()
@@ -134,10 +139,32 @@ class Supply:
             return locked_build(self.lock, request, target, self._desired.lockfile)
         # A request that names a release asks for it, however young it is.
         if request.release or not self._desired.selective:
-            return resolve(request, target, self.catalogue)
-        from .policy import find_upgrade, policy_of
+            build = resolve(request, target, self.catalogue)
+        else:
+            from .policy import find_upgrade, policy_of
 
-        return find_upgrade(request, target, self.catalogue, current, policy_of(self._desired), self.assess)
+            build = find_upgrade(request, target, self.catalogue, current, policy_of(self._desired), self.assess)
+        if self.catalogue.remark:
+            self._assumed.add(build.name)
+        return build
+
+    def assumption(self, builds: Iterable[Build]) -> str:
+        """Return a sentence on those builds that the bundled catalogue names for a server that may lack them; empty if there are
+        none. The server has no catalogue, or can't be reached."""
+        names = sorted({build.name for build in builds} & self._assumed)
+        if not names:
+            return ""
+        return f"the source may lack {', '.join(names)}, as only the bundled catalogue was asked; {self.catalogue.remark}"
+
+    @contextmanager
+    def _assumption_explained(self, build: Build) -> Iterator[None]:
+        """Say in the error of a build that the source lacks where the choice came from."""
+        try:
+            yield
+        except (ContentError, TransportError) as error:
+            if build.name not in self._assumed:
+                raise
+            raise TransportError(f"{error}; {ASSUMED}") from None
 
     def lock_entry(self, slot: Slot, current: Locked | None = None) -> Locked:
         """Return the entry of a lock file for a request on a target, without the size.
@@ -188,11 +215,13 @@ class Supply:
         return "yes" if build.name in self._attested else "no"
 
     def payload(self, build: Build, *, zstd: bool) -> Payload:
-        self._require_attestations(build)
-        return self.store.payload(build, self._source_of(build), zstd=zstd)
+        with self._assumption_explained(build):
+            self._require_attestations(build)
+            return self.store.payload(build, self._source_of(build), zstd=zstd)
 
     def sha256(self, build: Build) -> str:
-        return self.store.sha256(build, self._source_of(build))
+        with self._assumption_explained(build):
+            return self.store.sha256(build, self._source_of(build))
 
     def _source_of(self, build: Build) -> Source:
         """Return the source; for a single archive, with the checksum of the lock file."""
