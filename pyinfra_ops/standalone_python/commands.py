@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from logging import DEBUG
+
 from pyinfra import logger
 from pyinfra.api.arguments import ConnectorArguments
 from pyinfra.api.command import PyinfraCommand
@@ -13,14 +16,18 @@ from pyinfra.api.output import format_text
 from pyinfra.api.state import State
 
 from .core import (
+    COMMANDS,
+    DECISIONS,
     Decision,
     Desired,
+    SlowDownloads,
     StandalonePythonError,
     Supply,
     TransportError,
     advisory_warnings,
     carry_out,
     libraries_explained,
+    listening,
     result_data,
     today,
 )
@@ -47,7 +54,8 @@ class Change(PyinfraCommand):
                         "with _get_pty or _su_password other users of the host could read the token that it is given: "
                         "use delivery: push; the host is as it was"
                     )
-                done = carry_out(there, self._desired, self._supply, self._decision)
+                with listened(host):
+                    done = carry_out(there, self._desired, self._supply, self._decision)
             for remark in (*self._supply.remarks, *done.remarks):
                 logger.warning(f"{host.print_prefix}{remark}")
             for warning in advisory_warnings(result_data(done.plan, done.after)["interpreters"], today()):
@@ -69,6 +77,21 @@ class Failure(PyinfraCommand):
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
         return say(host, self._sentence)
+
+
+def listened(host: Host) -> AbstractContextManager[None]:
+    """Show slow downloads of the block; with -v addresses and decisions, with -vv or --debug also commands."""
+    state = host.state
+    debug = logger.isEnabledFor(DEBUG)
+    level = COMMANDS if debug or state.print_input else DECISIONS if state.print_fact_info else 0
+
+    def show(text: str) -> None:
+        logger.info(text)
+
+    def show_trace(text: str) -> None:
+        (logger.debug if debug else logger.info)(f"{host.print_prefix}{text}")
+
+    return listening(SlowDownloads(show, show_trace, level))
 
 
 _WARNED: set[str] = set()

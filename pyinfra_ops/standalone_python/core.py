@@ -24,6 +24,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import advisory_warnings, info, result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.libraries import libraries_explained
+from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import (
+    COMMANDS,
+    DECISIONS,
+    SlowDownloads,
+    listening,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import (
     FORMATS,
     Format,
@@ -58,6 +64,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.know
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 __all__ = [
+    "COMMANDS",
+    "DECISIONS",
     "DEFAULT_ROOT",
     "FORMATS",
     "OPTIONS",
@@ -78,6 +86,7 @@ __all__ = [
     "LinkKind",
     "ObservationError",
     "Observed",
+    "SlowDownloads",
     "StandalonePythonError",
     "State",
     "Supply",
@@ -92,6 +101,7 @@ __all__ = [
     "failure",
     "info",
     "libraries_explained",
+    "listening",
     "observation",
     "observing",
     "read",

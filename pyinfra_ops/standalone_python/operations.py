@@ -14,7 +14,7 @@ from pyinfra.api import HiddenValue, OperationValueError, operation
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.command import PyinfraCommand
 
-from .commands import Change, Failure, say
+from .commands import Change, Failure, listened, say
 from .core import (
     DEFAULT_ROOT,
     OPTIONS,
@@ -204,7 +204,7 @@ def interpreters(
     desired = _declared(locals())
     supply = Supply(desired)
     try:
-        with libraries_explained():
+        with libraries_explained(), listened(host):
             decision = decide(desired, supply, _look(desired), check=not host.state.is_executing)
     except StandalonePythonError as error:
         yield from _failed(error)

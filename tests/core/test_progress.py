@@ -99,6 +99,32 @@ def test_a_task_that_ends_by_an_exception_is_not_complete(error: type[BaseExcept
     assert heard.events[-1] == ("end", "a", False)
 
 
+def test_a_slow_download_is_shown_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that takes no longer than the interval is not shown, and nothing but downloads is."""
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    shown: list[str] = []
+    traces: list[str] = []
+    with progress.listening(progress.SlowDownloads(shown.append, traces.append, progress.DECISIONS)):
+        for verb, seconds in (("Downloading", 9), ("Packing", 60), ("Downloading", 25)):
+            with progress.task(verb, "a.tar.gz") as advance:
+                advance(0, 25_000_000)
+                for done in range(seconds):
+                    now += 1
+                    advance(done * 1_000_000)
+        with progress.task("Downloading", "page") as advance:
+            now += 11
+            advance(2_500_000)
+        progress.trace(progress.DECISIONS, "hostile\x1b[2J")
+        progress.trace(progress.COMMANDS, "not wanted")
+    assert shown == [
+        "downloading a.tar.gz: 9.0 of 25.0 MB",
+        "downloading a.tar.gz: 19.0 of 25.0 MB",
+        "downloading page: 2.5 MB",
+    ]
+    assert traces == ["hostile\\x1b[2J"]
+
+
 def test_a_thread_reports_only_in_a_copy_of_the_context() -> None:
     heard = Heard()
     with progress.listening(heard):

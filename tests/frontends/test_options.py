@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -105,6 +106,10 @@ def test_secrets_open_the_door(secrets: Secrets) -> None:
 def test_secrets_are_never_shown(secrets: Secrets) -> None:
     run = secrets[0]
     assert "EXEC" in run.output
+    assert set(re.findall(r"standalone\.python: GET http://127\.0\.0\.1:[0-9]+/token/\S+: ([0-9]+)", run.output)) == {
+        "200",
+        "401",
+    }
     assert TOKEN not in run.output
     assert PASSWORD not in run.output
 
@@ -230,6 +235,10 @@ def test_a_full_build(fleet: Mapping[str, Host], builds: Callable[..., Path], tm
         (made,) = installed.result["interpreters"]
         assert (made["flavor"], made["variant"]) == ("full", "freethreaded")
         assert f"{Path(made['prefix']).name}{ending}" in run.output
+        assert f"<{host.name}> standalone.python: 3.13t is {Path(made['prefix']).name}: nothing installed" in run.output
+        assert re.search(
+            rf"<{host.name}> standalone\.python: apply: a script of [0-9]+ letters to the host: [0-9.]+ s", run.output
+        )
         assert python_says(host, f"{root}/bin/python3", "import sys; print(sys.prefix)") == f"{root}/cpython-3.13+freethreaded"
         assert not (host.root / root[1:] / Path(made["prefix"]).name / "install").exists()
     refused = [result for result in run.results if result.kind == "failed"]

@@ -514,6 +514,7 @@ def test_secrets_are_never_shown(fleet: Mapping[str, Host], source: Path, tmp_pa
     )
     for dry in (True, False):
         run = run_deploy(deploy, {host.name: login(host)}, dry=dry, arguments=["-vvv", "--debug"])
+        assert "trying again in 0.5 seconds" in run.output
         assert "pass-word" not in run.output
         assert "to-ken" not in run.output
 

@@ -18,11 +18,13 @@ from uuid import uuid4
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
+from ansible.utils.display import Display
 
 from .core.agents.powershell import RUN, for_cmd, new_folder, packed, without_folder
 from .core.ensure import Completed
 from .core.errors import LONGEST_TEXT, StandalonePythonError, TransportError, sanitized
 from .core.libraries import libraries_explained
+from .core.progress import COMMANDS, Listener, SlowDownloads, listening
 
 AGENT = "standalone.python.windows_agent"
 
@@ -267,7 +269,7 @@ class HostAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         try:
-            with libraries_explained():
+            with libraries_explained(), listening(_listener(task_vars)):
                 return result | self.result_on(ConnectionHost(self, task_vars))
         except StandalonePythonError as error:
             return result | {"failed": True, "msg": str(error)}
@@ -278,6 +280,20 @@ class HostAction(ActionBase):
         :raises StandalonePythonError: it failed
         """
         raise NotImplementedError
+
+
+def _listener(task_vars: Mapping[str, Any] | None) -> Listener:
+    """Return what shows slow downloads, and with -vvv addresses, decisions and commands."""
+    display = Display()
+
+    def show(text: str) -> None:
+        # Not to standard output, where callbacks print JSON.
+        display.display(f"standalone.python: {text}", stderr=True)
+
+    def show_trace(text: str) -> None:
+        display.vvv(f"standalone.python: {text}", host=(task_vars or {}).get("inventory_hostname"))
+
+    return SlowDownloads(show, show_trace, COMMANDS if display.verbosity >= 3 else 0)
 
 
 def _release(version: str) -> tuple[int, ...]:

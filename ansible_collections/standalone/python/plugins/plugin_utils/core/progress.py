@@ -15,6 +15,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple, TypeVar
 
+from .errors import sanitized
+
+# Seconds after which a download is shown where there is no bar, and between two such lines.
+INTERVAL = 10.0
+
 # Levels of a trace: addresses and decisions; commands to a host and their times.
 DECISIONS, COMMANDS = 1, 2
 
@@ -63,6 +68,37 @@ class Listener:
         """
         :param text: one line without a secret; it can contain text that hosts and servers chose
         """
+
+
+class SlowDownloads(Listener):
+    """Shows downloads that take long, in a line from time to time. A fleet shows each once: other workers wait for it.
+
+    :param show: prints a line that every user sees
+    :param show_trace: prints a line of a trace
+    """
+
+    def __init__(self, show: Callable[[str], None], show_trace: Callable[[str], None], level: int = 0) -> None:
+        self.level = level
+        self._show, self._show_trace = show, show_trace
+        self._due: dict[Task, float] = {}
+        self._total = ""
+
+    def begin(self, task: Task) -> None:
+        if task.verb == "Downloading":
+            self._due[task], self._total = time.monotonic() + INTERVAL, ""
+
+    def advance(self, task: Task, done: int, total: int | None = None) -> None:
+        if total:
+            self._total = f" of {total / 1e6:.1f}"
+        if task in self._due and time.monotonic() >= self._due[task]:
+            self._due[task] = time.monotonic() + INTERVAL
+            self._show(f"downloading {task.name}: {done / 1e6:.1f}{self._total} MB")
+
+    def end(self, task: Task, *, complete: bool) -> None:
+        self._due.pop(task, None)
+
+    def trace(self, level: int, text: str) -> None:
+        self._show_trace(sanitized(text, None))
 
 
 Advance = Callable[..., None]
