@@ -36,6 +36,8 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
     + verify: ``quick`` (receipt, executable, standard library), or ``full`` (every file against its recorded sha256)
 
     ``checked_at`` is when every file was last compared with what was installed; empty where the host has no record of it.
+    ``default_links`` are the links ``python3`` and ``python`` that lead to the build. ``newest_known`` is the newest build that
+    this machine's catalogue knows of its line and target, perhaps itself; no server is asked.
     ``advisories`` counts open advisories by severity; it is None where nothing is known.
 
     None means that the host's answer could not be read, and never that nothing is installed.
@@ -70,6 +72,8 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
                     "problem": "",
                     "foreign": "",
                     "extra": [],
+                    "default_links": [],
+                    "newest_known": "3.13.9+20251014",
                     "advisories": {"critical": 1, "high": 9},
                     "end_of_life": "2029-10-31",
                 },

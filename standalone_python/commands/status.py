@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, letters_of
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.memory import remember
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
@@ -31,8 +32,9 @@ _COLUMNS = (
     Column("flavor", priority=6, usual=FLAVORS[0], short=short_flavor),
     Column("installed", priority=5),
     Column("state"),
+    Column("newer", priority=3, usual="-"),
     Column("advisories", priority=4, short=short_mark),
-    Column("in use as", priority=1),
+    Column("in use as", priority=1, short=lambda names: names.removeprefix("cpython-")),
 )
 
 
@@ -96,8 +98,9 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
                 *(one[name] or "-" for name in ("version", "release", "variant", "flavor")),
                 one["installed_at"][:10] or "-",
                 _state(one),
+                _newer(one) or "-",
                 mark_words(one) or "-",
-                _stable_link(one),
+                ", ".join(_links_to(one)) or "-",
             ]
             for one in interpreters
         ]
@@ -116,10 +119,48 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
         output.line(f"{name} was started for the first time, and its receipt says so now")
     for line in damaged:
         output.line(line, colour="red")
+    for line in _cures(data, damaged, where):
+        output.line(line)
     if interpreters and not damaged:
-        quick = "a quick look found no damage: 'standalone-python verify' compares every file"
-        output.line("every file is as it was installed" if verify == "full" else quick)
+        output.line("every file is as it was installed" if verify == "full" else _last_check(interpreters, where))
     return damaged
+
+
+def _last_check(interpreters: Sequence[Mapping[str, Any]], where: Where) -> str:
+    """Return what is known of the files of interpreters that a quick look found in order."""
+    checks = [one["checked_at"][:10] for one in interpreters if not one["foreign"]]
+    never = checks.count("")
+    since = f"not checked in full since {min(checks)}" if checks and not never else "never checked in full"
+    if 0 < never < len(checks):
+        since = f"{never} of {len(checks)} never checked in full"
+    return f"a quick look found no damage; {since}: `{_command(where, 'verify')}` compares every file"
+
+
+def _cures(data: Mapping[str, Any], damaged: Sequence[str], where: Where) -> Iterator[str]:
+    """Yield the commands that mend what is damaged."""
+    broken = [one for one in data["interpreters"] if not one["sound"]]
+    used = [_request(one) for one in broken if _links_to(one)]
+    unused = [_request(one) for one in broken if not _links_to(one)]
+    apply = _command(where, "apply", *([] if where.file else ["FILE"]), "--verify", "full")
+    if used and not where.file:
+        yield f"to repair it: `{_command(where, 'install', *used)}`, or `{apply}` with your declaration"
+    elif used or len(damaged) > len(broken):
+        yield f"to repair it: `{apply}`" + ("" if where.file else " with your declaration")
+    if unused:
+        yield f"to remove what is broken and not in use: `{_command(where, 'uninstall', *unused)}`"
+
+
+def _request(one: Mapping[str, Any]) -> str:
+    """Return the request for exactly one build."""
+    return f"{one['version']}{letters_of(one['variant'])}+{one['release']}"
+
+
+def _command(where: Where, *words: str) -> str:
+    """Return the text of a command for the same machine and folders."""
+    given = {"--file": where.file, "--key": where.key or None, "--root": where.root, "--bin-dir": where.bin_dir}
+    given |= {"--root-dir": where.root_dir, "--target": where.target}
+    options = [word for name, value in given.items() if value is not None for word in (name, value)]
+    return shlex.join(["standalone-python", *words, *options])
 
 
 def _print_processes(observed: Observed, data: Mapping[str, Any]) -> None:
@@ -138,7 +179,14 @@ def _state(one: Mapping[str, Any]) -> str:
     return "for another host" if one["foreign"] else "sound" if one["started"] and not one["untrusted"] else "not started here"
 
 
-def _stable_link(one: Mapping[str, Any]) -> str:
-    """Return the name of the stable link to a build in the data of ``info``; a dash if another build of its line has it."""
+def _links_to(one: Mapping[str, Any]) -> list[str]:
+    """Return the names of the stable link and the default links to a build in the data of ``info``."""
     prefix: str = one["stable_path"].removesuffix("/bin/python3")
-    return "-" if prefix == one["prefix"] else prefix.rpartition("/")[2]
+    paths = ([] if prefix == one["prefix"] else [prefix]) + one["default_links"]
+    return [path.rpartition("/")[2] for path in paths]
+
+
+def _newer(one: Mapping[str, Any]) -> str:
+    """Return the newest known build of a line, if it is newer than the installed one."""
+    known: str | None = one["newest_known"]
+    return known if known and known != _request(one) else ""

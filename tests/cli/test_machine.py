@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -309,15 +310,31 @@ def test_status_and_verify(upgraded: Command) -> None:
     status = upgraded("status", "--root", "root")
     assert status.code == 0
     head, columns, *rows, looked = status.output.splitlines()
-    assert looked == "a quick look found no damage: 'standalone-python verify' compares every file"
+    compares = "`standalone-python verify --root root` compares every file"
+    assert looked == f"a quick look found no damage; never checked in full: {compares}"
     assert head.endswith(f"builds in {upgraded.folder}/root, links in {upgraded.folder}/root/bin")
-    assert columns.split() == ["version", "release", "variant", "flavor", "installed", "state", "advisories", "in", "use", "as"]
+    assert columns.split() == [
+        "version",
+        "release",
+        "variant",
+        "flavor",
+        "installed",
+        "state",
+        "newer",
+        "advisories",
+        "in",
+        "use",
+        "as",
+    ]
     # The build has a mark such as "2 critical".
-    assert [[*row.split()[:2], row.split()[5], row.split()[7], row.split()[-1]] for row in rows] == [
+    assert [[*row.split()[:2], row.split()[5], row.split()[8], row.split()[-1]] for row in rows] == [
         [V13, OLD, "sound", "critical", "-"],
         [V13LATER, NEWER, "sound", "critical", "cpython-3.13"],
     ]
     assert upgraded("verify", "--root", "root").code == 0
+    today = datetime.now(UTC).date().isoformat()
+    checked = upgraded("status", "--root", "root").output.splitlines()[-1]
+    assert checked == f"a quick look found no damage; not checked in full since {today}: {compares}"
     (module,) = (upgraded.folder / "root").glob(f"cpython-{LATER13}*/lib/python3.13/json/decoder.py")
     module.write_text(module.read_text() + "# altered\n")
     (module.parent / "mine.py").write_text("")
@@ -345,6 +362,8 @@ def test_what_verify_found_is_known_until_the_repair(upgraded: Command, source: 
     words = "lib/python3.13/json/decoder.py (found by the full check of "
     for what in (upgraded("status", "--root", "root"), upgraded("plan", file)):
         assert words in what.output
+    cure = upgraded("status", "-f", file).output.splitlines()[-1]
+    assert cure == f"to repair it: `standalone-python apply --verify full --file {file}`"
     one = json.loads(upgraded("status", "--root", "root", "--json").output)["interpreters"][1]
     assert (one["sound"], one["checked_at"] != json.loads(before)["interpreters"][1]["checked_at"]) == (False, True)
     # Who restores the file, and lets it be checked, has nothing to repair.
@@ -613,6 +632,6 @@ def test_status_says_that_it_compared_no_files(upgraded: Command) -> None:
     (library,) = (upgraded.folder / "root/cpython-3.13/lib").glob("python3.*")
     (library / "os.py").write_text("changed = True\n")
     said = upgraded("status", "--root", "root")
-    assert "a quick look found no damage: 'standalone-python verify' compares every file" in said.output
+    assert "a quick look found no damage; never checked in full: " in said.output
     verified = upgraded("verify", "--root", "root")
     assert (verified.code, "os.py" in verified.output, "quick look" in verified.output) == (2, True, False)

@@ -143,6 +143,17 @@ interpreters:
       type: list
       elements: str
       sample: []
+    default_links:
+      description: The links C(python3) and C(python) that lead to the build.
+      type: list
+      elements: str
+      sample: [/usr/local/bin/python3, /usr/local/bin/python]
+    newest_known:
+      description:
+        - The newest build that the controller's catalogue knows of the same minor version, variant and target, perhaps this one. No server is
+          asked. Null where it knows none.
+      type: str
+      sample: 3.13.9+20251014
     components:
       description:
         - The versions of the libraries in the build, as its interpreter reported them when it was installed. The version is empty

@@ -12,16 +12,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from .builds.catalogue import Build
+from .builds.catalogue import Build, Catalogue, bundled, newest_of_line
+from .builds.request import letters_of
 from .builds.target import from_facts
-from .errors import ContentError
+from .errors import ContentError, StandalonePythonError
 from .state.declaration import Desired
 from .state.line import current_build, line_of
 from .state.observed import Installed, Observed
 from .state.paths import native
 from .state.plan import plan as plan_of
 from .state.process import Process
-from .state.step import Confirm, Install, Outcome, Plan
+from .state.step import Confirm, Install, Outcome, Plan, ours
 
 
 def info(observed: Observed) -> dict[str, Any]:
@@ -30,18 +31,44 @@ def info(observed: Observed) -> dict[str, Any]:
     :param observed: with facts; those of an offline image of unknown kind give no target
     :raises ObservationError: the facts are not whole
     """
-    tables = _known_tables() if observed.installed else None
+    tables, catalogue = (_known_tables(), _known_catalogue()) if observed.installed else (None, None)
+    defaults = _default_links(observed)
     target = from_facts(observed.facts) if "os" in observed.facts or not observed.facts else None
     return {
         "root": native(observed.root),
         "bin_dir": native(observed.bin_dir),
         "interpreters": [
-            _interpreter(installed, observed) | _marks(installed.build, installed, tables) for installed in observed.installed
+            _interpreter(installed, observed)
+            | {"default_links": defaults.get(installed.name, []), "newest_known": _newest(installed.build, catalogue)}
+            | _marks(installed.build, installed, tables)
+            for installed in observed.installed
         ],
         "target": asdict(target) | {"triple": target.triple} if target else None,
         "tools": sorted(observed.tools),
         **_processes(observed),
     }
+
+
+def _default_links(observed: Observed) -> dict[str, list[str]]:
+    """Return the own links ``python3`` and ``python``, by the name of the build that they lead to."""
+    found: dict[str, list[str]] = {}
+    for name in ("python3", "python"):
+        path = f"{observed.bin_dir}/{name}" + (".cmd" if observed.windows else "")
+        inside = ours(path, observed.links.get(path, ""), observed)
+        found.setdefault(current_build(observed, inside) or inside, []).append(native(path))
+    return found
+
+
+def _newest(build: Build, catalogue: Catalogue | None) -> str | None:
+    """Return the request for the newest known build of a build's line, perhaps itself; None if none is known."""
+    try:
+        newest = newest_of_line(build, catalogue) if catalogue else None
+    except StandalonePythonError:
+        return None
+    if newest is None:
+        return None
+    newest = max(newest, build, key=lambda one: one.age)
+    return f"{newest.version}{letters_of(newest.variant)}+{newest.release}"
 
 
 def _processes(observed: Observed) -> dict[str, Any]:
@@ -170,6 +197,17 @@ def _known_tables() -> Any:
     try:
         return known_tables().tables
     except ContentError:
+        return None
+
+
+def _known_catalogue() -> Catalogue | None:
+    """Return the updated catalogue, if this user has one, or the bundled one; None if it can't be read. It asks no server."""
+    from .archives.cache import default_root
+    from .supply.user_catalogue import about, updated
+
+    try:
+        return updated(root) if about(root := default_root()) else bundled()
+    except StandalonePythonError:
         return None
 
 

@@ -237,6 +237,24 @@ def builds(catalogue: Catalogue, minor: str = "", triples: Iterable[str] = ()) -
             yield from map(_parse_row, _lines(text, triples) if triples else filter(None, text.splitlines()))
 
 
+def newest_of_line(build: Build, catalogue: Catalogue) -> Build | None:
+    """Return the newest known build of a build's line and triple, preferably of its flavor and options; None if none is known.
+
+    It is a pre-release only if ``build`` is one, or there is no other.
+    """
+    minor = build.version.minor_line
+    if minor not in catalogue.minors:
+        return None
+    known = [other for other in builds(catalogue, minor, [build.triple]) if other.triple == build.triple]
+    known = [other for other in known if other.variant == build.variant]
+    final = [other for other in known if not other.version.is_prerelease]
+    return max(
+        known if build.version.is_prerelease else final or known,
+        key=lambda other: (*other.age, other.flavor == build.flavor, other.options == build.options, other.name),
+        default=None,
+    )
+
+
 def resolve(request: Request, target: Target, catalogue: Catalogue) -> Build:
     """Return the build that satisfies a request on a target.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from ..builds.catalogue import Build, Catalogue, builds, parse_name
+from ..builds.catalogue import Build, Catalogue, newest_of_line, parse_name
 from ..builds.request import letters_of
 from ..state.line import line_of
 from ..state.process import Process
@@ -216,7 +216,7 @@ class _Knowledge:
         self._tables = tables
         self._first_release = min(tables.components)
         self._assessments: dict[tuple[str, Measured], Assessment | None] = {}
-        self._newest: dict[tuple[str, str], list[Build]] = {}
+        self._newest: dict[tuple[object, ...], Build | None] = {}
         self._rows: dict[tuple[str, Measured], Row] = {}
 
     def row(self, build: Build, measured: Measured) -> Row:
@@ -247,21 +247,11 @@ class _Knowledge:
         return self._assessments[key]
 
     def newest(self, build: Build) -> Build | None:
-        """Return the newest known build of a line and target; a pre-release only where there is no other, or it is in use."""
-        minor = build.version.minor_line
-        if minor not in self._catalogue.minors:
-            return None
-        key = (minor, build.triple)
+        """Return the newest known build of a line and target."""
+        key = (build.version.minor_line, build.triple, build.variant, build.flavor, build.options, build.version.is_prerelease)
         if key not in self._newest:
-            self._newest[key] = list(builds(self._catalogue, minor, [build.triple]))
-        known = [other for other in self._newest[key] if (other.variant, other.triple) == (build.variant, build.triple)]
-        final = [other for other in known if not other.version.is_prerelease]
-        candidates = known if build.version.is_prerelease else final or known
-        return max(
-            candidates,
-            key=lambda other: (*other.age, other.flavor == build.flavor, other.options == build.options, other.name),
-            default=None,
-        )
+            self._newest[key] = newest_of_line(build, self._catalogue)
+        return self._newest[key]
 
     def closed(self, assessment: Assessment, newest: Build | None) -> tuple[Open, ...]:
         """Return the open advisories of a build in use that the newest build closes."""
