@@ -56,7 +56,7 @@ class Declaration:
         """Return the declaration with the options of the command line, which override the file.
 
         :param source: the command line's source; the file's token and checksum apply only to the file's own
-        :raises DeclarationError: an option is not valid; the message has the file and the line if the file has the option
+        :raises DeclarationError: an option is not valid; the message has the file and the line
         """
         more = dict(given or {}) | ({} if source is None else {"source": source})
         with self._located(more):
@@ -68,10 +68,11 @@ class Declaration:
         try:
             yield
         except DeclarationError as error:
-            first = error.at[0] if error.at else ""
-            if first in overridden or not (line := self._line(error.at)):
+            if not error.at or error.at[0] in overridden:
                 raise
-            raise DeclarationError(f"{error} ({self.shown}, line {line})", error.at) from None
+            # An option that is missing has no line.
+            line = self._line(error.at)
+            raise DeclarationError(f"{error} ({self.shown}{f', line {line}' if line else ''})", error.at) from None
 
     def _line(self, at: tuple[str | int, ...]) -> int:
         """Return the line of the innermost part of the path that the file has; 0 if it has no part of it."""

@@ -31,6 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 from .. import output
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, FAILED
+from ..words import Choice
 from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
 
 # The options of a declaration that the command line has too, besides root and bin_dir.
@@ -41,9 +42,7 @@ SUPPLY = options(
     ATTESTATIONS,
     TRUSTED_ROOT,
     click.option("--catalogue", metavar="CAT", help="The catalogue of builds: bundled, updated, a file, a folder or a URL."),
-    click.option(
-        "--verify", type=click.Choice(("quick", "full")), help="How installed builds are checked: full compares every file."
-    ),
+    click.option("--verify", type=Choice(("quick", "full")), help="How installed builds are checked: full compares every file."),
 )
 DIFF = click.option("--diff", "with_diff", is_flag=True, help="Show what is installed before and after.")
 

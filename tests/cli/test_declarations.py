@@ -35,6 +35,11 @@ BAD_FILES = {
         "builds: []\ntoken: '{{ token }}'\n",
         "token is a template that only Ansible can evaluate: write its result (FILE, line 2)",
     ),
+    "a template in an address": (
+        "builds: []\nsource: 'http://u:p@h/{{ x }}'\n",
+        "source is a template that only Ansible can evaluate: write its result (FILE, line 2)",
+    ),
+    "another interpreter": ("builds: [pypy3.10]\n", "the request 'pypy3.10' asks for pypy, but there are builds of CPython only"),
     "a list in itself": ("builds: &all [*all]\n", NESTED),
     "a mapping in itself": ("builds: [&one {version: *one}]\n", NESTED),
     "nested deeply": (f"builds: {'[' * 3000}\n", "FILE can't be read as YAML"),
@@ -78,7 +83,7 @@ BAD_FILES = {
     ),
     "a number": ("builds:\n- '3.13'\n- 3.10\n", "write '3.10' in quotes (FILE, line 3)"),
     "no version": ("builds: [three]\n", "the request 'three' can't be read"),
-    "no builds": ("state: latest\n", "builds is missing: give it"),
+    "no builds": ("state: latest\n", "builds is missing: give it (FILE)"),
     "a bad root": (
         "builds: ['3.13']\nroot: python\n",
         "root is 'python': give an absolute path below /, or one that begins with ~/ (FILE, line 2)",

@@ -282,16 +282,7 @@ def test_standard_input(place: Place) -> None:
 BUILDS = "builds: ['3.13']\nsource: builds\n"
 LEVEL = "Error: Invalid value for --target: x86_64_v3-unknown-linux-gnu"
 BAD: dict[str, tuple[str, tuple[str, ...], int, str]] = {
-    "request": ("builds: [pypy3.10]\n", (), 1, "the request 'pypy3.10' asks for pypy, but there are builds of CPython only"),
-    "number": ("builds: [3.10]\n", (), 1, "the version is the number 3.1, as YAML and Python read 3.10 without quotes"),
     "option": ("builds: ['3.13']\nbuild_dir: x\n", (), 1, "unknown option `build_dir`: did you mean `bin_dir`? (pythons.yml, line 2)"),
-    "no builds": ("version: '3.13'\n", (), 1, "unknown option `version`: choose one of builds, state, "),
-    "a list": ("['3.13']\n", (), 1, "pythons.yml is a list, and tasks of a play are not supported"),
-    "no YAML": ("builds: ['3.13'\n", (), 1, "pythons.yml can't be read as YAML, line 2 is wrong ("),
-    "template": ("builds: '{{ pythons }}'\n", (), 1, "builds is '{{ pythons }}', a template that only"),
-    "secret": (f"{BUILDS}token: '{{{{ secret }}}}'\n", (), 1, "token is a template that only Ansible can evaluate: write its result (pythons.yml, line 3)"),
-    "password": ("builds: ['3.13']\nsource: 'http://u:p@h/{{ x }}'\n", (), 1, "source is a template that only Ansible can evaluate"),
-    "vault": (f"{BUILDS}token: !vault x\n", (), 1, "token has the tag !vault, which only Ansible reads"),
     "all absent": ("builds: ['3.13']\nstate: absent\n", (), 1, "pythons.yml declares no build to install"),
     "no such build": ("builds: ['3.7']\nsource: builds\n", (), 1, "no build of 3.7 for x86_64 linux, glibc in the folder builds: "),
     "no such target": (BUILDS, ("--target", ARM), 1, "no build of 3.13 for aarch64 linux, glibc in the folder builds: there is none for "),

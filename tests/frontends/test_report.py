@@ -75,5 +75,5 @@ def test_pyinfra(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"format": "pdf"}, {"fail_on": ["worse"]}])
 def test_pyinfra_checks_options_when_the_deploy_is_read(options: dict[str, Any]) -> None:
-    with pytest.raises(OperationValueError, match=r"^(format|fail_on) is '(pdf|worse)', but must be one of \w+, "):
+    with pytest.raises(OperationValueError, match=r"^(format|fail_on) is '(pdf|worse)': choose one of \w+, "):
         report(dest="x.html", **options)

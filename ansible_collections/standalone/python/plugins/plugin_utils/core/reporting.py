@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from .archives.cache import atomic_write, default_root, os_reason
 from .errors import DeclarationError, TransportError
+from .nearest import did_you_mean
 from .security.fleet_bom import as_bom
 from .security.formats import as_csv, as_data, as_metrics
 from .security.page import as_page
@@ -56,7 +57,7 @@ def check_options(name: str, fail_on: Iterable[str]) -> None:
     """
     for option, value, known in [("format", name, FORMATS), *(("fail_on", one, FAIL_ON) for one in fail_on)]:
         if value not in known:
-            raise DeclarationError(f"{option} is {value!r}, but must be one of {', '.join(known)}")
+            raise DeclarationError(f"{option} is {value!r}: {did_you_mean(str(value), list(known))}", (option,))
 
 
 def write_text(path: str, text: str, *, check: bool = False) -> bool:
