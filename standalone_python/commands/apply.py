@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,8 +17,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
     Decision,
     Result,
     carry_out,
-    decide,
-    observe,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
@@ -32,6 +29,7 @@ from .. import output
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, FAILED
 from ..words import Choice
+from .decisions import Look, decided, needs_root, permitted
 from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
 
 # The options of a declaration that the command line has too, besides root and bin_dir.
@@ -112,6 +110,7 @@ def enact(
     on_host: Callable[[Desired, Observed], Desired] | None = None,
     to_install: bool = True,
     with_path_hint: bool = False,
+    with_missing: bool = False,
     nothing: Callable[[Observed], str] = lambda _observed: "the declaration asks for nothing",
 ) -> int:
     """Decide what a declaration changes and, without ``check``, do it; return the exit code.
@@ -120,41 +119,29 @@ def enact(
     :param facts: what ``on_host`` or the decision needs for certain
     :param to_install: builds may have to be chosen
     :param with_path_hint: say how the folder of the links gets on the PATH, if it is not there
+    :param with_missing: ignore requests that no build satisfies, and say so
     :param nothing: why nothing is to do, if no request says it
     """
     where: Where = given["where"]
     here = where.root_dir is None
     with open_host(where, to_install=to_install) as host:
         desired = host.placed(desired)
-        last: Observed | None = None
-
-        def look(facts: Facts) -> Observed:
-            nonlocal last
-            if last is None or facts == "processes" or (facts == "yes" and not last.facts):
-                last = observe(host, desired, facts="no" if facts == "empty" else facts)
-            return last
-
+        look = Look(host, desired)
         if on_host:
             desired = host.placed(on_host(desired, look(facts)))
-
-        def decided(desired: Desired, look: Callable[[Facts], Observed], *, check: bool) -> tuple[Desired, Supply, Decision]:
-            if where.target and to_install:
-                from ..target import decide_for
-
-                return decide_for(where.target, desired, look, check=check)
-            supply = Supply(desired)
-            return desired, supply, decide(desired, supply, look, check=check)
-
+        target = where.target or "" if to_install else ""
         hint = ""
         try:
-            desired, supply, decision = decided(desired, look, check=check)
+            desired, supply, decision = decided(desired, look, check=check, target=target, with_missing=with_missing)
         except AgentError:
-            if given["as_json"] or not here or last is None or not _needs_root(last):
+            if given["as_json"] or not here or look.last is None or not needs_root(look.last):
                 raise
             from ..hints import permission_hint
 
-            desired, supply, decision = decided(desired, lambda facts: _permitted(look(facts)), check=True)
-            hint = permission_hint(last, decision.plan, sys.argv[0])
+            desired, supply, decision = decided(
+                desired, lambda facts: permitted(look(facts)), check=True, target=target, with_missing=with_missing
+            )
+            hint = permission_hint(look.last, decision.plan, sys.argv[0])
         code = perform(
             host,
             desired,
@@ -168,22 +155,8 @@ def enact(
             marked=check,
         )
     if hint:
-        output.tell_remarks([hint if check else f"nothing was changed, as {hint}"])
+        output.line(f"standalone-python: {'' if check else 'nothing was changed, as '}{hint}", err=True)
     return FAILED if hint and not check else code
-
-
-def _needs_root(observed: Observed) -> bool:
-    """Return whether root could make changes that this user may not."""
-    return os.geteuid() != 0 and observed != _permitted(observed)
-
-
-def _permitted(observed: Observed) -> Observed:
-    """Return a host as a user sees it who may write to the root and to the folder of the links."""
-    if observed.root_state == "unwritable":
-        observed = replace(observed, root_state="writable")
-    if observed.bin_dir_state == "unwritable":
-        observed = replace(observed, bin_dir_state="writable")
-    return observed
 
 
 def perform(

@@ -51,7 +51,7 @@ def upgrade(requests: Sequence[str], dry_run: bool, **given: Any) -> int:
     """Upgrade what is installed to its newest build: everything, or what a REQUEST such as 3.13 matches.
 
     An upgrade never changes the minor version: 3.13.4 becomes 3.13.5, not 3.14.0. The stable path stays the same, so virtual
-    environments that use it run the new build. The build before stays for `rollback`, and older ones are removed.
+    environments that use it run the new build. The build before stays for `rollback`. If more were kept, the oldest goes.
 
     With --file, the options of FILE count, but not its builds.
     """
@@ -63,4 +63,4 @@ def upgrade(requests: Sequence[str], dry_run: bool, **given: Any) -> int:
     def nothing(observed: Observed) -> str:
         return f"no interpreters are installed in {observed.root}"
 
-    return enact(desired, given, check=dry_run, facts="yes", on_host=on_host, nothing=nothing)
+    return enact(desired, given, check=dry_run, facts="yes", on_host=on_host, with_missing=not requests, nothing=nothing)
