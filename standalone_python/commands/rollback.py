@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import decide, observe
@@ -31,20 +33,20 @@ def rollback(
     """Point a stable link back to the previous build.
 
     LINE is a minor version with its variant, such as 3.13 or 3.13t; it is optional if only one is in use. The link goes to
-    the build that was installed last before the current one, if `keep` has kept it. Nothing is downloaded or
-    removed. Virtual environments that use the stable path use the previous build too. A second rollback goes one build
-    further back.
+    the build that was in use before the current one, if `keep` has kept it. Nothing is downloaded or removed. Virtual
+    environments that use the stable path use the previous build too. A second rollback goes one build further back.
     """
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.rollback import exact, rollback_target
 
     with open_host(where) as host:
-        observed = observe(host, host.placed(observing(folders(where))), facts="no")
+        observed = observe(host, host.placed(observing(folders(where))), facts="history")
         if observed.root_state in ("unreadable", "notfolder"):
             raise AgentError(
                 f"the root {observed.root} can't be read: choose another root, or run this as a user who may read it"
             )
         rolled_back = rollback_target(observed, line)
-        desired = host.placed(declare(rolled_back.options))
+        output.tell_remarks(filter(None, [rolled_back.remark]))
+        desired = replace(host.placed(declare(rolled_back.options)), rollback=True)
         supply = Supply(desired)
         decision = decide(desired, supply, lambda _facts: observed, check=dry_run)
         current, previous = rolled_back.current, rolled_back.previous

@@ -94,6 +94,8 @@ class Checked:
 
 Thing = Running | File | Program | Folder | Link | Built | Gone | Lock | Checked
 
+NL = "\n"
+
 # What the agent is told to do
 
 
@@ -126,7 +128,18 @@ class Drop:
     unless_used: bool = True
 
 
-Step = Get | SetTo | Unset | Drop
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The history is written, where a plan writes it: before the first link that is turned, or the first build that goes.
+
+    :ivar over: what the plan saw in it; None if it does not matter
+    """
+
+    names: tuple[str, ...]
+    over: tuple[str, ...] | None = None
+
+
+Step = Get | SetTo | Unset | Drop | Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +348,32 @@ NO_RECORDS = {
 NEVER_ON_WINDOWS = ("quotes", "glob", "backslash", "pipe")
 
 
+HISTORY = "{root}/.standalone-python.history"
+
+
 def _builds(**faults: str) -> dict[str, str]:
     return {name.replace("_", "."): fault for name, fault in faults.items()}
 
 
 OBSERVING: tuple[Case, ...] = (
+    Case("a history", (*FINISHED, File(HISTORY, f"{OTHER}\n{NEWER}\n")), sees={"history": ("present", OTHER, NEWER)}),
+    Case(
+        "a history without an end", (File(HISTORY, f"{OTHER}\n\n it's *"),), sees={"history": ("present", OTHER, "", " it's *")}
+    ),
+    Case("no history", FINISHED, sees={"history": ("absent",)}),
+    Case("a history that is a folder", (Folder(HISTORY),), sees={"history": ("unreadable",)}),
+    Case(
+        "a history that is a link",
+        (File("{disk}/file", ONE), Link(HISTORY, "{disk}/file")),
+        sees={"history": ("unreadable",)},
+        posix=True,
+    ),
+    Case("a history that others can change", (File(HISTORY, ONE, 0o666),), sees={"history": ("untrusted",)}, posix=True),
+    Case(
+        "a build, its links and a history nobody asks for",
+        (*FINISHED, File(HISTORY, f"{OTHER}\n")),
+        sees={"builds": {"3.13.1": ""}, "leftovers": (), "obstacles": ()},
+    ),
     Case("nothing there", sees={"root_state": "absent", "bin_dir_state": "absent", "builds": {}, "links": {}}),
     Case("an empty root", (Folder("{root}"),), sees={"root_state": "writable", "builds": {}}),
     Case("the root is a file", (File("{root}"),), sees={"root_state": "notfolder"}),
@@ -779,6 +813,51 @@ APPLYING: tuple[Case, ...] = (
         posix=True,  # such a launcher can't be outside of the root
     ),
     Case("upgrade", FINISHED, steps=UPGRADE, sees={"builds": {"3.13.2": ""}}, after=UPGRADED),
+    Case(
+        "a link is turned, and the history says where it led",
+        (*FINISHED, Built("3.13.2+20250317")),
+        steps=(SetTo(STABLE, NEWER), Record((ONE,), ())),
+        after={STABLE: f"-> {NEWER}", HISTORY: f"file {f'{ONE}{NL}'!r}"},
+    ),
+    Case(
+        "a history is replaced",
+        (*FINISHED, Built("3.13.2+20250317"), File(HISTORY, f"{OTHER}\n")),
+        steps=(SetTo(STABLE, NEWER), Record((OTHER, ONE), (OTHER,))),
+        after={STABLE: f"-> {NEWER}", HISTORY: f"file {f'{OTHER}{NL}{ONE}{NL}'!r}"},
+    ),
+    Case(
+        "a history that can't be used is replaced",
+        (*FINISHED, Built("3.13.2+20250317"), File("{disk}/file", "mine"), Link(HISTORY, "{disk}/file")),
+        steps=(SetTo(STABLE, NEWER), Record((ONE,))),
+        after={STABLE: f"-> {NEWER}", HISTORY: f"file {f'{ONE}{NL}'!r}"},
+        posix=True,
+    ),
+    Case(
+        "a history that another run wrote meanwhile",
+        (*FINISHED, Built("3.13.2+20250317"), File(HISTORY, f"{OTHER}\n")),
+        steps=(SetTo(STABLE, NEWER), Record((OTHER, ONE), (OTHER,))),
+        between=(File(HISTORY, f"{OTHER}\n{OTHER}\n"),),
+        outdated=True,
+    ),
+    Case(
+        "a history that another run made meanwhile",
+        (*FINISHED, Built("3.13.2+20250317")),
+        steps=(SetTo(STABLE, NEWER), Record((ONE,), ())),
+        between=(File(HISTORY, f"{OTHER}\n"),),
+        outdated=True,
+    ),
+    Case(
+        "a folder in the place of the history",
+        (*FINISHED, Built("3.13.2+20250317"), File(f"{HISTORY}/mine")),
+        steps=(SetTo(STABLE, NEWER), Record((ONE,))),
+        fails=("obstacle", ".standalone-python.history is in the way"),
+    ),
+    Case(
+        "the last build goes, and the history with it",
+        (*FINISHED, File(HISTORY, f"{OTHER}\n")),
+        steps=(Unset(PYTHON), Unset(STABLE), Record(()), Drop("3.13.1")),
+        after={PYTHON: None, STABLE: None, HISTORY: None, f"{{root}}/{ONE}": None},
+    ),
     Case(
         "two builds at once",
         steps=(Get("3.13.1"), Get("3.12.8"), SetTo(STABLE, ONE)),

@@ -199,6 +199,8 @@ def spoiled_archive(how: str, folder: Path, executable: str) -> Path:
 
 def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, dict[str, sh.Delivery]]:
     steps: list[Install | SetLink | Unlink | Remove] = []
+    history: tuple[str, ...] | None = None
+    over: dict[str, Seen] = {}
     deliveries: dict[str, sh.Delivery] = {}
     for step in case.steps or ():
         match step:
@@ -207,12 +209,24 @@ def planned(case: Case, place: Place, folder: Path, said: str) -> tuple[Plan, di
                 steps.append(Install(build, "install", "the case says so"))
                 deliveries[build.name] = delivery(step, build, folder, place.windows)
             case cases.SetTo(path, to):
-                steps.append(SetLink(place.text(path), place.text(to)))
+                steps.append(SetLink(place.text(path), place.text(to), links_in(said).get(place.text(path), "")))
             case cases.Unset(path):
                 steps.append(Unlink(place.text(path), ""))
             case cases.Drop(what, unless_used):
                 steps.append(Remove(fakes.fake(what).name, "the case says so", unless_used))
-    return Plan(tuple(steps), (), seen_in(said, steps)), deliveries
+            case cases.Record(history, was) if was is not None:
+                over[place.text(cases.HISTORY)] = Seen("text", " ".join(was)) if was else Seen()
+            case cases.Record(history):
+                pass
+    return Plan(tuple(steps), (), {**seen_in(said, steps), **over}, history=history), deliveries
+
+
+def links_in(said: str) -> Mapping[str, str]:
+    """The links that an observation has; none, where it failed."""
+    try:
+        return parse(said).links
+    except AgentError:
+        return {}
 
 
 def seen_in(said: str, steps: Sequence[Step]) -> Mapping[str, Seen]:

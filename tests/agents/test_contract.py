@@ -35,10 +35,11 @@ def test_observe(case: Case, shell: Shell, disk: Path, tmp_path: Path) -> None:
         for thing in case.before:
             put(thing, place, stack)
         before = tree(disk)
-        done = place.run(shell, sh.observation(desired, facts="no"), as_user=as_user(case, tmp_path))
+        facts: sh.Facts = "history" if "history" in case.sees else "no"
+        done = place.run(shell, sh.observation(desired, facts=facts), as_user=as_user(case, tmp_path))
         hold(case.sees, parse(done.output), place)
         quick = place.run(shell, sh.observation(desired, facts="no", quick=True), as_user=as_user(case, tmp_path)).output
-        if not quick.endswith(f"\n{UNFINISHED}\n"):
+        if not quick.endswith(f"\n{UNFINISHED}\n") and facts == "no":
             hold(case.sees, parse(quick), place)
     assert done.code == 0
     assert done.errors == ""
@@ -49,6 +50,7 @@ IN_ORDER = frozenset(
     (
         *("nothing there", "an empty root", "a build and its links", "two builds", "a root that is reached by a link"),
         "a quick look knows what a full check found",
+        "a build, its links and a history nobody asks for",
     )
 )
 

@@ -86,14 +86,17 @@ def test_one_time_for_all_that_was_changed(without: tuple[str, ...], shell: Shel
     tools = Shell(shell.name, shell.command, shell.tools, (*shell.without, *without), shell.replaced)
     on = local_host(tools, disk, tmp_path, SOURCE_DATE_EPOCH=str(MOMENT), FAKE_PYTHON=os.path.realpath(sys.executable))
     (disk / "bin").mkdir()
-    archives = Archives.of_fakes(["3.13.1"], tmp_path)
-    make(on, archives, {"builds": ["3.13"]})
-    paths = ["opt", "opt/python", "opt/python/cpython-3.13", "bin", "bin/python3.13"]
+    archives = Archives.of_fakes(["3.13.1", "3.13.2+20250317"], tmp_path)
+    make(on, archives, {"builds": ["3.13.1"]})
+    assert int((disk / "opt").lstat().st_mtime) == MOMENT
+    make(on, archives, {"builds": ["3.13"], "state": "latest"})
+    paths = ["opt/python", "opt/python/cpython-3.13", "opt/python/.standalone-python.history", "bin", "bin/python3.13"]
     assert {path: int((disk / path).lstat().st_mtime) for path in paths} == dict.fromkeys(paths, MOMENT)
     if without:
         return  # what could set it is gone with the last build
     make(on, archives, {"builds": ["3.13"], "state": "absent"})
     assert {int((disk / path).stat().st_mtime) for path in ("opt/python", "bin")} == {MOMENT}
+    assert list((disk / "opt/python").iterdir()) == []
 
 
 def test_a_folder_of_somebody_else_keeps_its_time(shell: Shell, disk: Path, tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def test_observe(case: Case, powershell: Shell, disk: Path, tmp_path: Path) -> N
         for thing in case.before:
             put(thing, place, stack)
         before = tree(disk, windows=True)
-        done = run(powershell, place, renderer.observation(declared(case, place), facts="no"), tmp_path)
+        facts: sh.Facts = "history" if "history" in case.sees else "no"
+        done = run(powershell, place, renderer.observation(declared(case, place), facts=facts), tmp_path)
         hold(case.sees, parse(done.output), place)
     # Windows PowerShell says there, in XML, that it loads a module.
     errors = "" if HERE and 'S="Error"' not in done.errors else done.errors

@@ -413,7 +413,8 @@ def test_where_nothing_is(command: Command) -> None:
     for what in ("status", "verify"):
         ended = command(what, "--root", "root")
         assert (ended.code, ended.output.splitlines()[1]) == (0, "no interpreters are installed there")
-    assert "the lines in use in" in command("rollback", "--root", "root").sentence
+    sentence = command("rollback", "--root", "root").sentence
+    assert sentence == f"no build is installed in {command.folder}/root, so there is nothing to roll back: install one first"
     ended = command("remove", "3.13", "--root", "root")
     assert ended.output == f"nothing to do: nothing installed in {command.folder}/root matches 3.13; installed there: nothing\n"
     assert below(command.folder) == set()
@@ -434,8 +435,8 @@ def test_rollback(upgraded: Command, source: Path) -> None:
     assert in_use(upgraded) == OLD13
     assert below(upgraded.folder) == before, "nothing comes and nothing goes"
     sentence = upgraded("rollback", "--root", "root").sentence
-    assert sentence.startswith(f"no build earlier than {OLD13} in ")
-    assert f"other builds of the line are newer, {LATER13}; declare the one" in sentence
+    assert sentence.startswith(f"no build of 3.13 was in use before {OLD13} in ")
+    assert f"the other builds of the line are {LATER13}; declare the one" in sentence
     for state, build in (("present", OLD13), ("latest", LATER13)):
         assert upgraded("apply", "-", "--root", "root", given=declared(source, "3.13", state=state)).code == 0
         assert in_use(upgraded) == build, "a declaration of the line stays, unless it asks for the latest"

@@ -151,7 +151,7 @@ def test_a_host_that_does_not_record_says_why() -> None:
         ({"state": "latest"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
          ["observe with facts"], "none"),
         ({}, {}, ["observe", "observe with facts", "apply"], "install"),
-        ({"state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
+        ({"state": "latest"}, IN_ORDER, ["observe with facts", "observe with history", "apply"], "upgrade"),
         ({}, {"installed": [OLD]}, ["observe", "apply"], "relink"),
         (
             {},
@@ -167,10 +167,12 @@ def test_a_host_that_does_not_record_says_why() -> None:
         ),
         ({"lockfile": "l"}, IN_ORDER | {"installed": [NEW], "links": LINKS | {f"{ROOT}/cpython-3.13": NEW}},
          ["observe with facts"], "none"),
-        ({"lockfile": "l"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
+        ({"lockfile": "l"}, IN_ORDER, ["observe with facts", "observe with history", "apply"], "upgrade"),
         ({"compile_bytecode": True}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
         ({"certificates": "system"}, IN_ORDER, ["observe", "observe with facts", "apply"], "reinstall"),
-        ({"certificates": "system", "state": "latest"}, IN_ORDER, ["observe with facts", "apply"], "upgrade"),
+        # What was in use is written down: that needs a look at what is written there.
+        ({"certificates": "system", "state": "latest"}, IN_ORDER, ["observe with facts", "observe with history", "apply"],
+         "upgrade"),
         # A build for another kind of host doesn't start. What is enough beside it is found with the facts, and then left.
         ({}, IN_ORDER | {"installed": [OLD, FOREIGN]}, ["observe", "observe with facts"], "none"),
         ({}, {"installed": [FOREIGN]}, ["observe", "observe with facts", "apply"], "install"),

@@ -80,6 +80,7 @@ def outcome_of_case(data: Mapping[str, Any]) -> dict[str, Any]:
         "interpreters": [outcome_in_words(outcome) for outcome in made.outcomes],
         "removed": [step.name for step in made.removals],
         **({"remarks": list(made.remarks)} if made.remarks else {}),
+        **({"history": list(made.history)} if made.history is not None else {}),
         **({"held": [str(step) for step in made.held]} if made.held else {}),
         "after": describe(after).splitlines(),
     }
@@ -87,6 +88,7 @@ def outcome_of_case(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_paths(made: Plan) -> None:
     """What every outcome has in common, which the golden files needn't repeat."""
+    assert (made.history is None) == (made.records_before is None)
     for outcome in made.outcomes:
         assert outcome.prefix.endswith(f"/{outcome.build.name}")
         assert outcome.path == f"{outcome.prefix}/" + ("python.exe" if ":" in outcome.prefix else "bin/python3")

@@ -1,9 +1,11 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which build was in use before. What a rollback does to a root, tests/cli tries."""
+"""Which build was in use before, where the history does not know. What it knows, test_history.py has; tests/cli tries it all."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -57,8 +59,27 @@ OTHER_LINE = installed("3.13.0+20260303", 1, options="freethreaded-")
         "another variant is another line",
     ],
 )
-def test_what_was_before(observed: Observed, to: Installed) -> None:
-    assert rollback_target(observed, "3.13").previous == to
+def test_what_was_before_by_the_order_of_installation(observed: Observed, to: Installed) -> None:
+    for history, why in ((), "can't be read"), (("absent",), "does not exist"), (("present",), "names no build of 3.13"):
+        found = rollback_target(replace(observed, history=history), "3.13")
+        assert found.previous == to
+        assert found.remark == (
+            f"/p/.standalone-python.history, which keeps what was in use before, {why}: {exact(to.build)} was chosen because it "
+            "was installed last before the current build"
+        )
+
+
+def test_what_the_history_says_counts_and_broken_or_missing_builds_are_passed_over() -> None:
+    gone = "cpython-3.13.9+20260101-x86_64-unknown-linux-gnu-install_only_stripped"
+    broken = installed("3.13.1+20250317", 2, fault="broken")
+    found = rollback_target(replace(host(REPLACED_LATER, broken, C, use=2), history=("present", A.name, gone, B.name)), "3.13")
+    assert (found.previous, found.remark) == (REPLACED_LATER, "")
+    with pytest.raises(DeclarationError, match="every earlier build of 3.13 in /p is broken, 3.13.1"):
+        rollback_target(replace(host(broken, C, use=1), history=("present", B.name)), "3.13")
+    with pytest.raises(
+        DeclarationError, match="no build of 3.13 was in use before 3.13.2.* in /p: no other build of the line is"
+    ):
+        rollback_target(replace(host(C, use=0), history=("present", gone)), "3.13")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +109,9 @@ def test_all_that_changes_is_the_stable_link(bin_links: tuple[str, ...]) -> None
         (host(A, B, use=1), "3.13t", "no build of 3.13t is in use in /p, the lines in use there are 3.13:"),
         (host(A, B, use=1), "3.13.1", "'3.13.1' is not a line"),
         (host(A, B, use=1), ">=3.13", "'>=3.13' is not a line"),
-        (Observed("/p", "/p/bin", "absent", "absent"), "", "the lines in use in /p are none"),
+        (Observed("/p", "/p/bin", "absent", "absent"), "", "no build is installed in /p, so there is nothing to roll back"),
+        (Observed("/p", "/p/bin", "absent", "absent"), "3.13", "no build is installed in /p, so there is nothing to roll back"),
+        (Observed("/p", "/p/bin", "absent", "absent", (A,)), "", "the lines in use in /p are none"),
     ],
 )
 def test_no_way_back(observed: Observed, line: str, says: str) -> None:

@@ -25,15 +25,23 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.check import Check, check_line
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Installed, Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Finish, Receipt
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import HISTORY
 from tests.tools.planning import resolver
 
 NO_START = "it does not start: "
 
 
-def answer(observed: Observed, *, facts: bool, processes: bool = False) -> str:
+def answer(observed: Observed, *, facts: bool, processes: bool = False, history: bool = False) -> str:
     """What ``observe.sh`` would print about a host."""
     users = _processes(observed) if processes else ()
-    return "".join(f"{line}\n" for line in (BEGIN, *_lines(observed, facts), *users, END))
+    past = _history(observed) if history else ()
+    return "".join(f"{line}\n" for line in (BEGIN, *_lines(observed, facts), *users, *past, END))
+
+
+def _history(observed: Observed) -> Iterator[str]:
+    state, *lines = observed.history or ("absent",)
+    yield f"history_state={state}"
+    yield from (f"history={line}" for line in lines)
 
 
 def _processes(observed: Observed) -> Iterator[str]:
@@ -119,7 +127,9 @@ class MemoryHost:
         assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
         (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
         told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
-        return Completed(0, answer(self.state, facts=told, processes=_asks(script)), "")
+        past = "\nhistory=yes\n" in script
+        assert past == ("\ntell_history() {\n" in script)
+        return Completed(0, answer(self.state, facts=told, processes=_asks(script), history=past), "")
 
     def upload(self, path: Path, name: str) -> str:
         there = f"/tmp/sent/{name}"
@@ -129,7 +139,7 @@ class MemoryHost:
 
     @property
     def asked(self) -> list[str]:
-        """What it was given, in short: ``observe``, ``observe with facts``, ``observe with processes``, ``remember`` or ``apply``."""
+        """What it was given, in short: ``observe``, with ``facts``, ``processes`` or ``history``, ``remember``, or ``apply``."""
         return [
             "remember"
             if script.endswith("\nremember </dev/null\n")
@@ -139,6 +149,8 @@ class MemoryHost:
             if "\nfacts=yes\n" in script
             else "observe with processes"
             if _asks(script)
+            else "observe with history"
+            if "\nhistory=yes\n" in script
             else "observe"
             for script in self.scripts
         ]
@@ -161,6 +173,8 @@ def _as_seen(state: Observed, call: Sequence[str]) -> bool:
     """Whether a premise of a script is true."""
     _function, at, kind, text = call[:4]
     path = at if "/" in at else f"{state.root}/{at}"
+    if path == f"{state.root}/{HISTORY}":
+        return (kind, text) == (("text", " ".join(state.history[1:])) if state.history else ("absent", ""))
     builds = [build for build in state.installed if f"{state.root}/{build.name}" == path]
     if builds:
         receipt = receipt_text(builds[0].receipt) if builds[0].receipt else ""
@@ -191,6 +205,8 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert not made, "the host may have none, and builds are prepared already"
             case "start_build", [name]:
                 pass
+            case "can_record", []:
+                pass
             case "require_trusted", ["$bin_dir"]:
                 assert not state.bin_dir_exposed, "a plan was made for a folder for links that others can change"
             case "unpack_pushed", [path, _sha256, form, need_kb, need_inodes]:
@@ -209,6 +225,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     installed = {build.name: build for build in state.installed}
     links, occupied = dict(state.links), set(state.occupied)
     held: list[str] = []
+    history = state.history
     for function, *words in _calls(script, "commit"):
         match function, words:
             case "require_unchanged", _:
@@ -217,6 +234,8 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 ]
             case "tell", [done]:
                 assert re.fullmatch("done=[1-9][0-9]*", done)
+            case "record", names:
+                history = ("present", *names) if names else ()
             case "commit_build", [name]:
                 installed[name] = made.pop(name)
                 links.pop(f"{state.root}/{name}", None)
@@ -241,6 +260,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
         links=links,
         occupied=frozenset(occupied),
         held=tuple(held),
+        history=history,
     )
 
 

@@ -111,7 +111,7 @@ def process_of(line: str) -> Process:
 def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
     """A host from the part ``host:`` of a golden file. What it doesn't say is in order."""
     known = {"installed", "links", "occupied", "leftovers", "lock", "lock_state", "facts", "root_state", "bin_dir_state"}
-    known |= {"held", "processes"}
+    known |= {"held", "processes", "history"}
     known |= {"registered", "search_path", "root_obstacle", "bin_dir_obstacle", "obstacles", "root_exposed", "bin_dir_exposed"}
     assert not set(host) - known, set(host) - known
     installed = tuple(map(installed_of, host.get("installed", ())))
@@ -141,6 +141,7 @@ def observed_of(host: Mapping[str, Any], desired: Desired) -> Observed:
         bin_dir_obstacle=host.get("bin_dir_obstacle", ""),
         root_exposed=host.get("root_exposed", ""),
         bin_dir_exposed=host.get("bin_dir_exposed", ""),
+        history=("present", *map(name_of, host["history"])) if "history" in host else (),
     )
 
 

@@ -205,9 +205,12 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     if planned.installs and not observed.facts and not check:
         observed = look("yes")
         planned = plan(desired, observed, _resolver(desired, supply, observed))
-    if any(step.unless_used for step in planned.removals) and not desired.windows:
-        found = look("processes")
-        observed = replace(observed, processes=found.processes, sight=found.sight, held=_held(planned, found))
+    uses = any(step.unless_used for step in planned.removals) and not desired.windows
+    if uses or (planned.moves and not observed.history and not check):
+        found = look("processes" if uses else "history")
+        observed = replace(observed, history=found.history or observed.history)
+        if uses:
+            observed = replace(observed, processes=found.processes, sight=found.sight, held=_held(planned, found))
         planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
@@ -311,7 +314,7 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
 
 def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: sh.Facts) -> Observed:
     """Return the latest observation. Observe again only if facts are needed that it lacks."""
-    if facts == "processes" or (facts == "yes" and not latest.facts):
+    if facts in ("processes", "history") or (facts == "yes" and not latest.facts):
         return observe(host, desired, facts=facts, environment=environment)
     return latest
 

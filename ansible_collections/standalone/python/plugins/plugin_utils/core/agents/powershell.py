@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from ..errors import DeclarationError
@@ -183,7 +183,10 @@ def _beside(values: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _settings(desired: Desired, facts: Facts) -> str:
-    return _assignments({"root": desired.root, "bin_dir": desired.bin_dir, "verify": desired.verify, "facts": facts})
+    past = facts == "history"
+    verify, kind = ("quick", "no") if past else (desired.verify, facts)
+    values = {"root": desired.root, "bin_dir": desired.bin_dir, "verify": verify, "facts": kind}
+    return _assignments(values | {"history": "yes" if past else ""})
 
 
 def _function(name: str, lines: Iterator[str] | list[str]) -> str:
@@ -195,6 +198,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     for step in plan.steps:
         if isinstance(step, SetLink):
             yield f"Assert-Launcher {_native(step.path)} {_native(step.to)}"
+    if plan.history is not None:
+        yield "Assert-History"
     if any(isinstance(step, (Register, Unregister)) for step in plan.steps):
         yield "Assert-Registry"
     for install in plan.installs:
@@ -207,7 +212,7 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         yield f"Complete-Build {_array(finish_arguments(desired, install, delivery))}"
 
 
-def _array(words: Iterator[str]) -> str:
+def _array(words: Iterable[str]) -> str:
     return f"@({', '.join(map(_quote, words))})"
 
 
@@ -226,6 +231,10 @@ def _seen(plan: Plan, at: str) -> str:
 
 def _commit(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
+        if plan.history is not None and step is plan.records_before:
+            if at := plan.history_at:
+                yield f"Assert-Still {_seen(plan, at)}"
+            yield f"Set-History {_array(plan.history)}"
         if at := touched(step):
             yield f"Assert-Still {_seen(plan, at)}"
         match step:

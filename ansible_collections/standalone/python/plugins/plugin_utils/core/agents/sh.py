@@ -49,9 +49,10 @@ CERTIFICATES = (
 )
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
-Facts = Literal["no", "empty", "yes", "processes"]
+Facts = Literal["no", "empty", "yes", "history", "processes"]
 """Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed;
-``processes``: it doesn't, and a quick look is enough; it prints the processes that run from builds."""
+``history``: it doesn't, and a quick look is enough; it prints which builds were in use before; ``processes``: that, and the
+processes that run from builds."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -133,7 +134,8 @@ def _observer(*names: str) -> str:
 
 # Read when this module is imported: Ansible imports it once, before it forks a worker for each host.
 _OBSERVE, _UNUSUAL = _observer("observe.sh", "trust.sh"), _observer("unusual.sh", "lock.sh")
-_DISK, _FACTS, _PROCESSES = _observer("disk.sh"), _observer("facts.sh"), _observer("processes.sh")
+_DISK, _FACTS = _observer("disk.sh"), _observer("facts.sh")
+_PROCESSES, _HISTORY = _observer("processes.sh"), _observer("history.sh")
 REMEMBERED = "== standalone-python remembered =="
 """The answer of a host that has recorded a check."""
 
@@ -192,12 +194,14 @@ def _exports(environment: Mapping[str, str]) -> str:
 
 def _settings(desired: Desired, *, facts: Facts, processes: bool = False) -> dict[str, str]:
     image = desired.image
+    past = facts in ("history", "processes")
     return {
         "root": image.root if image else desired.root,
         "bin_dir": image.bin_dir if image else desired.bin_dir,
-        "verify": "quick" if facts == "processes" else desired.verify,
-        "facts": "no" if facts == "processes" else facts,
+        "verify": "quick" if past else desired.verify,
+        "facts": "no" if past else facts,
         "processes": "yes" if processes or facts == "processes" else "",
+        "history": "yes" if past else "",
         "python": image.python if image else "",
     }
 
@@ -221,6 +225,7 @@ def observation(
     more = _DISK if kind or settings["verify"] == "full" else ""
     more += _FACTS if kind else ""
     more += _PROCESSES if settings["processes"] else ""
+    more += _HISTORY if settings["history"] else ""
     return f"{head}{_OBSERVE}{'' if quick else _UNUSUAL}{more}observe </dev/null 2>/dev/null\n"
 
 
@@ -317,6 +322,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
     links = (moved(step.path, desired.places) for step in plan.steps if isinstance(step, SetLink))
     for folder in dict.fromkeys(link.rpartition("/")[0] for link in links):
         yield _call("can_make_links", folder)
+    if plan.history is not None:
+        yield "can_record"
     if _trusts_host(desired, plan) and not desired.image:
         yield _call("find_certificates", *CERTIFICATES)
     for install in plan.installs:
@@ -399,6 +406,10 @@ def _done(number: int) -> str:
 
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
+        if plan.history is not None and step is plan.records_before:
+            if at := plan.history_at:
+                yield _call("require_unchanged", *_seen(desired, plan, at))
+            yield _call("record", *plan.history)
         if at := touched(step):
             yield _call("require_unchanged", *_seen(desired, plan, at))
         match step:

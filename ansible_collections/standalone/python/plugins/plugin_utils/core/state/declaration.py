@@ -138,6 +138,7 @@ class Desired:
     ``add_to_path``: None where nothing was said, which leaves the PATH as it is.
     ``cooldown``: days that a release must be old.
     ``finishes``: the name of a build or of a line -> how it is finished, where that is not ``finish``.
+    ``rollback``: it goes back to a build that was in use before.
     """
 
     builds: tuple[Wanted, ...]
@@ -168,6 +169,7 @@ class Desired:
     lock_timeout: int = 60
     windows: bool = False
     image: OfflineImage | None = None
+    rollback: bool = False
 
     @property
     def selective(self) -> bool:

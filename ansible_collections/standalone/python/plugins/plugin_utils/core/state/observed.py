@@ -131,6 +131,7 @@ class Observed:
     :ivar outdated: the plan was not carried out, because a path that it changes differs from what the plan saw
     :ivar cleared: the run removed the leftovers of an earlier one
     :ivar registered: own tags in the registry (PEP 514), and the entry of each
+    :ivar history: the state and the lines of the root's history, for :func:`history.read_history`; empty if nobody asked for it
     :ivar search_path: ``ours`` if this project added ``bin_dir`` to the PATH, ``there`` if somebody else did, else empty
     """
 
@@ -159,6 +160,7 @@ class Observed:
     bin_dir_exposed: str = ""
     processes: tuple[Process, ...] = ()
     sight: Sight = ""
+    history: tuple[str, ...] = ()
 
     @property
     def python(self) -> str:
@@ -209,7 +211,7 @@ FACTS = ("os", "os_version", "arch", "libc", "libc_version", "float_abi", "cpu_f
 
 
 # Keys that can come more than once for a host, and those that belong to the ``build=`` above them. Any other comes once.
-_OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered", "process")
+_OF_HOST = ("occupied", "leftover", "ls", "link", "held", "obstacle", "registered", "process", "history")
 _OF_BUILD = frozenset(
     ("receipt", "same", "start", "says", "modules", "verify", "damaged", "extra", "list", "packages", "certificates", "checked")
 )
@@ -288,6 +290,7 @@ def _observed(single: Mapping[str, str], several: Mapping[str, list[str]], block
         bin_dir_exposed=exposure(single.get("bin_dir_exposed", "")),
         processes=tuple(process for line in several["process"] if (process := parse_process(line))),
         sight=_state("processes", single.get("processes", ""), _SIGHTS),
+        history=(single["history_state"], *several["history"]) if "history_state" in single else (),
     )
 
 

@@ -29,7 +29,7 @@ from .line import current_build, finish_of, line_of, link_names
 from .observed import Installed, Observed
 from .paths import native, printed
 from .registry import registrations, search_path
-from .step import Action, Clear, Confirm, Install, Outcome, Plan, Remove, SetLink, Step, Unlink, ours, seen
+from .step import ABSENT, HISTORY, Action, Clear, Confirm, Install, Outcome, Plan, Remove, Seen, SetLink, Step, Unlink, ours, seen
 
 _DEFAULT: frozenset[LinkKind] = frozenset({"default"})
 
@@ -76,7 +76,9 @@ def plan(desired: Desired, observed: Observed, resolve: Resolve) -> Plan:
     ]
     _check_possible(steps, desired, observed)
     outcomes = tuple(_outcome(choice, winners, links, steps, observed) for choice in choices)
-    return Plan(tuple(steps), outcomes, seen(steps, observed), held, _remarks(kept, observed.root))
+    made = Plan(tuple(steps), outcomes, seen(steps, observed), held, _remarks(kept, observed.root))
+    stays = {one.name for one in whole.installed if one.name not in gone}.union(step.build.name for step in made.installs)
+    return _with_history(made, desired, observed, stays)
 
 
 def _absent(desired: Desired, observed: Observed) -> dict[str, str]:
@@ -214,6 +216,27 @@ def _unlinks(
     for path, inside in stable.items():
         if path not in links and inside not in left | held:
             yield Unlink(path, observed.links[path])
+
+
+def _with_history(made: Plan, desired: Desired, observed: Observed, stays: Set[str]) -> Plan:
+    """Return the plan with what it makes of the root's history.
+
+    :param stays: the builds that are not removed now or later
+    """
+    if made.removals and not stays and not made.held:
+        return replace(made, history=())
+    if not observed.history or not made.moves:
+        return made
+    from .history import read_history, recorded
+
+    was = read_history(observed.history)
+    history = recorded(was, [(step.was, step.to) for step in made.moves], stays, rollback=desired.rollback)
+    if history == was.names:
+        return made
+    # A file that can't be used is replaced, whatever it has then.
+    found = ABSENT if was.absent else Seen("text", " ".join(was.names))
+    known = {f"{observed.root}/{HISTORY}": found} if was.absent or not was.problem else {}
+    return replace(made, history=history, seen={**made.seen, **known})
 
 
 def _lines(observed: Observed, winners: Mapping[str, Choice], gone: Mapping[str, str]) -> frozenset[str]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rollback to a kept build, as a declaration. It requests an installed build, so only the stable link changes. No I/O.
 
-The order of the installations decides which build was in use before. So a second rollback goes one build further back.
+The history of the root says which build was in use before. So a second rollback goes one build further back, and never forward.
+Where the history knows nothing of a line, the order of the installations decides.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from ..builds.request import Version, parse_request
 from ..digits import NUMBER
 from ..errors import DeclarationError
 from ..lazy import lazy_dataclass
+from .history import History, read_history, used_before
 from .line import line_of
 from .observed import Installed, Observed
+from .step import HISTORY
 
 _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 
@@ -27,27 +30,44 @@ _LINE = re.compile(rf"{NUMBER}\.{NUMBER}")
 class RollbackTarget:
     """
     :ivar current: the build that the stable link leads to now
-    :ivar previous: the kept build that was installed last before it
+    :ivar previous: the kept build that was in use before it
     :ivar options: the declaration of the previous build, for :func:`declaration.declare`
+    :ivar remark: why the order of the installations decided; empty if the history did
     """
 
     current: Installed
     previous: Installed
     options: Mapping[str, Any]
+    remark: str = ""
 
 
 def rollback_target(observed: Observed, line: str = "") -> RollbackTarget:
     """Return the rollback of a line such as ``3.13`` or ``3.13t``; without a line, of the only one that the host has.
 
+    :param observed: with the root's history
     :raises DeclarationError: the line is invalid, or has no earlier build; the message names the alternatives
     """
     name, was = _in_use(observed, line)
-    mine = [one for one in observed.installed if line_of(one.build) == name and not one.foreign]
-    earlier = [installed for installed in mine if _order(installed) < _order(was)]
-    to = max((installed for installed in earlier if not installed.problem), key=_order, default=None)
+    mine = {one.name: one for one in observed.installed if line_of(one.build) == name and not one.foreign}
+    history = read_history(observed.history)
+    used = used_before(history, name, was.name)
+    earlier = [mine[one] for one in dict.fromkeys(used or ()) if one in mine and one != was.name]
+    if used is None:
+        earlier = sorted((one for one in mine.values() if _order(one) < _order(was)), key=_order, reverse=True)
+    to = next((one for one in earlier if not one.problem), None)
     if to is None:
-        raise DeclarationError(_why_none(name, was, mine, earlier, observed))
-    return RollbackTarget(was, to, _options(observed, name, to))
+        raise DeclarationError(_why_none(name, was, list(mine.values()), earlier, observed, known=used is not None))
+    return RollbackTarget(
+        was, to, _options(observed, name, to), "" if used is not None else _by_order(name, to, history, observed)
+    )
+
+
+def _by_order(name: str, to: Installed, history: History, observed: Observed) -> str:
+    nothing = history.problem or f"names no build of {name.removeprefix('cpython-')}"
+    return (
+        f"{observed.root}/{HISTORY}, which keeps what was in use before, {nothing}: {exact(to.build)} was chosen because it was "
+        "installed last before the current build"
+    )
 
 
 def exact(build: Build) -> str:
@@ -68,6 +88,8 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
         for path, target in sorted(observed.links.items())
         if target in named and path == f"{observed.root}/{line_of(named[target].build)}"
     }
+    if not observed.installed:
+        raise DeclarationError(f"no build is installed in {observed.root}, so there is nothing to roll back: install one first")
     there = ", ".join(name.removeprefix("cpython-") for name in lines) or "none"
     if not line:
         if len(lines) != 1:
@@ -86,18 +108,22 @@ def _in_use(observed: Observed, line: str) -> tuple[str, Installed]:
     return name, lines[name]
 
 
-def _why_none(name: str, was: Installed, mine: list[Installed], earlier: list[Installed], observed: Observed) -> str:
+def _why_none(
+    name: str, was: Installed, mine: list[Installed], earlier: list[Installed], observed: Observed, *, known: bool
+) -> str:
     line = name.removeprefix("cpython-")
     if earlier:
         broken = ", ".join(f"{exact(one.build)} ({one.problem})" for one in earlier)
         return f"every earlier build of {line} in {observed.root} is broken, {broken}: declare one to repair it"
     others = ", ".join(exact(one.build) for one in mine if one is not was)
-    rest = (
-        f"other builds of the line are newer, {others}; declare the one that you want"
-        if others
-        else "no other build of the line is kept; declare an older one, and keep: 1 or more for the next time"
-    )
-    return f"no build earlier than {exact(was.build)} in {observed.root}: {rest}"
+    if not others:
+        rest = "no other build of the line is kept; declare an older one, and keep: 1 or more for the next time"
+    elif known:
+        rest = f"the other builds of the line are {others}; declare the one that you want"
+    else:
+        rest = f"other builds of the line are newer, {others}; declare the one that you want"
+    none = f"no build of {line} was in use before {exact(was.build)}" if known else f"no build earlier than {exact(was.build)}"
+    return f"{none} in {observed.root}: {rest}"
 
 
 def _options(observed: Observed, line: str, to: Installed) -> dict[str, Any]:

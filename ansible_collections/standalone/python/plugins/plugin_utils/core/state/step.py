@@ -28,6 +28,7 @@ _LINK_NAME = re.compile(rf"python(3(\.{NUMBER}[td]*)?)?(\.cmd)?")
 _EXECUTABLE = re.compile(r"bin/python[0-9.]*[td]*|python\.exe")
 InstallAction = Literal["install", "upgrade", "downgrade", "repair", "reinstall"]
 Action = InstallAction | Literal["none", "relink"]
+HISTORY = ".standalone-python.history"  # in the root; see history.py
 _NOW = "~"  # later than any time in a receipt
 
 
@@ -70,6 +71,10 @@ class SetLink:
     path: str
     to: str
     was: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
     def __str__(self) -> str:
         return f"link {native(self.path)} to {native(self.to)}" + (f" instead of {printed(self.was)}" if self.was else "")
@@ -149,10 +154,11 @@ Step = Clear | Install | Confirm | SetLink | Unlink | Remove | Register | Unregi
 class Seen:
     """What was at a path when a plan was made.
 
-    :ivar text: the target of a link, or a build's mark; ``*`` is for any, as some characters may not reach the host unchanged
+    :ivar text: the target of a link, a build's mark, or the words of a file; ``*`` is for any, as some characters may not reach
+        the host unchanged
     """
 
-    kind: Literal["absent", "link", "build", "file", "folder"] = "absent"
+    kind: Literal["absent", "link", "build", "file", "folder", "text"] = "absent"
     text: str = ""
 
 
@@ -183,6 +189,7 @@ class Plan:
     :ivar seen: what :func:`seen` found. Where steps change something that it doesn't name, there was nothing.
     :ivar held: the removals that wait until no process uses the build; they are not among the steps
     :ivar remarks: warnings about the declaration on this host, which do not fail the run
+    :ivar history: the builds in the root's history afterwards; empty if the file goes, None if it stays as it is
     """
 
     steps: tuple[Step, ...]
@@ -190,6 +197,7 @@ class Plan:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     held: tuple[Remove, ...] = ()
     remarks: tuple[str, ...] = ()
+    history: tuple[str, ...] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -206,6 +214,22 @@ class Plan:
     @property
     def confirmations(self) -> tuple[Confirm, ...]:
         return tuple(step for step in self.steps if isinstance(step, Confirm))
+
+    @property
+    def moves(self) -> tuple[SetLink, ...]:
+        """The stable links that lead to another build than before."""
+        return tuple(step for step in self.steps if isinstance(step, SetLink) and step.was and _LINE.fullmatch(step.name))
+
+    @property
+    def history_at(self) -> str:
+        """The path of the history, if it must be what the plan saw; else empty."""
+        return next((at for at in self.seen if at.endswith(f"/{HISTORY}")), "")
+
+    @property
+    def records_before(self) -> Step | None:
+        """The step before which the history is written. A run that is killed after that loses no build that was in use."""
+        steps = (step for step in self.steps if step in self.moves or isinstance(step, Remove))
+        return next(steps, None) if self.history is not None else None
 
     @property
     def replaces(self) -> bool:

@@ -225,6 +225,7 @@ function Test-Seen([string]$at, [string]$kind, [string]$text) { # is this still 
                 ($text -eq '*' -or (Get-Mark $path) -ceq $text)
         }
         file { $is = [IO.File]::Exists($path) }
+        text { try { $is = (@(Read-Lines $path) -join ' ') -ceq $text } catch { } }
         folder { $is = [IO.Directory]::Exists($path) -and -not (Use-Junction 'is' $path) -and -not [IO.Directory]::Exists((Join-Name $path '.standalone-python')) }
     }
     if (-not $is) { $state.differs = $path }
@@ -290,6 +291,27 @@ function Get-LauncherText([string]$folder, [string]$to) {
 
 function Set-Link([string]$path, [string]$to) {
     if ([IO.Path]::GetDirectoryName($path) -eq $root) { Set-Stable $path $to } else { Set-Launcher $path $to }
+}
+
+function Assert-History { # can the history be written?
+    $path = Join-Name $root '.standalone-python.history'
+    $state.step = "checking $path"
+    if ([IO.Directory]::Exists($path)) { Stop-Run 'obstacle' $path }
+}
+
+function Set-History([string[]]$names) { # writes which builds were in use, oldest first; without any it removes the file
+    $path = Join-Name $root '.standalone-python.history'
+    $state.step = "writing $path"
+    $state.committing = 'yes'
+    if (-not $names) {
+        if (Test-There $path) { Wait-While { [IO.File]::Delete($path) } }
+        return
+    }
+    $new = Join-Name $staging 'history'
+    [IO.File]::WriteAllText($new, ($names -join "`n") + "`n", [Text.Encoding]::ASCII)
+    Wait-While {
+        if ([IO.File]::Exists($path)) { [IO.File]::Replace($new, $path, [NullString]::Value) } else { [IO.File]::Move($new, $path) }
+    }
 }
 
 function Clear-Link([string]$path) {

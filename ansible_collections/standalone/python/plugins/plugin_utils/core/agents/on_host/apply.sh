@@ -237,7 +237,13 @@ is_unchanged() { # PATH|NAME KIND TEXT: is this still what the plan saw? If not,
     build) [ ! -h "$differs" ] && [ -d "$differs/.standalone-python" ] && { [ "$3" = '*' ] || [ "$(receipt_mark "$differs")" = "$3" ]; } ;;
     file) [ -e "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs" ] ;;
     folder) [ -d "$differs" ] && [ ! -h "$differs" ] && [ ! -d "$differs/.standalone-python" ] ;;
+    text) [ -f "$differs" ] && [ ! -h "$differs" ] && [ -r "$differs" ] && words "$differs" && [ "$words" = "$3" ] ;;
   esac
+}
+
+words() { # FILE -> words: its lines, with a space between them
+  words=
+  while IFS= read -r line || [ -n "$line" ]; do words=$words${words:+ }$line; done <"$1"
 }
 
 receipt_mark() { # BUILD-FOLDER -> the lines of its receipt that identify this installation, as the controller computes them
@@ -330,6 +336,29 @@ unlink() { # PATH
   step="removing $1"
   try io rm -f "$1"
   stamp "${1%/*}"
+}
+
+can_record() {
+  step="checking $root/.standalone-python.history"
+  [ -h "$root/.standalone-python.history" ] || [ ! -d "$root/.standalone-python.history" ] ||
+    fail obstacle "$root/.standalone-python.history"
+}
+
+record() { # BUILD...: writes which builds were in use, oldest first; without any it removes the file
+  step="writing $root/.standalone-python.history"
+  committing=yes
+  if [ $# -gt 0 ]; then
+    try io write_lines "$staging/history" "$@"
+    try io rename_over "$staging/history" "$root/.standalone-python.history"
+    stamp "$root/.standalone-python.history"
+  elif exists "$root/.standalone-python.history"; then try io rm -f "$root/.standalone-python.history"
+  fi
+}
+
+write_lines() { # FILE LINE...
+  file=$1
+  shift
+  for line; do put "$line"; done >"$file"
 }
 
 # Between two renames the stable link would lead to nothing. The new interpreter can exchange in one call, by ctypes: Linux'

@@ -1,7 +1,8 @@
 # observe.ps1: prints what a Windows host has, as observe.sh does. It only reads.
 #
-# Set before it: $given (secrets, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full), and
-# $facts (print what kind of host it is: yes, no, or empty for only if no build is installed).
+# Set before it: $given (secrets, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full),
+# $facts (print what kind of host it is: yes, no, or empty for only if no build is installed), and $history (print which builds were
+# in use before: yes, or empty).
 # For Windows PowerShell 5.1 and PowerShell 7: the language and .NET Framework 4.6.2. No cmdlet, as each loads a module.
 # Printed paths have slashes. If all is in order, it starts each interpreter once for its version, and nothing else.
 
@@ -383,6 +384,20 @@ function Write-SearchPath { # prints whether bin_dir is in the PATH, and who add
     }
 }
 
+function Write-History { # prints which builds were in use before, from the file that apply.ps1 keeps in the root
+    $path = Join-Name $root '.standalone-python.history'
+    if (-not (Test-There $path)) { Write-Pair 'history_state' 'absent'; return }
+    try { $lines = Read-Lines $path } catch { Write-Pair 'history_state' 'unreadable'; return }
+    if (Find-Changer $path 'itself' $false) { Write-Pair 'history_state' 'untrusted'; return }
+    Write-Pair 'history_state' 'present'
+    foreach ($line in $lines) { Write-Pair 'history' $line }
+}
+
+function Read-Lines([string]$path) { # -> the lines of a file; it fails for a link
+    if (Test-Link $path) { throw [IO.IOException]::new("$path is a link") }
+    (Read-Text $path).TrimEnd("`n").Split("`n")
+}
+
 function Write-Occupied([string]$path) { Write-Path 'occupied' $(if ([IO.Directory]::Exists($path)) { "$path/" } else { $path }) }
 
 function Write-Observation {
@@ -410,6 +425,7 @@ function Write-Observation {
     }
     Write-Registered
     Write-SearchPath
+    if ($history) { Write-History }
     if ($state.facts -ne 'no') { Write-Facts }
     [void]$said.Add('== standalone-python observation end ==')
 }

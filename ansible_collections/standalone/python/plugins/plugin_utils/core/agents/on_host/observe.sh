@@ -2,7 +2,7 @@
 #
 # Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (print what kind of host it is: yes,
 # no, or empty for only if no build is installed), processes (print those that run from builds: yes, or empty; processes.sh is sent
-# with it), and python (empty; or this machine's interpreter if root is in the image of another machine, where nothing may be
+# with it), history (print which builds were in use before: yes, or empty; history.sh is sent with it), and python (empty; or this machine's interpreter if root is in the image of another machine, where nothing may be
 # started). trust.sh is sent with it. A quick look has only these two, as some shells read a
 # script from a pipe one letter at a time. unusual.sh and lock.sh are sent where it ends early, disk.sh with verify=full or facts,
 # facts.sh with facts. For dash, busybox ash, mksh and bash 3.2, with any ls, df and uname. If all is in order, it starts ls once,
@@ -290,6 +290,7 @@ observe() {
   done
   links "$@"
   [ -z "$processes" ] || tell_processes
+  [ -z "$history" ] || tell_history
   if [ "$facts" != no ]; then host_facts
   elif [ -n "$leveled" ] && [ -z "$python" ]; then cpu_flags cpu
   fi
