@@ -22,8 +22,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.script import kinds_of, make
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import HISTORY
 from tests.agents import fakes
-from tests.agents.cases import ONE
+from tests.agents.cases import NEWER, ONE
 from tests.agents.driver import Archives, LocalHost
 from tests.agents.place import POSIX, SHELLS, Place, Shell, needed
 
@@ -226,6 +227,15 @@ def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Pa
     }
     again = run(place, shell, text, "--archives", "/gone")
     assert (again.code, again.output, again.errors) == (0, "nothing to do\n", "")
+    # What the stable link led to is recorded for a rollback, as every front end does.
+    fakes.write(fakes.fake("3.13.2+20250317"), root / NEWER)
+    (root / "cpython-3.13").unlink()
+    (root / "cpython-3.13").symlink_to(NEWER)
+    (root / HISTORY).write_text(f"{ONE}\ncpython-3.13.9+20260101-gone\n../\n")
+    turned = run(place, shell, text, "--archives", "/gone")
+    assert (turned.code, turned.errors) == (0, ""), turned
+    assert (root / "cpython-3.13").readlink().name == ONE
+    assert (root / HISTORY).read_text() == f"{ONE}\n{NEWER}\n"
 
 
 SAYS = (

@@ -185,13 +185,35 @@ set_link() { # PATH TARGET: a link that the host must have
       may_link "$1" || end_with "cannot link $1 to $2: it exists and was not created by standalone-python; move it away, choose \
 another folder, or declare force: true; nothing was changed"
       todo="${todo}link $1 to $2$nl" ;;
-    prepare) ! does "link $1 to $2" || can_make_links "${1%/*}" ;;
+    prepare)
+      does "link $1 to $2" || return 0
+      can_make_links "${1%/*}"
+      [ "${1%/*}" != "$root" ] || can_record ;;
     commit)
       does "link $1 to $2" || return 0
       may_link "$1" || fail changed "$1"
       committing=yes
+      if [ "${1%/*}" = "$root" ] && [ -h "$1" ]; then push "$(link_target "$1")"; fi
       link "$1" "$2" ;;
   esac
+}
+
+push() { # BUILD: adds it to the history; builds that are gone drop out
+  was=$1
+  set --
+  last=
+  past=$root/.standalone-python.history
+  if [ -f "$past" ] && [ ! -h "$past" ] && [ -r "$past" ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+      ! is_build "$line" || { last=$line && set -- "$@" "$line"; }
+    done <"$past"
+  fi
+  is_build "$was" && [ "$was" != "$last" ] || return 0
+  record "$@" "$was"
+}
+
+is_build() { # NAME: is it one in the root?
+  case $1 in */* | '') return 1 ;; cpython-*) [ -d "$root/$1/.standalone-python" ] ;; *) return 1 ;; esac
 }
 
 stable_link() { set_link "$root/$1" "$2"; } # LINE NAME
