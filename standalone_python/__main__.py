@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 # Imports create objects that stay. Looking for garbage among them takes a tenth of a command's time.
@@ -19,6 +20,14 @@ def main() -> None:
 
         out = prepare()
         print(f"standalone-python, version {version()}")
+        leave(0, out)
+    if request := os.environ.get("_STANDALONE_PYTHON_COMPLETE"):
+        from .cli import group
+        from .completion import answer
+        from .streams import leave, prepare
+
+        out = prepare()
+        answer(group, request)
         leave(0, out)
     from .cli import main
 

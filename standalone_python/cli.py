@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +25,9 @@ from .exits import FAILED, SIGNALLED, USAGE, EndedBySignal
 from .streams import leave, prepare
 from .version import version
 from .words import Group
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Windows has no SIGHUP.
 _HEEDED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -47,6 +51,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("standalone_python.commands.report:report", "show what is wrong with the interpreters of a fleet"),
     "mirror": ("standalone_python.commands.mirror:group", "sync, verify and export a folder of builds for any web server"),
     "cache": ("standalone_python.commands.cache:cache", "show and prune this user's cache of builds"),
+    "completion": ("standalone_python.commands.completion:completion", "print the script with which a shell completes words"),
 }
 # Another name of a command, for those who are used to it from other tools.
 ALIASES: Mapping[str, str] = {"remove": "uninstall"}
@@ -63,6 +68,13 @@ class _Commands(Group):
         module, _colon, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return with_options(command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        from click.shell_completion import CompletionItem
+
+        # The inherited one imports every command.
+        names = [CompletionItem(name, help=line) for name, (_where, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..errors import NoBuildError
 from .catalogue import Build, Catalogue, best, builds, resolve
-from .request import FLAVORS, Level, Request, parse_request
+from .request import FLAVORS, Level, Request, Version, parse_request
 from .target import Target, candidates, misfit
 
 
@@ -20,6 +21,12 @@ class Row:
 
     build: Build
     newest: bool = False
+
+
+def versions(catalogue: Catalogue, minor: str) -> tuple[Version, ...]:
+    """Return the versions of a minor version that a catalogue has, newest first."""
+    found = set(re.findall(r"\tcpython-([0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)[+-]", catalogue.read(minor)))
+    return tuple(sorted(map(Version.parse, found), reverse=True))
 
 
 def listed(request: Request, target: Target, catalogue: Catalogue) -> tuple[Row, ...]:
