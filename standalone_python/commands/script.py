@@ -21,6 +21,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.scri
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import TOOL
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import atomic_write, os_reason
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import parse_triple
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import path_of
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.storage import Folder
@@ -65,7 +66,8 @@ def script(
 
     given = with_source(read(file, key), source) | ({"lockfile": lockfile} if lockfile else {})
     options = given if archives or self_extracting else given | {"delivery": "pull"}
-    desired = replace(declare(options), delivery="pull")
+    windows = any(parse_triple(target).os == "windows" for target in targets)
+    desired = replace(declare(options, windows=windows), delivery="pull")
     words = ["standalone-python", "script", file, *(["--key", key] if key else [])]
     words += ["--lockfile", desired.lockfile, *(word for target in targets for word in ("--target", target))]
     words += [*(["--source", source] if source else []), *(["--archives", archives] if archives else [])]
@@ -76,7 +78,9 @@ def script(
     beside = os.path.relpath(archives, os.path.dirname(path) or ".") if archives else ""
     places = Archives(beside, self_extracting) if archives or self_extracting else None
     text = make(desired, supply, kinds, origin, places)
-    size = _write(path, text, supply, builds_of(kinds), archives or "", embedded=self_extracting)
+    # Windows PowerShell 5.1 reads a file without this mark in the code page of the machine.
+    content = text.encode("utf-8-sig" if windows else "utf-8")
+    size = _write(path, content, supply, builds_of(kinds), archives or "", embedded=self_extracting)
     output.tell_remarks(supply.remarks)
     output.line(f"{path}: {size} bytes, for {', '.join(targets)}")
 
@@ -88,7 +92,7 @@ def _sha256(path: str) -> str:
         return ""  # reading it as a lock file gives the reason
 
 
-def _write(path: str, text: str, supply: Supply, builds: Sequence[Build], archives: str, *, embedded: bool) -> int:
+def _write(path: str, content: bytes, supply: Supply, builds: Sequence[Build], archives: str, *, embedded: bool) -> int:
     """Write the script, and the archives where they belong; return the size of the script.
 
     :raises TransportError: it can't be written; an older script is unchanged
@@ -100,7 +104,7 @@ def _write(path: str, text: str, supply: Supply, builds: Sequence[Build], archiv
             if folder:
                 sync(Folder(Path(folder)), builds, supply.source, prune=False)
             with atomic_write(Path(path)) as file:
-                file.write(text.encode())
+                file.write(content)
                 if embedded:
                     with Path(folder, path_of(builds[0])).open("rb") as archive:
                         shutil.copyfileobj(archive, file)

@@ -71,9 +71,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "disk", f"{tmp_path}/disk/root", f"{tmp_path}/disk/bin")
 
 
-def _receipt(**changed: Any) -> Callable[[Place, str], None]:
+def changed_receipt(**changed: Any) -> Callable[[Place, str], None]:
     def change(place: Place, sha256: str) -> None:
-        path = Path(place.root) / ONE / fakes.RECEIPT
+        (path,) = Path(place.root).glob(f"cpython-3.13.1+*/{fakes.RECEIPT}")
         path.write_text(json.dumps({**json.loads(path.read_text()), **changed}, indent=1, sort_keys=True) + "\n")
 
     return change
@@ -132,15 +132,15 @@ STATES = (
     State("no interpreter", _remove(f"{{root}}/{ONE}/bin/python3.13")),
     State("a module is gone", _remove(f"{{root}}/{ONE}/lib/python3.13/os.py")),
     State("no receipt", _remove(f"{{root}}/{ONE}/{fakes.RECEIPT}")),
-    State("another version in the receipt", _receipt(version="3.13.2")),
-    State("another archive", _receipt(sha256="1" * 64)),
-    State("moved", _receipt(prefix="/srv/elsewhere")),
-    State("not started yet", _receipt(started=False)),
-    State("certificates of the system", _receipt(certificates="system")),
-    State("certificates are gone", _receipt(certificates_file="/gone/ca.pem")),
+    State("another version in the receipt", changed_receipt(version="3.13.2")),
+    State("another archive", changed_receipt(sha256="1" * 64)),
+    State("moved", changed_receipt(prefix="/srv/elsewhere")),
+    State("not started yet", changed_receipt(started=False)),
+    State("certificates of the system", changed_receipt(certificates="system")),
+    State("certificates are gone", changed_receipt(certificates_file="/gone/ca.pem")),
     State("no mode", None, {"mode": "0755"}),
-    State("another mode", _receipt(mode="0750"), {"mode": "0755"}),
-    State("the mode declared", _receipt(mode="0750"), {"mode": "0750"}),
+    State("another mode", changed_receipt(mode="0750"), {"mode": "0755"}),
+    State("the mode declared", changed_receipt(mode="0750"), {"mode": "0750"}),
     State("users may install", None, {"externally_managed": False}),
     State("default", None, {"builds": [{"version": "3.13.1", "default": True}]}),
     State("no links wanted", _remove("{bin}/python3.13"), {"links": []}),
@@ -161,7 +161,7 @@ def lay_out(place: Place, archives: Archives, state: State) -> dict[str, Any]:
     build = fakes.fake("3.13.1")
     sha256 = archives.sha256(build)
     fakes.write(build, Path(place.root) / ONE)
-    _receipt(sha256=sha256, prefix=f"{place.root}/{ONE}", modules=5, started=True)(place, sha256)
+    changed_receipt(sha256=sha256, prefix=f"{place.root}/{ONE}", modules=5, started=True)(place, sha256)
     Path(place.bin_dir).mkdir()
     _link("{root}/cpython-3.13", ONE)(place, sha256)
     _link("{bin}/python3.13", "{root}/cpython-3.13/bin/python3.13")(place, sha256)

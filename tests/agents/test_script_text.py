@@ -12,6 +12,7 @@ import subprocess
 import sys
 from base64 import encodebytes
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,14 @@ class Bundled:
         return ""
 
 
+@cache
+def of_three() -> str:
+    return script(LINUX, MUSL, MAC)
+
+
 def script(*triples: str, archives: Archives | None = None, **options: Any) -> str:
-    desired = declare({"builds": ["3.13"], "lockfile": "python.lock.json", **options})
+    windows = WINDOWS in triples
+    desired = declare({"builds": ["3.13"], "lockfile": "python.lock.json", **options}, windows=windows)
     return make(desired, Bundled(), kinds_of(desired, Bundled(), triples), ORIGIN, archives)
 
 
@@ -81,7 +88,7 @@ def choose(text: str, facts: str, glibc: str = "", flags: str = "") -> str:
 
 
 def test_what_it_contains() -> None:
-    text = script(LINUX, MUSL, MAC)
+    text = of_three()
     assert text == script(LINUX, MUSL, MAC)
     head = text.partition("\nroot=")[0]
     for said in (LINUX, MUSL, MAC, ORIGIN.tool, ORIGIN.command, ORIGIN.sha256, "in /opt/python"):
@@ -97,7 +104,7 @@ def test_what_it_contains() -> None:
 
 def test_size() -> None:
     """A script for one target; each further target costs little, as the agents are in it once."""
-    one, three = user_data(script(LINUX)), user_data(script(LINUX, MUSL, MAC))
+    one, three = user_data(script(LINUX)), user_data(of_three())
     assert one < 45_000
     assert three - one < 3_000
 
@@ -133,7 +140,7 @@ HOSTS = (
 
 @pytest.mark.parametrize(("facts", "glibc", "flags", "chosen"), HOSTS)
 def test_the_kind_of_a_host(facts: str, glibc: str, flags: str, chosen: str) -> None:
-    assert choose(script(LINUX, MUSL, MAC), facts, glibc, flags) == chosen
+    assert choose(of_three(), facts, glibc, flags) == chosen
 
 
 def test_the_level_of_a_cpu() -> None:
@@ -147,7 +154,8 @@ def test_the_level_of_a_cpu() -> None:
 REFUSALS: Sequence[tuple[Sequence[str], Mapping[str, Any], str]] = (
     ((), {}, "no kind of host is given: name each with --target"),
     ((LINUX,), {"lockfile": None, "state": "latest"}, "a script installs exactly the builds of a lock file, and none is given"),
-    ((WINDOWS,), {}, "is a Windows host, which runs no shell script"),
+    ((LINUX, WINDOWS), {}, "so no script is for both: make one for each"),
+    ((WINDOWS, LINUX), {}, "so no script is for both: make one for each"),
     (("x86_64-linux",), {}, "unknown target"),
     ((LINUX,), {"token": "secret"}, "the declaration has token, which a script can't have"),
     ((LINUX,), {"source": "https://user:secret@example.org/builds"}, "the declaration has token, which a script can't have"),
@@ -164,6 +172,20 @@ def test_refusals(triples: Sequence[str], options: Mapping[str, Any], says: str)
     with pytest.raises(StandalonePythonError, match=re.escape(says)) as refused:
         script(*triples, **options)
     assert "secret" not in str(refused.value)
+
+
+def test_for_powershell() -> None:
+    text = script(WINDOWS, builds=[{"version": "3.13", "default": True}], add_to_path=True)
+    assert text == script(WINDOWS, builds=[{"version": "3.13", "default": True}], add_to_path=True)
+    head, _param, rest = text.partition("\nparam(")
+    for said in (WINDOWS, ORIGIN.command, ORIGIN.sha256, "-File FILE -Help"):
+        assert said in head
+    for called in ("Set-StableLink 'cpython-3.13' ", "Set-InBin 'python3.cmd' 'cpython-3.13/python.exe'", "Set-InPath"):
+        assert called in rest
+    assert re.search("^Set-Registered '3.13' '3[.]13[.][0-9]+' '64bit' 'cpython-3.13/python.exe'$", rest, re.MULTILINE)
+    assert text.endswith("\nInvoke-Main $options\n")
+    with pytest.raises(StandalonePythonError, match="--self-extracting is for shell scripts only"):
+        script(WINDOWS, archives=Archives(embedded=True))
 
 
 def test_one_build_in_a_script() -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.tools.pages import commands, files
 from tests.tools.playbook import CACHE, REPOSITORY
+from tests.tools.sources import NEWER, V13LATER, put, write_catalogue
 from tests.tools.web import serve
 
 PAGE = "docs/script.md"
@@ -19,7 +21,18 @@ MIRROR = "https://mirror.example.org/python"
 TRIED = {PAGE: [*commands(PAGE), *files(PAGE).values()]}
 
 
-def test_the_page(source: Path, catalogue: Path, tmp_path: Path) -> None:
+def with_windows(source: Path, folder: Path) -> Path:
+    """The builds of ``source``, and one for Windows that nobody unpacks."""
+    shutil.copytree(source, folder, symlinks=True)
+    name = f"cpython-{V13LATER}+{NEWER}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
+    (folder.parent / name).write_bytes(b"\x1f\x8b")
+    put(folder, NEWER, folder.parent / name)
+    return folder
+
+
+def test_the_page(source: Path, tmp_path: Path) -> None:
+    served = with_windows(source, tmp_path / "served")
+    catalogue = write_catalogue(served, tmp_path / "catalogue.tsv")
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -27,9 +40,10 @@ def test_the_page(source: Path, catalogue: Path, tmp_path: Path) -> None:
         "STANDALONE_PYTHON_CACHE": str(CACHE),
     }
     printed = {}
-    with serve(source) as web:
+    with serve(served) as web:
         for name, text in files(PAGE).items():
-            (tmp_path / name).write_text(f"{text.replace(MIRROR, web.url())}root: {tmp_path}/root\ncatalogue: {catalogue}\n")
+            root = "" if name == "windows.yml" else f"root: {tmp_path}/root\n"
+            (tmp_path / name).write_text(f"{text.replace(MIRROR, web.url())}{root}catalogue: {catalogue}\n")
         (tmp_path / "usb").mkdir()
         for command in commands(PAGE):
             done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -40,3 +54,4 @@ def test_the_page(source: Path, catalogue: Path, tmp_path: Path) -> None:
     assert printed["sh -s -- --quiet < install-python.sh"] == (0, "")
     assert printed["sh usb/install-python.sh --check"] == (0, "nothing to do\n")
     assert printed["sh install-python313.sh --check"][1].startswith("nothing to do\nleft alone: cpython-3.12")
+    assert (tmp_path / "install-python.ps1").read_text(encoding="utf-8-sig").endswith("\nInvoke-Main $options\n")

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from .agents.script import Archives, Kind, Origin, script
+from .agents import script, script_ps1
+from .agents.script import Archives, Kind, Origin
 from .agents.sh import Delivery
 from .builds.catalogue import Build
 from .builds.request import Request
@@ -49,6 +50,8 @@ def make(desired: Desired, supply: BuildProvider, kinds: Sequence[Kind], origin:
     :param archives: where they are if no host downloads them; the source may be on the controller then
     :raises StandalonePythonError: with a sentence for the user
     """
+    if archives and archives.embedded and desired.windows:
+        raise DeclarationError("--self-extracting is for shell scripts only: use --archives DIR for Windows hosts")
     if archives and archives.embedded and len(builds_of(kinds)) != 1:
         raise DeclarationError(
             f"--self-extracting takes one build into the script, and {len(builds_of(kinds))} are declared: "
@@ -59,7 +62,8 @@ def make(desired: Desired, supply: BuildProvider, kinds: Sequence[Kind], origin:
         delivery = pulled(supply, build)
         local = (f"{build.release}/{build.filename}",)
         deliveries[build.name] = replace(delivery, urls=local) if archives else delivery
-    return script(desired, kinds, deliveries, origin, archives or Archives())
+    render = script_ps1.script if desired.windows else script.script
+    return render(desired, kinds, deliveries, origin, archives or Archives())
 
 
 def _check(desired: Desired, triples: Sequence[str]) -> None:
@@ -74,8 +78,10 @@ def _check(desired: Desired, triples: Sequence[str]) -> None:
     if not triples:
         raise DeclarationError("no kind of host is given: name each with --target, such as --target x86_64-unknown-linux-gnu")
     for triple in triples:
-        if parse_triple(triple).os == "windows":
-            raise DeclarationError(f"--target {triple} is a Windows host, which runs no shell script: leave it out")
+        if (parse_triple(triple).os == "windows") != desired.windows:
+            raise DeclarationError(
+                "Windows hosts run PowerShell and others a POSIX shell, so no script is for both: make one for each"
+            )
     asked = {
         "token": bool(desired.token) or "@" in desired.source.partition("://")[2].partition("/")[0],
         "exclusive": desired.exclusive,
@@ -96,7 +102,7 @@ def _kinds(desired: Desired, supply: BuildProvider, triple: str) -> Iterator[Kin
     for level in _levels(target, [wanted.request for wanted in builds]):
         host = replace(target, level=level)
         facts = to_facts(host)
-        empty = Observed(desired.root, desired.bin_dir, "absent", "absent", facts=facts)
+        empty = Observed(desired.root, desired.bin_dir, "absent", "absent", facts=facts, windows=desired.windows)
         planned = plan(desired, empty, partial(_resolve, supply, facts))
         if planned.steps != before:
             yield Kind(host, triple, planned)

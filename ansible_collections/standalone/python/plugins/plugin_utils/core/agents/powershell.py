@@ -121,17 +121,47 @@ def application(
     beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)}
     return (
         _beside(beside | ({"token": (token,)} if token else {}))
-        + _settings(desired, "no")
-        + _assignments({"lock_timeout": str(desired.lock_timeout)})
-        + _agent("observe.ps1")
-        + _agent("disk.ps1")
-        + "".join(map(_agent, _appliers(plan, deliveries)))
-        + _function("Get-Finisher", _finisher(desired, plan, deliveries) if plan.installs else [])
+        + agents(desired, plan, deliveries)
         + _function("Test-Premises", _premises(plan))
         + _function("Invoke-Prepare", _prepare(desired, plan, deliveries))
         + _function("Invoke-Commit", _commit(plan))
         + "Invoke-Application\n"
     )
+
+
+def agents(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> str:
+    """Return the settings and the agents that ``plan`` needs on a host, without the functions that are the plan itself."""
+    return (
+        _settings(desired, "no")
+        + _assignments({"lock_timeout": str(desired.lock_timeout)})
+        + _agent("observe.ps1")
+        + _agent("disk.ps1")
+        + "".join(map(_agent, _appliers(plan, deliveries)))
+        + _function("Get-Finisher", _finisher(desired, plan, deliveries) if plan.installs else [])
+    )
+
+
+def installation(desired: Desired, install: Install, delivery: Delivery) -> str:
+    """Return a block that prepares one build, for scripts that decide on the host whether it is needed."""
+    lines = _prepare(desired, Plan((install,), ()), {install.build.name: delivery})
+    return "{\n" + "".join(f"{line}\n" for line in lines) + "}"
+
+
+def driver() -> str:
+    """Return the parts that such a script needs besides :func:`agents`."""
+    return _agent("facts.ps1") + _agent("script.ps1")
+
+
+def urls_beside(deliveries: Mapping[str, Delivery]) -> str:
+    """Return a script's first line with the URLs of its archives, which must not have secrets."""
+    return _beside({f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)})
+
+
+def quoted(value: str | Iterable[str] | bool) -> str:
+    """Return a text, texts or a truth value as PowerShell writes them."""
+    if isinstance(value, bool):
+        return f"${str(value).lower()}"
+    return _quote(value) if isinstance(value, str) else _array(iter(value))
 
 
 def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:

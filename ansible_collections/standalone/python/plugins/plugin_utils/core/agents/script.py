@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from ..builds.catalogue import Build
 from ..builds.target import LEVEL_FLAGS, MACHINES, MINIMUM_GLIBC, MINIMUM_GLIBC_ELSEWHERE, SYSTEMS, Target, to_facts
 from ..state.declaration import Desired
 from ..state.failures import EXPOSURES, FAILURES
@@ -23,7 +24,7 @@ from .sh import Delivery, agents, driver, installation
 
 # What shellcheck can't know of a script that is joined from parts, besides deliberate splitting into words.
 _SHELLCHECK = "SC2086,SC2046,SC2154,SC2034,SC2317,SC2329,SC3066,SC3067,SC2016"
-_WITHOUT_CONTROLLER: Mapping[str, str] = {
+WITHOUT_CONTROLLER: Mapping[str, str] = {
     "download": "the archive can't be downloaded ({detail}): let this host reach the source, or use --archives FOLDER",
     "nodownload": "this host has neither curl nor wget: install one of them, or use --archives FOLDER",
     "nozstd": "the archive is compressed with zstd, which this host doesn't have: install it",
@@ -97,7 +98,9 @@ def script(
     }
     text = "".join(
         (
-            _header(desired, kinds, origin),
+            "#!/bin/sh\n",
+            header(desired, kinds, origin, "sh FILE --help"),
+            f"# shellcheck disable={_SHELLCHECK}\n",
             agents(desired, together, deliveries),
             *(f"{name}={quote(value)}\n" for name, value in settings.items()),
             *(
@@ -106,7 +109,7 @@ def script(
             ),
             *(_kind(number, kind, desired, deliveries, numbers) for number, kind in enumerate(kinds, 1)),
             _choice(kinds),
-            _sentences("sentence", {**FAILURES, **_WITHOUT_CONTROLLER}),
+            _sentences("sentence", {**FAILURES, **WITHOUT_CONTROLLER}),
             _exposures(),
             _help(kinds, origin),
             driver(),
@@ -117,16 +120,16 @@ def script(
     return text.replace(_PLACE, f"{len(text.encode()) + 1:0{len(_PLACE)}}")
 
 
-def _header(desired: Desired, kinds: Sequence[Kind], origin: Origin) -> str:
+def header(desired: Desired, kinds: Sequence[Kind], origin: Origin, use: str) -> str:
+    """Return the comment at the beginning of a script."""
     lines = [
         f"Installs Python in {desired.root}, as python-build-standalone built it:",
         *(f"  {kind.triple}: {', '.join(step.build.name for step in kind.plan.installs)}" for kind in kinds),
         f"Made by {origin.tool} of {origin}; don't edit it. To make it anew:",
         f"  {origin.command}",
-        "To use it: sh FILE --help. It is free software (GPL-3.0-or-later) without any warranty.",
+        f"To use it: {use}. It is free software (GPL-3.0-or-later) without any warranty.",
     ]
-    text = "".join(f"# {line}\n" for line in lines)
-    return f"#!/bin/sh\n{text}# shellcheck disable={_SHELLCHECK}\n"
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _help(kinds: Sequence[Kind], origin: Origin) -> str:
@@ -151,9 +154,8 @@ def _kind(number: int, kind: Kind, desired: Desired, deliveries: Mapping[str, De
     for step in kind.plan.steps:
         if isinstance(step, Install):
             build, name = step.build, step.build.name
-            its = [_line(key, str(getattr(build, key))) for key in _BUILD]
-            has, lacks = _finished(desired.finish, deliveries[name])
-            words = (name, str(build.version), f"prepare_{numbers[name]}", *map("\n".join, (its, has, lacks)))
+            lines_of = map("\n".join, receipt_lines(build, desired.finish, deliveries[name]))
+            words = (name, str(build.version), f"prepare_{numbers[name]}", *lines_of)
             lines.append(_call("build", *words))
         elif isinstance(step, SetLink):
             folder, _slash, name = step.path.rpartition("/")
@@ -163,8 +165,9 @@ def _kind(number: int, kind: Kind, desired: Desired, deliveries: Mapping[str, De
     return f"kind_{number}() {{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
 
 
-def _finished(finish: Finish, delivery: Delivery) -> tuple[list[str], list[str]]:
-    """Return what lines begin with in the receipt of a build that was finished as declared, and what none begins with."""
+def receipt_lines(build: Build, finish: Finish, delivery: Delivery) -> tuple[list[str], list[str], list[str]]:
+    """Return what lines of a receipt begin with: of this build, of one finished as declared; and what no line begins with."""
+    its = [_line(key, str(getattr(build, key))) for key in _BUILD]
     has: dict[str, object] = {"sha256": delivery.archive_sha256}
     has |= {name: getattr(finish, name) for name in ("externally_managed", "compile_bytecode", "patch_sysconfig")}
     # What isn't declared doesn't matter.
@@ -178,7 +181,7 @@ def _finished(finish: Finish, delivery: Delivery) -> tuple[list[str], list[str]]
         # A receipt without a mode means the same, so all others are named.
         del has["mode"]
         unlike += [f'"mode": "07{digits}' for digits in (*"0123467", *(f"5{digit}" for digit in "0123467"))]
-    return [_line(*item) for item in has.items()], unlike
+    return its, [_line(*item) for item in has.items()], unlike
 
 
 def _line(key: str, value: object) -> str:
