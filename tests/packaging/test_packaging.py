@@ -168,7 +168,7 @@ def test_one_version(wheel: Path, tarball: Path) -> None:
     assert tarball.name == f"standalone-python-{GALAXY['version']}.tar.gz"
 
 
-ONLY_THE_COMMAND_LINE = {"click>=8.1", "pyyaml>=6.0.2", "rich>=13.0"}
+ONLY_THE_COMMAND_LINE = {"click>=8.1", "pyyaml>=6.0.2"}
 
 
 def test_both_require_the_same_libraries() -> None:
