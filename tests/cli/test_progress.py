@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from standalone_python import console, output
 from standalone_python.bar import Status, bar, sentence
 from tests.cli.conftest import Command
 from tests.tools.sources import OLD, V13
@@ -65,6 +66,13 @@ def test_a_line_of_a_log_has_all() -> None:
     assert sentence(WAITING) == "Locking /opt/python: 1:15"
 
 
+def test_quiet_leaves_out_remarks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for quiet, expected in ((False, "standalone-python: a remark\n"), (True, "")):
+        monkeypatch.setattr(console.CONSOLE, "quiet", quiet)
+        output.tell_remarks(["a remark"])
+        assert capsys.readouterr().err == expected
+
+
 # The command, with lines ten times a second instead of every ten seconds.
 HURRIED = "from standalone_python import cli, console; console.INTERVAL = 0.1; cli.main()"
 # How it is run -> the columns of its terminal, 0 for a pipe; variables; options before and after the command; what it shows.
@@ -106,8 +114,8 @@ class Apply:
         self.process = subprocess.Popen(program, cwd=command.folder, stdout=subprocess.DEVNULL, stderr=its, env=environment)
         os.close(its)
 
-    def interrupted(self) -> str:
-        self.process.send_signal(signal.SIGINT)
+    def interrupted(self, by: signal.Signals) -> str:
+        self.process.send_signal(by)
         printed = b""
         try:
             while piece := os.read(self._ours, 1 << 16):
@@ -115,7 +123,7 @@ class Apply:
         except OSError:
             pass  # Linux says so that nobody has the terminal open any more.
         os.close(self._ours)
-        assert self.process.wait(20) == 130, printed
+        assert self.process.wait(20) == 128 + by, printed
         return printed.decode().replace("\r\n", "\n")
 
 
@@ -128,10 +136,11 @@ def test_progress_and_ctrl_c(command: Command, web: Web, catalogue: Path) -> Non
         time.sleep(0.05)
     time.sleep(0.6)
     for name, one in running.items():
-        printed = one.interrupted()
+        by, word = (signal.SIGTERM, "SIGTERM") if name == "pipe" else (signal.SIGINT, "Ctrl-C")
+        printed = one.interrupted(by)
         *shown, last = re.split("\n", printed.strip().replace("\r", "\n\r"))
         assert "\x1b" not in printed
-        assert last.strip("\r") == f"standalone-python: ended by Ctrl-C; the next run continues the download of {kept(one)}", name
+        assert last.strip("\r") == f"standalone-python: ended by {word}; the next run continues the download of {kept(one)}"
         texts = [text for text in shown if "Downloading" in text]
         assert bool(texts) == bool(one.expected), (name, printed)
         assert not texts or re.fullmatch(one.expected, texts[-1]), (name, texts)

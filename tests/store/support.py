@@ -27,6 +27,7 @@ from threading import Thread
 
 import zstandard
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
 
 TAG = "20250115"
@@ -174,6 +175,22 @@ class Answer:
     tag: str = '"one"'
     length: bool = True
     reason: str | None = None
+
+
+class Reported(progress.Listener):
+    """What a front end is told of a download."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def begin(self, task: progress.Task) -> None:
+        self.events.append(task)
+
+    def advance(self, task: progress.Task, done: int, total: int | None = None) -> None:
+        self.events.append((done, total))
+
+    def end(self, task: progress.Task, *, complete: bool) -> None:
+        self.events.append(complete)
 
 
 @dataclass

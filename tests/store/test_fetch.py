@@ -34,7 +34,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
     StandalonePythonError,
     TransportError,
 )
-from tests.store.support import Answer, Server, certificate, gz, serve, tunnel, without_key_identifiers
+from tests.store.support import Answer, Reported, Server, certificate, gz, serve, tunnel, without_key_identifiers
 from tests.tools.mkbuild import available
 from tests.tools.sentences import check
 
@@ -139,22 +139,6 @@ def test_all_addresses_are_named(to: Path) -> None:
     assert "/b answered 503" in str(caught.value)
     assert server.count("/a") == 1
     assert server.count("/b") == 4
-
-
-class Reported(progress.Listener):
-    """What a front end is told of a download."""
-
-    def __init__(self) -> None:
-        self.events: list[object] = []
-
-    def begin(self, task: progress.Task) -> None:
-        self.events.append(task)
-
-    def advance(self, task: progress.Task, done: int, total: int | None = None) -> None:
-        self.events.append((done, total))
-
-    def end(self, task: progress.Task, *, complete: bool) -> None:
-        self.events.append(complete)
 
 
 def test_resumes(to: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import cache, store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.contents import entries
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
@@ -47,6 +48,7 @@ from tests.store.support import (
     TAG,
     Answer,
     Entry,
+    Reported,
     Server,
     build,
     cached,
@@ -482,11 +484,24 @@ def test_lock_held_for_too_long(tmp_path: Path, root: Path, monkeypatch: pytest.
     monkeypatch.setattr(cache, "LOCK_WAIT", 0.1)
     folder = root / "builds" / f"{BUILD.name}-{str(BUILD.sha256)[:12]}"
     folder.mkdir(parents=True)
+    reported = Reported()
     with (
         filelock.FileLock(folder / "lock"),
+        progress.listening(reported),
         pytest.raises(TransportError, match="another process that works"),
     ):
         Store(root).payload(BUILD, releases(tmp_path), zstd=True)
+    assert reported.events == [("Waiting for", f"another process that works in {folder}", None), False]
+
+
+@pytest.mark.parametrize(("name", "archive"), [(NAME, SMALL), (FULL_NAME, full())], ids=["gz", "zst"])
+def test_packing_is_reported_in_bytes_of_the_archive(tmp_path: Path, root: Path, name: str, archive: bytes) -> None:
+    reported = Reported()
+    with progress.listening(reported):
+        Store(root).payload(build(name, archive), releases(tmp_path, name, archive), zstd=True)
+    begun, *pieces, ended = reported.events
+    assert (begun, ended) == (("Packing", name, len(archive)), True)
+    assert pieces[-1] == (len(archive), None)
 
 
 def test_without_zstandard(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..archives.source import without_credentials
 from ..errors import DeclarationError, TransportError
+from ..progress import DECISIONS, trace
 
 SCHEME = "s3://"
 CONNECTIONS = 64
@@ -69,10 +70,12 @@ class Client:
 
     def call(self, name: str, path: str, **arguments: Any) -> Any:
         """Call a method of boto3 for one object."""
+        trace(DECISIONS, f"{name} {self}/{path}")
         return getattr(self.s3, name)(Bucket=self.bucket, Key=self.key(path), **arguments)
 
     def pages(self) -> Any:
         """Return the pages of a list of all objects."""
+        trace(DECISIONS, f"list_objects_v2 {self}")
         return self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key(""))
 
     def key(self, path: str) -> str:
