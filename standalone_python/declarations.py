@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError, TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.lazy import lazy_dataclass
-from ansible_collections.standalone.python.plugins.plugin_utils.core.nearest import did_you_mean, repeated
+from ansible_collections.standalone.python.plugins.plugin_utils.core.nearest import did_you_mean, lines, repeated
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import UNSHOWN, Desired, declare, is_local
 
 ROLE = "interpreters_"
@@ -189,8 +189,7 @@ def _check_unique(root: Any, shown: str) -> None:
             keys = [key for key, _value in node.value if key.id == "scalar" and key.tag != _MERGE]
             if twice := repeated(((key.tag, key.value), key.start_mark.line + 1) for key in keys):
                 (_tag, key), first, second = twice
-                lines = f"line {first}" if first == second else f"lines {first} and {second}"
-                raise DeclarationError(f"the key `{key}` is given twice: keep one of them ({shown}, {lines})")
+                raise DeclarationError(f"the key `{key}` is given twice: keep one of them ({shown}, {lines(first, second)})")
             children = [part for pair in node.value for part in pair]
         elif node is not None and node.id == "sequence":
             children = node.value

@@ -61,5 +61,31 @@ def repeated(pairs: Iterable[tuple[Key, Place]]) -> tuple[Key, Place, Place] | N
     return None
 
 
+def repeated_in_json(text: str) -> tuple[str, int, int] | None:
+    """Return the first key that an object of a JSON text has twice, with the lines of both. The text is valid up to there."""
+    import json
+    import re
+
+    objects: list[list[tuple[str, int]]] = []
+    line = 1
+    for token in re.finditer(r'("(?:[^"\\]|\\.)*")(\s*:)?|[{}\n]', text):
+        if token[0] == "\n":
+            line += 1
+        elif token[0] == "{":
+            objects.append([])
+        elif token[0] == "}":
+            if twice := repeated(objects.pop()):
+                return twice
+        elif token[2]:
+            objects[-1].append((json.loads(token[1]), line))
+            line += token[2].count("\n")
+    return None
+
+
+def lines(first: int, second: int) -> str:
+    """Return two lines in words."""
+    return f"line {first}" if first == second else f"lines {first} and {second}"
+
+
 def _folded(word: str) -> str:
     return word[:_LONGEST].casefold().replace("-", "_")

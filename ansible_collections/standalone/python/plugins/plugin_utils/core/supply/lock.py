@@ -33,7 +33,7 @@ from ..digits import LARGEST as LARGEST_NUMBER
 from ..digits import whole_number
 from ..errors import ContentError, NoBuildError, StandalonePythonError, TransportError
 from ..lazy import lazy_dataclass
-from ..nearest import repeated, unknown
+from ..nearest import lines, repeated, repeated_in_json, unknown
 
 FORM = 1
 ABOUT = "Made by 'standalone-python lock': don't edit it. Review it, and keep it with the declaration."
@@ -256,7 +256,7 @@ def parse_lock(text: str, name: str) -> Lock:
             "which adds and removes entries until it agrees with the declaration"
         )
     try:
-        data = json.loads(text, object_pairs_hook=partial(_unique_keys, name))
+        data = json.loads(text, object_pairs_hook=partial(_unique_keys, name, text))
     except json.JSONDecodeError as error:
         raise ContentError(
             f"the lock file {name} can't be read, line {error.lineno} is not JSON ({error.msg}): {_ANEW}"
@@ -294,13 +294,14 @@ def parse_lock(text: str, name: str) -> Lock:
     return Lock(tuple(entries.values()), declaration, key)
 
 
-def _unique_keys(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(name: str, text: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object.
 
     :raises ContentError: a key occurs twice
     """
-    if twice := repeated(pairs):
-        raise ContentError(f"the lock file {name} has the key {twice[0]!r} twice in one object: {_ANEW}")
+    if twice := repeated(pairs) and repeated_in_json(text):
+        key, first, second = twice
+        raise ContentError(f"the lock file {name} has the key {key!r} twice in one object, in {lines(first, second)}: {_ANEW}")
     return dict(pairs)
 
 
