@@ -125,6 +125,18 @@ def _append(path: str) -> Callable[[Place], None]:
     return append
 
 
+def _found_damaged(place: Place) -> None:
+    """The full check of the step before recorded that all is well; make it say that it found damage."""
+    (record,) = (place.here / ".standalone-python.checked").iterdir()
+    text = record.read_text()
+    assert text.endswith(" clean\n"), text
+    record.write_text(text.replace(" clean", " its files differ from what was installed: lib/a.py"))
+
+
+def _nothing_recorded(place: Place) -> None:
+    assert not (place.here / ".standalone-python.checked").exists()
+
+
 def _there(path: str, text: str) -> Callable[[Place], None]:
     def there(place: Place) -> None:
         assert (place.here / path).read_text() == text, f"{path} was touched"
@@ -271,6 +283,8 @@ CASES = (
             Step(ONE.declared, (f"repair {OLD13}",), (OLD13,), first=_remove(".standalone-python/receipt.json")),
             Step(ONE.declared, (), (OLD13,), first=_append("lib/python3.13/json/decoder.py")),
             Step({**ONE.declared, "verify": "full"}, (f"repair {OLD13}",), (OLD13,)),
+            # Its files are sound, and the record of the check is all that says otherwise.
+            Step(ONE.declared, (f"repair {OLD13}",), (OLD13,), first=_found_damaged, then=_nothing_recorded),
         ),
     ),
     Case(
