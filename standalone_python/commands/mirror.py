@@ -16,7 +16,11 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_url
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    DeclarationError,
+    StandalonePythonError,
+    TransportError,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
     SyncPlan,
@@ -27,7 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mir
     verify,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import storage_of
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, preview_sync, sync
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, preview_sync, publish, sync
 from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import Advance, task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Attestations
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
@@ -62,6 +66,9 @@ def group() -> None:
 @click.option("--flavor", "flavors", metavar="FLAVOR", multiple=True, help="Of what is requested; the preferred one by default.")
 @click.option("--source", metavar="SRC", default="upstream", show_default=True, help="A URL, a folder, or upstream.")
 @click.option("--catalogue", metavar="FILE|URL", default="bundled", show_default=True, help="The builds to choose from.")
+@click.option(
+    "--script", "scripts", metavar="FILE", multiple=True, help="Publish a file that `script` made, and its sha256, too."
+)
 @click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
 @ENDPOINT
@@ -77,6 +84,7 @@ def _sync(
     flavors: tuple[str, ...],
     source: str,
     catalogue: str,
+    scripts: tuple[str, ...],
     prune: bool,
     dry_run: bool,
     endpoint_url: str,
@@ -92,6 +100,7 @@ def _sync(
         raise click.UsageError("--request and --target go together: what to mirror is a request on a target.")
     if flavors and not requests:
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
+    published = {os.path.basename(path): _script(path) for path in scripts}
     storage = storage_of(dest, endpoint_url)
     supply = Supply.of(source=source, catalogue=catalogue, attestations=attestations or "off", trusted_root=trusted_root or "")
     locked = read_lock(lockfile).builds if lockfile else ()
@@ -113,16 +122,34 @@ def _sync(
                 attest=attest,
                 document=supply.known_tables.document,
             )
+    published = {name: text for name, text in published.items() if publish(storage, name, text, dry_run=dry_run)}
     tell_remarks(supply.remarks)
     if as_json:
-        click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan)}, indent=2))
+        click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan), "published": [*published]}, indent=2))
     else:
         would = "would " if dry_run else ""
         lines = [(f"{would}fetch", path_of(build)) for build in plan.fetch] + [(f"{would}prune", path) for path in plan.pruned]
+        lines += [(f"{would}publish", name) for name in published]
         for verb, path in lines:
             line(f"{verb} {path}")
         line(f"{dest}: {_counts(plan, dry_run)}")
-    return DIFFERS if dry_run and plan else 0
+    return DIFFERS if dry_run and (plan or published) else 0
+
+
+def _script(path: str) -> bytes:
+    """
+    :raises DeclarationError: it is not a script for hosts
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise TransportError(
+            f"the script {path} can't be read ({error.strerror}): make it with `standalone-python script`"
+        ) from None
+    if not path.endswith((".sh", ".ps1")):
+        raise DeclarationError(f"--script {path} is not a script for hosts: its name must end in .sh or .ps1")
+    return content
 
 
 def _plain(plan: SyncPlan) -> dict[str, list[str]]:

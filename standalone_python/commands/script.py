@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives, Origin
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives, Origin, short_script
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import TOOL
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import atomic_write, os_reason
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
@@ -41,6 +41,11 @@ from .. import output
 @click.option("--source", metavar="SRC", help="Where hosts download the archives from: upstream, or a mirror's URL.")
 @click.option("--archives", metavar="DIR", help="Copy the archives to DIR, which the script expects at the same place beside it.")
 @click.option("--self-extracting", is_flag=True, help="Put the archive into the script, which is then for one target.")
+@click.option(
+    "--published-at",
+    metavar="URL",
+    help="Also write a short script, SCRIPT with -short in its name, that downloads SCRIPT from URL: for user-data of 16 kB.",
+)
 @click.option("-o", "--output", "path", metavar="SCRIPT", required=True, help="The script to write, such as install-python.sh.")
 def script(
     file: str,
@@ -50,6 +55,7 @@ def script(
     source: str | None,
     archives: str | None,
     self_extracting: bool,
+    published_at: str | None,
     path: str,
 ) -> None:
     """Write one script that installs what FILE declares, on hosts that no controller reaches.
@@ -62,6 +68,8 @@ def script(
     """
     if archives and self_extracting:
         raise click.UsageError("--archives and --self-extracting are two places for the archives: choose one.")
+    if published_at is not None and (path.endswith(".ps1") or "@" in published_at.partition("://")[2].partition("/")[0]):
+        raise click.UsageError("--published-at is a URL without a password, for a shell script.")
     from ..declarations import read, with_source
 
     given = with_source(read(file, key), source) | ({"lockfile": lockfile} if lockfile else {})
@@ -71,7 +79,8 @@ def script(
     words = ["standalone-python", "script", file, *(["--key", key] if key else [])]
     words += ["--lockfile", desired.lockfile, *(word for target in targets for word in ("--target", target))]
     words += [*(["--source", source] if source else []), *(["--archives", archives] if archives else [])]
-    words += [*(["--self-extracting"] if self_extracting else []), "--output", path]
+    words += [*(["--self-extracting"] if self_extracting else []), *(["--published-at", published_at] if published_at else [])]
+    words += ["--output", path]
     origin = Origin(TOOL, shlex.join(words), desired.lockfile, _sha256(desired.lockfile) if desired.lockfile else "")
     supply = Supply(desired)
     kinds = kinds_of(desired, supply, targets)
@@ -83,6 +92,11 @@ def script(
     size = _write(path, content, supply, builds_of(kinds), archives or "", embedded=self_extracting)
     output.tell_remarks(supply.remarks)
     output.line(f"{path}: {size} bytes, for {', '.join(targets)}")
+    if published_at:
+        stem, ending = os.path.splitext(path)
+        short = short_script(published_at, Path(path).read_bytes(), origin).encode()
+        _write(f"{stem}-short{ending}", short, supply, (), "", embedded=False)
+        output.line(f"{stem}-short{ending}: {len(short)} bytes, runs {published_at}")
 
 
 def _sha256(path: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives as Places
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Origin
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Origin, short_script
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.script import kinds_of, make
@@ -27,6 +27,7 @@ from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE
 from tests.agents.driver import Archives, LocalHost
 from tests.agents.place import POSIX, SHELLS, Place, Shell, needed
+from tests.tools.web import serve
 
 pytestmark = POSIX
 
@@ -264,3 +265,25 @@ def test_refusals(words: tuple[str, ...], code: int, says: str, place: Place, ar
     assert says in done.errors
     assert done.errors.count("\n") == 1
     assert place.tree() == before
+
+
+def test_the_short_script(place: Place, tmp_path: Path) -> None:
+    """It runs what it downloads with the same options and exit code, if that is what it was made for, and leaves nothing."""
+    needed("dash", "curl")
+    content = b"#!/bin/sh\nprintf '%s|' \"$@\"\nexit 2\n"
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/install-python.sh").write_bytes(content)
+    (tmp_path / "tmp").mkdir()
+    place.environment["TMPDIR"] = str(tmp_path / "tmp")
+    with serve(tmp_path / "served") as web:
+        short = short_script(f"{web.url()}/install-python.sh", content, ORIGIN)
+        done = run(place, SHELLS[0], short, "--root", "/a b")
+        assert (done.code, done.output, done.errors) == (2, "--root|/a b|", "")
+        other = run(place, SHELLS[0], short_script(f"{web.url()}/install-python.sh", b"other", ORIGIN))
+        assert (other.code, other.output) == (1, "")
+        assert "where " in other.errors
+        assert "was expected: publish the script anew; nothing was changed" in other.errors
+        gone = run(place, SHELLS[0], short_script(f"{web.url()}/gone.sh", content, ORIGIN))
+        assert (gone.code, gone.output) == (1, "")
+        assert gone.errors.endswith("can not be downloaded: let this host reach it; nothing was changed\n")
+    assert not list((tmp_path / "tmp").iterdir())

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives, Origin
+from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.script import Archives, Origin, short_script
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import UPSTREAM, urls
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, bundled, resolve
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
@@ -121,7 +121,9 @@ def test_size() -> None:
 def test_shellcheck(options: Mapping[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "install-python.sh"
     path.write_text(script(LINUX, MUSL if "certificates" not in options else MAC, **options))
-    done = subprocess.run([Path(sys.executable).with_name("shellcheck"), path], capture_output=True, text=True)
+    short = tmp_path / "short.sh"
+    short.write_text(short_script("https://mirror.example.org/python/install-python.sh", b"", ORIGIN))
+    done = subprocess.run([Path(sys.executable).with_name("shellcheck"), path, short], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -172,6 +174,14 @@ def test_refusals(triples: Sequence[str], options: Mapping[str, Any], says: str)
     with pytest.raises(StandalonePythonError, match=re.escape(says)) as refused:
         script(*triples, **options)
     assert "secret" not in str(refused.value)
+
+
+def test_where_16_kilobytes_fit() -> None:
+    """The user-data of Amazon EC2. The whole script is what the short one downloads and verifies."""
+    short = short_script("https://mirror.example.org/python/install-python.sh", b"the script", ORIGIN)
+    assert user_data(short) < 16 * 1024 / 4
+    assert hashlib.sha256(b"the script").hexdigest() in short
+    assert ORIGIN.command in short
 
 
 def test_for_powershell() -> None:

@@ -163,6 +163,7 @@ def test_flavors_targets_and_what_was_there_before(mirror: Mirror, releases: Pat
         "present": [],
         "kept": [OLD],
         "pruned": [],
+        "published": [],
     }
     mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--target", OTHER, "--source", releases)
     mirror("sync", dest, "--request", "3.13t", "--target", TRIPLE, "--source", releases)
@@ -209,6 +210,23 @@ def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) 
     assert not dest.exists()
     mirror("sync", dest, *BOTH, "--source", releases)
     assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 already present\n"
+
+
+def test_scripts_beside_the_archives(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
+    """They stay when builds are pruned; the checksum is one that sha256sum reads."""
+    dest, script = tmp_path / "dest", tmp_path / "install-python.sh"
+    script.write_text("#!/bin/sh\n")
+    words = ("sync", dest, *BOTH, "--source", releases, "--script", script)
+    assert mirror(*words, "--dry-run", code=2).stdout.splitlines()[2] == "would publish install-python.sh"
+    assert not dest.exists()
+    assert "publish install-python.sh" in mirror(*words).stdout.splitlines()
+    assert (dest / "install-python.sh").read_bytes() == script.read_bytes()
+    subprocess.run(["sha256sum", "--check", "--quiet", "install-python.sh.sha256"], cwd=dest, check=True)
+    again = mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--source", releases, "--prune", "--script", script)
+    assert "publish" not in again.stdout
+    assert (dest / "install-python.sh").exists()
+    assert "must end in .sh or .ps1" in sentence(mirror("sync", dest, *BOTH, "--script", releases / "catalogue.tsv", code=1))
+    assert "can't be read (No such file or directory)" in sentence(mirror("sync", dest, *BOTH, "--script", "gone.sh", code=1))
 
 
 def test_killed_then_completed(mirror: Mirror, web: Web, releases: Path, environment: Mapping[str, str], tmp_path: Path) -> None:

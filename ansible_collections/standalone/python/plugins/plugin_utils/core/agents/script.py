@@ -9,6 +9,7 @@ whose result the host lacks.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ..state.declaration import Desired
 from ..state.failures import EXPOSURES, FAILURES
 from ..state.receipt import Finish
 from ..state.step import Install, Plan, SetLink
-from .sh import Delivery, agents, driver, installation
+from .sh import Delivery, agents, downloader, driver, installation
 
 # What shellcheck can't know of a script that is joined from parts, besides deliberate splitting into words.
 _SHELLCHECK = "SC2086,SC2046,SC2154,SC2034,SC2317,SC2329,SC3066,SC3067,SC2016"
@@ -118,6 +119,20 @@ def script(
     )
     # The placeholder is as long as the number, so that it doesn't move what it counts.
     return text.replace(_PLACE, f"{len(text.encode()) + 1:0{len(_PLACE)}}")
+
+
+def short_script(url: str, content: bytes, origin: Origin) -> str:
+    """Return a script that runs another one, which hosts download: where there is room for 16 kB only.
+
+    :param content: of the other one
+    """
+    lines = (
+        f"Downloads {url}, verifies its sha256, and runs it with the same options.",
+        f"Made by {origin.tool} of {origin}; don't edit it. To make it anew:",
+        f"  {origin.command}",
+    )
+    comment = "".join(f"# {line}\n" for line in lines)
+    return f"#!/bin/sh\n{comment}{downloader(url, hashlib.sha256(content).hexdigest())}"
 
 
 def header(desired: Desired, kinds: Sequence[Kind], origin: Origin, use: str) -> str:

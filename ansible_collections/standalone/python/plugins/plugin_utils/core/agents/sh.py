@@ -353,6 +353,11 @@ def driver() -> str:
     return _FACTS + _observer("script.sh")
 
 
+def downloader(url: str, sha256: str) -> str:
+    """Return a script that downloads another, verifies its checksum and runs it."""
+    return _assignments({"url": url, "sha256": sha256}) + _agent("short.sh") + 'main "$@"\n'
+
+
 def finish_arguments(desired: Desired, install: Install, delivery: Delivery) -> Iterator[str]:
     """Yield the finisher's arguments ``key=value``, without those for its folders."""
     build, finish = install.build, finish_of(desired, install.build)

@@ -10,6 +10,7 @@ resumes, even in the middle of an archive.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
@@ -154,6 +155,22 @@ def sync(
                 storage.delete(f"{path}{ENDING}")
         remove_stale_parts(storage.work, sure=locked and prune)
     return todo
+
+
+def publish(storage: Storage, name: str, content: bytes, *, dry_run: bool = False) -> bool:
+    """Put a script for hosts beside the archives, with its checksum; return whether the mirror lacked it.
+
+    The checksum comes last, so that who waits for a new one finds the script.
+
+    :raises TransportError: the mirror can't be written to
+    """
+    digest = f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+    with storage.explain_errors():
+        files = {name: content, f"{name}.sha256": digest}
+        changed = {path: text for path, text in files.items() if _read(storage, path) != text}
+        for path, text in changed.items() if not dry_run else ():
+            storage.put(path, text)
+    return bool(changed)
 
 
 def _same(one: Path, other: Path) -> bool:
