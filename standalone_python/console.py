@@ -76,7 +76,8 @@ class Console(Listener):
 
     def advance(self, task: Task, done: int, total: int | None = None) -> None:
         if running := self._running.get(task):
-            running.advance(done, total)
+            with self._lock:
+                running.advance(done, total)
 
     def end(self, task: Task, *, complete: bool) -> None:
         if task in self._running:

@@ -184,6 +184,7 @@ def test_traces_of_a_continued_download_have_no_secret(command: Command, web: We
     address = f"http://mirror.example/ranges/{OLD}/{part.name.removesuffix('.part').replace('+', '%2B')}"
     assert f"GET {address} (bytes={came}-): 206" in done.errors.splitlines()
     assert re.search(rf"^{V13}\+{OLD} is cpython-.*: nothing installed satisfies {V13}\+{OLD}$", done.errors, re.M), done.errors
+    assert re.search(rf"^{V13}\+{OLD} on .* is cpython-.* by the catalogue http://mirror\.example/plain/rows$", done.errors, re.M)
     assert re.search(r"^observe: a script of [0-9]+ letters to the host: [0-9.]+ s$", done.errors, re.M), done.errors
     assert re.search(r"^apply: a script of [0-9]+ letters to the host: [0-9.]+ s$", done.errors, re.M), done.errors
     (asked,) = [asked for asked in web.asked if asked.path.startswith("/ranges/") and asked.path.endswith(".gz")]

@@ -19,6 +19,7 @@ from ..builds.catalogue import Build, Catalogue, bundled, resolve
 from ..builds.request import Request, with_parts
 from ..builds.target import Target, for_level, from_facts, named_target
 from ..errors import ContentError, TransportError, sanitized
+from ..progress import DECISIONS, trace, traced
 from ..state.declaration import Attestations, Desired, parse_wanted
 from .lock import Lock, Locked, Slot, locked_build, read_lock
 
@@ -131,7 +132,11 @@ class Supply:
     def resolve_for(self, request: Request, target: Target, current: Build | None = None) -> Build:
         key = (request, target, current)
         if key not in self._resolved:
-            self._resolved[key] = self._find(request, target, current)
+            build = self._resolved[key] = self._find(request, target, current)
+            if traced(DECISIONS):
+                origin = f"the lock file {self._desired.lockfile}" if self._desired.lockfile else self.catalogue.name
+                remark = "" if self._desired.lockfile else self.catalogue.remark
+                trace(DECISIONS, f"{request.text} on {target} is {build.name} by {origin}{remark and f'; {remark}'}")
         return self._resolved[key]
 
     def _find(self, request: Request, target: Target, current: Build | None) -> Build:
