@@ -260,7 +260,13 @@ CASES = (
         (
             ONE,
             Step({"builds": ["3.13"]}, (), (OLD13,)),
-            Step({"builds": ["3.13"], "state": "latest"}, (f"upgrade {LATER13}",), (OLD13, LATER13), _lines(v3_13=LATER13)),
+            Step(
+                {"builds": ["3.13"], "state": "latest"},
+                (f"upgrade {LATER13}",),
+                (OLD13, LATER13),
+                _lines(v3_13=LATER13),
+                then=_there(".standalone-python.history", f"{_name(OLD13)}\n"),
+            ),
             Step({"builds": [OLD13]}, (), (OLD13, LATER13), _lines(v3_13=OLD13)),
             Step({"builds": ["3.13"], "state": "latest", "keep": 0}, (f"remove {OLD13}",), (LATER13,), _lines(v3_13=LATER13)),
             Step({"builds": [OLD13]}, (f"downgrade {OLD13}",), (OLD13, LATER13), _lines(v3_13=OLD13)),

@@ -107,7 +107,7 @@ KEYS = (
         "libc_version",
         "free_kb",
     ),
-    *("process", "processes", "layout", "path", "step", "failure", "detail", "unheard-of", ""),
+    *("process", "processes", "history", "history_state", "layout", "path", "step", "failure", "detail", "unheard-of", ""),
 )
 
 

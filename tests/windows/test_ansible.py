@@ -68,11 +68,14 @@ def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) ->
     assert (again.result["changed"], again.result["plan"]) == (False, [])
     assert again.result["diff"]["before"] == again.result["diff"]["after"] == done.result["diff"]["after"]
 
-    upgraded = host.declare("3.13", state="latest", keep=0)
-    assert names(upgraded) == [f"upgrade {build_of(upgraded)['prefix'].rpartition(chr(92))[2]}", "link C", f"remove {name}"]
+    upgraded = host.declare("3.13", state="latest", keep=1)
+    newer = build_of(upgraded)["prefix"].rpartition(chr(92))[2]
+    assert names(upgraded) == [f"upgrade {newer}", "link C"]
     assert build_of(upgraded)["release"] == NEW
     assert host.says(build["links"][0], where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
-    assert name not in host.there()
+    assert host.there() == sorted([".standalone-python.history", "bin", "cpython-3.13", name, newer])
+    tidied = host.declare("3.13", keep=0)
+    assert names(tidied) == [f"remove {name}"]
 
     gone = host.declare("3.13", state="absent")
     assert gone.result["changed"]
