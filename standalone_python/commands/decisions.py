@@ -32,7 +32,7 @@ class Look:
         self.last: Observed | None = None
 
     def __call__(self, facts: Facts) -> Observed:
-        if self.last is None or facts == "processes" or (facts == "yes" and not self.last.facts):
+        if self.last is None or facts in ("processes", "history") or (facts == "yes" and not self.last.facts):
             self.last = observe(self._host, self._desired, facts="no" if facts == "empty" else facts)
         return self.last
 
