@@ -193,12 +193,18 @@ def test_no_network(command: Command) -> None:
     assert not (command.folder / "root").exists()
 
 
-def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
-    """As another user, which a namespace of users makes of this one: what is read is still this one's."""
+def another_user() -> list[str]:
+    """Return the words that run a command as a user who is not root."""
     other = [program("unshare"), "--user", "--map-user=1000"]
     tried = subprocess.run([*other, "true"], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"needs namespaces: {tried.stderr.strip()}")
+    return other
+
+
+def test_a_root_that_this_user_can_not_write_to(command: Command) -> None:
+    """As another user, which a namespace of users makes of this one: what is read is still this one's."""
+    other = another_user()
     root = command.folder / "root"
     root.mkdir(mode=0o555)
     hint = f"this user can't write to {root}: run it with 'sudo {PROGRAM}', or choose another --root\n"
@@ -357,6 +363,11 @@ def test_what_verify_found_is_known_until_the_repair(upgraded: Command, source: 
     file = upgraded.file(declared(source, "3.13", root=str(upgraded.folder / "root")))
     assert upgraded("plan", file).code == 0
     assert upgraded("plan", file, "--verify", "full").code == 2
+    # Who may not write to the root can check all the same, and hears that nobody will know.
+    module.parents[4].chmod(0o555)
+    ended = upgraded("verify", "--root", "root", runner=another_user())
+    assert (ended.code, "the result of this check is not recorded, so `status` does not know it: " in ended.errors) == (2, True)
+    module.parents[4].chmod(0o755)
     before = upgraded("status", "--root", "root", "--json").output
     assert upgraded("verify", "--root", "root").code == 2
     words = "lib/python3.13/json/decoder.py (found by the full check of "
