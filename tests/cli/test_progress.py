@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from standalone_python import console, output
 from standalone_python.bar import Status, bar, sentence
 from tests.cli.conftest import Command
@@ -71,6 +72,34 @@ def test_quiet_leaves_out_remarks(capsys: pytest.CaptureFixture[str], monkeypatc
         monkeypatch.setattr(console.CONSOLE, "quiet", quiet)
         output.tell_remarks(["a remark"])
         assert capsys.readouterr().err == expected
+
+
+def test_what_the_agent_does_is_shown_while_it_does_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "INTERVAL", 0.02)
+    shown = console.Console()
+
+    def lines_of(words: str) -> bool:
+        deadline, errors = time.monotonic() + 10, ""
+        while words not in errors and time.monotonic() < deadline:
+            time.sleep(0.01)
+            errors += capsys.readouterr().err
+        return words in errors
+
+    with progress.listening(shown):
+        with progress.task("Changing", "the host"):
+            assert lines_of("Changing the host: 0:00\n")
+            progress.agent_line("locking /opt/python")
+            assert lines_of("Locking /opt/python: 0:00\n")
+            progress.agent_line("unpacking cpython-3.13.1\x1b")
+            assert lines_of("Unpacking cpython-3.13.1\\x1b: 0:00\n")
+        with progress.task("Waiting for", "another process"):
+            assert lines_of("Waiting for another process: 0:00\n"), "nothing of the agent is left"
+    shown.close()
+    capsys.readouterr()
+    time.sleep(0.06)
+    assert capsys.readouterr().err == ""
 
 
 # The command, with lines ten times a second instead of every ten seconds.
