@@ -18,6 +18,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.scri
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.script import kinds_of, make
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import HISTORY
 from tests.agents import engines, fakes
 from tests.agents.place import Place, Shell
 from tests.agents.test_powershell import powershell as powershell  # the fixture
@@ -26,6 +27,7 @@ from tests.agents.test_script import ORIGIN, Offered, changed_receipt
 TRIPLE = "x86_64-pc-windows-msvc"
 BUILD = parse_filename("cpython-3.13.1+20250115-x86_64-pc-windows-msvc-install_only_stripped.tar.gz")
 ONE = BUILD.name
+OTHER = parse_filename(BUILD.filename.replace("3.13.1", "3.13.2"))
 
 
 def wanted(place: Place, options: Mapping[str, Any]) -> Desired:
@@ -112,6 +114,14 @@ def test_it_decides_what_a_plan_decides(powershell: Shell, archives: Offered, tm
         done = run(desired)
         assert (done.code, done.errors) == (0, ""), (name, done)
     assert not ensure.ensure(host, desired, archives, check=True).plan
+    # What the stable link led to is recorded for a rollback, as every front end does.
+    (disk / "root" / OTHER.name).mkdir()
+    fakes.write(OTHER, disk / "root" / OTHER.name, windows=True)
+    (disk / "root/cpython-3.13").unlink()
+    (disk / "root/cpython-3.13").symlink_to(OTHER.name)
+    turned = run(desired)
+    assert (turned.code, turned.errors) == (0, ""), turned
+    assert (disk / "root" / HISTORY).read_text() == f"{OTHER.name}\n"
     for name, change in REFUSED.items():
         change(place, "")
         with pytest.raises(ensure.AgentError) as refused:

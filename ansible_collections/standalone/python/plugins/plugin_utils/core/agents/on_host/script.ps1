@@ -130,13 +130,28 @@ function Set-WantedLink([string]$path, [string]$to) {
             }
             Add-Step $step
         }
-        prepare { if (Test-Step $step) { Assert-Launcher $path $to } }
+        prepare {
+            if (-not (Test-Step $step)) { return }
+            Assert-Launcher $path $to
+            Assert-History
+        }
         commit {
             if (-not (Test-Step $step)) { return }
             if (-not (Test-Replaceable $path)) { Stop-Run 'changed' $path }
+            if (Use-Junction 'is' $path) { Add-History (Get-StableTarget $path) }
             Set-Link $path $to
         }
     }
+}
+
+function Test-Build([string]$name) { # is it a build in the root?
+    $name -cmatch '^cpython-[^\\/]+$' -and [IO.Directory]::Exists((Join-Name (Join-Name $root $name) '.standalone-python'))
+}
+
+function Add-History([string]$was) { # records what a stable link led to; builds that are gone drop out
+    $text = try { Read-Text (Join-Name $root '.standalone-python.history') } catch { '' }
+    $names = @(foreach ($name in $text.Split("`n")) { if (Test-Build $name) { $name } })
+    if ((Test-Build $was) -and ($names.Length -eq 0 -or $names[-1] -cne $was)) { Set-History ($names + $was) }
 }
 
 function Set-StableLink([string]$line, [string]$name) { Set-WantedLink (Join-Name $root $line) $name }
