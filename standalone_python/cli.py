@@ -117,20 +117,22 @@ def _ended() -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except (click.Abort, KeyboardInterrupt) as interrupt:
-        output.line(f"standalone-python: ended by Ctrl-C{_notes(interrupt.__cause__ or interrupt)}", err=True)
+        _explain("ended by Ctrl-C", interrupt.__cause__ or interrupt)
         return SIGNALLED + signal.SIGINT
     except EndedBySignal as ended:
-        output.line(f"standalone-python: ended by {signal.Signals(ended.number).name}{_notes(ended)}", err=True)
+        _explain(f"ended by {signal.Signals(ended.number).name}", ended)
         return SIGNALLED + ended.number
     except (click.ClickException, StandalonePythonError) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        output.line(f"standalone-python: {message}", err=True)
+        _explain(error.format_message() if isinstance(error, click.ClickException) else str(error), error)
         return FAILED
 
 
-def _notes(ended: BaseException) -> str:
-    """Return what the core says about a command that was interrupted, such as that a partial download is kept."""
-    return "".join(f"; {note}" for note in getattr(ended, "__notes__", ()))
+def _explain(sentence: str, error: BaseException) -> None:
+    """Print why a command failed, and what its notes say: that a partial download is kept, or which steps were not done."""
+    first, *more = "; ".join([sentence, *getattr(error, "__notes__", ())]).split("\n")
+    output.line(f"standalone-python: {first}", err=True)
+    for text in more:
+        output.line(f"  {text}", err=True)
 
 
 def _heed_signals() -> None:

@@ -178,7 +178,10 @@ def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
             # The shell gets Ctrl-C too, and cleans up. Don't kill it while it does; the next run would have to clean up.
             if isinstance(ended, EndedBySignal):
                 process.send_signal(ended.number)
-            process.communicate()
+            output, _errors = process.communicate()
+            for line in output.decode("utf-8", "surrogateescape").split("\n"):
+                if isinstance(number := while_running(line), int):
+                    progress.agent_line(number)
             raise
     return Completed(process.returncode, output.decode("utf-8", "surrogateescape"), errors.decode("utf-8", "replace"))
 

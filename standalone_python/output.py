@@ -16,19 +16,14 @@ import click
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import sanitized
 
 from .console import CONSOLE
-from .table import Column, laid_out
+from .table import Column, laid_out, wrapped
 
-# First word of a step -> its colour.
+# Verb of a step -> its colour.
 _COLOURS = {
-    "install": "green",
-    "upgrade": "green",
-    "downgrade": "yellow",
-    "repair": "yellow",
-    "reinstall": "yellow",
-    "confirm": "cyan",
-    "link": "cyan",
-    "clear": "yellow",
-    "remove": "red",
+    **dict.fromkeys(("install", "installed", "upgrade", "upgraded"), "green"),
+    **dict.fromkeys(("downgrade", "downgraded", "repair", "repaired", "reinstall", "reinstalled", "clear", "cleared"), "yellow"),
+    **dict.fromkeys(("confirm", "confirmed", "link", "linked"), "cyan"),
+    **dict.fromkeys(("remove", "removed"), "red"),
 }
 
 _USUAL_WIDTH = 80  # of a terminal that doesn't say
@@ -77,11 +72,26 @@ def tell_remarks(texts: Iterable[str]) -> None:
         line(f"standalone-python: {text}", err=True)
 
 
-def steps(lines: Iterable[str]) -> None:
-    """Print the steps of a plan, one per line, each with its verb first."""
-    for step in lines:
-        verb, space, rest = sanitized(step, None).partition(" ")
-        click.echo((click.style(verb, fg=_COLOURS.get(verb)) if on_terminal() else verb) + space + rest)
+def step(text: str) -> None:
+    """Print a step of a plan, such as ``Would install ...`` or ``Installed ...``. On a terminal its verb has a colour."""
+    first, *more = _fitted(text)
+    verb = next((word for word in first.split() if word.lower() in _COLOURS), "")
+    if verb and on_terminal():
+        first = first.replace(verb, click.style(verb, fg=_COLOURS[verb.lower()]), 1)
+    CONSOLE.clear()
+    for part in (first, *more):
+        click.echo(part)
+
+
+def total(text: str) -> None:
+    """Print what steps come to, on a terminal in lines that fit."""
+    for part in _fitted(text):
+        line(part)
+
+
+def _fitted(text: str) -> list[str]:
+    text, width = sanitized(text, None), terminal_width()
+    return wrapped(text, width, indent="  ") if width else [text]
 
 
 def diff(before: str, after: str, where: str) -> None:

@@ -98,15 +98,18 @@ def display_width(text: str) -> int:
     return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Return a text as lines of at most ``width``, broken between words only."""
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text as lines of at most ``width``, broken between words only.
+
+    :param indent: of the second line and all others
+    """
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if not lines[-1] or display_width(longer) <= width:
             lines[-1] = longer
         else:
-            lines.append(word)
+            lines.append(indent + word)
     return lines
 
 

@@ -18,7 +18,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure impo
     Result,
     carry_out,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError, StandalonePythonError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.info import result_data
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
@@ -27,7 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 
 from .. import output
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..exits import DIFFERS, FAILED
+from ..exits import DIFFERS, FAILED, EndedBySignal
 from ..words import Choice
 from .decisions import Look, decided, needs_root, permitted
 from .machine import DRY_RUN, FILE, JSON, Host, Where, declared, given_folders, open_host, options
@@ -175,11 +175,19 @@ def perform(
 ) -> int:
     """Say what was decided and, without ``check``, do it; returns the exit code."""
     planned, before = decision.plan, decision.observed
-    if not as_json:
-        output.steps(map(str, planned.steps))
     doing = bool(planned) and not check
-    predicted = Result(planned, before, predict(planned, before, desired))
-    done = predicted if check else carry_out(host, desired, supply, decision)
+    if doing:
+        done = _carried_out(host, desired, supply, decision, as_json=as_json)
+    elif not check:
+        done = carry_out(host, desired, supply, decision)
+    else:
+        done = Result(planned, before, predict(planned, before, desired))
+        if planned and not as_json:
+            from ansible_collections.standalone.python.plugins.plugin_utils.core.state import wording
+
+            for step in planned.steps:
+                output.step(wording.planned(step, planned.steps))
+            output.total(f"Plan: {wording.summary(planned.steps, planned=True)}.")
     after = done.after
     told = result_data(done.plan, after, marked=marked)
     output.tell_remarks([*supply.remarks, *done.remarks])
@@ -192,9 +200,8 @@ def perform(
             reasons += [f"{step.name} is in use" for step in planned.held]
             output.line(f"nothing to do: {'; '.join(reasons) or nothing}")
         if not after.held and done.plan.steps != planned.steps:
-            left = "this run did:" if done.plan else "nothing was left to do"
+            left = "this run did the rest" if done.plan else "nothing was left to do"
             output.line(f"another run changed this machine first; {left}")
-            output.steps(map(str, done.plan.steps))
         if with_diff:
             output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
         marks = {f"{one['version']}+{one['release']}": mark_words(one) for one in told["interpreters"]} if marked else {}
@@ -209,6 +216,31 @@ def perform(
         if doing and done.plan.installs and desired.image:
             output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
+
+
+def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decision, *, as_json: bool) -> Result:
+    """Make the changes of a decision, and print each step when it is done. A failure has notes about what was done."""
+    from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.state.wording import summary
+
+    from ..steps import Steps, duration
+
+    steps = Steps(decision.plan.steps, _ignored if as_json else output.step, progress.listener())
+    try:
+        with progress.listening(steps):
+            done = carry_out(host, desired, supply, decision)
+    except (StandalonePythonError, KeyboardInterrupt, EndedBySignal) as error:
+        state = steps.after_failure()
+        if not any(words in str(error) for words in (state, "is as it was")):
+            error.add_note(state)
+        raise
+    steps.complete(done.plan.steps)
+    if done.plan and not as_json:
+        output.total(f"Done in {duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
+    return done
+
+
+def _ignored(_text: str) -> None: ...
 
 
 def mark_words(one: Mapping[str, Any]) -> str:

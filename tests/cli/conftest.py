@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,25 @@ def warm_cache(command: Command, packed_builds: Path) -> None:
     """Share verified and packed archives between tests. To make them takes twice as long as to install them."""
     (command.folder / "cache").mkdir(mode=0o700)
     (command.folder / "cache/builds").symlink_to(packed_builds)
+
+
+def on_terminal(command: Command, *arguments: str | Path, **environment: str) -> str:
+    """What a command prints on a terminal."""
+    ours, its = pty.openpty()
+    more = {"TERM": "xterm", "COLUMNS": "120"} | environment
+    process = subprocess.Popen(
+        [PROGRAM, *map(str, arguments)], cwd=command.folder, stdin=its, stdout=its, stderr=its, env=command.environment() | more
+    )
+    os.close(its)
+    printed = b""
+    try:
+        while piece := os.read(ours, 1 << 16):
+            printed += piece
+    except OSError:
+        pass  # Linux says so that nobody has the terminal open any more.
+    process.wait()
+    os.close(ours)
+    return printed.decode()
 
 
 def below(folder: Path) -> set[str]:

@@ -149,6 +149,11 @@ def agent_line(meaning: str | int | None) -> None:
         _LISTENER.get().done(meaning)
 
 
+def listener() -> Listener:
+    """Return who listens now, for another listener that passes on what it receives."""
+    return _LISTENER.get()
+
+
 def traced(level: int) -> bool:
     """Return whether somebody wants traces of this level. Ask before a text is made on the hot path."""
     return _LISTENER.get().level >= level
