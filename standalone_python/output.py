@@ -20,12 +20,13 @@ from .table import Column, laid_out, wrapped
 
 # Verb of a step -> its colour.
 _COLOURS = {
-    **dict.fromkeys(("install", "installed", "upgrade", "upgraded"), "green"),
+    **dict.fromkeys(("install", "installed", "upgrade", "upgraded", "download", "downloaded"), "green"),
     **dict.fromkeys(("downgrade", "downgraded", "repair", "repaired", "reinstall", "reinstalled", "clear", "cleared"), "yellow"),
     **dict.fromkeys(("confirm", "confirmed", "link", "linked"), "cyan"),
     **dict.fromkeys(("remove", "removed"), "red"),
 }
 
+MENTIONED = 0.1  # seconds: what takes less has no time
 _USUAL_WIDTH = 80  # of a terminal that doesn't say
 
 
@@ -92,6 +93,14 @@ def total(text: str) -> None:
 def _fitted(text: str) -> list[str]:
     text, width = sanitized(text, None), terminal_width()
     return wrapped(text, width, indent="  ") if width else [text]
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, such as ``2.1 s`` or ``1 min 5 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
 
 
 def diff(before: str, after: str, where: str) -> None:

@@ -13,7 +13,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.progress im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Step
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.wording import done, planned, summary
 
-_MENTIONED = 0.1  # seconds: a step that takes less has no time
+from .output import MENTIONED, duration
 
 
 class Steps(Listener):
@@ -97,7 +97,7 @@ class Steps(Listener):
 
     def _finish(self, step: Step, seconds: float) -> None:
         self.finished.append(step)
-        self._show(done(step, self._steps, duration(seconds) if seconds >= _MENTIONED else ""))
+        self._show(done(step, self._steps, duration(seconds) if seconds >= MENTIONED else ""))
 
     def _turn(self) -> float:
         """Add the time since the last event to what was going on; return it."""
@@ -106,11 +106,3 @@ class Steps(Listener):
         what = self._agent or (self._tasks[-1] if self._tasks else "")
         self._times[what] = self._times.get(what, 0.0) + passed
         return passed
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words, such as ``2.1 s`` or ``1 min 5 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"

@@ -223,7 +223,7 @@ def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decisio
     from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
     from ansible_collections.standalone.python.plugins.plugin_utils.core.state.wording import summary
 
-    from ..steps import Steps, duration
+    from ..steps import Steps
 
     steps = Steps(decision.plan.steps, _ignored if as_json else output.step, progress.listener())
     try:
@@ -236,7 +236,7 @@ def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decisio
         raise
     steps.complete(done.plan.steps)
     if done.plan and not as_json:
-        output.total(f"Done in {duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
+        output.total(f"Done in {output.duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
     return done
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
+from time import monotonic
 
 import click
 
@@ -38,8 +39,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..exits import DIFFERS
-from ..output import line, tell_remarks
+from ..exits import DIFFERS, EndedBySignal
+from ..output import MENTIONED, duration, line, step, tell_remarks, total
 from ..words import Choice, Group
 
 DEST = click.argument("dest")
@@ -101,6 +102,7 @@ def _sync(
     if flavors and not requests:
         raise click.UsageError("--flavor goes with --request: a lock file says itself which flavor it has.")
     published = {os.path.basename(path): _script(path) for path in scripts}
+    began = monotonic()
     storage = storage_of(dest, endpoint_url)
     supply = Supply.of(source=source, catalogue=catalogue, attestations=attestations or "off", trusted_root=trusted_root or "")
     locked = read_lock(lockfile).builds if lockfile else ()
@@ -110,7 +112,7 @@ def _sync(
     if dry_run:
         plan = preview_sync(storage, wanted, prune=prune, jobs=jobs)
     else:
-        with _shown(dest, sizes) as progress:
+        with _shown(dest, sizes, as_json=as_json) as progress:
             attest = supply.find_attestations if attestations in ("prefer", "require") else None
             plan = sync(
                 storage,
@@ -127,13 +129,34 @@ def _sync(
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan), "published": [*published]}, indent=2))
     else:
-        would = "would " if dry_run else ""
-        lines = [(f"{would}fetch", path_of(build)) for build in plan.fetch] + [(f"{would}prune", path) for path in plan.pruned]
-        lines += [(f"{would}publish", name) for name in published]
-        for verb, path in lines:
-            line(f"{verb} {path}")
-        line(f"{dest}: {_counts(plan, dry_run)}")
+        _print(dest, plan, [*published], None if dry_run else duration(monotonic() - began))
     return DIFFERS if dry_run and (plan or published) else 0
+
+
+def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: str | None) -> None:
+    """Print what a sync would do, or what it has done apart from its archives, which are printed already.
+
+    :param took: how long it worked; None if it only would
+    """
+    rest = f"{len(plan.present)} already in {dest}" + (f", {len(plan.kept)} others kept" if plan.kept else "")
+    if not plan and not published:
+        line(f"nothing to do: {rest}")
+        return
+    numbers = ((len(plan.fetch), "download"), (len(plan.pruned), "remove"), *([(len(published), "publish")] if published else []))
+    if took is None:
+        lines = [f"download {path_of(build)}" for build in plan.fetch]
+        lines += [f"remove {path}" for path in plan.pruned]
+        for what in (*lines, *(f"publish {name}" for name in published)):
+            step(f"Would {what}")
+        total(f"Plan: {', '.join(f'{number} to {verb}' for number, verb in numbers)}, {rest}.")
+        return
+    for name in published:
+        step(f"Published {name}")
+    total(f"Done in {took}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
+
+
+def _past(number: int, verb: str) -> str:
+    return f"{number} {verb.rstrip('e')}ed"
 
 
 def _script(path: str) -> bytes:
@@ -159,15 +182,6 @@ def _plain(plan: SyncPlan) -> dict[str, list[str]]:
         "kept": [path_of(build) for build in plan.kept],
         "pruned": list(plan.pruned),
     }
-
-
-def _counts(plan: SyncPlan, dry_run: bool) -> str:
-    present = f"{len(plan.present)} already present"
-    others = f", {len(plan.kept)} others kept" if plan.kept else ""
-    if not plan:
-        return f"nothing to do, {present}{others}"
-    fetched, pruned = ("to fetch", "to prune") if dry_run else ("fetched", "pruned")
-    return f"{len(plan.fetch)} {fetched}, {present}{others}" + (f", {len(plan.pruned)} {pruned}" if plan.pruned else "")
 
 
 @group.command("verify")
@@ -220,9 +234,19 @@ def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:
         line(f"left out, {tool} has no name for such builds: {names}", err=True)
 
 
-class _Said(Progress):
-    def __init__(self, dest: str) -> None:
-        self._dest = dest
+class _Shown(Progress):
+    """Prints each archive when it is done, and reports all downloads together. That doesn't count parts of an earlier run."""
+
+    def __init__(self, dest: str, sizes: Mapping[str, int], advance: Advance, *, as_json: bool) -> None:
+        self._dest, self._as_json = dest, as_json
+        self._known = dict(sizes)
+        self._advance = advance
+        self._since: dict[str, float] = {}
+        self._began: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._wanted: tuple[Build, ...] = ()
+        self._finished: list[str] = []
+        self._lock = Lock()
 
     def waits(self) -> None:
         line(f"another sync is running in {self._dest}: waiting for it", err=True)
@@ -230,24 +254,31 @@ class _Said(Progress):
     def unlocked(self) -> None:
         line(f"{self._dest} can't keep another sync away: don't run two at once there", err=True)
 
-
-class _Drawn(_Said):
-    """Reports all downloads together. It does not count parts that an earlier run left."""
-
-    def __init__(self, dest: str, sizes: Mapping[str, int], advance: Advance) -> None:
-        super().__init__(dest)
-        self._known = dict(sizes)
-        self._advance = advance
-        self._began: dict[str, int] = {}
-        self._done: dict[str, int] = {}
-        self._wanted: tuple[Build, ...] = ()
-        self._lock = Lock()
-
     def plans(self, plan: SyncPlan) -> None:
         self._wanted = plan.fetch
 
+    def received(self, path: str) -> None:
+        with self._lock:
+            self._finished.append(path)
+            seconds = monotonic() - self._since.get(path, monotonic())
+            if not self._as_json:
+                step(f"Downloaded {path}{f' in {duration(seconds)}' if seconds >= MENTIONED else ''}")
+
+    def removed(self, path: str) -> None:
+        if not self._as_json:
+            step(f"Removed {path}")
+
+    def after_failure(self) -> str:
+        """Return which archives were not downloaded, where others were: a phrase, and a line for each."""
+        left = [path for path in map(path_of, self._wanted) if path not in self._finished]
+        if not left or not self._finished:
+            return ""
+        phrase = f"done: {len(self._finished)} downloaded; not done: {len(left)} to download"
+        return "\n".join([phrase, *(f"not done: download {path}" for path in left)])
+
     def receives(self, path: str, done: int, size: int) -> None:
         with self._lock:
+            self._since.setdefault(path, monotonic())
             self._began.setdefault(path, done)
             self._began[path] = min(self._began[path], done)
             self._done[path] = done
@@ -261,6 +292,12 @@ class _Drawn(_Said):
 
 
 @contextmanager
-def _shown(dest: str, sizes: Mapping[str, int]) -> Iterator[Progress]:
+def _shown(dest: str, sizes: Mapping[str, int], *, as_json: bool) -> Iterator[Progress]:
     with task("Syncing", dest) as advance:
-        yield _Drawn(dest, sizes, advance)
+        shown = _Shown(dest, sizes, advance, as_json=as_json)
+        try:
+            yield shown
+        except (StandalonePythonError, KeyboardInterrupt, EndedBySignal) as error:
+            if state := shown.after_failure():
+                error.add_note(state)
+            raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -118,3 +119,9 @@ def on_terminal(command: Command, *arguments: str | Path, **environment: str) ->
 def below(folder: Path) -> set[str]:
     """All that is in a folder, but for caches."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "cache" not in path.parts}
+
+
+def synced(text: str) -> list[str]:
+    """Return what a sync printed, without times; several archives come at a time, so they are sorted."""
+    *steps, total = re.sub(r"([Ii]n) [0-9.]+ s(?=:|$)", r"\1 TIME", text, flags=re.MULTILINE).splitlines()
+    return [*sorted(line.replace(" in TIME", "") for line in steps), total]

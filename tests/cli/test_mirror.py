@@ -27,6 +27,7 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import lists
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock, Locked, write_lock
+from tests.cli.conftest import synced
 from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import releases_of_noise
 from tests.tools.web import PASSWORD, Web, serve
@@ -131,11 +132,14 @@ def downloads(dest: Path) -> list[Path]:
 def test_first_time_then_nothing_to_do(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "new" / "dest"
     first = mirror("sync", dest, *BOTH, "--source", web.url())
-    assert first.stdout == f"fetch {NEW}\nfetch {OLD}\n{dest}: 2 fetched, 0 already present\n"
+    assert synced(first.stdout) == [
+        *(f"Downloaded {path}" for path in sorted((NEW, OLD))),
+        f"Done in TIME: 2 downloaded, 0 removed, 0 already in {dest}.",
+    ]
     assert first.stderr == ""
     true(dest, releases, NEW, OLD)
     again = mirror("sync", dest, *BOTH, "--source", web.url())
-    assert again.stdout == f"{dest}: nothing to do, 2 already present\n"
+    assert again.stdout == f"nothing to do: 2 already in {dest}\n"
     assert web.count("plain") == 2
     assert web.count("plain", "SHA256SUMS") == 0, "the catalogue has it all"
     assert downloads(dest) == []
@@ -193,10 +197,13 @@ def test_prune(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
         (dest / path).write_text("not ours\n")
     only = ("--request", "3.13", "--target", TRIPLE, "--source", releases, "--prune")
     assert mirror("sync", dest, *only, "--dry-run", code=2).stdout == (
-        f"would prune {OLD}\n{dest}: 0 to fetch, 1 already present, 1 to prune\n"
+        f"Would remove {OLD}\nPlan: 0 to download, 1 to remove, 1 already in {dest}.\n"
     )
     assert held(dest) == {NEW, OLD}
-    assert mirror("sync", dest, *only).stdout == f"prune {OLD}\n{dest}: 0 fetched, 1 already present, 1 pruned\n"
+    assert synced(mirror("sync", dest, *only).stdout) == [
+        f"Removed {OLD}",
+        f"Done in TIME: 0 downloaded, 1 removed, 1 already in {dest}.",
+    ]
     assert not (dest / "20250115").exists()
     assert (dest / "20250101/SHA256SUMS").read_text() == (dest / "20250317/notes.txt").read_text() == "not ours\n"
     shutil.rmtree(dest / "20250101")
@@ -206,7 +213,7 @@ def test_prune(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     said = mirror("sync", dest, *BOTH, "--source", releases, "--dry-run", code=2).stdout
-    assert said == f"would fetch {NEW}\nwould fetch {OLD}\n{dest}: 2 to fetch, 0 already present\n"
+    assert said == (f"Would download {NEW}\nWould download {OLD}\nPlan: 2 to download, 0 to remove, 0 already in {dest}.\n")
     assert not dest.exists()
     mirror("sync", dest, *BOTH, "--source", releases)
     assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 already present\n"
@@ -217,13 +224,13 @@ def test_scripts_beside_the_archives(mirror: Mirror, releases: Path, tmp_path: P
     dest, script = tmp_path / "dest", tmp_path / "install-python.sh"
     script.write_text("#!/bin/sh\n")
     words = ("sync", dest, *BOTH, "--source", releases, "--script", script)
-    assert mirror(*words, "--dry-run", code=2).stdout.splitlines()[2] == "would publish install-python.sh"
+    assert mirror(*words, "--dry-run", code=2).stdout.splitlines()[2] == "Would publish install-python.sh"
     assert not dest.exists()
-    assert "publish install-python.sh" in mirror(*words).stdout.splitlines()
+    assert "Published install-python.sh" in mirror(*words).stdout.splitlines()
     assert (dest / "install-python.sh").read_bytes() == script.read_bytes()
     subprocess.run(["sha256sum", "--check", "--quiet", "install-python.sh.sha256"], cwd=dest, check=True)
     again = mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--source", releases, "--prune", "--script", script)
-    assert "publish" not in again.stdout
+    assert "ublish" not in again.stdout
     assert (dest / "install-python.sh").exists()
     assert "must end in .sh or .ps1" in sentence(mirror("sync", dest, *BOTH, "--script", releases / "catalogue.tsv", code=1))
     assert "can't be read (No such file or directory)" in sentence(mirror("sync", dest, *BOTH, "--script", "gone.sh", code=1))
@@ -277,7 +284,7 @@ def test_two_at_once(mirror: Mirror, web: Web, releases: Path, environment: Mapp
         web.going.set()
         assert first.wait(30) == second.wait(30) == 0
         assert second.stdout
-        assert second.stdout.read() == f"fetch {OLD}\n{dest}: 1 fetched, 1 already present\n"
+        assert synced(second.stdout.read())[1:] == [f"Done in TIME: 1 downloaded, 0 removed, 1 already in {dest}."]
     true(dest, releases, NEW, OLD)
 
 

@@ -22,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import lists
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import Bucket
-from tests.cli.conftest import PROGRAM, Command, Ended
+from tests.cli.conftest import PROGRAM, Command, Ended, synced
 from tests.tools.s3 import BUCKET, ENVIRONMENT, SECRET, Store, serve_s3
 from tests.tools.sources import releases_of_noise
 from tests.tools.web import Web, serve
@@ -96,10 +96,11 @@ def true(store: Store, releases: Path, *paths: str) -> None:
 
 def test_first_time_then_nothing_to_do(mirror: Mirror, store: Store, web: Web, releases: Path, command: Command) -> None:
     would = mirror("sync", DEST, *BOTH, "--source", web.url(), "--dry-run", code=2)
-    assert would.output == f"would fetch {NEW}\nwould fetch {OLD}\n{DEST}: 2 to fetch, 0 already present\n"
+    plan = f"Plan: 2 to download, 0 to remove, 0 already in {DEST}.\n"
+    assert would.output == f"Would download {NEW}\nWould download {OLD}\n{plan}"
     assert store.names() == set()
     first = mirror("sync", DEST, *BOTH, "--source", web.url())
-    assert first.output == f"fetch {NEW}\nfetch {OLD}\n{DEST}: 2 fetched, 0 already present\n"
+    assert synced(first.output)[-1] == f"Done in TIME: 2 downloaded, 0 removed, 0 already in {DEST}."
     assert first.errors == ""
     true(store, releases, NEW, OLD)
     assert store.asked.index(("PUT", f"/{BUCKET}/some/pbs/catalogue.tsv")) > max(
@@ -107,7 +108,7 @@ def test_first_time_then_nothing_to_do(mirror: Mirror, store: Store, web: Web, r
     ), "what is listed was there before"
     store.asked.clear()
     again = mirror("sync", DEST, *BOTH, "--source", web.url())
-    assert again.output == f"{DEST}: nothing to do, 2 already present\n"
+    assert again.output == f"nothing to do: 2 already in {DEST}\n"
     assert web.count("plain") == 2
     assert store.count("PUT") == store.count("GET") == store.count("HEAD") == 0, "archives are known by their entity tags"
     assert mirror("verify", DEST).output == f"{DEST}: 2 archives, 2 MB, all is well\n"
@@ -167,9 +168,12 @@ def test_prune(mirror: Mirror, store: Store, releases: Path) -> None:
         store.client.put_object(Bucket=BUCKET, Key=key, Body=b"not ours\n")
     only = (*ONE, "--source", releases, "--prune")
     would = mirror("sync", DEST, *only, "--dry-run", code=2).output
-    assert would == f"would prune {OLD}\n{DEST}: 0 to fetch, 1 already present, 1 to prune\n"
+    assert would == f"Would remove {OLD}\nPlan: 0 to download, 1 to remove, 1 already in {DEST}.\n"
     store.asked.clear()
-    assert mirror("sync", DEST, *only).output == f"prune {OLD}\n{DEST}: 0 fetched, 1 already present, 1 pruned\n"
+    assert synced(mirror("sync", DEST, *only).output) == [
+        f"Removed {OLD}",
+        f"Done in TIME: 0 downloaded, 1 removed, 1 already in {DEST}.",
+    ]
     changes = [(method, path.rpartition("/")[2]) for method, path in store.asked if method in ("PUT", "DELETE")]
     assert changes.index(("PUT", "catalogue.tsv")) < changes.index(("DELETE", OLD.partition("/")[2])), (
         "first it is listed no more"
@@ -233,7 +237,7 @@ def test_two_at_once(
     if conditions:
         assert said == ""
         assert waiting == f"another sync is running in {DEST}: waiting for it\n"
-        assert output == f"fetch {OLD}\n{DEST}: 1 fetched, 1 already present\n"
+        assert synced(output) == [f"Downloaded {OLD}", f"Done in TIME: 1 downloaded, 0 removed, 1 already in {DEST}."]
     else:
         assert said == waiting == f"{DEST} can't keep another sync away: don't run two at once there\n"
         # The first didn't know of what the second brought; nothing is wrong, and the next one lists it.

@@ -169,7 +169,8 @@ def test_progress_and_ctrl_c(command: Command, web: Web, catalogue: Path) -> Non
         printed = one.interrupted(by)
         *shown, last = re.split("\n", printed.strip().replace("\r", "\n\r"))
         assert "\x1b" not in printed
-        assert last.strip("\r") == f"standalone-python: ended by {word}; the next run continues the download of {kept(one)}"
+        keeps = f"the next run continues the download of {kept(one)}; nothing was changed"
+        assert last.strip("\r") == f"standalone-python: ended by {word}; {keeps}"
         texts = [text for text in shown if "Downloading" in text]
         assert bool(texts) == bool(one.expected), (name, printed)
         assert not texts or re.fullmatch(one.expected, texts[-1]), (name, texts)

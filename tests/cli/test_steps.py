@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone_python.steps import duration
+from standalone_python.output import duration
 from standalone_python.table import display_width
 from tests.cli.conftest import PROGRAM, Command, on_terminal
 from tests.tools.hosts.bases import program

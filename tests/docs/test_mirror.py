@@ -45,7 +45,7 @@ def test_the_page(source: Path, tmp_path: Path) -> None:
     del printed[3:5]
     assert f"cpython-{V12}+" in printed[0]
     assert f"cpython-{V13LATER}+" in printed[0]
-    assert f"would prune 20250115/cpython-{V12}+" in printed[1]
+    assert f"Would remove 20250115/cpython-{V12}+" in printed[1]
     assert "2 archives" in printed[2]
     assert f'"cpython-{V13LATER}-linux-' in printed[3]
     assert "https://mirror.example/pbs/20250409/" in printed[3]

@@ -73,6 +73,12 @@ class Progress:
     def receives(self, path: str, done: int, size: int) -> None:
         """An archive has ``done`` bytes so far; ``size`` is 0 if the server doesn't send it."""
 
+    def received(self, path: str) -> None:
+        """An archive is verified, and in the mirror."""
+
+    def removed(self, path: str) -> None:
+        """An archive was removed from the mirror."""
+
 
 def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> SyncPlan:
     """Return what a sync would do. It writes nothing, so archives without a record are read each time.
@@ -153,6 +159,7 @@ def sync(
             storage.delete(path)
             if f"{path}{ENDING}" in files:
                 storage.delete(f"{path}{ENDING}")
+            progress.removed(path)
         remove_stale_parts(storage.work, sure=locked and prune)
     return todo
 
@@ -278,6 +285,7 @@ class _Receiver:
             self.records[path] = (digest, self.storage.promote(part, path, digest))
             if lines:
                 self.storage.put(*lines)
+        self.progress.received(path)
 
     def _receive(self, build: Build, part: Path, download: _Download) -> None:
         addresses = urls(self.source, build)
