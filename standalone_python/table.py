@@ -20,6 +20,7 @@ class Column:
     :ivar right: align its cells right
     :ivar priority: 0 is always shown; where a table is too wide, the column with the highest number is left out first
     :ivar short: returns the short form of a cell, for tables that are too wide
+    :ivar short_name: the short form of the name, if it has one
     :ivar usual: what most cells have; a terminal does not show a column in which every cell is that, empty or a dash
     :ivar wraps: its cells may continue on the next line, between words; for at most one column of a table
     """
@@ -30,6 +31,7 @@ class Column:
     short: Callable[[str], str] | None = None
     usual: str = ""
     wraps: bool = False
+    short_name: str = ""
 
 
 @lazy_dataclass(frozen=True)
@@ -52,8 +54,9 @@ class _Shown:
         return max(min(self.whole, _NARROWEST), *words, 0)
 
     def shortened(self) -> _Shown:
+        name, *cells = self.cells
         short = self.column.short
-        return _Shown(self.column, (self.cells[0], *map(short, self.cells[1:]))) if short else self
+        return _Shown(self.column, (self.column.short_name or name, *(map(short, cells) if short else cells)))
 
 
 def laid_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[list[str]]:
@@ -122,7 +125,7 @@ def _fitting(shown: Sequence[_Shown], width: int) -> list[_Shown] | None:
 
     by_priority = sorted(kept, key=lambda one: one.column.priority, reverse=True)
     for one in by_priority:
-        if one.column.short and not fits():
+        if not fits():
             kept[kept.index(one)] = one.shortened()
     for one in by_priority:
         if one.column.priority and not fits():

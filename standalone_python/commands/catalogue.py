@@ -15,7 +15,7 @@ import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import default_root
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, resolve
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, listed, overview
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.listing import Row, by_version, listed, overview
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, Request, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import (
     Target,
@@ -23,7 +23,11 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.targ
     from_facts,
     named_target,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import StandalonePythonError, TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
+    NoBuildError,
+    StandalonePythonError,
+    TransportError,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.marks import mark
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.tables import DOCUMENT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import known_tables, today
@@ -72,20 +76,31 @@ def catalogue() -> None:
 
 @catalogue.command("list")
 @click.argument("request", default="")
-@_TARGET
+@click.option(
+    "--target",
+    "targets",
+    metavar="TRIPLE",
+    multiple=True,
+    help="For this kind of host, such as aarch64-unknown-linux-musl; may be given several times.  [default: this machine]",
+)
 @_SOURCE
 @_CATALOGUE
 @_JSON
-def list_(request: str, target: str | None, source: str, known: str, as_json: bool) -> int:
+def list_(request: str, targets: tuple[str, ...], source: str, known: str, as_json: bool) -> int:
     """List the builds that REQUEST means, newest first; the one that a host would get is marked.
 
     A request is such as 3.13, 3.13.1, '>=3.12,<3.14', 3.13t, 3.13+debug, 3.13+v3 or 3.13+auto, and '>=3' is all final versions.
-    Without one, the newest build of each minor version and variant is listed. A date is the release's name. A dash is what nobody
-    has said.
+    Without one, the newest build of each minor version and variant is listed. A date is the release's name. `-` means unknown.
+
+    With several targets the table has a line for each version and a column for each target, with the newest release of that
+    version there; `-` means that there is none, and `*` marks the build that a host would get.
     """
-    supply, kind = _supply(source, known), _target(target)
-    asked = _asked(request or "3", kind, target)
-    rows = listed(asked, kind, supply.catalogue) if request else overview(kind, supply.catalogue, asked.level)
+    supply = _supply(source, known)
+    if len(targets) > 1:
+        return _compare(request, tuple(dict.fromkeys(targets)), supply, as_json=as_json)
+    target = targets[0] if targets else None
+    kind = _target(target)
+    rows = _rows(request, kind, target, supply)
     if as_json:
         output.data(
             {
@@ -103,6 +118,47 @@ def list_(request: str, target: str | None, source: str, known: str, as_json: bo
     output.line(f"for {', '.join(triples)}, of {supply.catalogue.name}, advisories of {supply.tables.date}", err=True)
     output.tell_remarks(supply.remarks)
     return 0
+
+
+def _compare(request: str, targets: tuple[str, ...], supply: Supply, *, as_json: bool) -> int:
+    """Print the versions that several targets have.
+
+    :raises NoBuildError: none of them has a build that satisfies the request
+    """
+    found: dict[str, tuple[Row, ...]] = {}
+    missing: list[NoBuildError] = []
+    for target in targets:
+        try:
+            found[target] = _rows(request, named_target(target), target, supply)
+        except NoBuildError as error:
+            found[target] = ()
+            missing.append(error)
+    if len(missing) == len(targets):
+        raise missing[0]
+    if as_json:
+        builds = {target: [_told(row, supply) for row in rows] for target, rows in found.items()}
+        output.data({"targets": list(targets), "catalogue": supply.catalogue.name, "builds": builds})
+        return 0
+    columns = [Column("version", short=_short_variant), *(Column(target, short_name=_short_triple(target)) for target in targets)]
+    output.table(columns, by_version(tuple(found.values())))
+    output.line(f"releases of {supply.catalogue.name}", err=True)
+    output.tell_remarks(supply.remarks)
+    return 0
+
+
+def _rows(request: str, kind: Target, target: str | None, supply: Supply) -> tuple[Row, ...]:
+    asked = _asked(request or "3", kind, target)
+    return listed(asked, kind, supply.catalogue) if request else overview(kind, supply.catalogue, asked.level)
+
+
+def _short_variant(version: str) -> str:
+    """Return the shorter request that means the same."""
+    return version.replace("+freethreaded", "t")
+
+
+def _short_triple(triple: str) -> str:
+    """Return a triple without its vendor, which tells no two targets apart."""
+    return triple.replace("-unknown-", "-").replace("-apple-", "-").replace("-pc-", "-")
 
 
 @catalogue.command()

@@ -28,6 +28,7 @@ from tests.tools.sources import NEW, NEWER, OLD, V13, V13LATER
 from tests.tools.web import serve
 
 GNU = "x86_64-unknown-linux-gnu"
+MUSL = "x86_64-unknown-linux-musl"
 SOON = "20991231"
 NEWS = f"cpython-3.13.99+{SOON}-{GNU}-install_only_stripped.tar.gz"
 
@@ -70,6 +71,21 @@ def test_other_kinds_of_host(command: Command, triple: str) -> None:
     first = told["builds"][0]
     assert first["url"].endswith(f"/{first['release']}/{first['filename'].replace('+', '%2B')}")
     assert first["date"].replace("-", "") == first["release"]
+
+
+def test_versions_by_targets(command: Command) -> None:
+    """One target has no build at all; the others have what each of them has alone."""
+    nowhere = "riscv64-apple-darwin"
+    head, *shown = rows(command, "3.13", *(word for triple in (GNU, nowhere, MUSL) for word in ("--target", triple)))
+    assert head == ["version", GNU, nowhere, MUSL]
+    for column, triple in ((1, GNU), (3, MUSL)):
+        _head, *alone = rows(command, "3.13", "--target", triple)
+        releases = {row[0]: row[1] for row in reversed(alone)}
+        assert {row[0]: row[column].strip("*") for row in shown if row[column] != "-"} == releases
+        assert [row[0] for row in shown if row[column].endswith("*")] == [alone[0][0]]
+    assert {row[2] for row in shown} == {"-"}
+    none = command("catalogue", "list", "3.13", "--target", nowhere, "--target", nowhere, "--target", "ppc64le-apple-darwin")
+    assert none.code == 1
 
 
 def test_levels_side_by_side(command: Command) -> None:

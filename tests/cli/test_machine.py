@@ -504,8 +504,9 @@ def test_remove(upgraded: Command) -> None:
     assert tried.code == 2
     done = upgraded("remove", OLD13, "--root", "root")
     assert tried.output == f"Would remove {OLD13}: {OLD13} is declared absent\nPlan: 1 to remove.\n"
-    said = rf"Removed {OLD13}( in [0-9.]+ s)?: {OLD13} is declared absent\nDone in [0-9.]+ s: 1 removed.\n".replace("+", r"\+", 1)
-    assert (done.code, bool(re.fullmatch(said, done.output))) == (0, True), done
+    assert done.code == 0
+    said = f"Removed {OLD13}: {OLD13} is declared absent\nDone: 1 removed.\n"
+    assert re.sub(r" in [0-9.]+ s(?=:)", "", done.output) == said
     assert in_use(upgraded) == LATER13
     assert upgraded("remove", "3.13", "3.12", "--root", "root").code == 0
     assert list((upgraded.folder / "root").glob("cpython-*")) == []

@@ -216,7 +216,7 @@ def test_dry_run_writes_nothing(mirror: Mirror, releases: Path, tmp_path: Path) 
     assert said == (f"Would download {NEW}\nWould download {OLD}\nPlan: 2 to download, 0 to remove, 0 already in {dest}.\n")
     assert not dest.exists()
     mirror("sync", dest, *BOTH, "--source", releases)
-    assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"{dest}: nothing to do, 2 already present\n"
+    assert mirror("sync", dest, *BOTH, "--source", releases, "--dry-run").stdout == f"nothing to do: 2 already in {dest}\n"
 
 
 def test_scripts_beside_the_archives(mirror: Mirror, releases: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_day(command: Command, source: Path) -> None:
         assert " ".join(" ".join(lines).split()) == " ".join(planned), width
         words = {word for line in planned for word in line.split()}
         assert all(display_width(line) <= width or (set(line.split()) <= words and " " not in line.strip()) for line in lines)
-    done = normal(on_terminal(command, "apply", then, COLUMNS="300"), command)
+    done = normal(on_terminal(command, "apply", then, "--no-progress", COLUMNS="300"), command)
     past = {"upgrade": "Upgraded", "remove": "Removed", "link": "Linked"}
     printed = [line.replace(" in TIME", "") for line in done[: len(steps)]]
     assert printed == [re.sub(r"^Would (\w+)", lambda found: past[found[1]], line) for line in planned[:-1]]

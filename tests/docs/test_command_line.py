@@ -85,6 +85,10 @@ def test_the_page(heading: str, source: Path, tmp_path: Path) -> None:
         assert printed.splitlines()[-1].startswith("nothing to do: 3.13: 3.13.4 of 20250409 is the newest")
     if heading == "Back to the build before":
         assert "3.13.0+20250115 is in use instead of 3.13.4+20250409" in printed
+        # The page shows what `apply newer.yml` prints.
+        said = re.sub(r" in [0-9.]+ s", " in TIME", printed).replace(f"{tmp_path}/root", "/opt/python").splitlines()
+        example = SECTIONS["What it prints"].split("```text\n")[2].partition("```")[0]
+        assert set(re.sub(r" in [0-9.]+ s", " in TIME", example).splitlines()) <= set(said)
         assert (tmp_path / "root/cpython-3.13").readlink().name.startswith("cpython-3.13.0+20250115-")
 
 

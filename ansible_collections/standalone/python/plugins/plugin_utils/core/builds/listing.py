@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import NoBuildError
@@ -66,6 +66,24 @@ def overview(target: Target, catalogue: Catalogue, level: Level = "") -> tuple[R
         raise NoBuildError(f"there are no builds for {target} in {catalogue.name}")
     newest = best(chosen, anything, triples)
     return tuple(Row(build, newest is not None and build.filename == newest.filename) for build in chosen)
+
+
+def by_version(found: Sequence[Sequence[Row]]) -> list[tuple[str, ...]]:
+    """Return versions by targets, newest first: the version with its variant, and its newest release on each target.
+
+    ``-`` means that a target does not have it; ``*`` marks the build that the request resolves to.
+
+    :param found: the rows of each target, newest first
+    """
+    cells: dict[tuple[Version, str], list[str]] = {}
+    for at, rows in enumerate(found):
+        for row in rows:
+            of_version = cells.setdefault((row.build.version, row.build.variant), ["-"] * len(found))
+            if of_version[at] == "-" or row.newest:
+                of_version[at] = row.build.release + ("*" if row.newest else "")
+    # By version, the newest first, and then the variants of each.
+    ordered = sorted(sorted(cells, key=lambda key: key[1]), key=lambda key: key[0], reverse=True)
+    return [("+".join(filter(None, (str(version), variant))), *cells[version, variant]) for version, variant in ordered]
 
 
 def _sorted(found: Iterable[Build], triples: tuple[str, ...]) -> list[Build]:
