@@ -45,7 +45,7 @@ class _Unfinished:
             if cls in _UNFINISHED:
                 dataclass(**_UNFINISHED[cls])(cls)
                 del _UNFINISHED[cls]
-        cls.__init__(self, *values, **named)
+        cls.__init__(self, *values, **named)  # pylint: disable=non-parent-init-called
 
     def __init_subclass__(cls) -> None:
         if cls.__bases__ != (_Unfinished,):

@@ -84,7 +84,7 @@ class Pulled:
     member: str
     url: str
     archive_sha256: str
-    token: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)  # pylint: disable=invalid-field-call
     attested: str = ""
 
 

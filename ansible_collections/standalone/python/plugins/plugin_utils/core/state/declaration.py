@@ -124,7 +124,7 @@ class OfflineImage:
     root: str
     bin_dir: str
     python: str
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)  # pylint: disable=invalid-field-call
     uid: str = ""
     gid: str = ""
     certificates: str = ""
