@@ -324,7 +324,7 @@ def test_trailing_zeros_do_not_count(numbers: list[int]) -> None:
     ],
 )
 def test_ranges(affected: str, version: str, holds: bool) -> None:
-    assert any(interval.contains(version) for interval in parse_affected(affected)) == holds
+    assert any(interval.contains(version_key(version)) for interval in parse_affected(affected)) == holds
 
 
 @pytest.mark.parametrize("affected", ["", "3.0", ">=a,<b", "<=3", ">=1;", "~=2"])

@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 import yaml
 
+from standalone_python.version import version
+
 PROJECT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections/standalone/python"
 OPERATION = "pyinfra_ops/standalone_python"
@@ -166,6 +168,7 @@ def test_no_package_claims_the_namespaces() -> None:
 def test_one_version(wheel: Path, tarball: Path) -> None:
     assert wheel.name.startswith(f"standalone_python-{GALAXY['version']}-py3-none-any")
     assert tarball.name == f"standalone-python-{GALAXY['version']}.tar.gz"
+    assert version() == GALAXY["version"]
 
 
 ONLY_THE_COMMAND_LINE = {"click>=8.1", "pyyaml>=6.0.2"}

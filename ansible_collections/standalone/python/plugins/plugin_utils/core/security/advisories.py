@@ -23,10 +23,11 @@ from .components import (
     Component,
     Groups,
     Row,
-    applies,
+    all_hold,
     bundled_components,
     bundled_name,
     components,
+    facts_of,
     read_bundled,
     read_table,
 )
@@ -52,8 +53,11 @@ class Interval:
     start: str
     end: str
 
-    def contains(self, version: str) -> bool:
-        key = version_key(version)
+    def contains(self, key: VersionKey) -> bool:
+        """Return whether a version is in the interval.
+
+        :param key: of :func:`version_key`
+        """
         return (not self.start or version_key(self.start) <= key) and (not self.end or key < version_key(self.end))
 
 
@@ -76,7 +80,11 @@ class Advisory:
 
     def interval_of(self, version: str) -> Interval | None:
         """Return the first interval of affected versions that contains a version; None if it is not affected."""
-        return next((interval for interval in self.affected if interval.contains(version)), None)
+        key = version_key(version)
+        for interval in self.affected:
+            if interval.contains(key):
+                return interval
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +148,13 @@ def assess(build: Build, measured: Mapping[str, str] = NOTHING, tables: Tables |
 def open_advisories(build: Build, parts: Sequence[Component], tables: Tables) -> tuple[Open, ...]:
     """Return the advisories that concern a build with these components."""
     bundled_expat = any(part.name == "expat" and part.bundled for part in parts)
+    facts = facts_of(build)
     return tuple(
         one
         for part in parts
         if part.version is not None
         for one in _affecting(tables, part.name, part.version)
-        if _concerns(one.advisory, build, bundled_expat=bundled_expat)
+        if _concerns(one.advisory, facts, bundled_expat=bundled_expat)
     )
 
 
@@ -301,11 +310,11 @@ def parse_about(text: str) -> tuple[str, Mapping[str, str]]:
     return date, sources
 
 
-def _concerns(advisory: Advisory, build: Build, *, bundled_expat: bool) -> bool:
+def _concerns(advisory: Advisory, facts: tuple[str, str, bool], *, bundled_expat: bool) -> bool:
     """Return whether the place of a vulnerability is in a build, whatever its version."""
     if advisory.only == BUNDLED_EXPAT:
         return bundled_expat
-    return advisory.only != NOT_SHIPPED and applies(advisory.only, build)
+    return advisory.only != NOT_SHIPPED and all_hold(advisory.only, *facts)
 
 
 def _kind(build: Build) -> tuple[str, ...]:

@@ -76,7 +76,8 @@ def components(
     table = bundled_components() if table is None else table
     release = build.release if build.release in table else newest_before(build.release, table)
     origin: Origin = "table" if release == build.release else "estimated"
-    listed = {row.component: row.version for row in table[release] if applies(row.applies, build)}
+    facts = facts_of(build)
+    listed = {row.component: row.version for row in table[release] if all_hold(row.applies, *facts)}
     found = {name: Component(name, None if listed[name] == BUNDLED else listed[name], origin) for name in listed}
     for name, version in measured.items():
         found.pop(ALTERNATIVES.get(name, name), None)
@@ -104,16 +105,19 @@ def applies(condition: str, build: Build) -> bool:
 
     :raises ContentError: a term is unknown, so the table is newer than this version of standalone-python
     """
-    if condition in ("", "*"):
-        return True
+    return all_hold(condition, *facts_of(build))
+
+
+def facts_of(build: Build) -> tuple[str, str, bool]:
+    """Return what conditions are about: the minor version, the triple, and whether the build is static."""
     static = "static" in build.options.split("+") or "static" in build.variant.split("+")
-    return _all_hold(condition, build.version.minor_line, build.triple, static)
+    return build.version.minor_line, build.triple, static
 
 
 @lru_cache(4096)
-def _all_hold(condition: str, minor: str, triple: str, static: bool) -> bool:
+def all_hold(condition: str, minor: str, triple: str, static: bool) -> bool:
     """Return whether a condition holds for a build. A list of builds asks the same for most of them."""
-    return all(_holds(term.strip(), minor, triple, static) for term in condition.split("&"))
+    return condition in ("", "*") or all(_holds(term.strip(), minor, triple, static) for term in condition.split("&"))
 
 
 def platform(triple: str) -> str:
