@@ -267,6 +267,36 @@ def test_refusals(words: tuple[str, ...], code: int, says: str, place: Place, ar
     assert place.tree() == before
 
 
+EXPOSED = (
+    ("root", None, 0o777, "can't be used as root, as every user can write to"),
+    ("bin", None, 0o777, "can't be used as bin_dir, as every user can write to"),
+    ("root", 65534, 0o755, "can't be written by this user: become a user who may"),
+    ("bin", 65534, 0o755, "is unwritable for this user"),
+)
+
+
+@pytest.mark.parametrize(("folder", "user", "mode", "says"), EXPOSED)
+def test_where_this_user_may_not_write(
+    folder: str, user: int | None, mode: int, says: str, disk: Path, archives: Offered, tmp_path: Path
+) -> None:
+    """A check refuses what a run would refuse."""
+    needed("dash", "setpriv")
+    if os.geteuid() != 0:
+        pytest.skip("needs root: to become another user")
+    place = Place(disk, f"{disk}/root", f"{disk}/bin")
+    for name in ("root", "bin"):
+        (disk / name).mkdir()
+        os.chown(disk / name, user or 0, -1)
+    os.chown(disk / folder, 0, -1)
+    (disk / folder).chmod(mode)
+    text = script_of(archives, {"builds": ["3.13.1"], "root": place.root, "bin_dir": place.bin_dir})
+    shell = Shell("dash", (*SHELLS[0].command, "--", "--archives", "/gone", "--check"))
+    done = place.run(shell, text, as_user=user)
+    assert (done.code, done.output) == (1, ""), done
+    assert says in done.errors
+    assert done.errors.count("\n") == 1
+
+
 def test_the_short_script(place: Place, tmp_path: Path) -> None:
     """It runs what it downloads with the same options and exit code, if that is what it was made for, and leaves nothing."""
     needed("dash", "curl")

@@ -301,6 +301,28 @@ tell() { # VERB-LINES CHANGED(true|false)
   [ -z "$left" ] || echo "left alone:$left"
 }
 
+require_possible() { # fails where a run would fail because of what this user may not do, so that --check says it too
+  value root_state
+  [ "$value" != unwritable ] ||
+    end_with "the root $root can't be written by this user: become a user who may, or choose another with --root; nothing was changed"
+  value root_exposed
+  [ -z "$value" ] || {
+    exposure "$value"
+    end_with "$root can't be used as root, as $exposure: let only root and this user change it, or choose another with --root"
+  }
+  case $todo in *"link $bin_dir/"*) ;; *) return 0 ;; esac
+  value bin_dir_state
+  case $value in
+    writable | absent) ;;
+    *) end_with "the folder for links $bin_dir is $value for this user: become a user who may, or choose another with --bin-dir" ;;
+  esac
+  value bin_dir_exposed
+  [ -z "$value" ] || {
+    exposure "$value"
+    end_with "$bin_dir can't be used as bin_dir, as $exposure: let only root and this user change it, or choose another with --bin-dir"
+  }
+}
+
 main() {
   given_bin=
   given_root=
@@ -349,6 +371,7 @@ build; it has builds for $kinds: make a script for this host too; nothing was ch
   esac
   prepared=
   decide
+  [ -z "$todo" ] || require_possible
   clears=
   value lock_state
   case $value in
