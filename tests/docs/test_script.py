@@ -13,10 +13,13 @@ import subprocess
 import sys
 from base64 import b64decode
 from configparser import ConfigParser
+from functools import partial
 from pathlib import Path
 
+import pytest
 import yaml
 
+from tests.tools.containers import DEBIAN, engine, unavailable
 from tests.tools.pages import commands, files
 from tests.tools.playbook import CACHE, REPOSITORY
 from tests.tools.sources import NEWER, V13LATER, put, write_catalogue
@@ -94,3 +97,24 @@ def recipes(folder: Path, environment: dict[str, str]) -> None:
         done = subprocess.run(["sh", "-c", command], cwd=runtime, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, (command, done)
     assert done.stdout == "nothing to do\n"
+
+
+def test_the_container(source: Path, tmp_path: Path) -> None:
+    """The build with a real engine: the image starts its Python."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    folder = tmp_path / "usb"
+    (tmp_path / "python.yml").write_text(f"builds: ['3.13']\nsource: {source}\n")
+    target = ("--target", "x86_64-unknown-linux-gnu")
+    made = ("--lockfile", "python.lock.json", "--archives", "usb/archives", "--output", "usb/install-python.sh")
+    program = Path(sys.executable).with_name("standalone-python")
+    environment = {**os.environ, "STANDALONE_PYTHON_CACHE": str(CACHE)}
+    for words in (("lock", "python.yml"), ("script", "python.yml", *made)):
+        subprocess.run([program, *words, *target], cwd=tmp_path, env=environment, check=True)
+    text = files(PAGE)["usb/image.dockerfile"].replace("debian:bookworm-slim", DEBIAN)
+    with engine() as own:
+        podman = partial(subprocess.run, env={**os.environ, **own}, input=text, capture_output=True, text=True)
+        built = podman(["podman", "build", "--pull=never", "--tag", "image", "--file", "-", str(folder)])
+        assert built.returncode == 0, built
+        says = podman(["podman", "run", "--rm", "image", "python3.13", "-c", "import ssl, sys; print(sys.prefix)"])
+        assert says.stdout == "/opt/python/cpython-3.13\n", says
