@@ -91,6 +91,11 @@ class Console(Listener):
             verb, _space, name = what.partition(" ")
             self._doing = _Running(Task(verb.capitalize(), name))
 
+    def done(self, number: int) -> None:
+        # All that takes long was before the first step that is done. A new task has no bar in its first moments.
+        if self._running:
+            self._doing = _Running(Task("Changing", "builds and links"))
+
     def trace(self, level: int, text: str) -> None:
         self.clear()
         click.echo(sanitized(text, None), err=True)
