@@ -134,7 +134,11 @@ def test_what_was_damaged_is_found_and_mended(command: Command, root_dir: Path, 
     assert (mended.code, mended.output.partition(" ")[0]) == (0, "Repaired"), mended
     assert module.read_text() == before
     assert not receipt(module.parents[3])["started"]
-    assert sorted(path.name for path in (root_dir / ROOT).iterdir()) == ["cpython-3.13", name(V13LATER, NEWER)]
+    assert sorted(path.name for path in (root_dir / ROOT).iterdir()) == [
+        ".standalone-python.checked",
+        "cpython-3.13",
+        name(V13LATER, NEWER),
+    ]
 
 
 def test_back_and_away(command: Command, root_dir: Path, foreign: Path) -> None:

@@ -133,7 +133,7 @@ class Soak:
         faults = [
             f"{path} changed" for path, text in FOREIGN.items() if not (disk / path).exists() or (disk / path).read_text() != text
         ]
-        faults += [f"{path.name} is left" for path in root.glob(".*")]
+        faults += [f"{path.name} is left" for path in root.glob(".*") if path.name != ".standalone-python.checked"]
         for link in (path for folder in (root, disk / "bin") for path in folder.iterdir() if path.is_symlink()):
             if not link.exists():
                 faults.append(f"{link} leads to nothing")
