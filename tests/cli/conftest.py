@@ -42,7 +42,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``command("plan", "file.yml")``; it is run in ``folder``."""
+    """``command("plan", "file.yml")``; it is run in ``folder``. However slow the machine is, no line tells of the progress."""
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Command:
         self, *arguments: str | Path, given: str = "", environment: dict[str, str] | None = None, runner: Sequence[str] = ()
     ) -> Ended:
         done = subprocess.run(
-            [*runner, PROGRAM, *map(str, arguments)],
+            [*runner, PROGRAM, *(["--no-progress"] if arguments else ()), *map(str, arguments)],
             cwd=self.folder,
             input=given,
             capture_output=True,

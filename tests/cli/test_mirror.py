@@ -84,7 +84,7 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
 @pytest.fixture
 def mirror(environment: Mapping[str, str], tmp_path: Path) -> Mirror:
     def run(*arguments: str | Path, code: int = 0, runner: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        command = [*runner, PROGRAM, "mirror", *map(str, arguments)]
+        command = [*runner, PROGRAM, "--no-progress", "mirror", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr

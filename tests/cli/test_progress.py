@@ -38,7 +38,7 @@ BARS = [
     (HALF, 60, "Downloading cpython-3.13.1  22.5/45.1 MB  0:23 left"),
     (HALF, 44, "Downloading cpython-3.13.1  49%  0:23 left"),
     (HALF, 30, "Downloading  49%  0:23 left"),
-    (HALF, 8, "Downloa"),
+    (HALF, 12, "Downloading"),
     (UNKNOWN, 80, "Downloading SHA256SUMS  512.0 kB  256 kB/s  0:03"),
     (UNKNOWN, 44, "Downloading SHA256SUMS  512.0 kB  0:03"),
     (WAITING, 80, "Locking /opt/python  1:15"),

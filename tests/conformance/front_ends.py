@@ -62,7 +62,7 @@ class CommandLine:
 
     def _run(self, command: str, declared: Mapping[str, Any]) -> Answer:
         done = subprocess.run(
-            [STANDALONE_PYTHON, command, "-", "--json"],
+            [STANDALONE_PYTHON, command, "-", "--json", "--no-progress"],
             input=json.dumps(declared),
             capture_output=True,
             text=True,

@@ -19,7 +19,8 @@ QUOTED = re.findall(r"^\| `([^`]+)`", PAGE, re.MULTILINE)
 
 def sentences() -> Iterator[str]:
     """Every text in the code, with an ellipsis for what is put into it."""
-    for path in (REPOSITORY / COLLECTION / "plugins/plugin_utils").rglob("*.py"):
+    folders = (REPOSITORY / COLLECTION / "plugins/plugin_utils", REPOSITORY / "standalone_python")
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
