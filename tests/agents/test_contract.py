@@ -22,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
 from tests.agents import cases
 from tests.agents.cases import Case
 from tests.agents.contract import OTHER, declared, expected_tree, hold, place_for, planned, put, recorded
-from tests.agents.place import POSIX, Shell, needed, tree
+from tests.agents.place import POSIX, Shell, finished, needed, tree
 
 pytestmark = POSIX
 
@@ -154,6 +154,19 @@ def test_a_full_check_is_recorded(shell: Shell, disk: Path, tmp_path: Path) -> N
     done = place.run(shell, sh.remembering(place.root, {cases.ONE: line}))
     assert (done.output, done.code) == ("with SOURCE_DATE_EPOCH a host gets no time of a check\n", 0)
     assert not place.path(cases.CHECKS).exists()
+
+
+def test_full_checks_that_end_at_once(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """The record is that of one of them, and whole."""
+    place = place_for(Case("record"), shell, disk, tmp_path / "tools")
+    with ExitStack() as stack:
+        for thing in cases.FINISHED:
+            put(thing, place, stack)
+    lines = [recorded("3.13.1", f"{number} " * 80) for number in range(4)]
+    running = [place.start(shell, sh.remembering(place.root, {cases.ONE: line})) for line in lines]
+    answers = [finished(process).output for process in running]
+    assert f"{sh.REMEMBERED}\n" in answers, answers
+    assert (place.path(cases.CHECKS) / cases.ONE).read_text().removesuffix("\n") in lines
 
 
 @pytest.mark.parametrize("why", UNRECORDED)

@@ -235,7 +235,8 @@ def remembering(root: str, records: Mapping[str, str], environment: Mapping[str,
     :param root: where the root is on the machine that runs the script
     :param records: the name of each build, to the line that the host keeps
     """
-    calls = [f"{_call('record', name, line)} || return" for name, line in records.items()]
+    # Of two at once, one may take the other's new file. The second try then has it to itself.
+    calls = [f"{call} || {call} || return" for call in (_call("record", name, line) for name, line in records.items())]
     head = _exports(environment) + _assignments({"root": root})
     return f"{head}{_agent('remember.sh')}{_function('records', calls)}remember </dev/null\n"
 

@@ -26,7 +26,7 @@ write_records() {
     echo "with SOURCE_DATE_EPOCH a host gets no time of a check" >&2
     return 1
   }
-  [ -d "$checks" ] || mkdir "$checks" || return
+  mkdir -p "$checks" || return
   records
 }
 
