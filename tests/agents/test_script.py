@@ -113,6 +113,19 @@ def _leftover(place: Place, _sha256: str) -> None:
     (Path(place.root) / ".standalone-python.staging").mkdir()
 
 
+def checked(found: str, list_sha256: str = "") -> Callable[[Place, str], None]:
+    """A full check found something, of this installation or of another."""
+
+    def record(place: Place, _sha256: str) -> None:
+        (path,) = Path(place.root).glob(f"cpython-3.13.1+*/{fakes.RECEIPT}")
+        receipt = json.loads(path.read_text())
+        (Path(place.root) / ".standalone-python.checked").mkdir()
+        line = f"2026-11-28T19:40:00Z {receipt['installed_at']}/{list_sha256 or receipt['files_sha256']} {found}\n"
+        (Path(place.root) / ".standalone-python.checked" / path.parents[1].name).write_text(line)
+
+    return record
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What is other on a host than on one in order.
@@ -155,6 +168,9 @@ STATES = (
     State("a folder of others", _foreign_folder, fails=True),
     State("a folder of others, force", _foreign_folder, {"force": True}),
     State("a killed run", _leftover),
+    State("a full check found damage", checked("its files differ from what was installed: bin/python3.13")),
+    State("a full check found nothing", checked("clean")),
+    State("a full check of the installation before", checked("its files differ", "1" * 64)),
 )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
 from tests.agents import engines, fakes
 from tests.agents.place import Place, Shell
 from tests.agents.test_powershell import powershell as powershell  # the fixture
-from tests.agents.test_script import ORIGIN, Offered, changed_receipt
+from tests.agents.test_script import ORIGIN, Offered, changed_receipt, checked
 
 TRIPLE = "x86_64-pc-windows-msvc"
 BUILD = parse_filename("cpython-3.13.1+20250115-x86_64-pc-windows-msvc-install_only_stripped.tar.gz")
@@ -71,6 +71,7 @@ def _foreign(place: Place, _sha256: str) -> None:
 STATES: Mapping[str, tuple[Callable[[Place, str], None] | None, Mapping[str, Any]]] = {
     "a module is gone": (_remove(f"{{root}}/{ONE}/Lib/os.py"), {}),
     "another archive": (changed_receipt(sha256="1" * 64), {}),
+    "a full check found damage": (checked("its files differ from what was installed: Lib/os.py"), {}),
     "moved": (changed_receipt(prefix="C:\\elsewhere"), {}),
     "a launcher is gone": (_remove("{bin}/python3.13.cmd"), {"builds": [{"version": "3.13.1", "default": True}]}),
 }

@@ -65,6 +65,12 @@ function Test-Sound($block, [string]$name, [string]$version, $its) { # does it s
     $start = @(Get-All $block 'start') -join ''
     if ($start -ne 'untrusted' -and ($start -ne '0' -or @(Get-All $block 'says')[-1] -cne "Python $version")) { return $false }
     if (-not (Test-Lines $receipt $its)) { return $false }
+    # Damage that the last full check found (remember.ps1), unless it was of another installation.
+    $check = (@(Get-All $block 'checked') -join '').Split(' ', 3)
+    if ($check.Length -eq 3 -and $check[2] -cne 'clean') {
+        $at, $list = $check[1].Split('/', 2)
+        if (Test-Lines $receipt @("`"installed_at`": `"$at`"", "`"files_sha256`": `"$list`"")) { return $false }
+    }
     $text = $receipt -join "`n"
     # The finisher escapes a path for JSON, which has the same escapes as this.
     if ($text -cnotmatch '(?m)^ "prefix": "(.*)",?$') { return $false }

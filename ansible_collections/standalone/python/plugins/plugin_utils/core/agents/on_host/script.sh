@@ -93,6 +93,7 @@ state_of() { # NAME VERSION ITS-LINES LINES LINES-THAT-IT-MUST-LACK -> state: ab
     *) return 0 ;;
   esac
   case $found in *"${nl}certificates=missing$nl"*) return 0 ;; esac
+  ! has_damage || return 0
   # An escaped path can't be compared.
   case $root in
     *[!A-Za-z0-9/._+~\ -]*) ;;
@@ -111,6 +112,18 @@ state_of() { # NAME VERSION ITS-LINES LINES LINES-THAT-IT-MUST-LACK -> state: ab
   unset IFS
   [ "$state" = sound ] || return 0
   case $found in *"${nl}receipt= \"started\": false"*) state=unconfirmed ;; esac
+}
+
+has_damage() { # is there damage that the last full check found (remember.sh) and nobody repaired?
+  case $found in *"${nl}checked="*' '*' '*"$nl"*) ;; *) return 1 ;; esac
+  line=${found#*"${nl}checked="}
+  line=${line%%"$nl"*}
+  line=${line#* }
+  case ${line#* } in "$line" | clean) return 1 ;; esac
+  # Of another installation it says nothing.
+  line=${line%% *}
+  case $found in *"${nl}receipt= \"installed_at\": \"${line%%/*}\""*) ;; *) return 1 ;; esac
+  case $found in *"${nl}receipt= \"files_sha256\": \"${line#*/}\""*) ;; *) return 1 ;; esac
 }
 
 has_lines() { # LINES: begins each a line of the receipt? IFS is a line end.
