@@ -80,7 +80,7 @@ SPY = "told() { printf '%s\\0' $# \"$@\"; }\n" + "".join(
         "unlink",
         "remove",
         "remove_unused",
-        "tell",
+        "announce",
     )
 )
 
@@ -114,7 +114,7 @@ def calls(found: Plan) -> list[list[str]]:
     """What the agents must be told to carry out a plan, apart from the finisher's arguments."""
     seen = dict(found.seen) | {at: found.seen.get(at, ABSENT) for step in found.steps if (at := touched(step))}
     told = [["is_unchanged", at, what.kind, what.text] for at, what in seen.items()]
-    told += [["tell", f"done={number}"] for number, step in enumerate(found.steps, 1) if isinstance(step, Clear)]
+    told += [["announce", f"done={number}"] for number, step in enumerate(found.steps, 1) if isinstance(step, Clear)]
     folders = dict.fromkeys(step.path.rpartition("/")[0] for step in found.steps if isinstance(step, SetLink))
     told += [["can_make_links", folder] for folder in folders]
     for step in found.installs:
@@ -135,7 +135,7 @@ def calls(found: Plan) -> list[list[str]]:
                 told.append(["unlink", path])
             case Remove(name, _reason, unless_used):
                 told.append(["remove_unused" if unless_used else "remove", name])
-        told += [] if isinstance(any_step, Clear) else [["tell", f"done={number}"]]
+        told += [] if isinstance(any_step, Clear) else [["announce", f"done={number}"]]
     return told
 
 
@@ -183,8 +183,8 @@ def test_all_texts_arrive_unchanged(command: Sequence[str], data: st.DataObject)
     )
     names = ["root", "bin_dir", "token", "owner", *environment]
     told = run(spied(script, "prepare", "commit", *(f'told "${name}"' for name in names)), command)
-    assert [words for words in told if words[0] == "tell"] == [["tell", f"done={number}"] for number in (1, 2, 3, 4, 5)]
-    told = [words for words in told if words[0] != "tell"]
+    assert [words for words in told if words[0] == "announce"] == [["announce", f"done={number}"] for number in (1, 2, 3, 4, 5)]
+    told = [words for words in told if words[0] != "announce"]
     finishing = told.pop(3)
     assert told == [
         ["can_make_links", texts["path"].rpartition("/")[0]],
@@ -283,7 +283,7 @@ def test_what_changes_in_an_image_is_named_where_it_lies() -> None:
         ["cpython-x", "build", "its mark"],
     ]
     assert sorted(run(spied(script, "premises"))) == sorted(["is_unchanged", *premise] for premise in premises)
-    assert [words for words in run(spied(script, "commit")) if words[0] != "tell"] == [
+    assert [words for words in run(spied(script, "commit")) if words[0] != "announce"] == [
         ["require_unchanged", *premises[0]],
         ["link", "/mnt/image/usr/local/bin/python3.13", to],
         ["require_unchanged", *premises[1]],

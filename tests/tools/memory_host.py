@@ -196,7 +196,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
     name = ""
     for function, *words in _calls(script, "prepare"):
         match function, words:
-            case "tell", [done]:
+            case "announce", [done]:
                 assert re.fullmatch("done=[1-9]", done)
             case "can_make_links", [folder]:
                 assert folder in (state.root, state.bin_dir)
@@ -232,7 +232,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 assert [["is_unchanged", *words, "||", "return"]] == [
                     call for call in _calls(script, "premises") if call[1] == words[0]
                 ]
-            case "tell", [done]:
+            case "announce", [done]:
                 assert re.fullmatch("done=[1-9][0-9]*", done)
             case "record", names:
                 history = ("present", *names) if names else ()
@@ -245,10 +245,10 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 occupied.discard(path)
             case "unlink", [path]:
                 del links[path]
-            case "remove_unused", [name, "&&", "tell", _] if any(process.build == name for process in state.processes):
+            case "remove_unused", [name, "&&", "announce", _] if any(process.build == name for process in state.processes):
                 assert _asks(script)
                 held.append(f"{state.root}/{name}")
-            case ("remove", [name]) | ("remove_unused", [name, "&&", "tell", _]):
+            case ("remove", [name]) | ("remove_unused", [name, "&&", "announce", _]):
                 del installed[name]
             case _:
                 raise AssertionError((function, words))

@@ -407,7 +407,7 @@ def _seen(desired: Desired, plan: Plan, at: str) -> tuple[str, ...]:
 
 def _done(number: int) -> str:
     """Return the call that prints that a step of the plan is done; the first is 1."""
-    return f"tell {DONE}={number}"
+    return f"announce {DONE}={number}"
 
 
 def _commit(desired: Desired, plan: Plan) -> Iterator[str]:

@@ -18,11 +18,11 @@ committing=
 restored=
 
 # Prints while the run is at work (state/answer.py). If nobody reads any more, only the subshell is killed.
-tell() { (put "$1") 2>/dev/null; } # LINE
+announce() { (put "$1") 2>/dev/null; } # LINE
 
 begin() { # WHAT takes long, in one line
   step=$1
-  tell "doing=$step"
+  announce "doing=$step"
 }
 
 fail() { # CODE [DETAIL]: cleans up first, as the connection may be gone, then prints the failure
