@@ -58,7 +58,7 @@ _OF_A_BUILD: Mapping[str, Mapping[str, Any]] = {
         "pattern": "^([0-9]{8})?$",
         "description": "A release of python-build-standalone, a date of 8 digits.",
     },
-    "default": {"description": "Whether python3 and python lead to this build. One build at most has it."},
+    "default": {"description": "true: python3 and python lead to this build. false: they are removed. Unset: they stay."},
     "state": {"enum": [*STATES, "", None], "description": "The state of this build alone, instead of the declaration's."},
 }
 
