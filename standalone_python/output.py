@@ -16,7 +16,7 @@ import click
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import sanitized
 
 from .console import CONSOLE
-from .table import Column, laid_out, wrapped
+from .table import Column, display_width, laid_out, wrapped
 
 # Verb of a step -> its colour.
 _COLOURS = {
@@ -84,15 +84,18 @@ def step(text: str) -> None:
         click.echo(part)
 
 
-def total(text: str) -> None:
-    """Print what steps come to, on a terminal in lines that fit."""
+def paragraph(text: str) -> None:
+    """Print a text, on a terminal in lines that fit."""
     for part in _fitted(text):
         line(part)
 
 
 def _fitted(text: str) -> list[str]:
     text, width = sanitized(text, None), terminal_width()
-    return wrapped(text, width, indent="  ") if width else [text]
+    if width is None or display_width(text) <= width:
+        return [text]
+    margin = " " * (len(text) - len(text.lstrip(" ")))
+    return [margin + part for part in wrapped(text, width - len(margin), indent="  ")]
 
 
 def duration(seconds: float) -> str:

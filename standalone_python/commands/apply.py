@@ -187,7 +187,7 @@ def perform(
 
             for step in planned.steps:
                 output.step(wording.planned(step, planned.steps))
-            output.total(f"Plan: {wording.summary(planned.steps, planned=True)}.")
+            output.paragraph(f"Plan: {wording.summary(planned.steps, planned=True)}.")
     after = done.after
     told = result_data(done.plan, after, marked=marked)
     output.tell_remarks([*supply.remarks, *done.remarks])
@@ -236,7 +236,7 @@ def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decisio
         raise
     steps.complete(done.plan.steps)
     if done.plan and not as_json:
-        output.total(f"Done in {output.duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
+        output.paragraph(f"Done in {output.duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
     return done
 
 

@@ -54,7 +54,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
-from ..output import line, tell_remarks
+from ..output import line, paragraph, tell_remarks
 
 # Connections at a time, for the sizes.
 CONNECTIONS = 8
@@ -323,17 +323,17 @@ def _tell(
     if not made:
         line(f"{path} is up to date: {total} builds")
         return
-    line(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
+    paragraph(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
     for entry in made.added:
-        line(f"  added    {_where(entry)}: {_marked(entry, assess)}")
+        paragraph(f"  added    {_where(entry)}: {_marked(entry, assess)}")
     for group in grouped(moved):
         for one in group:
-            line(f"  upgraded {_where(one.after)}: {built(one.before)} -> {_marked(one.after, assess)}")
+            paragraph(f"  upgraded {_where(one.after)}: {built(one.before)} -> {_marked(one.after, assess)}")
         if in_full:
-            line(f"    closes {listed(group[0].closes)}")
-            line(f"    leaves open {listed(group[0].leaves)}")
+            paragraph(f"    closes {listed(group[0].closes)}")
+            paragraph(f"    leaves open {listed(group[0].leaves)}")
     for entry in made.removed:
-        line(f"  removed  {_where(entry)}: {built(entry)}")
+        paragraph(f"  removed  {_where(entry)}: {built(entry)}")
 
 
 def _where(entry: Locked) -> str:

@@ -40,7 +40,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, EndedBySignal
-from ..output import MENTIONED, duration, line, step, tell_remarks, total
+from ..output import MENTIONED, duration, line, paragraph, step, tell_remarks
 from ..words import Choice, Group
 
 DEST = click.argument("dest")
@@ -148,11 +148,11 @@ def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: str | None
         lines += [f"remove {path}" for path in plan.pruned]
         for what in (*lines, *(f"publish {name}" for name in published)):
             step(f"Would {what}")
-        total(f"Plan: {', '.join(f'{number} to {verb}' for number, verb in numbers)}, {rest}.")
+        paragraph(f"Plan: {', '.join(f'{number} to {verb}' for number, verb in numbers)}, {rest}.")
         return
     for name in published:
         step(f"Published {name}")
-    total(f"Done in {took}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
+    paragraph(f"Done in {took}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
 
 
 def _past(number: int, verb: str) -> str:
