@@ -57,13 +57,13 @@ def unavailable() -> str:
 
 
 @contextmanager
-def engine() -> Iterator[Mapping[str, str]]:
+def engine(images: Mapping[str, str] = IMAGES) -> Iterator[Mapping[str, str]]:
     """The environment in which ``podman`` has these images; all that was made with it goes at the end."""
     with tempfile.TemporaryDirectory(prefix="podman-") as folder:
         own = _environment(Path(folder))
         environment = {**os.environ, **own}
         try:
-            for name, base in IMAGES.items():
+            for name, base in images.items():
                 with subprocess.Popen(
                     ["tar", "-C", bases() / base, "--exclude=./dev/*", "-c", "."], stdout=subprocess.PIPE
                 ) as packed:
