@@ -19,7 +19,9 @@ COVERAGE ?= text
 demo: $(VENV)/.ready-to-run
 	@$(BIN)/python demo/run.py
 
+# Tests start thousands of processes. Where PYTHONDONTWRITEBYTECODE is set, each would compile the project anew.
 test: $(VENV)/.ready-to-test $(VENV)/.$(WINDOWS)packages
+	@$(BIN)/python -m compileall -q ansible_collections standalone_python pyinfra_ops
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 matrix: $(VENV)/.ready-to-test
