@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,27 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.script impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import HISTORY
 from tests.agents import fakes
-from tests.agents.cases import NEWER, ONE
+from tests.agents.cases import NEWER, ONE, OTHER
 from tests.agents.driver import Archives, LocalHost
 from tests.agents.place import POSIX, SHELLS, Place, Shell, needed
+from tests.agents.test_processes import start
 from tests.tools.web import serve
 
 pytestmark = POSIX
 
 ORIGIN = Origin("standalone-python 0", "standalone-python script", "python.lock.json", "0" * 64)
 TRIPLE = "x86_64-unknown-linux-gnu"
+# What catalogues name besides.
+KNOWN = ("3.12.8", "3.13.0", "3.13.0+20250108", "3.13.0 full", "3.13.2+20250317")
 
 
 class Offered(Archives):
     """Archives that a host finds in a folder with a mirror's layout."""
 
     token_for_hosts = ""
+
+    def known_builds(self, triples: Iterable[str]) -> Iterable[Build]:
+        return [build for build in (*self.known, *map(fakes.fake, KNOWN)) if build.triple in triples]
 
     def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         build = super().resolve(request, facts, current)
@@ -132,12 +139,55 @@ class State:
 
     :ivar options: what is declared otherwise
     :ivar fails: both refuse
+    :ivar left: what stays, which a script says
     """
 
     name: str
     change: Callable[[Place, str], None] | None = None
     options: Mapping[str, Any] | None = None
     fails: bool = False
+    left: str = ""
+
+
+def has(*names: str, default: str = "", history: str = "") -> Callable[[Place, str], None]:
+    """The host has other builds, each with its links if it is of another line.
+
+    :param default: what ``python3`` and, if it is of the line of 3.13, the stable link lead to
+    """
+
+    def add(place: Place, sha256: str) -> None:
+        for build in map(fakes.fake, names):
+            fakes.write(build, Path(place.root) / build.name)
+            minor = build.version.minor_line
+            if minor != "3.13":
+                _link(f"{{root}}/cpython-{minor}", build.name)(place, sha256)
+                _link(f"{{bin}}/python{minor}", f"{{root}}/cpython-{minor}/bin/python{minor}")(place, sha256)
+        if default:
+            minor = fakes.fake(default).version.minor_line
+            _link(f"{{root}}/cpython-{minor}", fakes.fake(default).name)(place, sha256)
+            _link("{bin}/python3", f"{{root}}/cpython-{minor}/bin/python3")(place, sha256)
+        if history:
+            (Path(place.root) / HISTORY).write_text("".join(f"{fakes.fake(name).name}\n" for name in history.split(", ")))
+
+    return add
+
+
+def _after(*changes: Callable[[Place, str], None]) -> Callable[[Place, str], None]:
+    def change(place: Place, sha256: str) -> None:
+        for one in changes:
+            one(place, sha256)
+
+    return change
+
+
+OF_OTHERS = (
+    _link("{bin}/python3.12-config", "{root}/cpython-3.12/bin/python3.12-config"),
+    _link("{bin}/python", "/usr/bin/python3"),
+    _link("{root}/cpython-3.12.8", OTHER),
+)
+ABSENT: Mapping[str, Any] = {"builds": ["3.13.1", {"version": "3.12", "state": "absent"}]}
+GONE = ("--archives", "/gone")
+OLDER = ("3.13.0", "3.13.0+20250108", "3.13.0 full")
 
 
 STATES = (
@@ -171,6 +221,23 @@ STATES = (
     State("a full check found damage", checked("its files differ from what was installed: bin/python3.13")),
     State("a full check found nothing", checked("clean")),
     State("a full check of the installation before", checked("its files differ", "1" * 64)),
+    State("an upgrade", has(*OLDER, default="3.13.0+20250108")),
+    State("an upgrade, keep none", has(*OLDER, default="3.13.0", history="3.13.0+20250108, 3.13.1"), {"keep": 0}),
+    State("an upgrade, keep two", has(*OLDER, default="3.13.0+20250108", history="3.13.0 full"), {"keep": 2}),
+    State("upgraded", has("3.13.0")),
+    State("a newer build that is not in use", has("3.13.0", "3.13.2+20250317")),
+    State("another line", has("3.12.8"), left=f"left alone: {OTHER}"),
+    State("absent", has("3.12.8", default="3.12.8"), ABSENT),
+    State("absent, links of others", _after(has("3.12.8"), *OF_OTHERS), ABSENT),
+    State(
+        "absent, a link that leads nowhere",
+        _after(has("3.12.8"), _link("{bin}/python3.11", "{root}/cpython-3.11/bin/python3.11")),
+        ABSENT,
+    ),
+    State("absent, half done", _after(has("3.12.8"), _remove("{bin}/python3.12"), _remove("{root}/cpython-3.12")), ABSENT),
+    State("absent is all", has("3.13.0", history="3.13.0"), {"builds": [{"version": "3.13", "state": "absent"}]}),
+    State("exclusive", has("3.12.8", "3.13.0", default="3.13.0"), {"exclusive": True}),
+    State("exclusive, processes don't matter", has("3.12.8"), {"exclusive": True, "in_use": "remove"}),
 )
 
 
@@ -212,10 +279,58 @@ def test_it_decides_what_a_plan_decides(state: State, place: Place, archives: Of
     assert json.loads(told.output)["plan"] == verbs
     done = run(place, SHELLS[0], text, "--archives", str(folder))
     assert done.code == 0, done
-    assert done.output.splitlines() == (verbs or ["nothing to do"])
+    assert done.output.splitlines() == [*(verbs or ["nothing to do"]), *filter(None, [state.left])]
     assert not ensure.ensure(host, desired, archives, check=True).plan
-    if "file" not in before.get("bin/python3.13", ""):
+    if planned.history is not None:
+        assert (Path(place.root) / HISTORY).exists() == bool(planned.history)
+        assert not planned.history or (Path(place.root) / HISTORY).read_text().split() == [*planned.history]
+    if planned.removals:
+        for name in (step.name for step in planned.removals):
+            assert not (Path(place.root) / name).exists()
+    elif "file" not in before.get("bin/python3.13", ""):
         assert place.tree()[f"root/{ONE}"].startswith("build 3.13.1")
+
+
+def test_what_a_script_can_not_decide(place: Place, archives: Offered, tmp_path: Path) -> None:
+    """Builds that no catalogue names stay, with their links; and so do replaced ones with packages that only a controller copies."""
+    needed("dash")
+    unknown = fakes.fake("3.12.99").name
+    more = {"exclusive": True, "keep": 0, "externally_managed": False}
+    state = State("", _after(has("3.12.8", "3.12.99", "3.13.0"), _link("{root}/cpython-3.12", unknown)), more)
+    options = lay_out(place, archives, state)
+    changed_receipt(externally_managed=False)(place, "")
+    old = Path(place.root) / fakes.fake("3.13.0").name
+    (old / fakes.RECEIPT).write_text('{\n "externally_managed": false,\n "bundled": ""\n}\n')
+    (old / "lib/python3.13/site-packages/mine-1.dist-info").mkdir(parents=True)
+    text = script_of(archives, options)
+    done = run(place, SHELLS[0], text, *GONE)
+    assert (done.code, done.errors) == (0, ""), done
+    assert done.output.splitlines() == [f"remove {OTHER}", f"left alone: {unknown} {old.name}"]
+    discarding = run(place, SHELLS[0], script_of(archives, options | {"user_packages": "discard"}), *GONE)
+    assert discarding.output.splitlines() == [f"remove {old.name}", f"left alone: {unknown}"]
+
+
+def test_a_build_in_use(place: Place, archives: Offered, tmp_path: Path) -> None:
+    """It stays, with its stable link, until no process runs from it."""
+    needed("dash")
+    options = lay_out(place, archives, State("", has("3.12.8"), ABSENT))
+    program = Path(place.root) / OTHER / "bin/python3.12"
+    shutil.copy(shutil.which("sleep") or "", program)
+    text = script_of(archives, options)
+    host, desired = LocalHost(place, SHELLS[0], tmp_path), declare({"lockfile": "python.lock.json", **options})
+    with ExitStack() as stack:
+        start(stack, program)
+        planned = ensure.ensure(host, desired, archives, check=True).plan
+        verbs = [str(step).partition(":")[0] for step in planned.steps]
+        assert [step.name for step in planned.held] == [OTHER]
+        done = run(place, SHELLS[0], text, *GONE)
+        busy = f"in use, a later run removes them: {OTHER}"
+        assert (done.code, done.output.splitlines()) == (0, [*verbs, busy]), done
+        assert not ensure.ensure(host, desired, archives, check=True).plan
+        assert run(place, SHELLS[0], text, *GONE, "--check").output.splitlines() == ["nothing to do", busy]
+    done = run(place, SHELLS[0], text, *GONE)
+    assert done.output.splitlines() == [f"remove the link {place.root}/cpython-3.12 to {OTHER}", f"remove {OTHER}"]
+    assert run(place, SHELLS[0], text, *GONE).output == "nothing to do\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell.name)
@@ -253,6 +368,9 @@ def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Pa
     assert (turned.code, turned.errors) == (0, ""), turned
     assert (root / "cpython-3.13").readlink().name == ONE
     assert (root / HISTORY).read_text() == f"{ONE}\n{NEWER}\n"
+    removed = run(place, shell, script_of(archives, options | {"keep": 0}), *GONE)
+    assert (removed.code, removed.output, removed.errors) == (0, f"remove {NEWER}\n", "")
+    assert not (root / NEWER).exists()
 
 
 SAYS = (

@@ -52,6 +52,12 @@ def test_every_kind_of_host(source: Path, catalogue: Path, tmp_path: Path, reque
         command(tmp_path, "apply", "python.yml", *locked)
         here = Place(Path("/"), root)
         expected = tree(here)
+        declared |= {"builds": [OLD12], "exclusive": True}
+        (tmp_path / "fewer.yml").write_text(json.dumps(declared))
+        command(tmp_path, "script", "fewer.yml", *locked, "--target", *TARGETS, "--output", "fewer.sh")
+        fewer = (tmp_path / "fewer.sh").read_text()
+        command(tmp_path, "apply", "fewer.yml", *locked)
+        expected_fewer = tree(here)
         for kind, downloads in WITH_GLIBC.items():
             host, place = fleet[kind], Place(fleet[kind].root, root)
             words = ["sh", "-s", "--"]
@@ -78,9 +84,12 @@ def test_every_kind_of_host(source: Path, catalogue: Path, tmp_path: Path, reque
             verbs = [" ".join(line.split()[:1]) for line in json.loads(mended.stdout)["plan"]]
             assert verbs == ["repair", "link"], (kind, mended)
             assert tree(place) == expected, kind
+            removed = host.exec(["sh", "-s"], stdin=fewer)
+            assert (removed.returncode, removed.stderr) == (0, ""), (kind, removed)
+            assert tree(place) == expected_fewer, kind
             shutil.rmtree(host.root / "srv/archives", ignore_errors=True)
             shutil.rmtree(place.here)
-        again = subprocess.run(["sh", "-s"], input=text, capture_output=True, text=True)
+        again = subprocess.run(["sh", "-s"], input=fewer, capture_output=True, text=True)
         assert (again.returncode, again.stdout) == (0, "nothing to do\n"), again
         unknown = fleet["musl"].exec(["sh", "-s"], stdin=text)
         assert (unknown.returncode, unknown.stdout) == (1, "")

@@ -18,7 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import bundled, parse_filename, resolve
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import (
+    builds,
+    bundled,
+    parse_filename,
+    resolve,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import canonical, parse_request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.target import Target, from_facts
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
@@ -399,6 +404,19 @@ def test_a_supply_with_a_lock_file_opens_no_catalogue(tmp_path: Path) -> None:
     assert (build, supply.sha256(build)) == (lock.builds[0].build, lock.builds[0].build.sha256)
     with pytest.raises(NoBuildError, match=r"3\.12 is not in the lock file"):
         supply.resolve(parse_request("3.12"), FACTS)
+
+
+def test_the_builds_that_a_supply_knows(tmp_path: Path) -> None:
+    """Those of the lock file, of the declared catalogue and of the bundled one, for some triples."""
+    rows = [f"{release}\tcpython-3.13.99+{release}-{GNU}-install_only.tar.gz\t-" for release in ("20990101", "20990202")]
+    rows += [f"20990202\tcpython-3.13.99+20990202-{ARM}-install_only.tar.gz\t-"]
+    (tmp_path / "catalogue.tsv").write_text("".join(f"{row}\n" for row in rows[1:]))
+    only_locked = replace(parse_filename(rows[0].split("\t")[1]), sha256="ab" * 32)
+    write_lock(str(tmp_path / "l"), Lock((Locked("3.13", GNU, only_locked, "https://example.org/a"),)))
+    options = {"builds": ["3.13"], "lockfile": str(tmp_path / "l"), "catalogue": str(tmp_path / "catalogue.tsv")}
+    names = {build.name for build in Supply(declare(options)).known_builds([GNU])}
+    assert {name for name in names if "+2099" in name} == {row.split("\t")[1].removesuffix(".tar.gz") for row in rows[:2]}
+    assert {build.name for build in builds(CATALOGUE, triples=[GNU])} < names
 
 
 def test_checksum_and_lockfile_contradict_each_other() -> None:

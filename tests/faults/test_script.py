@@ -18,6 +18,8 @@ from tests.agents.test_script import Offered, run, script_of
 from tests.faults.test_kill import FOREIGN, contents
 from tests.faults.test_kill import shims as shims  # the fixture
 
+OLD = fakes.fake("3.13.0")  # the script removes it
+
 
 @pytest.fixture(scope="module")
 def offered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Offered, Path]:
@@ -29,6 +31,8 @@ def lay_out(folder: Path) -> Place:
     for path, text in FOREIGN.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
+    fakes.write(OLD, folder / "root" / OLD.name)
+    (folder / "root/cpython-3.13").symlink_to(OLD.name)
     return Place(folder, f"{folder}/root", f"{folder}/bin")
 
 
@@ -38,11 +42,12 @@ def test_killed_at_every_program(offered: tuple[Offered, Path], shims: Path, tmp
     archives, folder = offered
     disk = tmp_path / "disk"
     place = lay_out(disk)
-    options = {"builds": [{"version": "3.13.1", "default": True}], "root": place.root, "bin_dir": place.bin_dir}
+    options = {"builds": [{"version": "3.13.1", "default": True}], "keep": 0, "root": place.root, "bin_dir": place.bin_dir}
     text = script_of(archives, options)
     assert run(place, SHELLS[0], text, "--archives", str(folder)).code == 0
     expected = tree(disk)
     assert expected[f"root/{ONE}"] == "build 3.13.1"
+    assert f"root/{OLD.name}" not in expected
     recovered: set[str] = set()
     dies, codes = 0, {-9}
     while codes == {-9}:

@@ -5,32 +5,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from .agents import script, script_ps1
-from .agents.script import Archives, Kind, Origin
+from .agents.script import Archives, Kind, Origin, Removals
 from .agents.sh import Delivery
 from .builds.catalogue import Build
 from .builds.request import Request
-from .builds.target import Target, for_level, level_misfit, parse_triple, to_facts
+from .builds.target import Target, candidates, for_level, level_misfit, parse_triple, to_facts
 from .ensure import BuildProvider, pulled
 from .errors import DeclarationError
+from .state.choice import satisfies
 from .state.declaration import Desired
+from .state.line import line_of
 from .state.observed import Observed
 from .state.plan import plan
+from .state.step import Plan
 
-# Options whose meaning a script can't have: what a host has would have to be known when the script is made.
+_REMOVES_NOTHING = "a script for Windows hosts removes no builds: remove them with the module standalone.python.interpreters"
+# Options whose meaning a script can't have.
 _CONTROLLER_ONLY: Mapping[str, str] = {
     "token": "everyone who reads the script could read it: use a source that needs no token",
-    "exclusive": "a script removes nothing: remove builds with `standalone-python apply` or `remove`",
-    "absent": "a script removes nothing: remove builds with `standalone-python apply` or `remove`",
+    "exclusive": _REMOVES_NOTHING,
+    "absent": _REMOVES_NOTHING,
     "verify": "a script looks at builds quickly: leave verify: full out",
 }
 
 
-def kinds_of(desired: Desired, supply: BuildProvider, triples: Sequence[str]) -> tuple[Kind, ...]:
+class ScriptProvider(BuildProvider, Protocol):
+    """Provides the builds of one declaration, and the names of those that hosts may have from earlier."""
+
+    def known_builds(self, triples: Iterable[str]) -> Iterable[Build]:
+        """Return each known build for some triples, in any order."""
+
+
+def kinds_of(desired: Desired, supply: ScriptProvider, triples: Sequence[str]) -> tuple[Kind, ...]:
     """Return the kinds of hosts of these target triples, each with the plan for an empty host.
 
     :raises StandalonePythonError: a script can't do what is declared, or there is no build
@@ -84,8 +96,8 @@ def _check(desired: Desired, triples: Sequence[str]) -> None:
             )
     asked = {
         "token": bool(desired.token) or "@" in desired.source.partition("://")[2].partition("/")[0],
-        "exclusive": desired.exclusive,
-        "absent": any(wanted.state == "absent" for wanted in desired.builds),
+        "exclusive": desired.windows and desired.exclusive,
+        "absent": desired.windows and any(wanted.state == "absent" for wanted in desired.builds),
         "verify": desired.verify == "full",
     }
     for option, reason in _CONTROLLER_ONLY.items():
@@ -93,7 +105,7 @@ def _check(desired: Desired, triples: Sequence[str]) -> None:
             raise DeclarationError(f"the declaration has {option}, which a script can't have: {reason}")
 
 
-def _kinds(desired: Desired, supply: BuildProvider, triple: str) -> Iterator[Kind]:
+def _kinds(desired: Desired, supply: ScriptProvider, triple: str) -> Iterator[Kind]:
     """Yield the kinds of hosts of a triple: one, or one for each CPU level that a request depends on."""
     target = parse_triple(triple)
     builds = tuple(replace(wanted, request=for_level(wanted.request, target)) for wanted in desired.builds)
@@ -105,8 +117,33 @@ def _kinds(desired: Desired, supply: BuildProvider, triple: str) -> Iterator[Kin
         empty = Observed(desired.root, desired.bin_dir, "absent", "absent", facts=facts, windows=desired.windows)
         planned = plan(desired, empty, partial(_resolve, supply, facts))
         if planned.steps != before:
-            yield Kind(host, triple, planned)
+            removals = (
+                Removals() if desired.windows else _removals(desired, planned, supply.known_builds(candidates(host, "auto")))
+            )
+            yield Kind(host, triple, planned, removals)
         before = planned.steps
+
+
+def _removals(desired: Desired, planned: Plan, known: Iterable[Build]) -> Removals:
+    """Return the known builds that ``planned`` does not install, as far as the declaration has them removed."""
+    chosen = {step.build.name for step in planned.installs}
+    absent = [wanted.request for wanted in desired.builds if wanted.state == "absent"]
+    replaced: dict[str, list[Build]] = {line_of(step.build): [] for step in planned.installs}
+    unwanted = []
+    for build in {build.name: build for build in known if build.name not in chosen}.values():
+        line = line_of(build)
+        if any(satisfies(build, request) for request in absent):
+            unwanted.append(build.name)
+        elif line in replaced:
+            replaced[line].append(build)
+        elif desired.exclusive:
+            unwanted.append(build.name)
+    ordered = {
+        line: tuple(build.name for build in sorted(builds, key=lambda build: (*build.age, build.name), reverse=True))
+        for line, builds in replaced.items()
+        if builds
+    }
+    return Removals(tuple(sorted(unwanted)), ordered)
 
 
 def _resolve(supply: BuildProvider, facts: Mapping[str, str], request: Request) -> Build:

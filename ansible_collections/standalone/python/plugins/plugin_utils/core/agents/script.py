@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 from ..builds.catalogue import Build
@@ -20,7 +20,7 @@ from ..builds.target import LEVEL_FLAGS, MACHINES, MINIMUM_GLIBC, MINIMUM_GLIBC_
 from ..state.declaration import Desired
 from ..state.failures import EXPOSURES, FAILURES
 from ..state.receipt import Finish
-from ..state.step import Install, Plan, SetLink
+from ..state.step import Install, Plan, Remove, SetLink
 from .sh import Delivery, agents, downloader, driver, installation
 
 # What shellcheck can't know of a script that is joined from parts, besides deliberate splitting into words.
@@ -37,12 +37,28 @@ _ELSEWHERE = ("held", "launcher", "tokenwget", "redirected", "arguments")
 
 
 @dataclass(frozen=True, slots=True)
+class Removals:
+    """The names of builds that may have to go.
+
+    :ivar unwanted: these go
+    :ivar replaced: a declared line -> its builds that no request chooses, newest first; all but ``keep`` of a host's go
+    """
+
+    unwanted: tuple[str, ...] = ()
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.unwanted or any(self.replaced.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of host, and what an empty host of it needs."""
+    """A kind of host, what an empty host of it needs, and what other hosts of it may have to lose."""
 
     target: Target
     triple: str
     plan: Plan
+    removals: Removals = Removals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,9 @@ def script(
     :param deliveries: name of each build to how its archive gets to the host
     """
     installs = tuple({step.build.name: step for kind in kinds for step in kind.plan.installs}.values())
-    together = Plan(installs, ())
+    unless_used = desired.in_use == "keep" and any(kind.removals for kind in kinds)
+    # With a removal, the agents for processes come too.
+    together = Plan((*installs, *([Remove("", "", unless_used=True)] if unless_used else [])), ())
     numbers = {step.build.name: number for number, step in enumerate(installs, 1)}
     settings = {
         "kinds": ", ".join(kind.triple for kind in kinds),
@@ -96,6 +114,9 @@ def script(
         "beside": archives.beside,
         "embedded": _PLACE if archives.embedded else "",
         "keeps_packages": "yes" if not desired.finish.externally_managed and desired.user_packages == "keep" else "",
+        "unless_used": "yes" if unless_used else "",
+        # The script looks for processes only when something would be removed.
+        "processes": "",
     }
     text = "".join(
         (
@@ -176,6 +197,10 @@ def _kind(number: int, kind: Kind, desired: Desired, deliveries: Mapping[str, De
             folder, _slash, name = step.path.rpartition("/")
             to = step.to.removeprefix(f"{desired.root}/")
             lines.append(_call("stable_link" if folder == desired.root else "link_in_bin", name, to))
+    if kind.removals.unwanted:
+        lines.append(_call("unwanted", *kind.removals.unwanted))
+    for line, names in kind.removals.replaced.items():
+        lines.append(_call("replaced", line, str(desired.keep), *names))
     lines.append(_call("others", *(step.build.name for step in kind.plan.installs)))
     return f"kind_{number}() {{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
 

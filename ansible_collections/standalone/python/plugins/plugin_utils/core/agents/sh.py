@@ -351,7 +351,7 @@ def installation(function: str, desired: Desired, install: Install, delivery: De
 
 def driver() -> str:
     """Return the parts that such a script needs besides :func:`agents`."""
-    return _FACTS + _observer("script.sh")
+    return _FACTS + _observer("removal.sh", "script.sh")
 
 
 def downloader(url: str, sha256: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..builds.catalogue import Build, Catalogue, bundled, resolve
+from ..builds.catalogue import Build, Catalogue, builds, bundled, resolve
 from ..builds.request import Request, with_parts
 from ..builds.target import Target, for_level, from_facts, named_target
 from ..errors import ContentError, TransportError, sanitized
@@ -90,6 +90,15 @@ class Supply:
         from .catalogues import load_catalogue
 
         return load_catalogue(self.store, self.source, self._desired.catalogue)
+
+    def known_builds(self, triples: Iterable[str]) -> Iterator[Build]:
+        """Yield the builds for some triples that the catalogue, the bundled catalogue or the lock file names, some twice."""
+        wanted = tuple(triples)
+        if self._desired.lockfile:
+            yield from (entry.build for entry in self.lock.builds if entry.build.triple in wanted)
+        # A mirror may lack old builds that hosts still have.
+        yield from builds(bundled(), triples=wanted)
+        yield from builds(self.catalogue, triples=wanted)
 
     @property
     def tables(self) -> Tables:

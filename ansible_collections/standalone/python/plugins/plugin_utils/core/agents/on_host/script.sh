@@ -1,11 +1,11 @@
 # script.sh: the main part of a script that installs builds on a host without a controller. It follows all other parts.
 #
 # The controller has made the plan for an empty host. `kind_N` of the renderer calls `build`, `stable_link` and `link_in_bin` for
-# each step of it. They do a step only if the host lacks its result, which the observation shows. They never compare versions,
-# choose builds or replace what standalone-python did not create.
+# each step of it. They do a step only if the host lacks its result, which the observation shows. Then it calls the functions of
+# removal.sh. All of these never compare versions, choose builds, or change what standalone-python did not create.
 #
-# Set before it: what apply.sh needs, kinds (the triples, for people), made_from (the lock file and its sha256), force, keeps_packages
-# and exclusive (yes, or empty). The renderer adds the functions choose_kind, kind_N, prepare_N, sentence, exposure and help.
+# Set before it: what apply.sh needs, kinds (the triples, for people), made_from (the lock file and its sha256), force and keeps_packages
+# (yes, or empty). The renderer adds the functions choose_kind, kind_N, prepare_N, sentence, exposure and help.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317,SC2329 # the other parts set, use and call these
 
 archives=
@@ -56,6 +56,7 @@ look() { # FACTS(yes|no) -> seen: the observation
 decide() { # -> todo: the steps that this host needs, one a line
   todo=
   left=
+  forget_removals
   phase=decide
   "kind_$kind"
 }
@@ -194,6 +195,7 @@ may_link() { # PATH PATTERN...: is there nothing, or a link to a build of the ro
 set_link() { # PATH TARGET: a link that the host must have
   case $phase in
     decide)
+      wanted=$wanted$1$nl
       is_unchanged "$1" link "$2" && return
       may_link "$1" || end_with "cannot link $1 to $2: it exists and was not created by standalone-python; move it away, choose \
 another folder, or declare force: true; nothing was changed"
@@ -211,34 +213,30 @@ another folder, or declare force: true; nothing was changed"
   esac
 }
 
-push() { # BUILD: adds it to the history; builds that are gone drop out
+push() { # BUILD: adds it to the history; builds that are gone or go drop out
   was=$1
   set --
   last=
+  words=
   past=$root/.standalone-python.history
   if [ -f "$past" ] && [ ! -h "$past" ] && [ -r "$past" ]; then
+    words "$past"
     while IFS= read -r line || [ -n "$line" ]; do
-      ! is_build "$line" || { last=$line && set -- "$@" "$line"; }
+      ! stays "$line" || { last=$line && set -- "$@" "$line"; }
     done <"$past"
   fi
-  is_build "$was" && [ "$was" != "$last" ] || return 0
-  record "$@" "$was"
+  ! stays "$was" || [ "$was" = "$last" ] || set -- "$@" "$was"
+  [ "$*" = "$words" ] || record "$@"
 }
 
 is_build() { # NAME: is it one in the root?
-  case $1 in */* | '') return 1 ;; cpython-*) [ -d "$root/$1/.standalone-python" ] ;; *) return 1 ;; esac
+  case $1 in */* | '') return 1 ;; cpython-*) [ ! -h "$root/$1" ] && [ -d "$root/$1/.standalone-python" ] ;; *) return 1 ;; esac
 }
+
+stays() { is_build "$1" && ! has_word "$1" "$gone$busy"; } # NAME
 
 stable_link() { set_link "$root/$1" "$2"; } # LINE NAME
 link_in_bin() { set_link "$bin_dir/$1" "$root/$2"; } # NAME LINE/EXECUTABLE
-
-others() { # NAME...: tells of the other builds, which only a plan on a controller can remove
-  [ "$phase" = decide ] || return 0
-  for p in "$root"/cpython-*; do
-    [ ! -h "$p" ] && [ -d "$p/.standalone-python" ] || continue
-    case " $* " in *" ${p##*/} "*) ;; *) left="$left ${p##*/}" ;; esac
-  done
-}
 
 premises() { # apply.sh asks when it has the lock, and again when all is prepared
   before=$todo
@@ -312,9 +310,10 @@ tell() { # VERB-LINES CHANGED(true|false)
   [ -z "$quiet" ] || return 0
   if [ -n "$1" ]; then printf '%s' "$1"; else echo 'nothing to do'; fi
   [ -z "$left" ] || echo "left alone:$left"
+  [ "$busy" = ' ' ] || echo "in use, a later run removes them:${busy% }"
 }
 
-require_possible() { # fails where a run would fail because of what this user may not do, so that --check says it too
+require_possible() { # so that --check refuses what this user may not do, as a run does
   value root_state
   [ "$value" != unwritable ] ||
     end_with "the root $root can't be written by this user: become a user who may, or choose another with --root; nothing was changed"
@@ -407,8 +406,12 @@ build; it has builds for $kinds: make a script for this host too; nothing was ch
   look no
   prepared=
   decide
+  for one in $busy; do
+    line=remove\ $one$nl
+    case $nl$planned in *"$nl$line"*) planned=${planned%%"$line"*}${planned#*"$line"} ;; esac
+  done
   [ -z "$todo" ] || end_with "the host is not as planned after the change, something else changes it; still to do: \
 $(printf '%s' "$todo" | tr '\n' ';')"
-  tell "$planned" true
+  if [ -n "$planned" ]; then tell "$planned" true; else tell '' false; fi
   exit 0
 }
