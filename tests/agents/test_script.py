@@ -306,6 +306,8 @@ def test_what_a_script_can_not_decide(place: Place, archives: Offered, tmp_path:
     done = run(place, SHELLS[0], text, *GONE)
     assert (done.code, done.errors) == (0, ""), done
     assert done.output.splitlines() == [f"remove {OTHER}", f"left alone: {unknown} {old.name}"]
+    again = json.loads(run(place, SHELLS[0], text, *GONE, "--json").output)
+    assert (again["changed"], again["plan"], again["left_alone"], again["in_use"]) == (False, [], [unknown, old.name], [])
     discarding = run(place, SHELLS[0], script_of(archives, options | {"user_packages": "discard"}), *GONE)
     assert discarding.output.splitlines() == [f"remove {old.name}", f"left alone: {unknown}"]
 
@@ -328,6 +330,7 @@ def test_a_build_in_use(place: Place, archives: Offered, tmp_path: Path) -> None
         assert (done.code, done.output.splitlines()) == (0, [*verbs, busy]), done
         assert not ensure.ensure(host, desired, archives, check=True).plan
         assert run(place, SHELLS[0], text, *GONE, "--check").output.splitlines() == ["nothing to do", busy]
+        assert json.loads(run(place, SHELLS[0], text, *GONE, "--check", "--json").output)["in_use"] == [OTHER]
     done = run(place, SHELLS[0], text, *GONE)
     assert done.output.splitlines() == [f"remove the link {place.root}/cpython-3.12 to {OTHER}", f"remove {OTHER}"]
     assert run(place, SHELLS[0], text, *GONE).output == "nothing to do\n"
@@ -355,6 +358,8 @@ def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Pa
             *(f"link {root}/bin/{name} to {root}/cpython-3.13/bin/{to}" for name, to in (("python3.13", "python3.13"),)),
             *(f"link {root}/bin/{name} to {root}/cpython-3.13/bin/python3" for name in ("python3", "python")),
         ],
+        "left_alone": [],
+        "in_use": [],
         "made_from": str(ORIGIN),
     }
     again = run(place, shell, text, "--archives", "/gone")

@@ -39,7 +39,7 @@ def test_from_nothing_twice(windows_hosts: WindowsHosts, windows_source: Path, t
     script.write_text(f"{body}\n{standin.junctions()}\n{call}\n", encoding="utf-8-sig")
     try:
         done = json.loads(windows_hosts.command(f"{RUN} -Json", machine, "cmd"))
-        assert done["target"] == TARGET
+        assert (done["target"], done["left_alone"], done["in_use"]) == (TARGET, [], [])
         assert [step.split()[0] for step in done["plan"]] == ["install", "link", "link", "link", "link", "register"]
         (_build,) = root.glob("cpython-3.13.*/.standalone-python/receipt.json")
         assert (root / "bin/python3.cmd").is_file()

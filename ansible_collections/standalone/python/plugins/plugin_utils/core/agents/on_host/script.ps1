@@ -237,8 +237,10 @@ function ConvertTo-JsonText([string]$text) { '"' + [regex]::Replace($text.Replac
 function Write-Result($options, $steps, [bool]$changed) {
     if ($options.json) {
         $listed = @(foreach ($step in $steps) { ConvertTo-JsonText $step }) -join ', '
+        $left = @(foreach ($name in $state.left) { ConvertTo-JsonText $name }) -join ', '
+        # A script for Windows removes no builds, so none that it would remove is in use.
         '{"changed": ' + "$changed".ToLowerInvariant() + ', "target": ' + (ConvertTo-JsonText $state.triple) + ', "plan": [' + $listed +
-        '], "made_from": ' + (ConvertTo-JsonText $plan.made_from) + '}'
+        '], "left_alone": [' + $left + '], "in_use": [], "made_from": ' + (ConvertTo-JsonText $plan.made_from) + '}'
         return
     }
     if ($options.quiet) { return }

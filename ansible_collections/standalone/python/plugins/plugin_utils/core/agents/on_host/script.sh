@@ -300,11 +300,16 @@ folder() { # OPTION FOLDER -> folder: absolute
   case $folder in \~*) end_with "$folder can't be resolved, as no home folder of this user is known: set HOME" ;; esac
 }
 
+json_list() { # LINES
+  printf '%s' "$1" | sed -e 's/[\\"]/\\&/g' -e 's/.*/"&"/' -e '$!s/$/,/' | tr '\n' ' '
+}
+
 tell() { # VERB-LINES CHANGED(true|false)
   if [ -n "$json" ]; then
-    printf '{"changed": %s, "target": "%s", "plan": [' "$2" "$triple"
-    printf '%s' "$1" | sed -e 's/[\\"]/\\&/g' -e 's/.*/"&"/' -e '$!s/$/,/' | tr '\n' ' '
-    printf '], "made_from": "%s"}\n' "$made_from"
+    busy=${busy# }
+    printf '{"changed": %s, "target": "%s", "plan": [%s], "left_alone": [%s], "in_use": [%s], "made_from": "%s"}\n' "$2" "$triple" \
+      "$(json_list "$1")" "$(json_list "$(printf '%s' "${left# }" | tr ' ' '\n')")" \
+      "$(json_list "$(printf '%s' "${busy% }" | tr ' ' '\n')")" "$made_from"
     return
   fi
   [ -z "$quiet" ] || return 0
