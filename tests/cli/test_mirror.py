@@ -93,10 +93,15 @@ def mirror(environment: Mapping[str, str], tmp_path: Path) -> Mirror:
     return run
 
 
-def sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that says why it failed."""
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+def sentence(done: subprocess.CompletedProcess[str], *, downloaded: str = "", left: str = "") -> str:
+    """The line that says why it failed.
+
+    :param downloaded: the one archive that was printed before, if any
+    :param left: the one archive that is said to be missing in a second line, if any
+    """
+    assert re.sub(r" in [0-9.]+ s$", "", done.stdout.strip()) == (f"Downloaded {downloaded}" if downloaded else "")
+    line, *more = done.stderr.splitlines()
+    assert [text.strip() for text in more] == ([f"not done: download {left}"] if left else [])
     return line
 
 
@@ -380,7 +385,7 @@ def test_lying_server(mirror: Mirror, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     mirror("sync", dest, "--request", "3.13", "--target", OTHER, "--source", releases)
     with serve(lying) as web:
-        said = sentence(mirror("sync", dest, *BOTH, "--source", web.url(), "--prune", code=1))
+        said = sentence(mirror("sync", dest, *BOTH, "--source", web.url(), "--prune", code=1), downloaded=OLD, left=NEW)
     assert f"1 of 2 archives are missing from the mirror {dest}: {Path(NEW).name} from http://" in said
     assert f"its SHA-256 should be {digest(releases / NEW)} and is {digest(lying / NEW)}; check the source" in said
     true(dest, releases, OLD, NEW_MAC)
@@ -402,11 +407,12 @@ def test_what_is_damaged_and_cannot_be_had_is_listed_no_more(mirror: Mirror, web
 def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     dest.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(dest)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"needs namespaces: {done.stderr.strip()}")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(dest)], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"needs namespaces: {mounted.stderr.strip()}")
     try:
-        said = sentence(mirror("sync", dest, *BOTH, "--source", web.url(), "--jobs", "1", code=1))
+        done = mirror("sync", dest, *BOTH, "--source", web.url(), "--jobs", "1", code=1)
+        said = sentence(done, downloaded=NEW, left=OLD)
         assert "1 of 2 archives are missing from the mirror" in said
         assert f"can't be written to {dest}/.mirror (No space left on device): make room there, or choose another folder" in said
         assert len(held(dest)) == 1

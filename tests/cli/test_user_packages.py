@@ -91,7 +91,7 @@ def kept(action: str, count: int = 1) -> dict[str, Any]:
 
 def test_upgrade_reinstall_repair_and_downgrade_keep_them(used: Used) -> None:
     planned = used.command("plan", used.declare(LATER13), "--diff")
-    assert "; keeps 1 user package\n" in planned.output
+    assert "; it keeps 1 user package\n" in planned.output
     assert f"+cpython-{LATER13}-x86_64-unknown-linux-gnu-install_only_stripped (1 user package)\n" in planned.output
     upgraded = used.apply(LATER13)
     assert packages_of(upgraded) == kept("upgrade")

@@ -72,7 +72,7 @@ def test_one_python_for_all_users_then_two_and_a_default_then_nothing_else(fresh
     assert says(host, "/usr/local/bin/python3", "plain") == f"/opt/python/cpython-3.13 {V13LATER}"
     does("Nothing that isn't declared", host, source)
     assert builds(host, "/opt/python") == [f"{V13LATER}+{NEWER}"]
-    assert host.ssh("ls /usr/local/bin").stdout.split() == ["python3.13"]
+    assert host.ssh("ls /usr/local/bin").stdout.split() == ["python", "python3", "python3.13"]
 
 
 def test_ansibles_own_and_an_applications(fresh_host: FreshHost, source: Path) -> None:
