@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import Facts
-from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Decision, decide, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Decision, decide, lacks, observe
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import NoBuildError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
@@ -32,7 +32,7 @@ class Look:
         self.last: Observed | None = None
 
     def __call__(self, facts: Facts) -> Observed:
-        if self.last is None or facts in ("processes", "history") or (facts == "yes" and not self.last.facts):
+        if self.last is None or lacks(self.last, facts):
             self.last = observe(self._host, self._desired, facts="no" if facts == "empty" else facts)
         return self.last
 

@@ -314,9 +314,12 @@ def _clearing(planned: Plan) -> tuple[Step, ...]:
 
 def _look_again(host: Host, desired: Desired, environment: Mapping[str, str], latest: Observed, facts: sh.Facts) -> Observed:
     """Return the latest observation. Observe again only if facts are needed that it lacks."""
-    if facts in ("processes", "history") or (facts == "yes" and not latest.facts):
-        return observe(host, desired, facts=facts, environment=environment)
-    return latest
+    return observe(host, desired, facts=facts, environment=environment) if lacks(latest, facts) else latest
+
+
+def lacks(latest: Observed, facts: sh.Facts) -> bool:
+    """Return whether a host has to be observed again to know these facts. Processes and the history are as of now."""
+    return facts in ("processes", "history") or (facts == "yes" and not latest.facts)
 
 
 def _with_held(after: Observed, before: Observed) -> Observed:

@@ -37,23 +37,24 @@ def remember(
 
     Returns the host with the time of the check, and why it could not be recorded, in words; else empty.
     """
+    if desired.verify != "full":
+        return observed, ""
     # What a quick look finds as well needs no record.
-    checked = {i.name: i.receipt for i in observed.installed if i.receipt and not i.foreign and (i.damage or not i.problem)}
-    if desired.verify != "full" or not checked:
+    checked = [i for i in observed.installed if i.receipt and not i.foreign and (i.damage or not i.problem)]
+    if not checked:
         return observed, ""
     if observed.root_exposed:
         return observed, observed.root_exposed
     if observed.root_state != "writable":
         return observed, f"this user can't write to {native(observed.root)}"
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    damage = {i.name: i.damage for i in observed.installed}
-    records = {name: check_line(Check(now, damage[name]), receipt) for name, receipt in checked.items()}
+    records = {i.name: check_line(Check(now, i.damage), i.receipt) for i in checked if i.receipt}
     root = desired.image.root if desired.image else observed.root
     answer = run(_script(desired, root, records, environment))
     if sh.REMEMBERED not in answer.output.splitlines():
         reason = " ".join((answer.output or answer.errors).split())
         return observed, sanitized(reason) or "the host did not answer"
-    installed = (replace(i, checked_at=now) if i.name in checked else i for i in observed.installed)
+    installed = (replace(i, checked_at=now) if i.name in records else i for i in observed.installed)
     return replace(observed, installed=tuple(installed)), ""
 
 
