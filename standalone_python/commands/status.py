@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import FLAVORS, letters_of
-from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe
+from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import confirm, observe, run
 from ansible_collections.standalone.python.plugins.plugin_utils.core.memory import remember
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import observing
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
@@ -81,7 +82,7 @@ def _show(where: Where, *, as_json: bool, verify: str) -> tuple[str, ...]:
         unrecorded = ""
         if verify == "full":
             confirmed, observed = confirm(host, desired, observed)
-            observed, unrecorded = remember(host.run, desired, observed)
+            observed, unrecorded = remember(partial(run, host, "record"), desired, observed)
     if unrecorded:
         output.tell_remarks([f"the result of this check is not recorded, so `status` does not know it: {unrecorded}"])
     damaged = damage(observed)

@@ -151,17 +151,21 @@ def observe(
     if facts == "no" and not processes and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
         # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
         # Builds of another owner are never usual, so they are looked at with the whole at once.
-        completed = _run(host, "observe", sh.observation(desired, facts=facts, environment=environment, quick=True))
+        completed = run(host, "observe", sh.observation(desired, facts=facts, environment=environment, quick=True))
         if UNFINISHED not in completed.output.splitlines():
             return _as_on_host(desired, read(completed))
         # As a rule something has to change then, for which the kind of host has to be known.
         facts = "yes"
     processes = processes and desired.image is None
     script = _renderer(desired).observation(desired, facts=facts, environment=environment, processes=processes)
-    return _as_on_host(desired, read(_run(host, "observe", script)))
+    return _as_on_host(desired, read(run(host, "observe", script)))
 
 
-def _run(host: Host, what: str, script: str) -> Completed:
+def run(host: Host, what: str, script: str) -> Completed:
+    """Run a script on a host; the trace has its time.
+
+    :param what: what the script does, in a word
+    """
     with progress.timed(progress.COMMANDS, f"{what}: a script of {len(script)} letters to the host"):
         return host.run(script)
 
@@ -246,7 +250,7 @@ def carry_out(
     """
     planned, observed, cleared = decision.plan, decision.observed, False
     if not planned:
-        return Result(planned, observed, remember(host.run, desired, observed, environment=environment)[0])
+        return Result(planned, observed, remember(partial(run, host, "record"), desired, observed, environment=environment)[0])
     first, clearing = observed, _clearing(planned)
     deliveries: dict[str, sh.Delivery] = {}
     own_files = True
@@ -259,7 +263,7 @@ def carry_out(
         script = _renderer(desired).application(desired, planned, deliveries, environment)
         progress.plan(planned.steps)
         with progress.task("Changing", "the host"):
-            completed = _run(host, "apply", script)
+            completed = run(host, "apply", script)
         try:
             after = _with_held(judged(_as_on_host(desired, read(completed)), observed.facts), observed)
         except AgentError as error:
@@ -304,7 +308,7 @@ def carry_out(
             "something else changes it, or see what the host's shell printed with -vvv",
             step="observe again",
         )
-    after, _why_not = remember(host.run, desired, after, environment=environment)
+    after, _why_not = remember(partial(run, host, "record"), desired, after, environment=environment)
     return Result(_without_held(planned, after), before, after)
 
 
@@ -362,7 +366,7 @@ def confirm(
     steps = tuple(confirmations(observed, frozenset()))
     if not steps:
         return (), observed
-    after = read(_run(host, "apply", sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
+    after = read(run(host, "apply", sh.application(desired, Plan(steps, (), seen(steps, observed)), {}, environment)))
     # Another run may have done it, or changed what was to be confirmed.
     names = () if after.outdated else tuple(step.name for step in steps)
     after = replace(after, facts=observed.facts, processes=observed.processes, sight=observed.sight)
