@@ -39,12 +39,17 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests; xdist keeps that order with ``--no-loadscope-reorder``."""
+    """Sort the tests; xdist keeps that order with ``--no-loadscope-reorder``. Repeat those that fail under Wine."""
 
     def place(item: pytest.Item) -> int:
         return next((at for at, name in enumerate(FIRST) if item.path.is_relative_to(TESTS / name)), len(FIRST))
 
     items.sort(key=place)
+    # Wine ends or stops a program now and then for reasons of its own. What is wrong with ours fails twice.
+    if windows.inventory() is None:
+        for item in items:
+            if item.path.is_relative_to(TESTS / "windows"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")
