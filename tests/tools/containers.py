@@ -4,7 +4,8 @@
 """Podman, with images made of the test hosts' file systems: no registry is asked, and nothing of a user's own Podman is touched.
 
 What is in its configuration is for machines in which Podman is one more layer: the network of the machine, no more than the
-limits there are, and a runtime that takes control groups of both versions.
+limits there are, and a runtime that takes control groups of both versions. An engine shares no locks with another one: by default
+those are in the memory of the machine, and a Podman that finds another's there can wait for itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ netns = "host"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
+tmp_dir = "{folder}/tmp"
 runtime = "runc"
 """
 STORAGE = """
@@ -80,7 +83,7 @@ def engine(images: Mapping[str, str] = IMAGES) -> Iterator[Mapping[str, str]]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    (folder / "containers.conf").write_text(CONFIGURATION)
+    (folder / "containers.conf").write_text(CONFIGURATION.format(folder=folder))
     (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
     return {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
 
