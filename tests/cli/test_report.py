@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.tools.fleet import NEW, OLD, fleet, interpreter, process, result, unreachable
+from tests.tools.programs import program
 
 HOSTILE = "\x1b[31m<script>alert(1)</script>"
 
@@ -114,16 +114,6 @@ def test_an_inventory(command: Command) -> None:
     assert (gone["host"], gone["status"]) == ("gone", "no answer")
     assert "refused" in gone["unreachable"]
     assert (one["host"], one["root"], one["status"]) == ("one", f"{command.folder}/root", "nothing")
-
-
-def program(name: str, package: str) -> str:
-    """Return the path of a program that a package brings; without it the test is skipped."""
-    found = shutil.which(name)
-    if found is None and sys.platform != "linux":
-        pytest.skip(f"needs Linux: {name} comes from Debian's package {package}")
-    if found is None:
-        pytest.skip(f"needs packages: {name} is not installed (tests/packages.txt names the package)")
-    return found
 
 
 def test_metrics_pass_promtools_check(command: Command) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.pages import pages, shown
+from tests.tools.pages import directives, pages, shown
 
 # tests/packaging installs from what is built; tests/docs/test_readme.py looks at the extras.
 EXTRAS = ("ansible", "attestations", "pyinfra", "s3")
 INSTALLED = ("pip install .", "pip install -r requirements.txt", *(f"pip install '.[{extra}]'" for extra in EXTRAS))
+
+# What a directive in backticks holds is no code to a parser of Markdown. One in colons (tabs, cards) hides nothing.
+WITHOUT_CODE = {"{toctree}", "{include}", "{eval-rst}", "{image}", "{figure}"}
 
 
 def tried() -> Mapping[str, set[str]]:
@@ -34,3 +37,8 @@ def test_all_code_of_a_page_is_tried(page: str) -> None:
     known = tried().get(page, set()) | set(INSTALLED)
     untried = [f"{page}:{one.line}: {one.text.splitlines()[0]}" for one in shown(page) if one.text.strip() not in known]
     assert untried == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_directive_hides_code(page: str) -> None:
+    assert {name.split()[0] for name in directives(page)} <= WITHOUT_CODE

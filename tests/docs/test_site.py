@@ -1,8 +1,9 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation as it is built: without a warning, with references that say what their specifications say, and with no link
-within it that leads nowhere. Links to elsewhere are `make linkcheck`'s, which asks the network.
+"""The documentation as Sphinx builds it and as Chromium shows it, without a warning, an error or a dead link.
+
+`make linkcheck` checks the links to other sites, because that needs the network.
 """
 
 from __future__ import annotations
@@ -23,8 +24,29 @@ import yaml
 
 from ansible_collections.standalone.python.plugins.modules import interpreters
 from standalone_python.cli import group
+from tests.tools.browser import Browser
 from tests.tools.documented import documented
 from tests.tools.pages import COLLECTION, REPOSITORY, pages
+from tests.tools.programs import program
+
+CODE = "https://git.example/standalone-python"
+SITE = "https://docs.example/standalone-python"
+WIDTHS = (1280, 400)
+FAULTS = ["console", "error box", "overflow"]
+# An element beyond the right edge is a fault, unless it is within one that scrolls by itself.
+FAULTS_OF_A_PAGE = """(() => {
+  const width = document.documentElement.clientWidth;
+  const scrolls = element => element && !element.matches("body, html") &&
+    (getComputedStyle(element).overflowX !== "visible" || scrolls(element.parentElement));
+  const beyond = [...document.querySelectorAll("article *")].filter(
+    element => element.getBoundingClientRect().right > width + 1 && !scrolls(element.parentElement));
+  const words = element => element.outerHTML.slice(0, 120);
+  const wide = document.documentElement.scrollWidth > width ? [`${document.documentElement.scrollWidth} pixels`] : [];
+  return {
+    "error box": [...document.querySelectorAll(".admonition.error, .system-message, .problematic, .error")].map(words),
+    "overflow": [...wide, ...beyond.slice(0, 3).map(words)],
+  };
+})()"""
 
 
 class Links(HTMLParser):
@@ -51,19 +73,78 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Links]:
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pages. They are built as a project that knows its addresses builds them."""
     folder = tmp_path_factory.mktemp("site")
     command = [
         *(sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going"),
         *("--doctree-dir", str(folder / "doctrees"), str(REPOSITORY / "docs"), str(folder / "html")),
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ | {"STANDALONE_PYTHON_REPOSITORY": CODE, "STANDALONE_PYTHON_SITE": SITE}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    html = folder / "html"
-    assert (html / "declaration.schema.json").read_bytes() == (
-        REPOSITORY / "standalone_python/declaration.schema.json"
-    ).read_bytes()
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def site(html: Path) -> Mapping[str, Links]:
     return {path.relative_to(html).as_posix(): Links(path.read_text()) for path in html.rglob("*.html")}
+
+
+def test_the_schema_is_published(html: Path) -> None:
+    schema = "declaration.schema.json"
+    assert (html / schema).read_bytes() == (REPOSITORY / "standalone_python" / schema).read_bytes()
+
+
+def test_every_page_in_a_browser(html: Path, tmp_path: Path) -> None:
+    """At both widths no page scrolls sideways, shows an error box, or prints an error to the console."""
+    wrong = []
+    with Browser.start(program("chromium", "chromium"), tmp_path) as browser:
+        browser.open(_spoiled(tmp_path, html / "index.html"))
+        assert [kind for kind, found in _faults(browser).items() if found] == FAULTS, "the test sees each kind of fault"
+        for path in sorted(html.rglob("*.html")):
+            browser.resize(WIDTHS[0], 1000)
+            browser.open(path)
+            for width in WIDTHS:
+                browser.resize(width, 1000)
+                for kind, found in _faults(browser).items():
+                    wrong += [f"{path.relative_to(html)} at {width} pixels: {kind}: {one}" for one in found]
+    assert wrong == []
+
+
+def _faults(browser: Browser) -> dict[str, list[str]]:
+    return {"console": list(browser.errors), **browser.evaluate(FAULTS_OF_A_PAGE)}
+
+
+def _spoiled(folder: Path, page: Path) -> Path:
+    """Return a copy of a page that has one fault of each kind."""
+    text = page.read_text().replace("<head>", f'<head><base href="{page.as_uri()}">')
+    bad = '<div class="admonition error">x</div><div style="width: 3000px">x</div><script>console.error("x")</script>'
+    spoiled = folder / "spoiled.html"
+    spoiled.write_text(text.replace("</h1>", f"</h1>{bad}"))
+    return spoiled
+
+
+def test_each_page_has_its_edit_link_and_its_card(site: Mapping[str, Links], html: Path) -> None:
+    """Pages that are generated have no file to edit."""
+    assert f"{CODE}/edit/main/docs/upgrades.md" in site["upgrades.html"].targets
+    assert not [target for target in site["reference/collection/interpreters_module.html"].targets if "/edit/" in target]
+    card = (html / "upgrades.html").read_text()
+    assert f'<meta property="og:url" content="{SITE}/upgrades.html"' in card
+    assert '<meta property="og:title" content="Upgrades and rollback"' in card
+
+
+def test_commands_are_highlighted_and_have_a_button(html: Path) -> None:
+    text = (html / "ansible.html").read_text()
+    assert '<div class="highlight-commands' in text
+    assert re.search(r'<span class="nf">ansible-playbook</span>.*<span class="na">--check</span>', text)
+    assert "copybutton" in text
+
+
+def test_front_ends_are_tabs(site: Mapping[str, Links]) -> None:
+    for name in ("Ansible", "pyinfra", "Command line"):
+        assert re.search(rf"\b{name}\b", site["index.html"].text)
+    assert "sd-tab-item-0" in site["index.html"].anchors
 
 
 def test_no_link_leads_nowhere(site: Mapping[str, Links]) -> None:

@@ -53,6 +53,12 @@ def shown(page: str) -> list[Shown]:
     return found
 
 
+def directives(page: str) -> list[str]:
+    """Return the directives of a page that are fenced by backticks, each with its argument."""
+    tokens = MarkdownIt().parse((REPOSITORY / page).read_text(encoding="utf-8"))
+    return [token.info for token in tokens if token.type == "fence" and token.info.startswith("{") and token.markup[0] == "`"]
+
+
 def files(page: str) -> Mapping[str, str]:
     return {one.name: one.text for one in shown(page) if one.name}
 
