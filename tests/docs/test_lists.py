@@ -1,11 +1,14 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages that list something are complete and true: docs/versions.md by the resolver, docs/files.md by the code."""
+"""The pages that list something are complete and true: docs/versions.md by the resolver, docs/files.md by the code, docs/policy.md by the
+tables.
+"""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 from standalone_python.cli import group
 from tests.tools.pages import COLLECTION, REPOSITORY, commands
 
-VERSIONS, FILES = ((REPOSITORY / f"docs/{name}.md").read_text() for name in ("versions", "files"))
+VERSIONS, FILES, POLICY = ((REPOSITORY / f"docs/{name}.md").read_text() for name in ("versions", "files", "policy"))
 TRIED = {"docs/versions.md": commands("docs/versions.md")}
 # The newest release that docs/versions.md counts with; later ones come into the catalogue and change none of its rows.
 NEWEST = "20260814"
@@ -135,3 +138,11 @@ def test_every_file_that_a_root_may_have_is_listed() -> None:
             named |= set(re.findall(r"/\.standalone-python\.([a-z]+)\b", path.read_text(encoding="utf-8")))
     assert named
     assert {name for name in named if f".standalone-python.{name}" not in FILES} == set()
+
+
+def test_the_policy_has_the_dates_of_the_tables() -> None:
+    data = REPOSITORY / COLLECTION / "plugins/plugin_utils/core/security/security_data/eol.tsv"
+    known = [line.split("\t") for line in data.read_text().splitlines()[1:]]
+    assert [[minor, fixes, security] for minor, _first, fixes, security, *_ in known] == rows(POLICY, "Interpreters")
+    run = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
+    assert f"interpreters {run[0]} to {run[-1]} on hosts" in " ".join(POLICY.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,26 @@ PLAYS = {text: yaml.safe_load(text)[0] for blocks in BLOCKS.values() for text in
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
 TARGETS = ("demo", "test", "lint")
-TRIED = {**BLOCKS, "README.md": [*BLOCKS["README.md"], *(f"make {target}" for target in TARGETS)]}
+REQUIREMENTS = f"{COLLECTION}/requirements.txt"
+# Each installs from a clone, without changing it: the command, with what keeps it within a folder of the test, and what is then there.
+INSTALLS = {
+    "pipx install .": ({"PIPX_HOME": "pipx", "PIPX_BIN_DIR": "bin"}, (), "bin/standalone-python"),
+    "uv tool install .": ({"UV_TOOL_DIR": "tools", "UV_TOOL_BIN_DIR": "bin"}, (), "bin/standalone-python"),
+    f"ansible-galaxy collection install ./{COLLECTION}": (
+        {"ANSIBLE_HOME": "ansible", "ANSIBLE_COLLECTIONS_PATH": "collections", "PYTHONPATH": ""},
+        ("--force",),
+        "collections/ansible_collections/standalone/python/plugins/action/interpreters.py",
+    ),
+}
+TRIED = {
+    **BLOCKS,
+    "README.md": [
+        *BLOCKS["README.md"],
+        *(f"make {target}" for target in TARGETS),
+        *INSTALLS,
+        f"pip install -r {REQUIREMENTS}",
+    ],
+}
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
@@ -33,10 +53,39 @@ pytestmark = pytest.mark.xdist_group("hosts")
 def test_each_command_is_one_that_is_tried() -> None:
     """make and pip are what CI and tests/packaging do, pyinfra and the command line are tried beside this; a command that is new here
     needs a test."""
-    make, pyinfra = ["make demo", "make test"], ["pip install '.[pyinfra]'", "pyinfra web1.example.net deploy.py -y"]
-    line = ["pip install .", "standalone-python install 3.13", "standalone-python upgrade"]
-    line += ["standalone-python schema > python.schema.json", "standalone-python apply python.yml"]
-    assert [*make, "pip install '.[ansible]'", *pyinfra, *line] == COMMANDS
+    programs, (galaxy,) = list(INSTALLS)[:2], list(INSTALLS)[2:]
+    install = [*programs, "pip install '.[ansible]'", "pip install '.[pyinfra]'", galaxy, f"pip install -r {REQUIREMENTS}"]
+    line = ["standalone-python install 3.13", "standalone-python upgrade"]
+    assert ["make demo", "make test", *install, *line, "pyinfra web1.example.net deploy.py -y"] == COMMANDS
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+@pytest.mark.parametrize("command", INSTALLS)
+def test_it_is_installed_from_a_clone(command: str, tmp_path: Path) -> None:
+    folders, options, there = INSTALLS[command]
+    environment = {**os.environ, **{name: folder and str(tmp_path / folder) for name, folder in folders.items()}}
+    name, *words = command.split()
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(name)), *words, *options],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / there).exists()
+    if there.endswith("standalone-python"):
+        said = subprocess.run([tmp_path / there, "--version"], capture_output=True, text=True, check=True).stdout
+        assert said.startswith("standalone-python, version ")
+
+
+def test_the_collections_requirements_can_be_installed() -> None:
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "-r", REQUIREMENTS]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -72,8 +121,6 @@ def test_each_playbook_does_what_it_says(play: Mapping[str, Any], fleet: Mapping
     run = run_play(play.get("tasks", []), f"{host.inventory_line}\n", play=changed)
     assert run.code == 0, run.output
     assert run.of().result["stdout"].strip().startswith("/opt/python/cpython-3.13")
-    if "roles" in play:
-        assert any("ansible_facts" in result.result for result in run.results), run.output
 
 
 def test_the_reference_reads_whole() -> None:

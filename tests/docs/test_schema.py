@@ -66,7 +66,7 @@ def test_the_file_is_what_the_script_makes() -> None:
 
 def test_declarations_are_found() -> None:
     assert len(DOCUMENTED) >= 10
-    assert {"README.md", "docs/command-line.md"} <= {name.partition(":")[0] for name in DOCUMENTED}
+    assert {"docs/air-gap.md", "docs/command-line.md"} <= {name.partition(":")[0] for name in DOCUMENTED}
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
