@@ -21,6 +21,7 @@ import pytest
 import zstandard
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive as archives
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import cache, store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.contents import entries
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
@@ -222,11 +223,11 @@ def test_killed_while_downloading(root: Path, case: str) -> None:
     noisy = build(NAME, WITH_NOISE)
     with serve({PATH: [Answer(body=WITH_NOISE, cut=HALF, stall=20.0), *answers]}) as server:
         process = worker(root, server, noisy)
-        wait_for(lambda: any(part.stat().st_size for part in left_over(root)))
+        wait_for(lambda: any(part.stat().st_size > HALF // 2 for part in left_over(root)))
         process.kill()
         process.communicate()
-        (part,) = left_over(root)
-        assert part.name == f"{NAME}.part"
+        part = next(path for path in left_over(root) if path.name == f"{NAME}.part")
+        assert {path.name.partition(".tar.")[0] for path in left_over(root) if path != part} <= {"payload"}
         came = part.stat().st_size
         # However long ago that was.
         os.utime(part, (1, 1))
@@ -239,6 +240,38 @@ def test_killed_while_downloading(root: Path, case: str) -> None:
     assert ranges[0] == f"bytes={came}-"
     assert came > HALF // 2
     assert left_over(root) == []
+
+
+# What a server answers, what an earlier run left, and how often the archive is packed only after the download.
+MEANWHILE = {
+    "at once": ([Answer(body=WITH_NOISE)], b"", 0),
+    "broke off": ([replace(REST, cut=HALF), REST], b"", 0),
+    "continued": ([REST], WITH_NOISE[:HALF], 0),
+    "began again": ([Answer(body=WITH_NOISE, cut=HALF), Answer(body=WITH_NOISE)], b"", 1),
+    "of another file": ([REST], gz(os.urandom(HALF))[:HALF], 1),
+    "of unknown size": ([Answer(body=WITH_NOISE, length=False)], b"", 1),
+}
+
+
+@pytest.mark.parametrize("case", MEANWHILE)
+def test_packed_while_downloading(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """The payload is the same, whether it was packed during the download or after it."""
+    answers, earlier, times = MEANWHILE[case]
+    noisy = build(NAME, WITH_NOISE)
+    expected = Store(tmp_path / "one").payload(noisy, releases(tmp_path, NAME, WITH_NOISE), zstd=True)
+    folder = root / "builds" / f"{noisy.name}-{str(noisy.sha256)[:12]}"
+    cache.make_private(folder)
+    if earlier:
+        (folder / f"{NAME}.part").write_bytes(earlier)
+    packed = []
+    pack = archives.pack
+    monkeypatch.setattr(archives, "pack", lambda *given: packed.append(given) or pack(*given))
+    with serve({PATH: answers}) as server:
+        found = quick(root).payload(noisy, mirror(server), zstd=True)
+    assert replace(found, path=expected.path) == expected
+    assert found.path.read_bytes() == expected.path.read_bytes()
+    assert len(packed) == times
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "lock", found.path.name, f"{found.path.name}.json"]
 
 
 def test_a_download_that_was_complete_is_not_downloaded_again(root: Path) -> None:
@@ -331,8 +364,10 @@ def test_checksum_differs(tmp_path: Path, root: Path) -> None:
 
 def test_hostile_archive_leaves_no_payload(tmp_path: Path, root: Path) -> None:
     archive = gz(tar([*tree(), Entry("python/../../evil")]))
-    with pytest.raises(ContentError, match="evil"):
-        Store(root).payload(build(NAME, archive), releases(tmp_path, NAME, archive), zstd=True)
+    with serve({PATH: [Answer(body=archive)]}) as server:
+        for source in (mirror(server), releases(tmp_path, NAME, archive)):
+            with pytest.raises(ContentError, match="evil"):
+                quick(root).payload(build(NAME, archive), source, zstd=True)
     assert not list(root.rglob("payload*"))
 
 

@@ -27,7 +27,7 @@ from ..progress import Advance, task
 from .compression import MAGIC, compressor, require_zstandard
 from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .tree import FULL_TREE, INSTALL_ONLY_TREE, LISTING, OURS, Tree, on_disk
-from .unzstd import UnzstdError, unpacked
+from .unzstd import Readable, UnzstdError, unpacked
 
 # Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
@@ -74,30 +74,44 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
     :raises ContentError: a member is unsafe, or the archive is damaged
     :raises TransportError: the archive is a .tar.zst, and zstandard is not installed
     """
-    found = Tree(path.name, tree)
+    with task("Packing", path.name, path.stat().st_size) as advance, _opened(path, advance) as (tar, archive):
+        return _pack(tar, archive, tree, out, compression)
+
+
+def pack_arriving(file: Readable, name: str, size: int, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+    """Do as ``pack`` with a file that is still being downloaded.
+
+    :param file: waits for bytes that are still missing
+    :param size: of the whole archive, in bytes
+    """
+    with _members(file, name, size, lambda *_done: None) as (tar, archive):
+        return _pack(tar, archive, tree, out, compression)
+
+
+def _pack(tar: TarStream, archive: _Hashed, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+    found = Tree(tar.name, tree)
     packer = compressor(compression)
 
     def write(data: bytes) -> None:
         out.write(packer.compress(data))
 
-    with task("Packing", path.name, path.stat().st_size) as advance, _opened(path, advance) as (tar, archive):
-        for member in tar:
-            rest = found.below(member)
-            if rest is None:
-                continue
-            for folder in found.add(rest, member):
-                write(_entry_of_folder(folder, member.mtime))
-            write(_normalised(rest, member, tree))
-            if member.kind == "file":
-                digest = hashlib.sha256()
-                for chunk in tar.data():
-                    digest.update(chunk)
-                    write(chunk)
-                write(bytes(-member.size % BLOCK))
-                found.entries[rest] = digest.digest()
-        sha256 = archive.digest.hexdigest()
+    for member in tar:
+        rest = found.below(member)
+        if rest is None:
+            continue
+        for folder in found.add(rest, member):
+            write(_entry_of_folder(folder, member.mtime))
+        write(_normalised(rest, member, tree))
+        if member.kind == "file":
+            digest = hashlib.sha256()
+            for chunk in tar.data():
+                digest.update(chunk)
+                write(chunk)
+            write(bytes(-member.size % BLOCK))
+            found.entries[rest] = digest.digest()
+    sha256 = archive.digest.hexdigest()
     if not found.files:
-        raise ContentError(f"the archive {path.name} has no files below {tree}/: use an archive of python-build-standalone")
+        raise ContentError(f"the archive {tar.name} has no files below {tree}/: use an archive of python-build-standalone")
     listing = found.listing()
     write(_entry_of_listing(listing))
     write(2 * ZEROS)
@@ -143,12 +157,26 @@ class _Hashed:
     :param advance: reports the bytes that were read
     """
 
-    def __init__(self, file: BinaryIO, advance: Advance) -> None:
+    def __init__(self, file: Readable, advance: Advance) -> None:
         self.file = file
         self.digest = hashlib.sha256()
         self._done, self._advance = 0, advance
+        self._first = b""
+
+    def magic(self) -> bytes:
+        """Return the first four bytes. The next ``read`` returns them too."""
+        while len(self._first) < 4 and (more := self._next(4 - len(self._first))):
+            self._first += more
+        return self._first
 
     def read(self, size: int = -1) -> bytes:
+        if not self._first:
+            return self._next(size)
+        data = self._first if size < 0 else self._first[:size]
+        self._first = self._first[len(data) :]
+        return data
+
+    def _next(self, size: int) -> bytes:
         data = self.file.read(size)
         self.digest.update(data)
         self._done += len(data)
@@ -158,17 +186,20 @@ class _Hashed:
 
 @contextlib.contextmanager
 def _opened(path: Path, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
-    with path.open("rb") as file:
-        magic = file.read(4)
-        size = file.seek(0, 2)
-        file.seek(0)
-        archive = _Hashed(file, advance)
-        if magic.startswith(MAGIC["gz"]):
-            unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
-            yield TarStream(path.name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
-        elif magic == MAGIC["zst"]:
-            require_zstandard()
-            with unpacked(archive, WINDOW) as read:
-                yield TarStream(path.name, size, read, (UnzstdError,)), archive
-        else:
-            raise ContentError(f"the archive {path.name} is neither gzip nor zstd: download it again from upstream")
+    with path.open("rb") as file, _members(file, path.name, path.stat().st_size, advance) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _members(file: Readable, name: str, size: int, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
+    archive = _Hashed(file, advance)
+    magic = archive.magic()
+    if magic.startswith(MAGIC["gz"]):
+        unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
+        yield TarStream(name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
+    elif magic == MAGIC["zst"]:
+        require_zstandard()
+        with unpacked(archive, WINDOW) as read:
+            yield TarStream(name, size, read, (UnzstdError,)), archive
+    else:
+        raise ContentError(f"the archive {name} is neither gzip nor zstd: download it again from upstream")

@@ -127,6 +127,9 @@ def receive(
                         return too_large
                     with writing(part):
                         out.write(chunk)
+                        # A watch may read the file.
+                        if part.watch:
+                            out.flush()
                     if part.watch:
                         part.watch.wrote(chunk)
         except zlib.error:

@@ -43,9 +43,15 @@ from .source import SUMS, Source, sums_urls, url_below, urls, without_credential
 from .texts import TEXT_AGE, Texts, local_path, read_optional_text, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..builds.catalogue import Build, Compression
     from ..builds.sums import Sums
+    from .archive import Packed
     from .fetch import Fetch
+    from .unzstd import Readable
+
+    Meanwhile = Callable[[Readable, int], "Payload"]
 
 # Bytes: well above the largest archive of upstream.
 LARGEST_ARCHIVE = 1 << 30
@@ -195,13 +201,23 @@ class Store:
             remove_stale_parts(other, sure=False, keep=part.name)
         if build.compression == "zst":
             require_zstandard()
-        original = self._original(part, build, source, digest)
-        path = folder / f"payload.tar.{compression}"
-        with self._turn(build), atomic_write(path) as out:
-            packed = archive.pack(original, archive.tree_of(build.flavor), cast(BinaryIO, out), compression)
-            if packed.sha256 != digest:
-                raise _differs(original, digest, packed.sha256)
-        payload = Payload(path, out.digest.hexdigest(), compression, out.size, packed.unpacked, packed.files, packed.inodes)
+        path, tree = folder / f"payload.tar.{compression}", archive.tree_of(build.flavor)
+
+        def written(pack: Callable[[BinaryIO], Packed]) -> Payload:
+            with atomic_write(path) as out:
+                packed = pack(cast(BinaryIO, out))
+                if packed.sha256 != digest:
+                    raise _differs(Path(build.filename), digest, packed.sha256)
+            sha256 = out.digest.hexdigest()
+            return Payload(path, sha256, compression, out.size, packed.unpacked, packed.files, packed.inodes)
+
+        def meanwhile(file: Readable, size: int) -> Payload:
+            return written(lambda out: archive.pack_arriving(file, build.filename, size, tree, out, compression))
+
+        original, payload = self._original(part, build, source, digest, meanwhile)
+        if payload is None:
+            with self._turn(build):
+                payload = written(lambda out: archive.pack(original, tree, out, compression))
         _record(payload, digest)
         return payload
 
@@ -213,8 +229,11 @@ class Store:
         make_private(folder)
         return exclusive_lock(folder)
 
-    def _original(self, part: Path, build: Build, source: Source, digest: str) -> Path:
-        """Return the verified archive of a build; download it if it is not cached.
+    def _original(
+        self, part: Path, build: Build, source: Source, digest: str, meanwhile: Meanwhile
+    ) -> tuple[Path, Payload | None]:
+        """Return the verified archive of a build; download it if it is not cached. Return its payload too, if it was packed
+        during the download.
 
         :param part: the file of its download, which an interrupted run may have begun
         """
@@ -226,21 +245,24 @@ class Store:
                 )
             require_archive(path)
             _verify(path, digest)
-            return path
+            return path, None
         path = part.with_name(build.filename)
         if path.exists():
             with contextlib.suppress(ContentError):
                 _verify(path, digest)
-                return path
+                return path, None
             path.unlink()
-        self._download(part, build, source, digest)
+        payload = self._download(part, build, source, digest, meanwhile)
         os.replace(part, path)
-        return path
+        return path, payload
 
-    def _download(self, part: Path, build: Build, source: Source, digest: str) -> None:
-        from .resume import Arriving, complete, note_unfinished
+    def _download(self, part: Path, build: Build, source: Source, digest: str, meanwhile: Meanwhile) -> Payload | None:
+        from .overlap import PackedMeanwhile
+        from .resume import complete, note_unfinished
 
-        arriving, fetch, addresses = Arriving(part), self._fetch(source, False), urls(source, build)
+        # Reading a .tar.zst needs so much memory that only one process at a time does it, and that must not wait for a server.
+        arriving = PackedMeanwhile(part, meanwhile if build.compression == "gz" else None)
+        fetch, addresses = self._fetch(source, False), urls(source, build)
 
         def receive() -> None:
             try:
@@ -252,13 +274,16 @@ class Store:
         try:
             found = complete(arriving, digest, receive)
         except BaseException as ended:
+            arriving.stop()
             if part.name != f"{build.filename}{TEMPORARY}":
                 part.unlink(missing_ok=True)
             elif arriving.done:
                 note_unfinished(ended, f"the next run continues the download of {build.filename}")
             raise
+        payload = arriving.result()
         if found != digest:
             raise _differs(part.with_name(build.filename), digest, found)
+        return payload
 
 
 def _quoted(sums: Sums) -> str:
