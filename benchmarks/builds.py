@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from tests.tools import mkbuild
 TAG = "20250317"
 # The approximate numbers of upstream's install_only_stripped for Linux: files and links, links among them, bytes unpacked.
 FILES, LINKS, SIZE = 3750, 1000, 84_000_000
+# Bytes that a server with a limited rate sends at a time.
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,31 @@ def described(build: StandIn, unpacked: Path) -> str:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    def __init__(self, *args: Any, rate: float = 0, **options: Any) -> None:
+        self.rate = rate
+        super().__init__(*args, **options)
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class names it so
         pass
 
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        if not self.rate:
+            super().copyfile(source, outputfile)
+            return
+        began, sent = time.monotonic(), 0
+        while piece := source.read(PIECE):
+            outputfile.write(piece)
+            sent += len(piece)
+            time.sleep(max(0.0, began + sent / self.rate - time.monotonic()))
+
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve ``folder`` over HTTP on a loopback address; yield the base URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+def served(folder: Path, rate: float = 0) -> Iterator[str]:
+    """Serve ``folder`` over HTTP on a loopback address; yield the base URL.
+
+    :param rate: bytes a second that each request gets; 0 is no limit
+    """
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder), rate=rate)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -6,6 +6,9 @@
 The host is this machine. standalone-python has the archive in the controller's cache, and works as in the Ansible action: it
 observes, sends, verifies, unpacks, finishes, starts, syncs, renames, links and observes again. Separate rows show the cost of
 ansible-playbook. The others are followed by `sync -f`, because standalone-python syncs before the rename.
+
+A second table begins with an empty cache, as for the first host of a fleet: standalone-python also downloads, packs and caches.
+It is compared with curl and tar, from a server without a limit and from one that sends RATE.
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, ensure
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
-from benchmarks.builds import StandIn, described, uv, uv_downloads, uv_environment, work_folder, workbench
+from benchmarks.builds import StandIn, described, served, uv, uv_downloads, uv_environment, work_folder, workbench
 from benchmarks.measure import Cost, alternate, forked, load, middle, milliseconds, must, print_table, ratio, spend, times
 from benchmarks.plays import Controller, changed
 
@@ -34,6 +38,11 @@ OURS_ZSTD, OURS_GZIP, PLAY_ZSTD, PLAY_GZIP, UV, TAR = (
     "uv python install + sync -f",
     "tar -xzf + sync -f",
 )
+COLD, CURL = "ours, empty cache, {host}{link}", "curl + tar -xzf + sync -f{link}"
+# Bytes a second of the second server.
+RATE = 12.5e6
+NETWORKS = ("", ", 100 Mbit/s")
+HOSTS = ("host with zstd", "host without zstd")
 COMPARED = ((OURS_ZSTD, UV), (PLAY_ZSTD, UV), (OURS_GZIP, TAR), (PLAY_GZIP, TAR), (OURS_ZSTD, TAR), (OURS_GZIP, UV))
 
 
@@ -79,20 +88,26 @@ class Bench:
         subprocess.run(["sync", "-f", str(target)], check=True)
         return target
 
-    def options(self, target: Path) -> dict[str, object]:
+    def options(self, target: Path, source: str = "") -> dict[str, object]:
         return {
             "builds": [self.build.minor],
             "root": str(target / "root"),
             "bin_dir": str(target / "bin"),
-            "source": str(self.build.folder),
+            "source": source or str(self.build.folder),
+            "catalogue": str(self.build.folder),
         }
 
-    def ours(self, path: str) -> Cost:
+    def ours(self, path: str, server: str = "") -> Cost:
+        """
+        :param server: URL from which an empty cache is filled; by default the cache is the controller's
+        """
         target = self.fresh()
         (target / "sent").mkdir()
 
         def install() -> None:
-            desired: Desired = declare(self.options(target))
+            if server:
+                os.environ["STANDALONE_PYTHON_CACHE"] = str(target / "cache")
+            desired: Desired = declare(self.options(target, server))
             if not ensure(LocalHost(path, target / "sent"), desired, Supply(desired)).changed:
                 raise RuntimeError("nothing was installed")
 
@@ -124,6 +139,23 @@ class Bench:
         script = 'tar -xzf "$1" -C "$2" && sync -f "$2"'
         return must(spend(["/bin/sh", "-c", script, "sh", self.build.archive, target]), TAR)
 
+    def curl(self, server: str) -> Cost:
+        target = self.fresh()
+        script = 'curl -fsS -o "$2/archive" "$1" && tar -xzf "$2/archive" -C "$2" && sync -f "$2"'
+        return must(spend(["/bin/sh", "-c", script, "sh", self.build.url(server), target]), CURL)
+
+    def cold_ways(self, servers: dict[str, str]) -> dict[str, Callable[[], Cost]]:
+        """
+        :param servers: URL of each link
+        """
+        paths = dict(zip(HOSTS, (os.environ.get("PATH", os.defpath), str(self.folder / "no-zstd")), strict=True))
+        ways: dict[str, Callable[[], Cost]] = {}
+        for link, server in servers.items():
+            ways[CURL.format(link=link)] = partial(self.curl, server)
+            for host, path in paths.items():
+                ways[COLD.format(host=host, link=link)] = partial(self.ours, path, server)
+        return ways
+
     def ways(self) -> dict[str, Callable[[], Cost]]:
         with_zstd, without = os.environ.get("PATH", os.defpath), path_without_zstd(self.folder / "no-zstd")
         ways: dict[str, Callable[[], Cost]] = {UV: self.uv, TAR: self.tar}
@@ -135,11 +167,25 @@ class Bench:
         return ways
 
 
+def show(title: str, costs: dict[str, list[Cost]], compared: Iterable[tuple[str, str]]) -> None:
+    print(f"{title}\n")
+    shown = [(name, *map(milliseconds, (middle(cost).wall, middle(cost).cpu))) for name, cost in costs.items()]
+    print_table(("way", "wall", "CPU"), shown)
+    print()
+    pairs = [
+        (f"{one} / {other}", *map(times, ratio(costs[one], costs[other])))
+        for one, other in compared
+        if one in costs and other in costs
+    ]
+    print_table(("ratio", "wall", "CPU"), pairs)
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    with workbench() as (folder, build, base):
+    with workbench() as (folder, build, base), served(build.folder, RATE) as slow:
         os.environ["STANDALONE_PYTHON_CACHE"] = str(folder / "cache")
         bench = Bench(folder, build, uv_environment(folder, uv_downloads(build, base, folder)))
         ways = bench.ways()
@@ -148,19 +194,14 @@ def main() -> None:
         must(spend(["tar", "-xzf", build.archive, "-C", folder]), TAR)
         about = described(build, folder / "python")
         costs = alternate(ways, options.rounds)
+        cold = alternate(bench.cold_ways(dict(zip(NETWORKS, (base, slow), strict=True))), options.rounds)
 
-    print(f"Install on one host, archive in the controller's cache, medians of {options.rounds} rounds; {load()}")
-    print(f"in {work_folder()}; {about}\n")
-    shown = [(name, *map(milliseconds, (middle(costs[name]).wall, middle(costs[name]).cpu))) for name in ways]
-    print_table(("way", "wall", "CPU"), shown)
-    print()
-    pairs = [
-        (f"{one} / {other}", *map(times, ratio(costs[one], costs[other])))
-        for one, other in COMPARED
-        if one in costs and other in costs
-    ]
-    print_table(("ratio", "wall", "CPU"), pairs)
-    print("\nAims: with zstd at most 0.8 x uv, without at most 1.2 x tar (the action, not the whole ansible-playbook).")
+    where = f"medians of {options.rounds} rounds; {load()}"
+    show(f"Install on one host, archive in the controller's cache, {where}\nin {work_folder()}; {about}", costs, COMPARED)
+    pairs = [(COLD.format(host=host, link=link), CURL.format(link=link)) for link in NETWORKS for host in HOSTS]
+    show(f"The same with an empty cache, {where}", cold, pairs)
+    print("Aims: with zstd at most 0.55 x uv, without at most 0.75 x tar (the action, not the whole ansible-playbook);")
+    print("with an empty cache at most 1.1 x curl and tar, over 100 Mbit/s.")
 
 
 if __name__ == "__main__":
