@@ -97,6 +97,8 @@ class PackedMeanwhile(Arriving, Generic[Made]):
         if self._growing:
             self._growing.stop()
         self._join()
+        # A file that is written anew is empty for a moment, and the thread may have taken that for its end.
+        self._made.clear()
 
     def result(self) -> Made | None:
         """Return what was made of the file, to which nothing is added any more; None if that failed."""
