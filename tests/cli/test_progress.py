@@ -160,7 +160,7 @@ def test_progress_and_ctrl_c(command: Command, web: Web, catalogue: Path) -> Non
     """A server that stalls in the middle of an archive. Each way to run the command shows it in its own form, or not at all."""
     running = {name: Apply(command, name, web.url("slow"), catalogue) for name in SHOWN}
     deadline = time.monotonic() + 20
-    while not all(any(part.stat().st_size > 1 << 16 for part in one.cache.rglob("*.part")) for one in running.values()):
+    while not all(any(part.stat().st_size > 1 << 16 for part in one.cache.rglob("cpython-*.part")) for one in running.values()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.6)
@@ -193,11 +193,11 @@ def test_traces_of_a_continued_download_have_no_secret(command: Command, web: We
     """A mirror that wants a key in its address and a token, behind a proxy that wants a password. The first run is killed."""
     first = Apply(command, "pipe", web.url("slow"), catalogue)
     assert web.half.wait(20)
-    while not any(part.stat().st_size > 1 << 16 for part in first.cache.rglob("*.part")):
+    while not any(part.stat().st_size > 1 << 16 for part in first.cache.rglob("cpython-*.part")):
         time.sleep(0.05)
     first.process.kill()
     first.process.wait()
-    (part,) = first.cache.rglob("*.part")
+    (part,) = first.cache.rglob("cpython-*.part")
     came = part.stat().st_size
     declared = {
         "builds": [f"{V13}+{OLD}"],
