@@ -30,6 +30,7 @@ GALAXY = (PROJECT / "ansible_collections/standalone/python/galaxy.yml").read_tex
 # Generated, and left alone by git.
 COLLECTION = PROJECT / "docs/reference/collection"
 SUPPORTED = PROJECT / "docs/reference/supported.txt"
+CHANGES = PROJECT / "docs/reference/changes.txt"
 TITLE = re.compile(r"^standalone\.python\.(?=.*\n\++$)", re.MULTILINE)
 CONTENTS = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
 ANSIBLES = {
@@ -127,6 +128,12 @@ def _supported() -> None:
     SUPPORTED.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def _changes() -> None:
+    """Write the changelog, with what is not released yet."""
+    with CHANGES.open("wb") as file:
+        subprocess.run([sys.executable, PROJECT / "scripts/changes.py"], check=True, stdout=file)
+
+
 def _ansibles_own(_app: Any, _environment: Any, node: Any, text: nodes.Element) -> nodes.reference | None:
     """A link into Ansible's documentation, for a name that antsibull-docs takes for granted."""
     page = ANSIBLES.get(node.get("reftarget"))
@@ -148,3 +155,4 @@ def setup(app: Any) -> None:
     app.connect("missing-reference", _ansibles_own)
     _collection()
     _supported()
+    _changes()

@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pages that list something are complete and true: docs/versions.md by the resolver, docs/files.md by the code, docs/policy.md by the
-tables.
+tables, and the changelog by the fragments.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.contents import DEFAULT_SIZE
@@ -146,3 +150,33 @@ def test_the_policy_has_the_dates_of_the_tables() -> None:
     assert [[minor, fixes, security] for minor, _first, fixes, security, *_ in known] == rows(POLICY, "Interpreters")
     run = tomllib.loads((REPOSITORY / "support.toml").read_text())["host"]["interpreters"]
     assert f"interpreters {run[0]} to {run[-1]} on hosts" in " ".join(POLICY.split())
+
+
+def changes(collection: Path) -> str:
+    command = [sys.executable, REPOSITORY / "scripts/changes.py", collection]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_changelog_has_every_fragment() -> None:
+    printed = changes(REPOSITORY / COLLECTION)
+    fragments = sorted((REPOSITORY / COLLECTION / "changelogs/fragments").glob("*.yml"))
+    assert fragments
+    for path in fragments:
+        for entries in yaml.safe_load(path.read_text()).values():
+            for entry in [entries] if isinstance(entries, str) else entries:
+                assert " ".join(entry.split()) in printed
+
+
+def test_the_changelog_has_releases_the_newest_first(tmp_path: Path) -> None:
+    folder = tmp_path / "changelogs"
+    (folder / "fragments").mkdir(parents=True)
+    shutil.copy(REPOSITORY / COLLECTION / "changelogs/config.yaml", folder)
+    releases = {
+        "0.9.0": {"release_date": "2027-01-02", "changes": {"bugfixes": ["Old."]}},
+        "0.10.0": {"release_date": "2027-02-03", "changes": {"release_summary": "About it.", "minor_changes": ["New\n one."]}},
+    }
+    (folder / "changelog.yaml").write_text(yaml.safe_dump({"ancestor": None, "releases": releases}))
+    released = "## 0.10.0, 2027-02-03\n\nAbout it.\n\n**Minor Changes**\n\n- New one.\n\n## 0.9.0, 2027-01-02\n\n**Bugfixes**\n\n- Old.\n"
+    assert changes(tmp_path) == released
+    (folder / "fragments/next.yml").write_text("security_fixes: [Next.]\n")
+    assert changes(tmp_path) == f"## Not released yet\n\n**Security Fixes**\n\n- Next.\n\n{released}"
