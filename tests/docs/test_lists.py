@@ -153,7 +153,7 @@ def test_the_policy_has_the_dates_of_the_tables() -> None:
 
 
 def changes(collection: Path) -> str:
-    command = [sys.executable, REPOSITORY / "scripts/changes.py", collection]
+    command = [sys.executable, str(REPOSITORY / "scripts/changes.py"), str(collection)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
