@@ -185,16 +185,6 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
         assert replace(first, path=second.path) == second
 
 
-def test_one_download_for_concurrent_processes(root: Path) -> None:
-    with serve({PATH: [Answer(body=SMALL)]}) as server:
-        workers = [worker(root, server) for _ in range(8)]
-        said = [process.communicate() for process in workers]
-        assert [process.returncode for process in workers] == 8 * [0], said
-        assert server.count(PATH) == 1
-    assert len({out for out, _ in said}) == 1
-    assert left_over(root) == []
-
-
 def test_one_download_for_both_forms(root: Path) -> None:
     with serve({PATH: [Answer(body=SMALL)]}) as server:
         made = [quick(root).payload(BUILD, mirror(server), zstd=zstd) for zstd in (True, False, True)]
@@ -497,14 +487,19 @@ def test_default_root_is_that_of_platformdirs(home: str | None, monkeypatch: pyt
 
 
 def test_file_system_without_locks(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has neither flock nor links."""
     import errno
 
     import filelock
 
-    def acquire(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    def no_link(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr(os, "link", no_link)
     folder = root / "builds" / f"{BUILD.name}-{str(BUILD.sha256)[:12]}"
     folder.mkdir(parents=True)
     # It may be another's work in progress.

@@ -15,16 +15,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import TransportError
 from ..progress import task
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from .link_lock import LinkLock
+
 APPLICATION = "standalone-python"
 ROOT_VARIABLE = "STANDALONE_PYTHON_CACHE"
 
-# Seconds: how long a process waits for another one, and the age at which a temporary file in an unlocked folder is stale.
+# Seconds: how long a process waits for another one, how often it looks, and when a temporary file in an unlocked folder is stale.
 LOCK_WAIT = 1800.0
+LOCK_POLL = 0.1
 LEFT_OVER_AFTER = 86400.0
 
 TEMPORARY = ".part"
@@ -32,7 +38,7 @@ TEMPORARY = ".part"
 _INSTEAD = f"set {ROOT_VARIABLE} to a folder of your own"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# A file system without locks: each process writes under its own name and renames, so at worst the work is done twice.
+# A file system without flock. Without links too, each process writes under its own name, so at worst the work is done twice.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
@@ -146,38 +152,56 @@ def atomic_write(path: Path) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path, wait: float | None = None, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """Lock a folder against other processes; yield False if the file system has no locks.
+    """Lock a folder against other processes, also those of other machines; yield False if the file system has no locks.
 
     :param wait: the longest time to wait for the lock, in seconds; None is LOCK_WAIT
     :param on_wait: called once if another process has the lock
     """
     import filelock
 
+    from .link_lock import LinkLock
+
     wait = LOCK_WAIT if wait is None else wait
-    lock = filelock.FileLock(folder / "lock", timeout=wait)
-    locked = False
+    until = time.monotonic() + wait
+    native, link = filelock.FileLock(folder / "lock"), LinkLock(folder)
     try:
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
+        held = _take(native, link)
+        if held is None:
             on_wait()
             with task("Waiting for", f"another process that works in {folder}"):
-                lock.acquire()
-        locked = True
+                while held is None:
+                    if time.monotonic() >= until:
+                        raise TransportError(
+                            f"waited {wait / 60:.0f} minutes for another process that works in {folder}: "
+                            "wait until it ends, or stop it, and run again"
+                        )
+                    time.sleep(LOCK_POLL)
+                    held = _take(native, link)
+        yield held
+    finally:
+        link.release()
+        native.release()
+
+
+def _take(native: FileLock, link: LinkLock) -> bool | None:
+    """Return True if this process has the locks now, None if another one has, False if the file system has no locks."""
+    import filelock
+
+    flocked = native.is_locked
+    try:
+        if not flocked:
+            native.acquire(timeout=0)
+            flocked = True
     except filelock.Timeout:
-        raise TransportError(
-            f"waited {wait / 60:.0f} minutes for another process that works in {folder}: "
-            "wait until it ends, or stop it, and run again"
-        ) from None
+        return None
     except NotImplementedError:
         pass
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-    try:
-        yield locked
-    finally:
-        lock.release()
+    # flock of NFS may know only the processes of this machine.
+    linked = link.take(alone=flocked)
+    return flocked if linked is None else linked or None
 
 
 def remove_stale_parts(folder: Path, *, sure: bool, keep: str = "") -> None:
