@@ -46,7 +46,8 @@ SECRET = "s3cr3t-t0ken"
 
 def http(token: str = "", location: str = "", timeout: float = 5.0) -> tuple[Http, list[float]]:
     pauses: list[float] = []
-    return Http(token, location, backoff=(0.5, 1.0, 2.0), timeout=timeout, sleep=pauses.append), pauses
+    backoff = (0.5, 1.0, 2.0)
+    return Http(token, location, backoff=backoff, timeout=timeout, sleep=pauses.append, spread=lambda pause: pause), pauses
 
 
 def get(to: Path, server: Server, *paths: str, max_bytes: int = 1 << 23) -> list[float]:
@@ -78,7 +79,7 @@ def test_not_now_then_well(to: Path, status: int) -> None:
     assert to.read_bytes() == ARCHIVE
 
 
-@pytest.mark.parametrize(("asks", "waited"), [("7", 7.0), ("0", 0.5), ("nonsense", 0.5)])
+@pytest.mark.parametrize(("asks", "waited"), [("7", 7.5), ("0", 0.5), ("nonsense", 0.5)])
 def test_retry_after(to: Path, asks: str, waited: float) -> None:
     with serve({"/a": [Answer(429, headers={"Retry-After": asks}), GOOD]}) as server:
         assert get(to, server, "/a") == [waited]
@@ -88,7 +89,15 @@ def test_retry_after_a_date(to: Path) -> None:
     asks = formatdate(time.time() + 50, usegmt=True)
     with serve({"/a": [Answer(429, headers={"Retry-After": asks}), GOOD]}) as server:
         (pause,) = get(to, server, "/a")
-    assert 20 < pause <= 50
+    assert 20 < pause <= 50.5
+
+
+def test_pauses_differ_so_that_clients_come_back_one_by_one(to: Path) -> None:
+    pauses: list[float] = []
+    with serve({"/a": [Answer(503)]}) as server, pytest.raises(TransportError, match="tried 21 times"):
+        Http(backoff=(1.0,) * 20, sleep=pauses.append).fetch([server.url("/a")], to, max_bytes=100, expect="archive")
+    assert all(0.5 <= pause <= 1.5 for pause in pauses)
+    assert max(pauses) - min(pauses) > 0.2
 
 
 def test_retry_after_too_long(to: Path) -> None:

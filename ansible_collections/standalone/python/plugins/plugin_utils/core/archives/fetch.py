@@ -49,7 +49,7 @@ from .source import without_credentials
 if TYPE_CHECKING:
     import requests
 
-# Seconds of pause before the second, third, ... attempt; a longer Retry-After of the server counts instead, up to LONGEST_PAUSE.
+# Seconds of pause before the second, third, ... attempt, on average. A server's Retry-After comes on top, up to LONGEST_PAUSE.
 BACKOFF = (0.5, 1.0, 2.0, 4.0)
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -91,6 +91,13 @@ class Fetched:
     changed: bool
 
 
+def _spread(pause: float) -> float:
+    """Return half to one and a half times a pause, so that clients that a busy server refused together come back one by one."""
+    import random
+
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311 # no secret depends on it
+
+
 @dataclass(frozen=True, slots=True)
 class Http:
     """Downloads over HTTP(S); proxies, certificate bundles and netrc are found as ``requests`` and OpenSSL find them.
@@ -104,6 +111,7 @@ class Http:
     backoff: tuple[float, ...] = BACKOFF
     timeout: float = READ_TIMEOUT
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    spread: Callable[[float], float] = field(default=_spread, repr=False)
 
     def fetch(self, urls: Sequence[str], to: Path, *, max_bytes: int, expect: Expect) -> None:
         self._fetch(urls, to, partial_of(to), max_bytes, expect)
@@ -188,10 +196,11 @@ class Http:
                         pending.remove(url)
                 if not pending or pause is None:
                     break
-                pause = max(pause, min(failures[url].pause for url in pending))
-                if pause > LONGEST_PAUSE:
+                asked = min(failures[url].pause for url in pending)
+                if asked > LONGEST_PAUSE:
                     break
-                trace(DECISIONS, f"trying again in {pause:g} seconds")
+                pause = asked + self.spread(pause)
+                trace(DECISIONS, f"trying again in {pause:.1f} seconds")
                 self.sleep(pause)
         return failures, rounds
 
