@@ -270,7 +270,9 @@ def with_downloader(name: str, folder: Path) -> Path:
     tools.mkdir()
     for path in real.iterdir():
         shim = tools / path.name
-        shim.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$0" "$@" >>{folder}/called\nexec {path} "$@"\n')
+        # Nobody waits here for a server that never recovers.
+        runs = "" if path.name == "sleep" else f'exec {path} "$@"\n'
+        shim.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$0" "$@" >>{folder}/called\n{runs}')
         shim.chmod(0o755)
     return tools
 

@@ -203,9 +203,7 @@ def test_a_server_that_recovers(fleet: Mapping[str, Host], catalogue: Path, web:
 
 
 PULLED: Mapping[str, str] = {
-    "cut": "downloading <name> failed: the host could not download it (<url>cut/<path12>: curl: (18) …): let it reach …",
     "absent": "downloading <name> failed: the host could not download it (<url>nothing/here/<path12>: curl: (22) …404…): let it reach …",
-    "unreachable": f"downloading <name> failed: the host could not download it ({NOWHERE}/<path12>: curl: (7) …): let it reach …",
     "page": "unpacking <name> failed: the archive on the host has the sha256 <sha256 page>, where <sha256> was expected: run again…",
     "altered": "unpacking <name> failed: the archive on the host has the sha256 <sha256>, where <sha256 altered> was expected: …",
 }
@@ -220,9 +218,7 @@ def test_refused_by_the_host_that_pulls(
     wrong.write_text(f"{OLD}\t{FILE12}\t{'0' * 64}\n")
     one = {"builds": [OLD12], "catalogue": str(catalogue), "delivery": "pull"}
     declared: dict[str, dict[str, Any]] = {
-        "cut": {**one, "source": web.url("cut")},
         "absent": {**one, "source": web.url("nothing/here")},
-        "unreachable": {**one, "source": NOWHERE},
         "page": {**one, "source": web.url("page")},
         "altered": {**one, "source": web.url(), "catalogue": str(wrong)},
     }

@@ -7,8 +7,8 @@ download() { # URL FILE: keeps the token and secrets in the URL off command line
     [ -z "$token" ] || header="header = \"Authorization: Bearer $(quoted "$token")\""
     case $1 in [Hh][Tt][Tt][Pp][Ss]:*) onward='=https' ;; *) onward='=http,https' ;; esac
     # -g: brackets and braces in a URL have no meaning.
-    curl -gfsSL --proto =http,https --proto-redir "$onward" --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
-      -K - 2>"$here/err" <<END
+    curl -gfsSL --proto =http,https --proto-redir "$onward" --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+      -D "$here/headers" -K - 2>"$here/err" <<END
 url = "$(quoted "$1")"
 output = "$(quoted "$2")"
 $header
@@ -32,7 +32,7 @@ ${token:+header = Authorization: Bearer }$token
 END
   at=$1
   hops=0
-  until LC_ALL=C WGETRC=$here/wgetrc wget -nv -S -T 60 --max-redirect=0 -O "$2" -i - 2>"$here/err" <<END
+  until LC_ALL=C WGETRC=$here/wgetrc wget -nv -S -T 60 -t 2 --max-redirect=0 -O "$2" -i - 2>"$here/err" <<END
 $at
 END
   do
@@ -86,26 +86,83 @@ $1
 END
 }
 
+# A busy mirror refuses or resets connections, or answers 429 or 503. curl and wget retry some of these, all hosts at the same time.
+may_pass() { # can the failure pass by itself?
+  case $(download_status) in
+    408 | 425 | 429 | 5??) return ;;
+    ???) return 1 ;;
+  esac
+  case $reason in
+    '') return ;;
+    *ertificate* | *resolve* | *'bad address'*) return 1 ;;
+    *onnect* | *reset* | *'timed out'* | *'too slow'* | *closed* | *mpty\ reply* | *'No data'* | *'ead error'* | *'getting response'*) ;;
+    *) return 1 ;;
+  esac
+}
+
+download_status() { # -> the status that the server answered with; nothing without an answer
+  LC_ALL=C sed -n -e 's/^.*returned error: \(HTTP[^ ]* \)\{0,1\}\([0-9][0-9][0-9]\).*/\2/p' -e 's/^.* ERROR \([0-9][0-9][0-9]\):.*/\1/p' \
+    "$here/err" | sed -n '$p'
+}
+
+retry_after() { # -> the seconds that the server asks to wait; nothing if it does not
+  cat "$here/headers" "$here/err" 2>/dev/null |
+    LC_ALL=C sed -n 's/^ *[Rr][Ee][Tt][Rr][Yy]-[Aa][Ff][Tt][Ee][Rr]: *\([0-9]\{1,4\}\)[0-9]*[^0-9]*$/\1/p' | sed -n '$p'
+}
+
+pause() { # SECONDS: half to one and a half times as long, so that hosts that were refused together come back one by one
+  number=$(od -An -N2 -tu2 /dev/urandom 2>/dev/null | tr -d ' \n')
+  case $number in '' | *[!0123456789]*) number=$$ ;; esac
+  sleep $((asked + $1 / 2 + number % ($1 + 1)))
+}
+
 unpack_pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that answers
   sum=$1
   form=$2
   tree=$3
   shift 3
-  errors=
-  for url; do
-    begin "downloading $name"
-    if download "$url" "$here/archive"; then
-      unpack_checked "$here/archive" "$sum" "$form" "$tree"
-      to_disk_meanwhile "$here/archive"
-      [ "$tree" = python ] || {
-        try io mv "$here/$tree" "$here/tree"
-        try io rm -rf "$here/python"
-        try io mv "$here/tree" "$here/python"
-      }
-      return
-    fi
-    errors="$errors${errors:+; }$(shown "$url"): $(download_errors)"
-    fail_if_full "$errors"
+  begin "downloading $name"
+  final=
+  # About a minute: a mirror that serves 50 hosts at a time at 1 Gbit/s has served 200 by then.
+  for seconds in 2 4 8 16 32 end; do
+    errors=
+    asked=
+    untried=$#
+    while [ "$untried" -gt 0 ]; do
+      url=$1
+      shift
+      untried=$((untried - 1))
+      rm -f "$here/headers" "$here/err"
+      if download "$url" "$here/archive"; then
+        unpack_download
+        return
+      fi
+      reason=$(download_errors)
+      # GNU wget prints nothing about a connection that breaks off.
+      error="$(shown "$url"): ${reason:-the connection broke off}"
+      fail_if_full "$error"
+      if may_pass; then
+        errors="$errors${errors:+; }$error"
+        set -- "$@" "$url"
+        after=$(retry_after)
+        [ -n "$asked" ] && [ "$asked" -lt "${after:-0}" ] || asked=${after:-0}
+      else
+        final="$final${final:+; }$error"
+      fi
+    done
+    # A server that asks for more than a minute is not waited for, as other runs wait for the lock.
+    [ $# -gt 0 ] && [ "$seconds" != end ] && [ "$asked" -le 60 ] || break
+    pause "$seconds"
   done
-  fail download "$errors"
+  fail download "$final${final:+${errors:+; }}$errors"
+}
+
+unpack_download() {
+  unpack_checked "$here/archive" "$sum" "$form" "$tree"
+  to_disk_meanwhile "$here/archive"
+  [ "$tree" = python ] || {
+    try io mv "$here/$tree" "$here/tree"
+    try io rm -rf "$here/python"
+    try io mv "$here/tree" "$here/python"
+  }
 }
