@@ -49,7 +49,7 @@ WORLDLY = {
         "archives.tarstream",
         "archives.texts",
     ),
-    *("archives.overlap", "archives.partial", "archives.resume", "archives.unzstd"),
+    *("archives.link_lock", "archives.overlap", "archives.partial", "archives.resume", "archives.unzstd"),
     *("supply.catalogues", "supply.lock", "supply.policy", "supply.known_tables", "supply.update", "supply.user_catalogue"),
     *("mirrors.mirror", "mirrors.s3", "mirrors.s3_client", "mirrors.s3_lock", "mirrors.storage", "mirrors.sync"),
 }

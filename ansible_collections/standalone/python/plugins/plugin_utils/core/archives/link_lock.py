@@ -13,7 +13,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -57,7 +56,9 @@ def this_process() -> Holder:
         machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         numbers = os.readlink("/proc/self/ns/pid")
     except OSError:
-        machine, numbers = socket.gethostname(), ""
+        import platform
+
+        machine, numbers = platform.node(), ""
     pid = str(os.getpid())
     return Holder(os.urandom(16).hex(), machine, numbers, pid, started(pid) if numbers else "")
 
