@@ -79,7 +79,7 @@ def leave(code: int, out: Stream | None) -> NoReturn:
 
 
 def _unwritten(out: Stream | None) -> OSError | None:
-    """Return the error that kept output from a reader who still wanted it; None if there is none."""
+    """Return the error that kept output from a reader who still wanted it; None without an error."""
     if out is None:
         return None
     sys.stdout.flush()

@@ -11,7 +11,7 @@ _METADATA = "../ansible_collections/standalone/python/galaxy.yml"
 
 
 def version() -> str:
-    """Return the version in ``galaxy.yml``, from where the wheel takes it too.
+    """Return the version in ``galaxy.yml``, which is the version of the wheel too.
 
     Importing ``importlib.metadata`` takes as long as three interpreters need to start.
     """

@@ -64,7 +64,7 @@ Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
 def _before_it_is_added(decorated: Operation) -> Operation:
-    """What is wrong with a declaration is said when the deploy is read, whether pyinfra looks for changes then or not. And as
+    """Report a wrong declaration when the deploy is read, whether pyinfra looks for changes then or not. And as
     pyinfra shows the arguments of an operation that has no name of its own, what may hold a secret is hidden from it."""
 
     @wraps(decorated)
@@ -287,7 +287,7 @@ def _look(desired: Desired) -> Callable[[Facts], Observed]:
 
 
 def _failed(error: StandalonePythonError) -> Iterator[PyinfraCommand]:
-    """What an earlier operation of the same deploy may mend before this one is executed is told now and fails then."""
+    """Warn now, and fail during the execution: an earlier operation of the same deploy may mend the problem in between."""
     if host.state.is_executing:
         yield Failure(str(error))
     elif isinstance(error, (AgentError, ObservationError)) or _ignored():

@@ -76,7 +76,7 @@ class WriteReport(PyinfraCommand):
                 yield from read_results({host.name: found}, f"the fact of {host.name}")
 
     def _fact(self, state: State, host: Host) -> dict[str, Any] | str:
-        """Return the fact of a host, or why there is none."""
+        """Return the fact of a host, or why it is missing."""
         with ctx_state.use(state), ctx_host.use(host):
             try:
                 found = host.get_fact(Interpreters, root=self._root, _ignore_errors=True)

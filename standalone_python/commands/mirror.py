@@ -226,7 +226,7 @@ def _export(dest: str, tool: str, url: str, endpoint_url: str) -> None:
         base = parse_url(url, "--url")
     except StandalonePythonError:
         # Not repeated: it may have a password in it.
-        raise click.UsageError("--url is no address: give http://HOST/PATH or https://HOST/PATH.") from None
+        raise click.UsageError("--url is not an address: give http://HOST/PATH or https://HOST/PATH.") from None
     exported = TOOLS[tool](listed_builds(storage_of(dest, endpoint_url)), base)
     click.echo(exported.text, nl=False)
     if exported.left_out:

@@ -442,7 +442,7 @@ def test_full_disk(mirror: Mirror, web: Web, releases: Path, tmp_path: Path) -> 
         ("export D --for uv --url http://x", 1, "D is not a mirror, it has no catalogue.tsv"),
         ("export D --for bazel --url http://x", 64, "'bazel' is not valid, choose one of uv, rules_python, mise"),
         ("export D --for uv", 64, "Missing option '--url'"),
-        (f"export D --for uv --url ftp://u:{PASSWORD}@x", 64, "--url is no address"),
+        (f"export D --for uv --url ftp://u:{PASSWORD}@x", 64, "--url is not an address"),
     ],
 )
 def test_bad_input(mirror: Mirror, tmp_path: Path, arguments: str, code: int, said: str) -> None:

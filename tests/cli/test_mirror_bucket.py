@@ -259,7 +259,8 @@ def test_the_lock_of_a_killed_sync(
         assert locked
         began = time.monotonic()
         with pytest.raises(
-            TransportError, match=f"another sync is running in the mirror {DEST}: wait for it; if there is none, remove s3://"
+            TransportError,
+            match=f"another sync is running in the mirror {DEST}: wait for it; if no sync is running, remove s3://",
         ):
             other.exclusive_lock(6.0, lambda: waited.append("waits")).__enter__()
         assert time.monotonic() - began > 5.0, "longer than it would be kept without being renewed"

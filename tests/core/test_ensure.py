@@ -497,7 +497,7 @@ def test_a_build_that_is_gone_afterwards() -> None:
     with pytest.raises(AgentError) as caught:
         ensure(there, desired(), untouched())
     assert str(caught.value) == (
-        "the host is not as planned after the change: a build that was there is gone; something else changes the host"
+        "the host is not as planned after the change: a build has disappeared; something else changes the host"
     )
 
 

@@ -116,8 +116,8 @@ def test_a_name_that_is_true_already_stays(name: str | None) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no Mach-O file"),
-        (b"\x7fELF" + b"\0" * 60, "no Mach-O file"),
+        (b"", "not a Mach-O file"),
+        (b"\x7fELF" + b"\0" * 60, "not a Mach-O file"),
         (machos.library(BUILT)[:40], "within its load commands|can't be read"),
         (machos.library(BUILT, filetype=2), "type 2, which has no install name"),
         (machos.fat((machos.ARM64, machos.library(BUILT)))[:4200], "before its architectures do"),

@@ -299,7 +299,7 @@ def carry_out(
         left = _without_held(plan(desired, after, _resolver(desired, supply, observed)), after)
     except _FactsNeeded:
         raise AgentError(
-            "the host is not as planned after the change: a build that was there is gone; something else changes the host",
+            "the host is not as planned after the change: a build has disappeared; something else changes the host",
             step="observe again",
         ) from None
     if left:

@@ -206,7 +206,7 @@ def _kind(number: int, kind: Kind, desired: Desired, deliveries: Mapping[str, De
 
 
 def receipt_lines(build: Build, finish: Finish, delivery: Delivery) -> tuple[list[str], list[str], list[str]]:
-    """Return what lines of a receipt begin with: of this build, of one finished as declared; and what no line begins with."""
+    """Return how lines of a receipt begin: for this build, for a build with the declared finish; and how no line begins."""
     its = [_line(key, str(getattr(build, key))) for key in _BUILD]
     has: dict[str, object] = {"sha256": delivery.archive_sha256}
     has |= {name: getattr(finish, name) for name in ("externally_managed", "compile_bytecode", "patch_sysconfig")}

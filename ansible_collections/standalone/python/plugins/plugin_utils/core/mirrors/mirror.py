@@ -293,7 +293,7 @@ def inspect_mirror(storage: Storage, wanted: Iterable[Build], records: Records, 
 
 
 def read_records(storage: Storage) -> Records:
-    """Return the mirror's records; empty if there are none or they are damaged."""
+    """Return the mirror's records; empty if they are missing or damaged."""
     try:
         kept = json.loads(storage.read(READ))
         return {path: (digest, [*now]) for path, (digest, now) in kept.items()}

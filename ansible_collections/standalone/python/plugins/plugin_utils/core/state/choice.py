@@ -148,7 +148,7 @@ def installs_of(choices: list[Choice]) -> tuple[Install, ...]:
 
 
 def _kept(wanted: Wanted, installed: Installed, desired: Desired, resolve: Resolve) -> Choice:
-    """An installed build serves; it is made anew where it is broken or was finished otherwise than declared."""
+    """Use an installed build; install it again if it is broken or its finish differs from the declared one."""
     build = resolve(wanted.request) if desired.lockfile else installed.build
     changed = _otherwise(finish_of(desired, installed.build), installed.finish) if installed.finish else ""
     if desired.lockfile and installed.receipt and build.sha256 not in (None, installed.build.sha256):

@@ -132,7 +132,7 @@ class OfflineImage:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where nothing was said.
+    """A whole declaration. Paths are absolute, or begin with ``~/``; texts are empty where the declaration has none.
 
     ``windows``: it is for a Windows host. Then paths may begin with ``%NAME%/``, and have slashes as all others.
     ``add_to_path``: None where nothing was said, which leaves the PATH as it is.

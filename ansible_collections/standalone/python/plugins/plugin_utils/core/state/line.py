@@ -40,7 +40,7 @@ def link_names(build: Build, *, default: bool, kinds: frozenset[LinkKind], windo
 
 
 def current_build(observed: Observed, line: str) -> str:
-    """Return the name of the installed build that a line's stable link leads to; empty if there is none."""
+    """Return the name of the installed build that a line's stable link leads to; empty without such a build."""
     target = observed.links.get(f"{observed.root}/{line}", "")
     name = target.removeprefix(f"{observed.root}/")
     return name if any(installed.name == name for installed in observed.installed) else ""

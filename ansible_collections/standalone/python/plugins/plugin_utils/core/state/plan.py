@@ -255,7 +255,7 @@ def _clearing(observed: Observed) -> Iterator[Clear]:
 
 
 def confirmations(observed: Observed, moving: Set[str]) -> Iterator[Confirm]:
-    """Yield the receipts to complete, except those of builds that are removed or installed anew."""
+    """Yield the receipts to complete, except those of builds that are removed or installed again."""
     # Without write permission the build is usable all the same; a later run with permission confirms it.
     if observed.root_state == "writable":
         yield from (Confirm(i.name) for i in observed.installed if i.unconfirmed and i.name not in moving)

@@ -20,7 +20,7 @@ Certificates = Literal["build", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a build is finished on a host. A build whose ``Finish`` differs from the declared one is installed anew.
+    """How a build is finished on a host. A build whose ``Finish`` differs from the declared one is installed again.
 
     ``owner``, ``group`` and ``mode`` are empty by default; ``mode`` is octal text such as ``0755``. With ``certificates:
     system`` the interpreter trusts those in the host's own file, besides those where OpenSSL was built to look.

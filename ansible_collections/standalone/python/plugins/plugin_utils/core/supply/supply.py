@@ -163,8 +163,8 @@ class Supply:
         return build
 
     def assumption(self, builds: Iterable[Build]) -> str:
-        """Return a sentence on those builds that the bundled catalogue names for a server that may lack them; empty if there are
-        none. The server has no catalogue, or can't be reached."""
+        """Return a sentence on those builds that the bundled catalogue names for a server that may lack them; empty without such
+        builds. The server has no catalogue, or can't be reached."""
         names = sorted({build.name for build in builds} & self._assumed)
         if not names:
             return ""
@@ -192,8 +192,8 @@ class Supply:
         return Locked(*slot.key, replace(build, sha256=self.sha256(build)), self.shown_url(build))
 
     def find_attestations(self, build: Build, have: str = "") -> str:
-        """Return the attestations of a build's archive, one per line; at least one is verified. Empty if there are none and none
-        are required.
+        """Return the attestations of a build's archive, one per line; at least one is verified. Empty if the source has none
+        and none are required.
 
         :param have: the attestations that are already here; if they don't verify, the source's are downloaded
         :raises ContentError: they are wrong, or there are none and they are required

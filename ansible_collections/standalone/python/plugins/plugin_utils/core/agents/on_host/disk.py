@@ -36,7 +36,7 @@ def write(path: str, text: str) -> None:
 
 
 def rewrite(path: str, text: str) -> list[str]:
-    """Write a file of the tree anew; return the changed files: this one, and its bytecode, which is removed."""
+    """Rewrite a file of the tree; return the changed files: this one, and its bytecode, which is removed."""
     write(path, text)
     changed = [path]
     cache, stem = os.path.dirname(path) + "/__pycache__", os.path.basename(path)[:-2]

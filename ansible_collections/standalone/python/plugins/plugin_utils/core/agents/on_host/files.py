@@ -65,7 +65,7 @@ class Access:
 
 
 def walk(tree: str, access: Access) -> Walked:
-    """Set the access of everything in `tree` but `FOLDER`, and return what is there.
+    """Set the access of everything in `tree` but `FOLDER`, and return its entries.
 
     :raises Incomplete: for what is neither file, folder nor link
     """

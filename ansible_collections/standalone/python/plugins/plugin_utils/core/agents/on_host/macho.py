@@ -91,7 +91,7 @@ def slices(data: bytes) -> Iterator[Slice]:
 
 def _slice(data: bytes, start: int) -> Slice:
     if bytes(data[start : start + 4]) not in THIN:
-        raise Unchanged("it is no Mach-O file")
+        raise Unchanged("it is not a Mach-O file")
     order, header = THIN[bytes(data[start : start + 4])]
     kind, count, size = struct.unpack_from(order + "III", data, start + 12)
     if kind != DYLIB:
