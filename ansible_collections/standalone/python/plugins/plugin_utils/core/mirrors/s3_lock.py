@@ -83,7 +83,7 @@ class Lease:
                 waited = True
             if time.monotonic() >= until:
                 raise TransportError(
-                    f"another sync is running in the mirror {self._client}: wait for it; if no sync is running, remove  "
+                    f"another sync is running in the mirror {self._client}: wait for it; if no sync is running, remove "
                     f"{SCHEME}{self._client.bucket}/{self._client.key(LOCK)}, and run again"
                 )
             time.sleep(min(1.0, self._lease / 4))
