@@ -59,6 +59,14 @@ def directives(page: str) -> list[str]:
     return [token.info for token in tokens if token.type == "fence" and token.info.startswith("{") and token.markup[0] == "`"]
 
 
+def outputs(page: str) -> list[str]:
+    """The lines of a page's blocks of text, which show what commands print; not the commands in them, nor empty lines."""
+    tokens = MarkdownIt().parse((REPOSITORY / page).read_text(encoding="utf-8"))
+    blocks = [token.content for token in tokens if token.type == "fence" and token.info == "text"]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("$ ")]
+
+
 def files(page: str) -> Mapping[str, str]:
     return {one.name: one.text for one in shown(page) if one.name}
 
