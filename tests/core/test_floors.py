@@ -36,7 +36,7 @@ PACKAGES: dict[str, frozenset[str]] = {
 }
 # Modules of no package: what every package may import, and what may import every package.
 BELOW = {"errors", "digits", "lazy", "libraries", "nearest", "progress"}
-ABOVE = {"ensure", "memory", "info", "reporting", "script"}
+ABOVE = {"delivery", "ensure", "memory", "info", "reporting", "script"}
 
 # Who touches files or processes at all.
 WORLDLY = {

@@ -20,16 +20,16 @@ from . import progress
 from .agents import sh
 from .builds.catalogue import Build
 from .builds.request import Request
+from .delivery import check_pull_tools, deliver, own_files
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
 from .memory import remember
 from .state.answer import UNFINISHED
 from .state.choice import Resolve, newest_installed
 from .state.declaration import Desired
-from .state.failures import FAILURES
 from .state.observed import Observed, Sight, judged, parse, relocated
 from .state.paths import joined, native
 from .state.plan import confirmations, plan
-from .state.step import Clear, Install, Plan, Remove, Step, predict, seen
+from .state.step import Clear, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,7 +218,7 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
         planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
         for step in planned.installs:
-            _check_pull_tools(desired, supply, observed, step.build)
+            check_pull_tools(desired, supply, observed, step.build)
     if check and (assumed := supply.assumption(step.build for step in planned.installs)):
         planned = replace(planned, remarks=(*planned.remarks, assumed))
     if progress.traced(progress.DECISIONS):
@@ -253,12 +253,12 @@ def carry_out(
         return Result(planned, observed, remember(partial(run, host, "record"), desired, observed, environment=environment)[0])
     first, clearing = observed, _clearing(planned)
     deliveries: dict[str, sh.Delivery] = {}
-    own_files = True
+    whole = True
     for _unused in range(_TRIES):
         for step in planned.installs:
             if step.build.name not in deliveries:
-                from_own = step.moved and own_files and not desired.windows
-                delivery = _own(observed, step) if from_own else _deliver(host, desired, supply, observed, step)
+                from_own = step.moved and whole and not desired.windows
+                delivery = own_files(observed, step) if from_own else deliver(host, desired, supply, observed, step)
                 deliveries[step.build.name] = delivery
         script = _renderer(desired).application(desired, planned, deliveries, environment)
         progress.plan(planned.steps)
@@ -272,7 +272,7 @@ def carry_out(
                 failed = (step.build for step in planned.installs if error.step == f"downloading {step.build.name}")
                 raise error.with_more(supply.assumption(failed)) from None
             # What was moved is not whole any more. Nothing has changed yet; a download repairs it.
-            own_files = False
+            whole = False
             deliveries = {name: delivery for name, delivery in deliveries.items() if name not in own}
             continue
         cleared = cleared or after.cleared
@@ -396,65 +396,3 @@ def read(completed: Completed) -> Observed:
         if not stderr:
             raise
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {stderr}") from None
-
-
-def _check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed, build: Build) -> None:
-    """Check that the host has the programs for ``delivery: pull``, before anything is downloaded.
-
-    :raises AgentError: the host lacks a program
-    """
-    if build.compression == "zst" and "zstd" not in observed.tools:
-        raise AgentError(
-            f"{build.filename} is compressed with zstd, which the host doesn't have, and delivery is pull: "
-            "install zstd on the host, or use delivery: push, which sends it as gzip",
-            step="plan",
-        )
-    if desired.windows or "curl" in observed.tools:
-        return
-    secret = supply.token_for_hosts or set(desired.source.partition("://")[2]) & set("@?")
-    if "wget" not in observed.tools:
-        raise AgentError(f"{FAILURES['nodownload']}; the host is as it was", step="plan")
-    if secret and observed.facts.get("wget") != "gnu":
-        raise AgentError(f"{FAILURES['tokenwget']}; the host is as it was", step="plan")
-
-
-def _own(observed: Observed, step: Install) -> sh.Delivery:
-    receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
-    if receipt is None:
-        raise AssertionError(step)
-    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "", receipt.attested)
-
-
-def pulled(supply: BuildProvider, build: Build) -> sh.Pulled:
-    """Return how a host downloads the archive of a build itself."""
-    member = "python/install" if build.flavor == "full" else "python"
-    urls, shown, sha256 = supply.urls(build), supply.shown_url(build), supply.sha256(build)
-    return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
-
-
-def _deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
-    build = step.build
-    if desired.delivery == "pull":
-        return pulled(supply, build)
-    payload = supply.payload(build, zstd="zstd" in observed.tools)
-    # The unpacked size, plus a tenth for the file system's overhead.
-    need_kb = payload.unpacked * 11 // 10 // 1024 + 1
-    if observed.free_kb is not None and observed.free_kb < need_kb:
-        raise AgentError(
-            f"{build.name} needs {need_kb} kB below {observed.root}, where {observed.free_kb} kB are free: make room, "
-            "or choose another root; the host is as it was",
-            step="plan",
-        )
-    # Files besides the archive's own: staging, receipt, bytecode of the modules that the finisher imports.
-    inodes = payload.inodes + 20
-    if observed.free_inodes is not None and observed.free_inodes < inodes:
-        raise AgentError(
-            f"{build.name} needs {inodes} inodes below {observed.root}, where {observed.free_inodes} are free: "
-            "remove files on that file system, or choose another root; the host is as it was",
-            step="plan",
-        )
-    name = f"{build.name}.tar.{payload.compression}"
-    with progress.task("Sending", name), progress.timed(progress.COMMANDS, f"send {name} to the host, {payload.size} bytes"):
-        path = host.upload(payload.path, name)
-    shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, supply.attested(build))
