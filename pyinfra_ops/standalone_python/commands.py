@@ -55,7 +55,7 @@ class Change(PyinfraCommand):
                         "use delivery: push; the host is as it was"
                     )
                 with listened(host):
-                    done = carry_out(there, self._desired, self._supply, self._decision)
+                    done = carry_out(there, self._desired, self._supply, self._decision, fleet=there.fleet)
             for remark in (*self._supply.remarks, *done.remarks):
                 logger.warning(f"{host.print_prefix}{remark}")
             for warning in advisory_warnings(result_data(done.plan, done.after)["interpreters"], today()):

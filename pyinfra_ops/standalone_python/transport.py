@@ -10,6 +10,7 @@ with a terminal, or with su's password.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,8 @@ from pyinfra.connectors.util import CommandOutput
 from .core import Completed, TransportError, sanitized
 
 _CHUNK = 1 << 18
+# Connectors whose hosts are on this machine.
+_LOCAL = frozenset({"LocalConnector", "ChrootConnector", "DockerConnector", "PodmanConnector"})
 # What a login shell can read in single quotes otherwise than a POSIX shell does: csh has no line breaks and a history there, fish
 # has escapes.
 _OTHERWISE = str.maketrans({"\n": r"\n", "!": r"\0041", "'": r"\0047", "\\": r"\0134"})
@@ -86,6 +89,11 @@ class ConnectorHost:
     def __exit__(self, *_error: object) -> None:
         if self._clear:
             self._shell(self._clear)
+
+    @property
+    def fleet(self) -> int:
+        """The process whose hosts share deltas, which is this one; 0 for a connector that sends nothing over a network."""
+        return 0 if self._host.connector_cls.__name__ in _LOCAL else os.getpid()
 
     def run(self, script: str) -> Completed:
         if self.piped:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import ensure
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import file_stamp
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
@@ -71,6 +73,19 @@ class Archives:
     def of_fakes(cls, names: Iterable[str], folder: Path, *, padding: int = 0, form: str = "gz") -> Archives:
         return cls({fakes.fake(n): fakes.archive(fakes.fake(n), folder, form, padding=padding) for n in names})
 
+    def make_delta(self, old: str, new: str) -> Path:
+        """Put the delta between two of them where :func:`deltas.find` finds it, as if it were in the cache."""
+        from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import delta, deltas
+
+        base, path = self._path(fakes.fake(old)), self._path(fakes.fake(new))
+        place = path.with_name(f"delta-{fakes.sha256(base)[:12]}")
+        with place.open("wb") as out:
+            made = delta.make(base, path, out, path.parent)
+        about = {"recipe": deltas.RECIPE, "archive": fakes.sha256(path), "base": fakes.sha256(base), "tar": made.tar}
+        about |= {"sha256": fakes.sha256(place), "stamp": file_stamp(place)}
+        place.with_name(f"{place.name}.json").write_text(json.dumps(about))
+        return place
+
     def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build:
         able = [b for b in self.known if request.admits(b.version, b.variant, b.release)]
         return max(able, key=lambda b: (b.version, b.release))
@@ -96,7 +111,7 @@ class Archives:
         return ""
 
 
-def make(host: LocalHost, archives: Archives, options: Mapping[str, Any]) -> Result:
+def make(host: LocalHost, archives: Archives, options: Mapping[str, Any], *, fleet: int = 0) -> Result:
     place = host.place
     desired = declare({"root": place.root, "bin_dir": place.bin_dir, **options})
-    return ensure.ensure(host, desired, archives)
+    return ensure.ensure(host, desired, archives, fleet=fleet)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import ssl
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
 from tests.agents import fakes
+from tests.agents.driver import Archives, LocalHost, local_host, make
 from tests.agents.place import POSIX, SHELLS, TOOLS, Place, Shell, link_tools, needed, tree
 from tests.store.support import certificate
 
@@ -205,6 +207,65 @@ def test_an_archive_that_is_not_there(shell: Shell, disk: Path, tmp_path: Path) 
     with pytest.raises(AgentError, match="unreadable"):
         apply(sh.Pushed(f"{tmp_path}/none", "0" * 64, "gz", 1, "", ""), disk, tools, shell)
     assert tree(disk) == {}
+
+
+# Rebuilt from an installed build
+
+# What happens before the host gets the delta -> whether the host then rebuilds the build.
+MISHAPS: dict[str, bool] = {
+    "nothing": True,
+    "an old file was changed": False,
+    "an old file is gone": False,
+    "an old file is a link": False,
+    "the old interpreter can't": False,
+    "the delta is damaged": False,
+    "the delta is of another build": False,
+    "no checksum tool but openssl": True,
+}
+
+
+@pytest.mark.parametrize("mishap", MISHAPS)
+def test_a_delta_or_else_the_whole_archive_gives_the_same_build(mishap: str, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """In one run, without an error; the old build stays as it is."""
+    archives = Archives.of_fakes(["3.13.1", "3.13.2+20250317", "3.12.8"], tmp_path, padding=9000)
+    delta = archives.make_delta("3.13.1", "3.13.2+20250317")
+    names = [*TOOLS, "tar", "gzip", "openssl" if mishap.startswith("no checksum") else "sha256sum"]
+    tools = link_tools(tmp_path / "chosen", names)
+    on = local_host(shell, disk, tmp_path, PATH=str(tools), FAKE_PYTHON="" if "can't" in mishap else sys.executable)
+    make(on, archives, {"builds": ["3.13.1"]})
+    file = disk / "opt/python" / fakes.fake("3.13.1").name / "lib/libpython.so"
+    match mishap:
+        case "an old file was changed":
+            file.write_bytes(file.read_bytes().replace(b"a", b"b"))
+        case "an old file is gone":
+            file.unlink()
+        case "an old file is a link":
+            file.rename(file.with_name("other"))
+            file.symlink_to("other")
+    before = fakes.read(file.parents[1])
+
+    class Host(LocalHost):
+        def upload(self, path: Path, name: str) -> str:
+            there = super().upload(path, name)
+            if name.endswith(".delta"):
+                sent.append("delta")
+                if mishap == "the delta is damaged":
+                    Path(there).write_bytes(path.read_bytes()[:-1] + b"?")
+                elif mishap == "the delta is of another build":
+                    Path(there).write_bytes(b"standalone-python delta 1\n0 0 0\n")
+            else:
+                sent.append("whole")
+            return there
+
+    sent: list[str] = []
+    there = Host(on.place, on.shell, on.sent)
+    done = make(there, archives, {"builds": ["3.13"], "state": "latest", "keep": 1}, fleet=1)
+    assert [step.action for step in done.plan.installs] == ["upgrade"]
+    assert sent == (["delta"] if MISHAPS[mishap] else ["delta", "whole"])
+    assert delta.exists()
+    assert fakes.state_of(disk / "opt/python" / fakes.fake("3.13.2+20250317").name, 9000) == "build 3.13.2+20250317"
+    assert fakes.read(file.parents[1]) == before
+    assert not list((disk / "opt/python").glob(".standalone-python.[sl]*"))
 
 
 # Fetched by the host

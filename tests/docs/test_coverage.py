@@ -15,7 +15,7 @@ import pytest
 from tests.tools.pages import directives, pages, shown
 
 # tests/packaging installs from what is built; tests/docs/test_readme.py looks at the extras.
-EXTRAS = ("ansible", "attestations", "pyinfra", "s3")
+EXTRAS = ("ansible", "attestations", "delta", "pyinfra", "s3")
 INSTALLED = ("pip install .", "pip install -r requirements.txt", *(f"pip install '.[{extra}]'" for extra in EXTRAS))
 
 # What a directive in backticks holds is no code to a parser of Markdown. One in colons (tabs, cards) hides nothing.

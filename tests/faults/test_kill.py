@@ -10,6 +10,7 @@ then: whatever link exists leads to a whole build; one more run makes what an un
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -80,6 +81,7 @@ class Scenario:
     :ivar first: builds that are there before, with the links of the first
     :ivar keeps: whether an interpreter must be reachable by its links all the time
     :ivar exchanges: a build takes its own place
+    :ivar delta: the new build is rebuilt from the old one
     :ivar at_once: the host can exchange two names in one step; otherwise the build is nowhere between two renames
     """
 
@@ -90,6 +92,7 @@ class Scenario:
     exchanges: bool = False
     prepare: Callable[[Path], None] | None = None
     at_once: bool = False
+    delta: bool = False
 
 
 PLAIN = (
@@ -114,6 +117,7 @@ PLAIN = (
     ),
 )
 SCENARIOS = (
+    Scenario("upgrade by a delta", ("3.13.1",), {"builds": ["3.13"], "state": "latest"}, keeps=True, at_once=True, delta=True),
     *PLAIN,
     *(replace(each, name=f"{each.name}, at once", at_once=True) for each in PLAIN if each.exchanges),
 )
@@ -122,7 +126,9 @@ BUILDS = ("3.13.1", "3.13.2+20250317", "3.12.8")
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
-    return Archives.of_fakes(BUILDS, tmp_path_factory.mktemp("archives"))
+    found = Archives.of_fakes(BUILDS, tmp_path_factory.mktemp("archives"))
+    found.make_delta("3.13.1", "3.13.2+20250317")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +152,7 @@ def place_of(disk: Path) -> Place:
     return Place(disk, f"{disk}/root", f"{disk}/bin")
 
 
-def lay_out(disk: Path, scenario: Scenario) -> Place:
+def lay_out(disk: Path, scenario: Scenario, archives: Archives) -> Place:
     root, bin_dir = disk / "root", disk / "bin"
     place = place_of(disk)
     disk.mkdir()
@@ -155,7 +161,9 @@ def lay_out(disk: Path, scenario: Scenario) -> Place:
         (disk / path).write_text(text)
     (bin_dir / "python3-config").symlink_to("/usr/bin/python3-config")
     for what in scenario.first:
-        fakes.write(fakes.fake(what), root / fakes.fake(what).name)
+        build = fakes.fake(what)
+        receipt = fakes.receipt_of(build, archives.sha256(build) if scenario.delta else "")
+        fakes.write(build, root / build.name, json.dumps(receipt, indent=1) + "\n")
     if scenario.first:
         for path, to in FINISHED.items():
             (root / path).symlink_to(place.text(to))
@@ -167,7 +175,7 @@ def lay_out(disk: Path, scenario: Scenario) -> Place:
 def run(place: Place, sent: Path, archives: Archives, scenario: Scenario, applying: Mapping[str, str]) -> bool:
     """Whether it changed anything."""
     host = LocalHost(place, SHELLS[0], sent, applying)
-    return make(host, archives, scenario.options).changed
+    return make(host, archives, scenario.options, fleet=int(scenario.delta)).changed
 
 
 def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
@@ -201,7 +209,7 @@ def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:
 def test_killed_at_every_program(scenario: Scenario, archives: Archives, shims: Path, tmp_path: Path) -> None:
     """Most programs only read, so many deaths leave the same disk. The next run is tried once on each disk that differs."""
     needed("dash")
-    undisturbed = lay_out(tmp_path / "undisturbed", scenario)
+    undisturbed = lay_out(tmp_path / "undisturbed", scenario, archives)
     before = tree(undisturbed.disk)
     assert run(undisturbed, tmp_path, archives, scenario, {})
     expected = _relative(tree(undisturbed.disk), undisturbed)
@@ -237,7 +245,7 @@ def dead(folder: Path, scenario: Scenario, archives: Archives, shims: Path, dies
     }
     said = ""
     try:
-        run(lay_out(folder / "disk", scenario), folder, archives, scenario, applying)
+        run(lay_out(folder / "disk", scenario, archives), folder, archives, scenario, applying)
     except StandalonePythonError as error:
         said = str(error)
     assert not said or "can't be read" in said

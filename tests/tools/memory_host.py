@@ -107,9 +107,11 @@ class MemoryHost:
     before: Callable[[Observed], Observed] = lambda state: state
     says: Mapping[int, Completed] = field(default_factory=dict)
     records: dict[str, str] = field(default_factory=dict)
+    _unused: set[str] = field(default_factory=set)  # what was sent for the next script, after which it is gone
 
     def run(self, script: str) -> Completed:
         self.scripts.append(script)
+        arrived, self._unused = self._unused, set()
         if len(self.scripts) - 1 in self.says:
             return self.says[len(self.scripts) - 1]
         if script.endswith("\napply </dev/null\n"):
@@ -118,7 +120,7 @@ class MemoryHost:
             done = left != self.state
             if not all(map(partial(_as_seen, self.state), _calls(script, "premises"))):
                 return Completed(0, answer(replace(self.state, outdated=True, cleared=done), facts=False), "")
-            after = self.meddle(_applied(self.state, script, self.uploads))
+            after = self.meddle(_applied(self.state, script, {at: path for at, path in self.uploads.items() if at in arrived}))
             self.state = replace(after, held=())
             return Completed(0, answer(replace(after, cleared=done), facts=False, processes=_asks(script)), "")
         if script.endswith("\nremember </dev/null\n"):
@@ -133,7 +135,8 @@ class MemoryHost:
 
     def upload(self, path: Path, name: str) -> str:
         there = f"/tmp/sent/{name}"
-        assert there not in self.uploads
+        assert there not in self._unused
+        self._unused.add(there)
         self.uploads[there] = path
         return there
 

@@ -26,7 +26,7 @@ class ActionModule(HostAction):
         desired = self._with_paths(declare(self._task.args, windows=host.windows))
         with host.tidied(), controller_environment(environment):
             supply = Supply(desired)
-            ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment)
+            ensured = ensure(host, desired, supply, check=self._task.check_mode, environment=environment, fleet=host.fleet)
         result = result_data(ensured.plan, ensured.after)
         if self._task.diff:
             result["diff"] = _diff(ensured)

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from os import environ
+from os import environ, getppid
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,6 +42,9 @@ FOR_DOWNLOADS = frozenset(
         "SSL_CERT_FILE",
     ]
 )
+
+# Connections whose hosts are on the controller's machine.
+_LOCAL = frozenset({"local", "docker", "podman", "buildah", "chroot", "jail", "lxc", "lxd", "incus", "zone", "nsenter"})
 
 # Bytes of a file that a worker holds at a time. It is small because there can be many workers.
 _PIECE = 8 << 20
@@ -81,6 +84,11 @@ class ConnectionHost:
     @property
     def windows(self) -> bool:
         return bool(getattr(self._action._connection._shell, "_IS_WINDOWS", False))
+
+    @property
+    def fleet(self) -> int:
+        """The process whose workers share deltas: this one's parent; 0 for a connection that sends nothing over a network."""
+        return 0 if self._action._connection.transport.rpartition(".")[2] in _LOCAL else getppid()
 
     def run(self, script: str) -> Completed:
         action = self._action

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from . import progress
 from .agents import sh
 from .builds.catalogue import Build
+from .builds.request import Request
 from .errors import AgentError
 from .state.declaration import Desired
 from .state.failures import FAILURES
@@ -17,7 +21,49 @@ from .state.observed import Observed
 from .state.step import Install
 
 if TYPE_CHECKING:
-    from .ensure import BuildProvider, Host
+    from pathlib import Path
+
+    from .archives.deltas import Delta
+    from .archives.store import Payload
+
+
+class Receiver(Protocol):
+    """A host that can be sent a file: see ``ensure.Host``."""
+
+    def upload(self, path: Path, name: str) -> str: ...
+
+
+class BuildProvider(Protocol):
+    """Provides the builds of one declaration."""
+
+    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build: ...
+
+    def payload(self, build: Build, *, zstd: bool) -> Payload: ...
+
+    def urls(self, build: Build) -> tuple[str, ...]: ...
+
+    def sha256(self, build: Build) -> str: ...
+
+    def assumption(self, builds: Iterable[Build]) -> str: ...
+
+    def shown_url(self, build: Build) -> str: ...
+
+    def attested(self, build: Build) -> str: ...
+
+    @property
+    def token_for_hosts(self) -> str: ...
+
+
+# What can turn out to be unfit on the host -> the steps of an agent that fail then, before anything is changed.
+_MADE_OF: Mapping[type, tuple[str, ...]] = {sh.Own: ("copying", "finishing"), sh.Delta: ("rebuilding",)}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def in_doubt(step: str, deliveries: Mapping[str, sh.Delivery]) -> set[str]:
+    """Return the builds that were to be made of what the host has, if an agent failed in such a step; else nothing."""
+    made = {name: delivery for name, delivery in deliveries.items() if type(delivery) in _MADE_OF}
+    steps = {f"{doing} {name}" for name, delivery in made.items() for doing in _MADE_OF[type(delivery)]}
+    return set(made) if step in steps else set()
 
 
 def check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed, build: Build) -> None:
@@ -40,13 +86,6 @@ def check_pull_tools(desired: Desired, supply: BuildProvider, observed: Observed
         raise AgentError(f"{FAILURES['tokenwget']}; the host is as it was", step="plan")
 
 
-def own_files(observed: Observed, step: Install) -> sh.Delivery:
-    receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
-    if receipt is None:
-        raise AssertionError(step)
-    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "", receipt.attested)
-
-
 def pulled(supply: BuildProvider, build: Build) -> sh.Pulled:
     """Return how a host downloads the archive of a build itself."""
     member = "python/install" if build.flavor == "full" else "python"
@@ -54,7 +93,23 @@ def pulled(supply: BuildProvider, build: Build) -> sh.Pulled:
     return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
 
 
-def deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Observed, step: Install) -> sh.Delivery:
+def deliver(
+    host: Receiver,
+    desired: Desired,
+    supply: BuildProvider,
+    observed: Observed,
+    step: Install,
+    *,
+    fleet: int = 0,
+    whole: bool = False,
+) -> sh.Delivery:
+    """Bring a build to the host, or return how the host gets it.
+
+    :param fleet: as for :func:`ensure.ensure`
+    :param whole: use nothing that the host has
+    """
+    if step.moved and not whole and not desired.windows:
+        return _own_files(observed, step)
     build = step.build
     if desired.delivery == "pull":
         return pulled(supply, build)
@@ -75,8 +130,57 @@ def deliver(host: Host, desired: Desired, supply: BuildProvider, observed: Obser
             "remove files on that file system, or choose another root; the host is as it was",
             step="plan",
         )
-    name = f"{build.name}.tar.{payload.compression}"
-    with progress.task("Sending", name), progress.timed(progress.COMMANDS, f"send {name} to the host, {payload.size} bytes"):
-        path = host.upload(payload.path, name)
-    shown, sha256 = supply.shown_url(build), supply.sha256(build)
-    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, supply.attested(build))
+    shown, sha256, attested = supply.shown_url(build), supply.sha256(build), supply.attested(build)
+    shares = fleet and not (whole or desired.windows or desired.image)
+    found = _delta(observed, build, sha256, payload, fleet) if shares else None
+    if found is not None:
+        base, delta = found
+        instead = f", {delta.size} bytes instead of {payload.size}"
+        path = _send(host, delta.path, f"{build.name}.delta", instead)
+        return sh.Delta(path, delta.sha256, base, delta.tar, need_kb, shown, sha256, inodes, attested)
+    path = _send(host, payload.path, f"{build.name}.tar.{payload.compression}", f", {payload.size} bytes")
+    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, attested)
+
+
+def _own_files(observed: Observed, step: Install) -> sh.Delivery:
+    receipt = next(one.receipt for one in observed.installed if one.name == step.build.name)
+    if receipt is None:
+        raise AssertionError(step)
+    return sh.Own(step.moved, receipt.files_sha256, receipt.url, receipt.build.sha256 or "", receipt.attested)
+
+
+def _send(host: Receiver, path: Path, name: str, size: str) -> str:
+    with progress.task("Sending", name), progress.timed(progress.COMMANDS, f"send {name} to the host{size}"):
+        return host.upload(path, name)
+
+
+def _delta(observed: Observed, build: Build, archive: str, payload: Payload, fleet: int) -> tuple[str, Delta] | None:
+    """Return the name of an installed build, and the delta from it to ``build``. If there is none, let one be made."""
+    bases = _bases(observed, build)
+    if not bases:
+        return None
+    from .archives import deltas
+
+    for base in bases:
+        if delta := deltas.find(payload, archive, base):
+            return base.name, delta
+    deltas.begin(payload, archive, bases[0], fleet)
+    return None
+
+
+def _bases(observed: Observed, build: Build) -> list[Build]:
+    """Return the sound builds on the host that differ from ``build`` in patch version and release only, newest first."""
+    found = []
+    for installed in observed.installed:
+        receipt = installed.receipt
+        if receipt is None or not receipt.started or installed.problem or installed.foreign or installed.untrusted:
+            continue
+        # The checksum names a folder in the cache.
+        sha256 = receipt.build.sha256 or ""
+        if _kind(installed.build) == _kind(build) and _SHA256.fullmatch(sha256):
+            found.append(replace(installed.build, sha256=sha256))
+    return sorted(found, key=lambda one: (one.version, one.release), reverse=True)
+
+
+def _kind(build: Build) -> tuple[str, ...]:
+    return build.version.minor_line, build.triple, build.options, build.flavor

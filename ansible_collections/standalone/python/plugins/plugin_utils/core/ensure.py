@@ -11,7 +11,7 @@ A front end that decides at one time and acts at another calls :func:`decide` an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,6 @@ from . import progress
 from .agents import sh
 from .builds.catalogue import Build
 from .builds.request import Request
-from .delivery import check_pull_tools, deliver, own_files
 from .errors import LONGEST_TEXT, AgentError, ObservationError, sanitized
 from .memory import remember
 from .state.answer import UNFINISHED
@@ -34,7 +33,7 @@ from .state.step import Clear, Plan, Remove, Step, predict, seen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .archives.store import Payload
+    from .delivery import BuildProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +53,6 @@ class Host(Protocol):
     def upload(self, path: Path, name: str) -> str:
         """Bring a file to the host under a name that is its own in this run, where the script's user can read it; returns its
         path there."""
-
-
-class BuildProvider(Protocol):
-    """Provides the builds of one declaration."""
-
-    def resolve(self, request: Request, facts: Mapping[str, str], current: Build | None = None) -> Build: ...
-
-    def payload(self, build: Build, *, zstd: bool) -> Payload: ...
-
-    def urls(self, build: Build) -> tuple[str, ...]: ...
-
-    def sha256(self, build: Build) -> str: ...
-
-    def assumption(self, builds: Iterable[Build]) -> str: ...
-
-    def shown_url(self, build: Build) -> str: ...
-
-    def attested(self, build: Build) -> str: ...
-
-    @property
-    def token_for_hosts(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +149,17 @@ def run(host: Host, what: str, script: str) -> Completed:
 
 
 def ensure(
-    host: Host, desired: Desired, supply: BuildProvider, *, check: bool = False, environment: Mapping[str, str] = sh.NOTHING
+    host: Host,
+    desired: Desired,
+    supply: BuildProvider,
+    *,
+    check: bool = False,
+    environment: Mapping[str, str] = sh.NOTHING,
+    fleet: int = 0,
 ) -> Result:
     """Make the changes that ``desired`` needs on ``host``; with ``check``, predict them and change nothing.
 
+    :param fleet: the process whose hosts are reached over a network, so that deltas pay; 0 if a file gets to the host for nothing
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
 
@@ -184,7 +169,7 @@ def ensure(
     decision = decide(desired, supply, look, check=check)
     if check:
         return Result(decision.plan, decision.observed, predict(decision.plan, decision.observed, desired))
-    return carry_out(host, desired, supply, decision, environment=environment)
+    return carry_out(host, desired, supply, decision, environment=environment, fleet=fleet)
 
 
 def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool = False) -> Decision:
@@ -217,6 +202,8 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
             observed = replace(observed, processes=found.processes, sight=found.sight, held=_held(planned, found))
         planned = plan(desired, observed, _resolver(desired, supply, observed))
     if observed.facts and desired.delivery == "pull":
+        from .delivery import check_pull_tools
+
         for step in planned.installs:
             check_pull_tools(desired, supply, observed, step.build)
     if check and (assumed := supply.assumption(step.build for step in planned.installs)):
@@ -242,24 +229,32 @@ def _held(planned: Plan, observed: Observed) -> tuple[str, ...]:
 
 
 def carry_out(
-    host: Host, desired: Desired, supply: BuildProvider, decision: Decision, *, environment: Mapping[str, str] = sh.NOTHING
+    host: Host,
+    desired: Desired,
+    supply: BuildProvider,
+    decision: Decision,
+    *,
+    environment: Mapping[str, str] = sh.NOTHING,
+    fleet: int = 0,
 ) -> Result:
     """Make the changes of a decision, and observe the host again. If the look was a full check, record what it found.
 
+    :param fleet: as for :func:`ensure`
     :raises StandalonePythonError: with a sentence for the user; the host is then as it was, or the error says that it isn't
     """
     planned, observed, cleared = decision.plan, decision.observed, False
     if not planned:
         return Result(planned, observed, remember(partial(run, host, "record"), desired, observed, environment=environment)[0])
+    from .delivery import deliver, in_doubt
+
     first, clearing = observed, _clearing(planned)
-    deliveries: dict[str, sh.Delivery] = {}
-    whole = True
+    whole: frozenset[str] = frozenset()  # the builds of which the host needs a whole archive
     for _unused in range(_TRIES):
-        for step in planned.installs:
-            if step.build.name not in deliveries:
-                from_own = step.moved and whole and not desired.windows
-                delivery = own_files(observed, step) if from_own else deliver(host, desired, supply, observed, step)
-                deliveries[step.build.name] = delivery
+        # Made anew for each try, as the host has removed what it was sent.
+        deliveries = {
+            step.build.name: deliver(host, desired, supply, observed, step, fleet=fleet, whole=step.build.name in whole)
+            for step in planned.installs
+        }
         script = _renderer(desired).application(desired, planned, deliveries, environment)
         progress.plan(planned.steps)
         with progress.task("Changing", "the host"):
@@ -267,14 +262,13 @@ def carry_out(
         try:
             after = _with_held(judged(_as_on_host(desired, read(completed)), observed.facts), observed)
         except AgentError as error:
-            own = {name for name, delivery in deliveries.items() if isinstance(delivery, sh.Own)}
-            if not error.step.startswith(tuple(f"{doing} {name}" for name in own for doing in ("copying", "finishing"))):
-                failed = (step.build for step in planned.installs if error.step == f"downloading {step.build.name}")
-                raise error.with_more(supply.assumption(failed)) from None
-            # What was moved is not whole any more. Nothing has changed yet; a download repairs it.
-            whole = False
-            deliveries = {name: delivery for name, delivery in deliveries.items() if name not in own}
-            continue
+            # What a build was to be made of is not what it was. Nothing has changed yet; a whole archive does not need it.
+            if more := in_doubt(error.step, deliveries):
+                progress.trace(progress.COMMANDS, f"{error}; a whole archive is sent instead")
+                whole |= more
+                continue
+            failed = (step.build for step in planned.installs if error.step == f"downloading {step.build.name}")
+            raise error.with_more(supply.assumption(failed)) from None
         cleared = cleared or after.cleared
         if not after.outdated:
             break

@@ -16,8 +16,7 @@ from .agents.sh import Delivery
 from .builds.catalogue import Build
 from .builds.request import Request
 from .builds.target import Target, candidates, for_level, level_misfit, parse_triple, to_facts
-from .delivery import pulled
-from .ensure import BuildProvider
+from .delivery import BuildProvider, pulled
 from .errors import DeclarationError
 from .state.choice import satisfies
 from .state.declaration import Desired

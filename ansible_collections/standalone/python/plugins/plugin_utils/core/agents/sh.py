@@ -99,7 +99,25 @@ class Own:
     attested: str = ""
 
 
-Delivery = Pushed | Pulled | Own
+@lazy_dataclass(frozen=True)
+class Delta:
+    """A delta that was sent to the host: with the installed build ``base`` it makes the tar that has the checksum ``tar``.
+
+    The other fields are those of ``Pushed``.
+    """
+
+    path: str
+    sha256: str
+    base: str
+    tar: str
+    need_kb: int
+    url: str
+    archive_sha256: str
+    inodes: int = 0
+    attested: str = ""
+
+
+Delivery = Pushed | Pulled | Own | Delta
 
 
 def text_of(name: str) -> str:
@@ -147,6 +165,7 @@ def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) 
     names += ["macho.py"] if any(map(_has_false_install_name, plan.installs)) else []
     names += ["bytecode.py"] if compiles_bytecode(desired, plan) else []
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
+    names += ["delta.py"] if any(isinstance(delivery, Delta) for delivery in deliveries.values()) else []
     names += ["certificates.py"] if _trusts_host(desired, plan) else []
     texts = {name: module(name) for name in names} | templates(plan, deliveries)
     return [f"cat >\"$1\"/{quote(name)} <<'END OF FILE' || return\n{text}END OF FILE" for name, text in texts.items()]
@@ -333,6 +352,9 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         if isinstance(delivery, Pushed):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
             yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.compression, *numbers)
+        elif isinstance(delivery, Delta):
+            numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
+            yield _call("rebuild", delivery.path, delivery.sha256, delivery.base, delivery.tar, *numbers)
         elif isinstance(delivery, Own):
             yield _call("copy_installed", delivery.files_sha256)
         else:

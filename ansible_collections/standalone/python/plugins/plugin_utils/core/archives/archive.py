@@ -74,7 +74,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Pack
     :raises ContentError: a member is unsafe, or the archive is damaged
     :raises TransportError: the archive is a .tar.zst, and zstandard is not installed
     """
-    with task("Packing", path.name, path.stat().st_size) as advance, _opened(path, advance) as (tar, archive):
+    with task("Packing", path.name, path.stat().st_size) as advance, opened(path, advance) as (tar, archive):
         return _pack(tar, archive, tree, out, compression)
 
 
@@ -185,7 +185,12 @@ class _Hashed:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
+def opened(path: Path, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
+    """Open an archive or a payload for reading.
+
+    :param advance: reports the bytes that were read
+    :raises ContentError: it is neither gzip nor zstd
+    """
     with path.open("rb") as file, _members(file, path.name, path.stat().st_size, advance) as found:
         yield found
 

@@ -27,7 +27,7 @@ DEFAULT_SIZE = "10G"
 IN_USE = 3600.0
 
 _FOLDER = r"(cpython-.+)-[0-9a-f]{12}"
-_PAYLOAD = r"payload\.tar\.(gz|zst)(\.json)?"
+_PAYLOAD = r"(payload\.tar\.(gz|zst)|delta-[0-9a-f]{12})(\.json)?"
 _TEXT = r"[0-9a-f]{24}(\.why)?"
 _SIZE = r"([0-9]{1,15})(?:\.([0-9]{1,3}))?\s*([kmgt]?)b?"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

@@ -10,6 +10,7 @@ No file is trusted because it exists. An archive is hashed before it is read. A 
         <file name>        the archive, if it was downloaded; archives in local folders are not copied
         <file name>.part   an interrupted download of it, which the next run continues
         payload.tar.zst    the payload, or payload.tar.gz; payload.tar.zst.json describes it
+        delta-...          see ``deltas``
         lock               held by the process that works in the folder
     <root>/unzstd/lock     held by the process that reads a .tar.zst
     <root>/texts/          SHA256SUMS files and other texts, named by a hash of their addresses
@@ -104,7 +105,7 @@ class Store:
         digest = self.sha256(build, source)
         with use_cache(self.root):
             folder = self.root / "builds" / f"{build.name}-{digest[:12]}"
-            ready = _recorded(folder, compression, digest)
+            ready = recorded(folder, compression, digest)
             if ready is not None:
                 touch(_about(ready.path))
                 return ready
@@ -114,7 +115,7 @@ class Store:
                 # Without a lock another process may be writing under the plain name.
                 part = folder / f"{build.filename}{'' if locked else f'.{os.getpid()}'}{TEMPORARY}"
                 remove_stale_parts(folder, sure=locked, keep=part.name)
-                ready = _recorded(folder, compression, digest, rehash=True)
+                ready = recorded(folder, compression, digest, rehash=True)
                 if ready is None:
                     ready = self._make(part, build, source, digest, compression)
                     trim(self.root, folder.name, limit)
@@ -360,7 +361,7 @@ def _record(payload: Payload, original: str) -> None:
         out.write(json.dumps(about).encode())
 
 
-def _recorded(folder: Path, compression: Compression, original: str, *, rehash: bool = False) -> Payload | None:
+def recorded(folder: Path, compression: Compression, original: str, *, rehash: bool = False) -> Payload | None:
     """Return the cached payload if it is the recorded file.
 
     :param rehash: compare the hash if the file's times differ

@@ -72,6 +72,22 @@ unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the contr
   to_disk_meanwhile "$1"
 }
 
+# The old build's interpreter writes the tar of the new build. It fails if the tar has another checksum, and so does all of this,
+# before anything of the new build is started. The delta decides which files the tar has, so its checksum comes first.
+rebuild() { # DELTA SHA256 BUILD TAR-SHA256 KILOBYTES INODES: BUILD is an installed one
+  begin "rebuilding $name"
+  space "$5" "$6"
+  have tar || fail notar
+  found=$(archive_sha256 "$1")
+  found=${found%% *}
+  [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
+  trusted "$root/$3" || fail untrusted "${open:-unknown - $root/$3}"
+  {
+    (for_builds; exec "$root/$3/bin/python3" -I -B -S "$staging/delta.py" "$1" "$root/$3" "$4") 2>>"$here/err" || : >"$here/broken"
+  } | (cd "$here" && TAR_OPTIONS=-b128 tar -xof -) 2>>"$here/err" && [ ! -e "$here/broken" ] || fail unpack "$(cat "$here/err")"
+  to_disk_meanwhile "$1"
+}
+
 copy_installed() { # SHA256: copies the installed build of this name; the copy must match its list, which has that checksum
   begin "copying $name"
   output=$(cp -RPp "$root/$name" "$here/python" 2>&1) || fail io "$output"

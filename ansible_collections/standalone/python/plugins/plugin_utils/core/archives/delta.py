@@ -1,0 +1,295 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a delta: from it and an installed build, a host rebuilds the tar of another build's payload, byte for byte.
+
+The file has a line of magic, a line with the sizes of three parts, and the parts, each compressed with xz:
+
+- operations, one a line: ``copy SIZE PATH`` writes a file of the installed build; ``open SIZE PATH`` opens one, and ``add SIZE
+  OFFSET`` writes a range of it, to whose bytes those of the third part are added; ``new SIZE`` writes bytes of the second part;
+- new bytes, which include all headers of the tar;
+- the bytes to add, most of which are zero.
+
+Files that the finisher or Python may have changed on the host are sent whole. Memory is bounded: large files are compared in
+pieces. Writes only to the file that it is given and to a temporary file. ``agents/on_host/delta.py`` carries out the operations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import re
+import struct
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from .archive import opened
+from .tarstream import Member, TarStream
+from .tree import INSTALL_ONLY_TREE
+
+MAGIC = b"standalone-python delta 1\n"
+# Bytes of a new file that are compared at a time, and by how much the range of the old file is longer on each side. The sort of
+# the old range takes 17 bytes for each of its bytes.
+PIECE, MARGIN = 2 << 20, 1 << 19
+# 1 MiB of memory makes the parts 1 % larger than 8 MiB do, and needs a fifth.
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
+_COPIED = 1 << 16
+
+# Files that the finisher patches, or that another run or Python changes. Source: paths.patches, certificates, launchers.
+_OF_THE_HOST = re.compile(
+    r"\.standalone-python/.*|.*\.(pyc|pc)|lib/python[^/]*/(ssl\.py|EXTERNALLY-MANAGED|_sysconfigdata_[^/]*|_sysconfig_vars_[^/]*|build-details\.json"
+    r"|config-[^/]*/(Makefile|python-config\.py))|lib/libpython[^/]*\.dylib"
+)
+_SCRIPT = b"#!"
+
+_SIGN = 1 << 63
+
+Control = bytes | list[tuple[int, int, int]]
+Compare = Callable[[bytes, bytes], tuple[Control, bytes, bytes]]
+
+
+class Stopped(Exception):
+    """The delta is not wanted any more."""
+
+
+def available() -> bool:
+    """Return whether the package that compares files is installed."""
+    import importlib.util
+
+    return importlib.util.find_spec("bsdiff4") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """
+    :param tar: SHA-256 of the tar that is rebuilt
+    :param copied: bytes of the tar that are copied from the installed build
+    :param changed: bytes that are made of such bytes; ``new``: others
+    """
+
+    tar: str
+    copied: int
+    changed: int
+    new: int
+
+
+class _Recorded:
+    """The bytes of a tar that were read and not yet taken."""
+
+    def __init__(self, tar: TarStream) -> None:
+        self._read, self._data = tar.read, bytearray()
+        self.digest = hashlib.sha256()
+        tar.read = self.read
+
+    def read(self, size: int) -> bytes:
+        data = self._read(size)
+        self.digest.update(data)
+        self._data += data
+        return data
+
+    def take(self) -> bytes:
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+class _Base:
+    """The files of an installed build, as its payload has them.
+
+    :ivar copies: checksum -> path and size, for files that the new build has too
+    :ivar others: path -> offset and size in ``spool``, for files that have the name of a new one, and other content
+    """
+
+    def __init__(self, spool: BinaryIO) -> None:
+        self.spool = spool
+        self.copies: dict[str, tuple[str, int]] = {}
+        self.others: dict[str, tuple[int, int]] = {}
+
+    def read(self, path: str, begin: int, end: int) -> bytes:
+        offset, size = self.others[path]
+        self.spool.seek(offset + begin)
+        return self.spool.read(min(end, size) - begin)
+
+
+class _Parts:
+    """The three parts while they are made, each in a temporary file."""
+
+    def __init__(self, files: Sequence[BinaryIO]) -> None:
+        self._files = files
+        self._packers = [lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=_FILTERS) for _file in files]
+        self._literal = 0
+
+    def _write(self, part: int, data: bytes) -> None:
+        self._files[part].write(self._packers[part].compress(data))
+
+    def operation(self, text: str) -> None:
+        if self._literal:
+            self._write(0, b"new %d\n" % self._literal)
+            self._literal = 0
+        if text:
+            self._write(0, text.encode())
+
+    def literal(self, data: bytes) -> None:
+        self._write(1, data)
+        self._literal += len(data)
+
+    def change(self, data: bytes, offset: int) -> None:
+        self.operation(f"add {len(data)} {offset}\n")
+        self._write(2, data)
+
+    def joined(self, out: BinaryIO) -> None:
+        self.operation("")
+        for file, packer in zip(self._files, self._packers, strict=True):
+            file.write(packer.flush())
+        out.write(MAGIC + b"%d %d %d\n" % tuple(file.tell() for file in self._files))
+        for file in self._files:
+            file.seek(0)
+            while block := file.read(_COPIED):
+                out.write(block)
+
+
+def make(base: Path, new: Path, out: BinaryIO, folder: Path, wanted: Callable[[], bool] = lambda: True) -> Made:
+    """Write the delta between the payloads of an installed build and of a new one.
+
+    :param folder: for temporary files
+    :param wanted: whether to go on; called often
+    :raises Stopped: it is not wanted any more
+    :raises ContentError: a payload is damaged
+    :raises ImportError: the package that compares files is missing
+    """
+    from bsdiff4 import core
+
+    def compare(old: bytes, new: bytes) -> tuple[Control, bytes, bytes]:
+        if not wanted():
+            raise Stopped
+        found: tuple[Control, bytes, bytes] = core.diff(old, new)
+        return found
+
+    with ExitStack() as stack, tempfile.TemporaryFile(dir=folder) as spool:
+        sums = dict(_sums(new))
+        parts = _Parts([stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _part in range(3)])
+        made = _write(new, sums, _of_base(base, sums, spool), parts, compare)
+        parts.joined(out)
+    return made
+
+
+def _silent(_done: int) -> None:
+    pass
+
+
+def _members(payload: Path) -> Iterator[tuple[TarStream, Member, str]]:
+    """Yield the tar, and each member with its path in the build."""
+    with opened(payload, _silent) as (tar, _file):
+        for member in tar:
+            yield tar, member, member.name.removeprefix(f"{INSTALL_ONLY_TREE}/")
+
+
+def _sums(payload: Path) -> Iterator[tuple[str, str]]:
+    """Yield the path and the checksum of each file."""
+    for tar, member, path in _members(payload):
+        if member.kind == "file":
+            digest = hashlib.sha256()
+            for chunk in tar.data():
+                digest.update(chunk)
+            yield path, digest.hexdigest()
+
+
+def _of_base(base: Path, new: dict[str, str], spool: BinaryIO) -> _Base:
+    found, sums = _Base(spool), set(new.values())
+    end = 0
+    for tar, member, path in _members(base):
+        if member.kind != "file" or not member.size or _OF_THE_HOST.fullmatch(path):
+            continue
+        digest, first = hashlib.sha256(), b""
+        spool.seek(end)
+        for chunk in tar.data():
+            first = first or chunk[:2]
+            digest.update(chunk)
+            spool.write(chunk)
+        if first == _SCRIPT and path.startswith("bin/"):
+            continue
+        if digest.hexdigest() in sums:
+            found.copies.setdefault(digest.hexdigest(), (path, member.size))
+        elif path in new:
+            found.others[path] = (end, member.size)
+            end += member.size
+    return found
+
+
+def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: Compare) -> Made:
+    copied = changed = total = 0
+    with opened(new, _silent) as (tar, _file):
+        recorded = _Recorded(tar)
+        for member in tar:
+            path = member.name.removeprefix(f"{INSTALL_ONLY_TREE}/")
+            copy = old.copies.get(sums[path]) if member.kind == "file" else None
+            parts.literal(recorded.take())
+            if copy is not None:
+                parts.operation(f"copy {member.size} {copy[0]}\n")
+                for _chunk in tar.data():
+                    recorded.take()
+                copied += member.size
+                continue
+            base = old.others.get(path) if member.kind == "file" else None
+            if base is None:
+                for _chunk in tar.data():
+                    parts.literal(recorded.take())
+                continue
+            parts.operation(f"open {base[1]} {path}\n")
+            done = 0
+            for piece in _pieces(tar, recorded):
+                changed += _patched(old, path, (done, len(piece), member.size), piece, parts, compare)
+                done += len(piece)
+        parts.literal(recorded.take())
+        total = tar.unpacked
+        digest = recorded.digest.hexdigest()
+    return Made(digest, copied, changed, total - copied - changed)
+
+
+def _patched(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, parts: _Parts, compare: Compare) -> int:
+    """Write the operations that make a piece of a file from the old file; return how many bytes come from there.
+
+    :param place: the offset of the piece, its size, and that of the whole new file
+    """
+    begin, size, whole = place
+    old_size = old.others[path][1]
+    low, high = 0, old_size
+    if old_size > PIECE + 2 * MARGIN:
+        # Most of a program stays in its order, so the old range is where the piece is in proportion.
+        low = max(0, begin * old_size // whole - MARGIN)
+        high = min(old_size, (begin + size) * old_size // whole + MARGIN)
+    control, change, extra = compare(old.read(path, low, high), piece)
+    at, changed, told = low, 0, 0
+    for add, new, seek in _triples(control):
+        if add:
+            parts.change(change[changed : changed + add], at)
+        if new:
+            parts.literal(extra[told : told + new])
+        at, changed, told = at + add + seek, changed + add, told + new
+    return changed
+
+
+def _triples(control: Control) -> Iterator[tuple[int, int, int]]:
+    """Yield the bytes to add, the new bytes after them, and how far to go on in the old file."""
+    if not isinstance(control, bytes):
+        yield from control  # bsdiff4 before 1.3.2
+        return
+    # Three numbers of 64 bits at a time: a sign and a magnitude each.
+    for one in struct.iter_unpack("<3Q", control):
+        first, second, third = (-(number & ~_SIGN) if number & _SIGN else number for number in one)
+        yield first, second, third
+
+
+def _pieces(tar: TarStream, recorded: _Recorded) -> Iterator[bytes]:
+    piece = b""
+    for _chunk in tar.data():
+        piece += recorded.take()
+        if len(piece) >= PIECE:
+            yield piece
+            piece = b""
+    if piece:
+        yield piece

@@ -1,0 +1,87 @@
+# Copyright: standalone-python contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts over SSH are upgraded by a delta, this machine by a whole archive: all have the same tree afterwards."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import deltas
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload, Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
+from tests.conformance.cases import LATER13, OLD13, Place
+from tests.conformance.driver import tree
+from tests.tools.deploy import LOCAL, login, operation, run_deploy
+from tests.tools.hosts import Host
+from tests.tools.playbook import LOCALHOST, run_play
+
+pytestmark = pytest.mark.xdist_group("hosts")
+
+
+def from_cache(store: Store, source: Path, name: str) -> tuple[Build, Payload]:
+    (archive,) = source.glob(f"*/cpython-{name}-*stripped.tar.gz")
+    there = parse_source(str(source), "")
+    build = parse_filename(archive.name)
+    build = replace(build, sha256=store.sha256(build, there))
+    return build, store.payload(build, there, zstd=False)
+
+
+@pytest.fixture
+def cache(source: Path, tmp_path: Path) -> Path:
+    """A cache with the delta that a process beside an earlier run has made."""
+    store = Store(tmp_path / "cache")
+    (old, _payload), (new, payload) = (from_cache(store, source, name) for name in (OLD13, LATER13))
+    deltas.make_beside(payload, new.sha256 or "", old)
+    delta = deltas.find(payload, new.sha256 or "", old)
+    assert delta is not None
+    # The two are one program with another version text, so this is no measure of real ones.
+    assert delta.size < payload.size / 10
+    return tmp_path / "cache"
+
+
+def by_ansible(hosts: list[Host], declared: list[Mapping[str, object]], cache: Path) -> str:
+    inventory = LOCALHOST + "".join(f"{host.inventory_line}\n" for host in hosts)
+    tasks = [{"standalone.python.interpreters": one} for one in declared]
+    run = run_play(tasks, inventory, environment={"STANDALONE_PYTHON_CACHE": str(cache)}, arguments=["-vvv"])
+    assert run.code == 0, run.output
+    return run.output
+
+
+def by_pyinfra(hosts: list[Host], declared: list[Mapping[str, object]], cache: Path) -> str:
+    inventory = {**LOCAL, **{host.name: login(host) for host in hosts}}
+    environment = {"STANDALONE_PYTHON_CACHE": str(cache)}
+    output = ""
+    for one in declared:
+        run = run_deploy(operation(one), inventory, environment=environment, arguments=["--debug"])
+        assert run.code == 0, run.output
+        output += run.output
+    return output
+
+
+@pytest.mark.parametrize("front_end", [by_ansible, by_pyinfra])
+def test_a_delta_makes_the_tree_that_a_whole_archive_makes(
+    front_end: Callable[..., str], fleet: Mapping[str, Host], source: Path, cache: Path, tmp_path: Path
+) -> None:
+    hosts = [fleet[kind] for kind in ("debian", "busybox", "macish")]
+    root = str(tmp_path / "root")
+    places = [Place(host.root, root) for host in hosts]
+    plain = {"source": str(source), "root": root, "bin_dir": f"{root}/bin"}
+    declared = [{**plain, "builds": [OLD13]}, {**plain, "builds": ["3.13"], "state": "latest", "keep": 0}]
+    output = front_end(hosts, declared, cache)
+    sent = re.findall(r"send cpython-3\.13\.4\S*\.(delta|tar\.gz|tar\.zst) to the host, \d+ bytes( instead of \d+)?", output)
+    here = Place(Path("/"), root)
+    assert sorted(kind for kind, _instead in sent if kind == "delta") == ["delta"] * len(hosts), sent
+    assert not re.findall(r".*a whole archive is sent instead", output)
+    expected = tree(here)
+    assert any(LATER13 in path for path in expected)
+    for place in places:
+        assert tree(place) == expected
+        shutil.rmtree(place.here)
