@@ -93,7 +93,7 @@ def test_the_targets_exist(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("extra", ["ansible", "attestations", "pyinfra", "s3"])
+@pytest.mark.parametrize("extra", ["ansible", "attestations", "delta", "pyinfra", "s3"])
 def test_the_extra_that_pip_is_told_of_exists(extra: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-build-isolation", f".[{extra}]"],
