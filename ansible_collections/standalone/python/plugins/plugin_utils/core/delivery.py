@@ -155,7 +155,7 @@ def _send(host: Receiver, path: Path, name: str, size: str) -> str:
 
 
 def _delta(observed: Observed, build: Build, archive: str, payload: Payload, fleet: int) -> tuple[str, Delta] | None:
-    """Return the name of an installed build, and the delta from it to ``build``. If there is none, let one be made."""
+    """Return the name of an installed build, and the delta from it to ``build``. If the cache has no delta, begin to make one."""
     bases = _bases(observed, build)
     if not bases:
         return None
