@@ -27,7 +27,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE, OTHER
 from tests.agents.driver import Archives, LocalHost
-from tests.agents.place import POSIX, SHELLS, Place, Shell, needed
+from tests.agents.place import POSIX, SHELLS, TOOLS, Place, Shell, link_tools, needed
 from tests.agents.test_processes import start
 from tests.tools.web import serve
 
@@ -336,6 +336,22 @@ def test_a_build_in_use(place: Place, archives: Offered, tmp_path: Path) -> None
     assert run(place, SHELLS[0], text, *GONE).output == "nothing to do\n"
 
 
+def test_processes_that_nobody_shows(place: Place, archives: Offered, tmp_path: Path) -> None:
+    """The script removes builds, and has the remark of a run with a controller."""
+    needed("dash")
+    options = lay_out(place, archives, State("", has("3.12.8"), ABSENT))
+    place.environment["PATH"] = str(link_tools(tmp_path / "tools", [name for name in TOOLS if name != "grep"]))
+    text = script_of(archives, options)
+    told = json.loads(run(place, SHELLS[0], text, *GONE, "--check", "--json").output)
+    desired = declare({"lockfile": "python.lock.json", **options})
+    done = run(place, SHELLS[0], text, *GONE)
+    assert done.output.splitlines() == [*told["plan"], *told["remarks"]], done
+    fakes.write(fakes.fake("3.12.8"), Path(place.root) / OTHER)
+    result = ensure.ensure(LocalHost(place, SHELLS[0], tmp_path), desired, archives)
+    assert told["remarks"] == [*result.remarks]
+    assert f"may have run from {OTHER}" in told["remarks"][0]
+
+
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell.name)
 def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Path) -> None:
     needed(shell.command[0])
@@ -360,6 +376,7 @@ def test_every_shell(shell: Shell, place: Place, archives: Offered, tmp_path: Pa
         ],
         "left_alone": [],
         "in_use": [],
+        "remarks": [],
         "made_from": str(ORIGIN),
     }
     again = run(place, shell, text, "--archives", "/gone")

@@ -164,8 +164,6 @@ REFUSALS: Sequence[tuple[Sequence[str], Mapping[str, Any], str]] = (
     (("x86_64-linux",), {}, "unknown target"),
     ((LINUX,), {"token": "secret"}, "the declaration has token, which a script can't have"),
     ((LINUX,), {"source": "https://user:secret@example.org/builds"}, "the declaration has token, which a script can't have"),
-    ((WINDOWS,), {"exclusive": True}, "a script for Windows hosts removes no builds: remove them with the module"),
-    ((WINDOWS,), {"builds": ["3.13", {"version": "3.12", "state": "absent"}]}, "the declaration has absent"),
     ((LINUX,), {"verify": "full"}, "leave verify: full out"),
     ((LINUX,), {"root": "/opt\n/python"}, "root is "),
     (("s390x-unknown-linux-musl",), {}, "no build"),

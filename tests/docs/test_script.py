@@ -21,17 +21,17 @@ MIRROR = "https://mirror.example.org/python"
 TRIED = {PAGE: [*commands(PAGE), *files(PAGE).values()]}
 
 
-def with_windows(source: Path, folder: Path) -> Path:
-    """The builds of ``source``, and one for Windows that nobody unpacks."""
-    shutil.copytree(source, folder, symlinks=True)
+def put_windows(source: Path, work: Path) -> None:
+    """Add a build for Windows that nobody unpacks to ``source``."""
     name = f"cpython-{V13LATER}+{NEWER}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
-    (folder.parent / name).write_bytes(b"\x1f\x8b")
-    put(folder, NEWER, folder.parent / name)
-    return folder
+    (work / name).write_bytes(b"\x1f\x8b")
+    put(source, NEWER, work / name)
 
 
 def test_the_page(source: Path, tmp_path: Path) -> None:
-    served = with_windows(source, tmp_path / "served")
+    served = tmp_path / "served"
+    shutil.copytree(source, served, symlinks=True)
+    put_windows(served, tmp_path)
     catalogue = write_catalogue(served, tmp_path / "catalogue.tsv")
     environment = {
         **os.environ,

@@ -25,9 +25,10 @@ from .memory import remember
 from .state.answer import UNFINISHED
 from .state.choice import Resolve, newest_installed
 from .state.declaration import Desired
-from .state.observed import Observed, Sight, judged, parse, relocated
+from .state.observed import Observed, judged, parse, relocated
 from .state.paths import joined, native
 from .state.plan import confirmations, plan
+from .state.process import BLIND
 from .state.step import Clear, Plan, Remove, Step, predict, seen
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class Result:
             if receipt and receipt.not_carried:
                 told.append(f"not copied from {step.carry} to {step.build.name}: {sanitized('; '.join(receipt.not_carried))}")
         removed = [step.name for step in self.plan.removals if step.unless_used]
-        if removed and self.after.sight in _BLIND:
-            told.append(f"{_BLIND[self.after.sight]}: a process may have run from {joined(removed)}; if so, restart it")
+        if removed and self.after.sight in BLIND:
+            told.append(f"{BLIND[self.after.sight]}: a process may have run from {joined(removed)}; if so, restart it")
         return tuple(told)
 
     @property
@@ -94,10 +95,6 @@ Look = Callable[[sh.Facts], Observed]
 """Observes the host in question."""
 
 
-_BLIND: Mapping[Sight, str] = {
-    "some": "this user does not see every process of the host",
-    "none": "this host shows no processes, as it has neither /proc nor lsof nor fuser",
-}
 _TRIES = 3  # of a plan, each made of what the one before found changed
 
 

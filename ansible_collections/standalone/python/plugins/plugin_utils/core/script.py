@@ -25,12 +25,9 @@ from .state.observed import Observed
 from .state.plan import plan
 from .state.step import Plan
 
-_REMOVES_NOTHING = "a script for Windows hosts removes no builds: remove them with the module standalone.python.interpreters"
 # Options whose meaning a script can't have.
 _CONTROLLER_ONLY: Mapping[str, str] = {
     "token": "everyone who reads the script could read it: use a source that needs no token",
-    "exclusive": _REMOVES_NOTHING,
-    "absent": _REMOVES_NOTHING,
     "verify": "a script looks at builds quickly: leave verify: full out",
 }
 
@@ -96,8 +93,6 @@ def _check(desired: Desired, triples: Sequence[str]) -> None:
             )
     asked = {
         "token": bool(desired.token) or "@" in desired.source.partition("://")[2].partition("/")[0],
-        "exclusive": desired.windows and desired.exclusive,
-        "absent": desired.windows and any(wanted.state == "absent" for wanted in desired.builds),
         "verify": desired.verify == "full",
     }
     for option, reason in _CONTROLLER_ONLY.items():
@@ -117,9 +112,7 @@ def _kinds(desired: Desired, supply: ScriptProvider, triple: str) -> Iterator[Ki
         empty = Observed(desired.root, desired.bin_dir, "absent", "absent", facts=facts, windows=desired.windows)
         planned = plan(desired, empty, partial(_resolve, supply, facts))
         if planned.steps != before:
-            removals = (
-                Removals() if desired.windows else _removals(desired, planned, supply.known_builds(candidates(host, "auto")))
-            )
+            removals = _removals(desired, planned, supply.known_builds(candidates(host, "auto")))
             yield Kind(host, triple, planned, removals)
         before = planned.steps
 

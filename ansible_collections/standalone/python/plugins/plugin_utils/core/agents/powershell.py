@@ -149,7 +149,7 @@ def installation(desired: Desired, install: Install, delivery: Delivery) -> str:
 
 def driver() -> str:
     """Return the parts that such a script needs besides :func:`agents`."""
-    return _agent("facts.ps1") + _agent("script.ps1")
+    return _agent("facts.ps1") + _agent("removal.ps1") + _agent("script.ps1")
 
 
 def urls_beside(deliveries: Mapping[str, Delivery]) -> str:

@@ -19,6 +19,7 @@ from ..builds.catalogue import Build
 from ..builds.target import LEVEL_FLAGS, MACHINES, MINIMUM_GLIBC, MINIMUM_GLIBC_ELSEWHERE, SYSTEMS, Target, to_facts
 from ..state.declaration import Desired
 from ..state.failures import EXPOSURES, FAILURES
+from ..state.process import BLIND
 from ..state.receipt import Finish
 from ..state.step import Install, Plan, Remove, SetLink
 from .sh import Delivery, agents, downloader, driver, installation
@@ -132,6 +133,7 @@ def script(
             *(_kind(number, kind, desired, deliveries, numbers) for number, kind in enumerate(kinds, 1)),
             _choice(kinds),
             _sentences("sentence", {**FAILURES, **WITHOUT_CONTROLLER}),
+            _sentences("blindness", BLIND) if unless_used else "",
             _exposures(),
             _help(kinds, origin),
             driver(),
@@ -261,7 +263,7 @@ def _pattern(target: Target) -> str:
 
 def _sentences(name: str, texts: Mapping[str, str]) -> str:
     cases = "".join(f'{code}) {name}="{_filled(text)}" ;;\n' for code, text in texts.items() if code not in _ELSEWHERE)
-    return f"{name}() {{\n{name}=$2\ncase $1 in\n{cases}esac\n}}\n"
+    return f"{name}() {{\n{name}=${{2-}}\ncase $1 in\n{cases}esac\n}}\n"
 
 
 def _filled(text: str) -> str:

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..builds.target import MACHINES
 from ..state.declaration import Desired
 from ..state.failures import FAILURES
-from ..state.step import Install, Plan, Register, SetLink, SetSearchPath
+from ..state.line import line_of
+from ..state.observed import RegistryEntry
+from ..state.step import Install, Plan, Register, SetLink, SetSearchPath, Unregister
 from .powershell import agents, driver, installation, quoted, urls_beside
 from .script import WITHOUT_CONTROLLER, Archives, Kind, Origin, header, receipt_lines
 from .sh import Delivery
@@ -23,6 +25,8 @@ _PARAMETERS = """\
 param([switch]$Check, [switch]$Quiet, [switch]$Json, [switch]$Help, [string]$Root, [string]$BinDir, [string]$Archives)
 $options = @{ check = $Check; quiet = $Quiet; json = $Json; help = $Help; root = $Root; bin_dir = $BinDir; archives = $Archives }
 """
+# With this step, the agents for the registry come too: any host may have entries that go.
+_OF_REGISTRY = Unregister("", RegistryEntry("", "", ""))
 _HELP = """\
 Installs Python on this host, or repairs it; on a host in order it changes nothing.
   -Check            change nothing; the exit code is 2 if something would change
@@ -42,7 +46,7 @@ def script(
 
     :param deliveries: name of each build to how its archive gets to the host
     """
-    steps = tuple(step for kind in kinds for step in kind.plan.steps if not isinstance(step, SetLink))
+    installs = dict.fromkeys(step for kind in kinds for step in kind.plan.installs)
     values: dict[str, str | bool] = {
         "kinds": ", ".join(kind.triple for kind in kinds),
         "made_from": str(origin),
@@ -59,7 +63,7 @@ def script(
             header(desired, kinds, origin, use),
             _PARAMETERS,
             urls_beside(deliveries),
-            agents(desired, Plan(tuple(dict.fromkeys(steps)), ()), deliveries),
+            agents(desired, Plan((*installs, _OF_REGISTRY), ()), deliveries),
             f"$plan = @{{ {table} }}\n",
             *(_kind(number, kind, desired, deliveries) for number, kind in enumerate(kinds, 1)),
             _choice(kinds),
@@ -70,29 +74,44 @@ def script(
 
 
 def _kind(number: int, kind: Kind, desired: Desired, deliveries: Mapping[str, Delivery]) -> str:
-    lines = []
-    for step in kind.plan.steps:
+    calls = "".join(f"{call}\n" for call in _calls(kind, desired, deliveries))
+    return f"function Invoke-Kind{number} {{\n{calls}}}\n"
+
+
+def _calls(kind: Kind, desired: Desired, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
+    """Yield the calls in the order of a plan's steps."""
+    steps, removals = kind.plan.steps, kind.removals
+    names = [step.build.name for step in kind.plan.installs]
+    tags = [step.tag for step in steps if isinstance(step, Register)]
+    for step in steps:
         match step:
             case Install(build):
                 delivery = deliveries[build.name]
-                words: tuple[str | list[str], ...] = (
-                    build.name,
-                    str(build.version),
-                    *receipt_lines(build, desired.finish, delivery),
-                )
-                lines.append(f"Set-Build {' '.join(map(quoted, words))} {installation(desired, step, delivery)}")
+                words = (build.name, str(build.version), *receipt_lines(build, desired.finish, delivery))
+                yield f"{_call('Set-Build', *words)} {installation(desired, step, delivery)}"
             case SetLink(path, to):
                 folder, _slash, name = path.rpartition("/")
-                words_of_link = (name, to.removeprefix(f"{desired.root}/"))
                 command = "Set-StableLink" if folder == desired.root else "Set-InBin"
-                lines.append(f"{command} {' '.join(map(quoted, words_of_link))}")
-            case Register(tag, entry):
-                words_of_entry = (tag, entry.version, entry.bits, entry.executable.removeprefix(f"{desired.root}/"))
-                lines.append(f"Set-Registered {' '.join(map(quoted, words_of_entry))}")
-            case SetSearchPath():
-                lines.append("Set-InPath")
-    lines.append(f"Find-Others {quoted([step.build.name for step in kind.plan.installs])}")
-    return f"function Invoke-Kind{number} {{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
+                yield _call(command, name, to.removeprefix(f"{desired.root}/"))
+    if removals.unwanted:
+        yield _call("Add-Unwanted", removals.unwanted)
+    for line, replaced in removals.replaced.items():
+        yield _call("Add-Replaced", line, str(desired.keep), replaced)
+    yield _call("Find-Unlinks", names)
+    for step in steps:
+        if isinstance(step, Register):
+            entry = step.entry
+            yield _call("Set-Registered", step.tag, entry.version, entry.bits, entry.executable.removeprefix(f"{desired.root}/"))
+    yield _call("Find-Unregistered", tags, [line_of(step.build) for step in kind.plan.installs], desired.exclusive)
+    if any(isinstance(step, SetSearchPath) for step in steps):
+        yield "Set-InPath"
+    else:
+        yield _call("Clear-InPath", desired.add_to_path is False)
+    yield _call("Find-Removals", names)
+
+
+def _call(command: str, *words: str | Iterable[str] | bool) -> str:
+    return " ".join((command, *map(quoted, words)))
 
 
 def _choice(kinds: Sequence[Kind]) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..builds.catalogue import parse_name
 from ..errors import ObservationError, sanitized
@@ -15,6 +15,11 @@ from .answer import quoted
 
 NAMED = 3  # processes in a sentence
 _LONGEST_NAME = 100  # letters
+# Which processes a user can see (see observed.py), if not all, as a sentence.
+BLIND: Mapping[str, str] = {
+    "some": "this user does not see every process of the host",
+    "none": "this host shows no processes, as it has neither /proc nor lsof nor fuser",
+}
 _PROCESS = r"(?as)([0-9]{1,10}) (\S+) ([\w:.\\@-]{1,255}) (here|replaced) (\S+) (.*)"
 
 

@@ -1,5 +1,5 @@
 # script.ps1: the main part of a script that installs builds on a Windows host without a controller, as script.sh. It follows all other
-# parts.
+# parts. removal.ps1 decides what is removed.
 #
 # Set before it: what apply.ps1 needs, and $plan: kinds (the triples, for people), made_from (the lock file and its sha256), help, force,
 # keeps_packages, beside (a folder with the archives, relative to the script) and sentences (code of a failure -> sentence).
@@ -130,6 +130,7 @@ function Set-WantedLink([string]$path, [string]$to) {
     $step = "link $path to $to"
     switch ($state.phase) {
         decide {
+            $state.wanted += $path
             if (Test-Seen $path 'link' (ConvertTo-Slashes $to)) { return }
             if (-not (Test-Replaceable $path)) {
                 Stop-Script "cannot link $path to ${to}: it exists and was not created by standalone-python; move it away, choose another folder, or declare force: true; nothing was changed"
@@ -151,14 +152,18 @@ function Set-WantedLink([string]$path, [string]$to) {
 }
 
 function Test-Build([string]$name) { # is it a build in the root?
-    $name -cmatch '^cpython-[^\\/]+$' -and [IO.Directory]::Exists((Join-Name (Join-Name $root $name) '.standalone-python'))
+    $place = Join-Name $root $name
+    $name -cmatch '^cpython-[^\\/]+$' -and [IO.Directory]::Exists((Join-Name $place '.standalone-python')) -and -not (Use-Junction 'is' $place)
 }
 
-function Add-History([string]$was) { # records what a stable link led to; builds that are gone drop out
+function Add-History([string]$was) { # records what a stable link led to; builds that are gone or go drop out
     $text = try { Read-Text (Join-Name $root '.standalone-python.history') } catch { '' }
-    $names = @(foreach ($name in $text.Split("`n")) { if (Test-Build $name) { $name } })
-    if ((Test-Build $was) -and ($names.Length -eq 0 -or $names[-1] -cne $was)) { Set-History ($names + $was) }
+    $names = @(foreach ($name in $text.Split("`n")) { if (Test-Stays $name) { $name } })
+    if ((Test-Stays $was) -and ($names.Length -eq 0 -or $names[-1] -cne $was)) { $names += $was }
+    if ((-join ($names | Add-LineEnd)) -cne $text) { Set-History $names }
 }
+
+filter Add-LineEnd { "$_`n" }
 
 function Set-StableLink([string]$line, [string]$name) { Set-WantedLink (Join-Name $root $line) $name }
 
@@ -188,14 +193,10 @@ function Set-InPath {
     elseif ($state.phase -eq 'commit' -and (Test-Step $step)) { Set-SearchPath $bin_dir $true }
 }
 
-function Find-Others($names) { # builds that only a plan on a controller can remove
-    if ($state.phase -ne 'decide') { return }
-    foreach ($name in @(Get-All $state.pairs 'build')) { if ($names -notcontains $name) { [void]$state.left.Add($name) } }
-}
-
 function Invoke-Decision {
     $state.todo.Clear()
     $state.left.Clear()
+    Clear-Removals
     $state.phase = 'decide'
     & "Invoke-Kind$($state.kind)"
 }
@@ -234,18 +235,25 @@ function Assert-Done { # says in a sentence what the agent says of a failure
 
 function ConvertTo-JsonText([string]$text) { '"' + [regex]::Replace($text.Replace('\', '\\').Replace('"', '\"'), '[^\x20-\x7e]', { param($one) '\u{0:x4}' -f [int][char]$one.Value }) + '"' }
 
+function Get-Busy { # -> the names of builds that would go, and the path of a staging folder, if a process has files in them open
+    $state.busy
+    foreach ($path in $state.held) { if ([IO.Path]::GetDirectoryName($path) -ne $root -or -not (Test-Build ([IO.Path]::GetFileName($path)))) { $path } }
+}
+
 function Write-Result($options, $steps, [bool]$changed) {
     if ($options.json) {
         $listed = @(foreach ($step in $steps) { ConvertTo-JsonText $step }) -join ', '
         $left = @(foreach ($name in $state.left) { ConvertTo-JsonText $name }) -join ', '
-        # A script for Windows removes no builds, so none that it would remove is in use.
+        $busy = @(foreach ($name in Get-Busy) { ConvertTo-JsonText $name }) -join ', '
         '{"changed": ' + "$changed".ToLowerInvariant() + ', "target": ' + (ConvertTo-JsonText $state.triple) + ', "plan": [' + $listed +
-        '], "left_alone": [' + $left + '], "in_use": [], "made_from": ' + (ConvertTo-JsonText $plan.made_from) + '}'
+        '], "left_alone": [' + $left + '], "in_use": [' + $busy + '], "remarks": [], "made_from": ' + (ConvertTo-JsonText $plan.made_from) + '}'
         return
     }
     if ($options.quiet) { return }
     if ($steps) { $steps } else { 'nothing to do' }
     if ($state.left.Count) { "left alone: $($state.left -join ' ')" }
+    $busy = @(Get-Busy)
+    if ($busy) { "in use, a later run removes them: $($busy -join ' ')" }
 }
 
 function Set-Archives([string]$folder) { # makes the URLs of archives their paths in a folder with a mirror's layout
@@ -282,7 +290,8 @@ function Invoke-Main($options) {
     }
     Invoke-Decision
     $steps = @($state.todo)
-    if ((Get-Value 'leftover') -or (Get-Value 'lock_state') -eq 'dead') { $steps = @('clear what an earlier run left') + $steps }
+    $clears = 'clear what an earlier run left'
+    if ((Get-Value 'leftover') -or (Get-Value 'lock_state') -eq 'dead') { $steps = @($clears) + $steps }
     if (-not $steps) { Write-Result $options @() $false; exit 0 }
     if ($options.check) { Write-Result $options $steps $true; exit 2 }
     $said.Clear()
@@ -292,6 +301,8 @@ function Invoke-Main($options) {
     Update-Observation 'no'
     Invoke-Decision
     if ($state.todo.Count) { Stop-Script "the host is not as planned after the change, something else changes it; still to do: $($state.todo -join '; ')" }
-    Write-Result $options $steps $true
+    $undone = @(foreach ($name in $state.busy) { "remove $name" }) + @(if (Get-Value 'leftover') { $clears })
+    $steps = @(foreach ($step in $steps) { if ($undone -notcontains $step) { $step } })
+    Write-Result $options $steps ($steps.Length -gt 0)
     exit 0
 }

@@ -304,18 +304,36 @@ json_list() { # LINES
   printf '%s' "$1" | sed -e 's/[\\"]/\\&/g' -e 's/.*/"&"/' -e '$!s/$/,/' | tr '\n' ' '
 }
 
+remark() { # VERB-LINES -> remarks: what a run with a controller warns of, too
+  remarks=
+  [ -n "$unless_used" ] || return 0
+  blindness "$sight"
+  [ -n "$blindness" ] || return 0
+  removed=
+  IFS=$nl
+  set -f
+  for line in $1; do
+    case $line in 'remove cpython-'*) removed="$removed${removed:+, }${line#remove }" ;; esac
+  done
+  set +f
+  unset IFS
+  [ -z "$removed" ] || remarks="$blindness: a process may have run from $removed; if so, restart it"
+}
+
 tell() { # VERB-LINES CHANGED(true|false)
+  remark "$1"
   if [ -n "$json" ]; then
     busy=${busy# }
-    printf '{"changed": %s, "target": "%s", "plan": [%s], "left_alone": [%s], "in_use": [%s], "made_from": "%s"}\n' "$2" "$triple" \
+    printf '{"changed": %s, "target": "%s", "plan": [%s], "left_alone": [%s], "in_use": [%s], "remarks": [%s], "made_from": "%s"}\n' "$2" "$triple" \
       "$(json_list "$1")" "$(json_list "$(printf '%s' "${left# }" | tr ' ' '\n')")" \
-      "$(json_list "$(printf '%s' "${busy% }" | tr ' ' '\n')")" "$made_from"
+      "$(json_list "$(printf '%s' "${busy% }" | tr ' ' '\n')")" "$(json_list "$remarks")" "$made_from"
     return
   fi
   [ -z "$quiet" ] || return 0
   if [ -n "$1" ]; then printf '%s' "$1"; else echo 'nothing to do'; fi
   [ -z "$left" ] || echo "left alone:$left"
   [ "$busy" = ' ' ] || echo "in use, a later run removes them:${busy% }"
+  [ -z "$remarks" ] || echo "$remarks"
 }
 
 require_possible() { # so that --check refuses what this user may not do, as a run does
