@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -18,13 +19,18 @@ from tests.conformance.cases import LATER13, OLD12, Place
 from tests.conformance.driver import tree
 from tests.conformance.front_ends import STANDALONE_PYTHON
 from tests.tools.hosts import Host, unavailable
+from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.playbook import CACHE
+from tests.tools.sources import V13LATER, put, write_catalogue
 from tests.tools.web import serve
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
 TARGETS = ("x86_64-unknown-linux-gnu",)
 # Kinds of hosts, and whether they have curl or wget.
+LOADER, ELSEWHERE = "/lib64/ld-linux-x86-64.so.2", "/srv64/ld-linux-x86-64.so.2"
+MUSL = "x86_64-unknown-linux-musl"
+GLIBC = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2")
 WITH_GLIBC = {"debian": False, "busybox": True, "macish": True}
 
 
@@ -98,3 +104,32 @@ def test_every_kind_of_host(source: Path, catalogue: Path, tmp_path: Path, reque
         )
         assert TARGETS[0] in unknown.stderr
         assert not (fleet["musl"].root / root.lstrip("/")).exists()
+
+
+def test_musl(source: Path, fresh_host: FreshHost, tmp_path: Path) -> None:
+    """A host with musl, from nothing to success and once more. No CPython for musl is to be had, so the stand-in is one for glibc.
+    Its loader has another place than on hosts with glibc."""
+    host, served = fresh_host("musl"), tmp_path / "served"
+    (archive,) = source.glob(f"*/cpython-{V13LATER}+*-{TARGETS[0]}-install_only_stripped.tar.gz")
+    copy = tmp_path / archive.name.replace(TARGETS[0], MUSL)
+    copy.write_bytes(gzip.compress(gzip.decompress(archive.read_bytes()).replace(LOADER.encode(), ELSEWHERE.encode()), 1))
+    put(served, archive.parent.name, copy)
+    libraries = {f"/usr/lib/x86_64-linux-gnu/{name}": f"/usr/lib/x86_64-linux-gnu/{name}" for name in GLIBC}
+    for path, to in {LOADER: ELSEWHERE, **libraries}.items():
+        there = host.root / to.lstrip("/")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, there)
+    catalogue = str(write_catalogue(served, tmp_path / "rows.tsv"))
+    with serve(served) as web:
+        declared = {"builds": [{"version": "3.13", "default": True}], "source": web.url(), "catalogue": catalogue}
+        (tmp_path / "python.yml").write_text(json.dumps(declared))
+        command(tmp_path, "lock", "python.yml", "--target", MUSL)
+        words = ("--lockfile", "python.lock.json", "--target", MUSL, "--output", "install-python.sh")
+        command(tmp_path, "script", "python.yml", *words)
+        text = (tmp_path / "install-python.sh").read_text()
+        done = host.exec(["sh", "-s", "--", "--json"], stdin=text)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert json.loads(done.stdout)["target"] == MUSL
+        assert host.exec(["python3", "-c", "import ssl, sys; print(sys.prefix)"]).stdout == "/opt/python/cpython-3.13\n"
+        again = host.exec(["sh", "-s"], stdin=text)
+        assert (again.returncode, again.stdout) == (0, "nothing to do\n"), again
