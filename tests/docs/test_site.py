@@ -147,7 +147,7 @@ def test_front_ends_are_tabs(site: Mapping[str, Links]) -> None:
     assert "sd-tab-item-0" in site["index.html"].anchors
 
 
-def test_no_link_leads_nowhere(site: Mapping[str, Links]) -> None:
+def test_no_link_leads_nowhere(site: Mapping[str, Links], html: Path) -> None:
     broken = []
     for page, links in site.items():
         for target in links.targets:
@@ -156,10 +156,8 @@ def test_no_link_leads_nowhere(site: Mapping[str, Links]) -> None:
                 continue
             path = (Path("/") / page).parent / unquote(parts.path) if parts.path else Path("/") / page
             name = os.path.normpath(path).lstrip("/")
-            if not name.endswith(".html"):
-                continue
-            anchor = unquote(parts.fragment)
-            if name not in site or (anchor and anchor not in site[name].anchors):
+            anchor = unquote(parts.fragment) if name in site else ""
+            if not (html / name).exists() or (anchor and anchor not in site[name].anchors):
                 broken.append(f"{page}: {target}")
     assert broken == []
 
