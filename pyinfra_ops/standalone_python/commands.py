@@ -29,7 +29,6 @@ from .core import (
     libraries_explained,
     listening,
     result_data,
-    today,
 )
 from .transport import ConnectorHost
 
@@ -47,6 +46,8 @@ class Change(PyinfraCommand):
         return "; ".join(map(str, self._decision.plan.steps))
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> bool:
+        from .reporting import today
+
         try:
             with libraries_explained(), ConnectorHost(host, connector_arguments) as there:
                 if self._desired.token and self._desired.delivery == "pull" and not there.piped:

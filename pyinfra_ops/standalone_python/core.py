@@ -10,8 +10,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.requ
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import (
     Completed,
     Decision,
+    begins_quickly,
     carry_out,
     decide,
+    is_unfinished,
     read,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
@@ -30,19 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.progress im
     SlowDownloads,
     listening,
 )
-from ansible_collections.standalone.python.plugins.plugin_utils.core.reporting import (
-    FORMATS,
-    Format,
-    check_options,
-    failure,
-    report_of,
-    write_text,
-)
-from ansible_collections.standalone.python.plugins.plugin_utils.core.security.results import (
-    HostResult,
-    read_results,
-    unobserved,
-)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.answer import UNFINISHED
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import (
     OPTIONS,
     Attestations,
@@ -60,15 +50,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.folders import DEFAULT_ROOT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.receipt import Certificates
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 __all__ = [
     "COMMANDS",
     "DECISIONS",
     "DEFAULT_ROOT",
-    "FORMATS",
     "OPTIONS",
+    "UNFINISHED",
     "AgentError",
     "Attestations",
     "Certificates",
@@ -80,8 +69,6 @@ __all__ = [
     "Desired",
     "Facts",
     "Flavor",
-    "Format",
-    "HostResult",
     "InUse",
     "LinkKind",
     "ObservationError",
@@ -94,22 +81,17 @@ __all__ = [
     "UserPackages",
     "Verify",
     "advisory_warnings",
+    "begins_quickly",
     "carry_out",
-    "check_options",
     "decide",
     "declare",
-    "failure",
     "info",
+    "is_unfinished",
     "libraries_explained",
     "listening",
     "observation",
     "observing",
     "read",
-    "read_results",
-    "report_of",
     "result_data",
     "sanitized",
-    "today",
-    "unobserved",
-    "write_text",
 ]

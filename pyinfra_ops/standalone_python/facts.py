@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from pyinfra.api import FactBase, FactProcessError, FactValueError, HiddenValue, StringCommand
 
 from .core import (
     DEFAULT_ROOT,
+    UNFINISHED,
     Completed,
     DeclarationError,
     Desired,
@@ -20,6 +22,7 @@ from .core import (
     StandalonePythonError,
     Verify,
     info,
+    is_unfinished,
     observation,
     observing,
     read,
@@ -110,36 +113,48 @@ class Interpreters(FactBase["dict[str, Any] | None"]):
             desired = observing({"root": root, "bin_dir": bin_dir, "verify": verify})
         except DeclarationError as error:
             raise FactValueError(str(error)) from None
-        return _command(desired, facts="yes", processes=True)
+        return _command(desired.root, desired.bin_dir, desired.verify, facts="yes", processes=True)
 
     def process(self, output: Iterable[str]) -> dict[str, Any]:
         try:
-            return info(_read(output))
+            return info(read(_answer(output)))
         except StandalonePythonError as error:
             raise FactProcessError(str(error)) from None
 
 
-class Observation(FactBase["Observed | None"]):
-    """What the operation looks at: the same as a value of the core's, and what kind of host it is only where that matters."""
+class Observation(FactBase["Observed | str | None"]):
+    """What the operation looks at: the same as a value of the core's, and what kind of host it is only where that matters.
+
+    ``UNFINISHED`` means that a quick look found something unusual.
+    """
 
     shell_executable = "sh"
 
-    def command(self, root: str, bin_dir: str, verify: Verify, facts: Facts) -> StringCommand:
-        return _command(Desired((), root=root, bin_dir=bin_dir, verify=verify), facts=facts)
+    def command(self, root: str, bin_dir: str, facts: Facts, *, verify: Verify = "quick", quick: bool = False) -> StringCommand:
+        return _command(root, bin_dir, verify, facts=facts, quick=quick)
 
-    def process(self, output: Iterable[str]) -> Observed:
+    def process(self, output: Iterable[str]) -> Observed | str:
+        answer = _answer(output)
         try:
-            return _read(output)
+            return UNFINISHED if is_unfinished(answer) else read(answer)
         except StandalonePythonError as error:
             raise FactProcessError(str(error)) from None
 
 
-def _command(desired: Desired, *, facts: Facts, processes: bool = False) -> StringCommand:
+def _command(
+    root: str, bin_dir: str, verify: Verify, *, facts: Facts, processes: bool = False, quick: bool = False
+) -> StringCommand:
     """The agent's script; pyinfra, asked for more words, shows a line of it instead of four hundred."""
-    script = observation(desired, facts=facts, processes=processes)
-    return StringCommand(HiddenValue(on_one_line(script), f"(observe {desired.root})"))
+    return StringCommand(HiddenValue(_line(root, bin_dir, verify, facts, processes, quick), f"(observe {root})"))
 
 
-def _read(output: Iterable[str]) -> Observed:
+@lru_cache(maxsize=8)
+def _line(root: str, bin_dir: str, verify: Verify, facts: Facts, processes: bool, quick: bool) -> str:
+    """Return the agent's script as one line. Cached, because it is the same for all hosts."""
+    desired = Desired((), root=root, bin_dir=bin_dir, verify=verify)
+    return on_one_line(observation(desired, facts=facts, processes=processes, quick=quick))
+
+
+def _answer(output: Iterable[str]) -> Completed:
     # A terminal ends each line with a carriage return too, the last one as well.
-    return read(Completed(0, "".join(f"{line}\n" for line in output), ""))
+    return Completed(0, "".join(f"{line}\n" for line in output), "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, Required, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from pyinfra import host, logger
 from pyinfra.api import HiddenValue, OperationValueError, operation
@@ -18,6 +18,7 @@ from .commands import Change, Failure, listened, say
 from .core import (
     DEFAULT_ROOT,
     OPTIONS,
+    UNFINISHED,
     AgentError,
     Attestations,
     Certificates,
@@ -28,7 +29,6 @@ from .core import (
     Desired,
     Facts,
     Flavor,
-    Format,
     InUse,
     LinkKind,
     ObservationError,
@@ -38,13 +38,15 @@ from .core import (
     Supply,
     UserPackages,
     Verify,
-    check_options,
+    begins_quickly,
     decide,
     declare,
     libraries_explained,
 )
 from .facts import Observation
-from .reports import WriteReport
+
+if TYPE_CHECKING:
+    from .reporting import Format
 
 _GLOBAL = frozenset(name for name, _type in all_global_arguments())
 
@@ -228,6 +230,8 @@ def _once(decorated: Operation) -> Operation:
 
     @wraps(decorated)
     def call(*args: Any, **kwargs: Any) -> Any:
+        from .reporting import check_options
+
         try:
             check_options(kwargs.get("format", "html"), kwargs.get("fail_on", ()))
         except DeclarationError as error:
@@ -267,6 +271,8 @@ def report(
 
         standalone_python.report(name="Report on Python", dest="python.html", fail_on=["critical", "eol"])
     """
+    from .reports import WriteReport
+
     yield WriteReport(dest, format, tuple(fail_on), root)
 
 
@@ -275,11 +281,15 @@ def _look(desired: Desired) -> Callable[[Facts], Observed]:
     # end with a traceback where it is the last one.
     extra = {"_ignore_errors": True} if host.state.is_executing else {}
 
+    def seen(facts: Facts, **options: Any) -> Observed | str | None:
+        return host.get_fact(Observation, root=desired.root, bin_dir=desired.bin_dir, facts=facts, **options, **extra)
+
     def look(facts: Facts) -> Observed:
-        observed = host.get_fact(
-            Observation, root=desired.root, bin_dir=desired.bin_dir, verify=desired.verify, facts=facts, **extra
-        )
-        if observed is None:
+        observed = seen(facts, quick=True) if begins_quickly(desired, facts) else UNFINISHED
+        if observed == UNFINISHED:
+            # As a rule something has to change, for which the kind of host has to be known.
+            observed = seen("yes" if facts == "no" else facts, verify=desired.verify)
+        if not isinstance(observed, Observed):
             raise ObservationError("cannot observe what is installed on the host: see the error above")
         return observed
 

@@ -17,20 +17,9 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
 from .commands import say
-from .core import (
-    FORMATS,
-    Format,
-    HostResult,
-    StandalonePythonError,
-    failure,
-    libraries_explained,
-    read_results,
-    report_of,
-    sanitized,
-    unobserved,
-    write_text,
-)
+from .core import StandalonePythonError, libraries_explained, sanitized
 from .facts import Interpreters
+from .reporting import FORMATS, Format, HostResult, failure, read_results, report_of, unobserved, write_text
 
 _FAILED = "it is not connected, or an earlier operation failed on it"
 # Hosts that are observed at the same time, where pyinfra's configuration names no number.

@@ -33,7 +33,7 @@ class Look:
 
     def __call__(self, facts: Facts) -> Observed:
         if self.last is None or lacks(self.last, facts):
-            self.last = observe(self._host, self._desired, facts="no" if facts == "empty" else facts)
+            self.last = observe(self._host, self._desired, facts=facts)
         return self.last
 
 

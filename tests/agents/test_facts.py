@@ -181,19 +181,6 @@ def test_facts_of_this_machine(shell: Shell, tmp_path: Path) -> None:
         assert "sse2" in facts["cpu_flags"].split()
 
 
-def test_facts_only_where_nothing_is_installed(shell: Shell, tmp_path: Path) -> None:
-    """A host that has nothing yet needs a build for its kind, and is asked but once."""
-    from tests.agents import fakes
-    from tests.agents.cases import ONE
-
-    place = Place(tmp_path, str(tmp_path / "root"), str(tmp_path / "bin"))
-    script = sh.observation(declare({"builds": [], "root": place.root}), facts="empty")
-    (Path(place.root) / "cpython-of-somebody").mkdir(parents=True)
-    assert parse(place.run(shell, script).output).facts["os"] == platform.system()
-    fakes.write(fakes.fake("3.13.1"), Path(place.root) / ONE)
-    assert parse(place.run(shell, script).output).facts == {}
-
-
 def test_components_are_observed_with_the_facts(shell: Shell, tmp_path: Path) -> None:
     """A look at a host in order leaves out what the controller has no use for."""
     from tests.agents import fakes
@@ -204,14 +191,23 @@ def test_components_are_observed_with_the_facts(shell: Shell, tmp_path: Path) ->
     build, unused = fakes.fake("3.13.1"), ("bundled", "implementation", "name", "tool")
     receipt = fakes.receipt_of(build, components={"openssl": "3.0.15"}, **dict.fromkeys(unused[:2], "-"), tool="-")
     fakes.write(build, Path(place.root) / ONE, receipt_text(receipt))
-    seen: dict[sh.Facts, dict[str, str]] = {"no": {}, "yes": {"openssl": "3.0.15"}}
-    for facts, components in seen.items():
-        output = place.run(shell, sh.observation(declare({"builds": [], "root": place.root}), facts=facts)).output
+    seen: list[tuple[sh.Facts, bool, dict[str, str]]] = [
+        ("no", False, {}),
+        ("no", True, {}),
+        ("yes", False, {"openssl": "3.0.15"}),
+    ]
+    marks = set()
+    for facts, quick, components in seen:
+        output = place.run(shell, sh.observation(declare({"builds": [], "root": place.root}), facts=facts, quick=quick)).output
         (installed,) = parse(output).installed
         assert installed.receipt
         assert (installed.problem, installed.receipt.components) == ("", components)
-        assert not [key for key in unused if f'receipt= "{key}"' in output]
+        assert not [key for key in unused if f' "{key}": ' in output]
         assert ('"components"' in output) == (facts == "yes")
+        # A quick look has the lines of the mark, and all others between them in one.
+        assert not quick or output.count("\nreceipt=") <= 2 * 3 + 1
+        marks.add(installed.mark)
+    assert len(marks) == 1
 
 
 def test_a_build_of_a_cpu_level_makes_the_cpu_known(shell: Shell, tmp_path: Path) -> None:
@@ -258,6 +254,6 @@ def test_an_observation_starts_no_more_than_it_must(tmp_path: Path) -> None:
     hook = tmp_path / "hook"
     hook.write_text(f"echo python3 $1 $2 >>{tmp_path}/log\n")
     place.environment.update(PATH=str(shims), FAKE_HOOK=str(hook))
-    done = place.run(SHELLS[0], sh.observation(declare({"builds": [], "root": place.root}), facts="empty"))
+    done = place.run(SHELLS[0], sh.observation(declare({"builds": [], "root": place.root}), facts="no", quick=True))
     assert not any(build.problem for build in parse(done.output).installed)
     assert sorted((tmp_path / "log").read_text().split("\n")[:-1]) == ["ls", "python3 -I -V", "python3 -I -V"]

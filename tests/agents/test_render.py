@@ -418,7 +418,7 @@ def test_a_token_is_on_no_command_line(program: str, tmp_path: Path) -> None:
 WRITING = r"rm|rmdir|mv|ln|cp|mkdir|touch|tee|chmod|chown|chgrp|dd|install|mktemp|mkfifo|truncate|tar|unzip|restorecon|kill -[^0]"
 
 
-@pytest.mark.parametrize("facts", ["no", "empty", "yes"])
+@pytest.mark.parametrize("facts", ["no", "yes"])
 def test_an_observation_has_no_writing_command(facts: sh.Facts) -> None:
     script = sh.observation(Desired(builds=()), facts=facts)
     found = re.findall(rf"(?:^|[;&|(`{{]|\bthen|\bdo|\belse|\btry \w+)\s*((?:{WRITING})\s.*)", script, flags=re.MULTILINE)
@@ -438,7 +438,7 @@ def test_an_observation_for_a_host_in_order_asks_for_nothing_more() -> None:
 
 
 @shell
-@pytest.mark.parametrize("facts", ["no", "empty", "yes"])
+@pytest.mark.parametrize("facts", ["no", "yes"])
 def test_every_shell_reads_it(command: Sequence[str], facts: sh.Facts) -> None:
     steps = Plan((Install(BUILD, "install", "reason"), SetLink("/a", "b"), Unlink("/c", "d"), Remove("e", "f")), ())
     for script in (

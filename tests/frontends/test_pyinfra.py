@@ -194,10 +194,10 @@ def commands(run: Deployed, host: str) -> list[str]:
     return [line for line in shown.splitlines() if line.strip().startswith(f"[{host}]") and ">>>" in line]
 
 
-def test_one_command_observes_and_two_install(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
+def test_one_command_observes_and_three_more_install(fleet: Mapping[str, Host], source: Path, tmp_path: Path) -> None:
     host = fleet["busybox"]
     deploy = operation({"builds": ["3.13"], "root": str(tmp_path), "source": str(source)})
-    for expected in (3, 1):
+    for expected in (4, 1):
         run = run_deploy(deploy, {host.name: login(host)}, arguments=["-vv"])
         assert len(commands(run, host.name)) == expected, run.output
 

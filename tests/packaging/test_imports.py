@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,20 @@ def test_a_lock_file_is_all_that_it_adds_to_the_hot_path(tmp_path: Path) -> None
     )
     assert heavy(loaded) == set()
     assert {f"{PACKAGE}.archives.{room}" for room in ("store", "source", "fetch", "cache")} & loaded == set()
+
+
+def test_pyinfras_operation_imports_only_the_hot_path() -> None:
+    """What reports and advisories need is imported where it is used."""
+    folder = REPOSITORY / "pyinfra_ops/standalone_python"
+    lazy = {"reports", "reporting"}
+    for path in folder.glob("*.py"):
+        if path.stem in lazy:
+            continue
+        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        core = {str(node.module).removeprefix(f"{PACKAGE}.") for node in top if str(node.module).startswith(PACKAGE)}
+        assert core <= set(HOT)
+        assert bool(core) == (path.stem == "core")
+        assert lazy & {str(node.module) for node in top if node.level} == set()
 
 
 def test_a_plain_request_imports_nothing_heavy() -> None:

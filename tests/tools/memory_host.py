@@ -127,8 +127,8 @@ class MemoryHost:
             self.records |= {name: line for _record, name, line, *_or_return in _calls(script, "records")}
             return Completed(0, f"{REMEMBERED}\n", "")
         assert script.endswith("\nobserve </dev/null 2>/dev/null\n")
-        (wanted,) = re.findall("^facts=(no|empty|yes)$", script, flags=re.MULTILINE)
-        told = wanted == "yes" or (wanted == "empty" and not self.state.installed)
+        (wanted,) = re.findall("^facts=(no|yes)$", script, flags=re.MULTILINE)
+        told = wanted == "yes"
         past = "\nhistory=yes\n" in script
         assert past == ("\ntell_history() {\n" in script)
         return Completed(0, answer(self.state, facts=told, processes=_asks(script), history=past), "")

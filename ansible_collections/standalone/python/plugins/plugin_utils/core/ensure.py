@@ -123,17 +123,29 @@ def observe(
     :param processes: look for the processes that run from builds, too; an image has none
     :raises ObservationError: the host's answer can't be read
     """
-    if facts == "no" and not processes and desired.verify == "quick" and not desired.windows and not desired.finish.owner:
-        # A host in order, the usual one, is sent what it needs: some shells read a script letter by letter from a pipe.
-        # Builds of another owner are never usual, so they are looked at with the whole at once.
+    if not processes and begins_quickly(desired, facts):
         completed = run(host, "observe", sh.observation(desired, facts=facts, environment=environment, quick=True))
-        if UNFINISHED not in completed.output.splitlines():
+        if not is_unfinished(completed):
             return _as_on_host(desired, read(completed))
         # As a rule something has to change then, for which the kind of host has to be known.
         facts = "yes"
     processes = processes and desired.image is None
     script = _renderer(desired).observation(desired, facts=facts, environment=environment, processes=processes)
     return _as_on_host(desired, read(run(host, "observe", script)))
+
+
+def begins_quickly(desired: Desired, facts: sh.Facts) -> bool:
+    """Return whether to try a quick look at a host first. Some shells read a script letter by letter, so a host in order gets a
+    short one.
+
+    Builds of another owner are always unusual, so the first script has everything.
+    """
+    return facts == "no" and desired.verify == "quick" and not desired.windows and not desired.finish.owner
+
+
+def is_unfinished(completed: Completed) -> bool:
+    """Return whether a quick look found something unusual, so that the host needs the whole script."""
+    return UNFINISHED in completed.output.splitlines()
 
 
 def run(host: Host, what: str, script: str) -> Completed:
@@ -161,7 +173,7 @@ def ensure(
     """
 
     def look(facts: sh.Facts) -> Observed:
-        return observe(host, desired, facts="no" if facts == "empty" else facts, environment=environment)
+        return observe(host, desired, facts=facts, environment=environment)
 
     decision = decide(desired, supply, look, check=check)
     if check:
@@ -179,7 +191,7 @@ def decide(desired: Desired, supply: BuildProvider, look: Look, *, check: bool =
     # `latest` always needs a catalogue and so the host's kind, and a lock file says what there has to be on which kind; `present`
     # may find what is installed enough, if something is.
     states = {"latest" if desired.lockfile and wanted.state == "present" else wanted.state for wanted in desired.builds}
-    observed = look("yes" if "latest" in states else "empty" if "present" in states else "no")
+    observed = look("yes" if "latest" in states else "no")
     # What doesn't start may be a build for another kind of host: no problem, and not to be repaired.
     if not observed.facts and any(installed.problem for installed in observed.installed):
         observed = look("yes")

@@ -88,7 +88,7 @@ def without_folder(path: str) -> str:
 
 def observation(desired: Desired, *, facts: Facts, environment: Mapping[str, str] = NOTHING, processes: bool = False) -> str:
     """Return the script that observes a host."""
-    kind = facts in ("yes", "empty")
+    kind = facts == "yes"
     return (
         _beside({f"env {name}": (value,) for name, value in environment.items()})
         + _settings(desired, facts)

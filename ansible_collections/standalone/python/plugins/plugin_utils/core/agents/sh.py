@@ -49,10 +49,9 @@ CERTIFICATES = (
 )
 _TRUE_INSTALL_NAMES = "20251209"
 TOOL = "standalone-python 0.1.0"
-Facts = Literal["no", "empty", "yes", "history", "processes"]
-"""Whether the agent prints what kind of host it is, which starts more programs; ``empty``: only if no build is installed;
-``history``: it doesn't, and a quick look is enough; it prints which builds were in use before; ``processes``: that, and the
-processes that run from builds."""
+Facts = Literal["no", "yes", "history", "processes"]
+"""Whether the agent prints what kind of host it is, which starts more programs; ``history``: it doesn't, and a quick look is
+enough; it prints which builds were in use before; ``processes``: that, and the processes that run from builds."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -240,7 +239,7 @@ def observation(
     """
     settings = _settings(desired, facts=facts, processes=processes) | ({} if quick else {"modules": MODULES})
     head = _exports(environment) + _assignments(settings)
-    kind = facts in ("yes", "empty")
+    kind = facts == "yes"
     more = _DISK if kind or settings["verify"] == "full" else ""
     more += _FACTS if kind else ""
     more += _PROCESSES if settings["processes"] else ""

@@ -1,7 +1,7 @@
 # observe.ps1: prints what a Windows host has, as observe.sh does. It only reads.
 #
 # Set before it: $given (secrets, see below), $root, $bin_dir (absolute, or starting with ~ or %NAME%), $verify (quick|full),
-# $facts (print what kind of host it is: yes, no, or empty for only if no build is installed), and $history (print which builds were
+# $facts (print what kind of host it is: yes or no), and $history (print which builds were
 # in use before: yes, or empty).
 # For Windows PowerShell 5.1 and PowerShell 7: the language and .NET Framework 4.6.2. No cmdlet, as each loads a module.
 # Printed paths have slashes. If all is in order, it starts each interpreter once for its version, and nothing else.
@@ -257,7 +257,6 @@ function Read-Text([string]$path) { # -> the text of a file, also if another pro
 }
 
 function Write-Build([string]$folder) { # prints its receipt, how it starts, and the size of its standard library
-    if ($state.facts -eq 'empty') { $state.facts = 'no' }
     Write-Pair 'build' ([IO.Path]::GetFileName($folder))
     $receipt = Join-Name $folder '.standalone-python/receipt.json'
     $text = ''

@@ -1,12 +1,12 @@
 # observe.sh: prints what a host has as key=value lines between two sentinels. It only reads.
 #
-# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (print what kind of host it is: yes,
-# no, or empty for only if no build is installed), processes (print those that run from builds: yes, or empty; processes.sh is sent
-# with it), history (print which builds were in use before: yes, or empty; history.sh is sent with it), and python (empty; or this machine's interpreter if root is in the image of another machine, where nothing may be
-# started). trust.sh is sent with it. A quick look has only these two, as some shells read a
-# script from a pipe one letter at a time. unusual.sh and lock.sh are sent where it ends early, disk.sh with verify=full or facts,
-# facts.sh with facts. For dash, busybox ash, mksh and bash 3.2, with any ls, df and uname. If all is in order, it starts ls once,
-# and each interpreter once for its version.
+# Set before it: root, bin_dir (absolute, or starting with ~/), verify (quick|full), facts (print what kind of host it is: yes or
+# no), processes (print those that run from builds: yes, or empty; processes.sh is sent with it), history (print which builds were
+# in use before: yes, or empty; history.sh is sent with it), and python (empty; or this machine's interpreter if root is in the
+# image of another machine, where nothing may be started). trust.sh is sent with it. A quick look has only these two, as some
+# shells read a script from a pipe one letter at a time. unusual.sh and lock.sh are sent where it ends early, disk.sh with
+# verify=full or facts, facts.sh with facts. For dash, busybox ash, mksh and bash 3.2, with any ls, df and uname. If all is in
+# order, it starts ls once, and each interpreter once for its version.
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317 # the renderer and the other parts set, use and replace these
 # shellcheck disable=SC3066,SC3067 # test has -O and -G in all of them
 
@@ -31,6 +31,16 @@ flush() {
   case ${KSH_VERSION-} in
     *MIRBSD*) print -rn -- "$answer" ;;
     *) printf '%s' "$answer" ;;
+  esac
+}
+
+# Each line of an answer costs the controller time, so most lines of a receipt are one. It needs those of the mark as they are.
+put_receipt() { # prints $line, or adds it to $receipt
+  case $line in
+    ' "files_sha256": '* | ' "installed_at": '* | ' "started": '*)
+      put "receipt=$receipt${nl}receipt=$line"
+      receipt= ;;
+    *) receipt=$receipt$line ;;
   esac
 }
 
@@ -102,19 +112,19 @@ start() { # BUILD-FOLDER -> code, says: of its interpreter; -I, as the environme
 }
 
 examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of its standard library
-  case $facts in empty) facts=no ;; esac
   put "build=${1##*/}"
   case ${1##*/} in *-x86_64_v[234]-*) leveled=yes ;; esac
   unconfirmed=
   users_install=
   bundled=
   if [ -f "$1/.standalone-python/receipt.json" ] && [ -r "$1/.standalone-python/receipt.json" ]; then
+    receipt=
     while IFS= read -r line || [ -n "$line" ]; do
       # The controller has no use for some lines, and rarely for others.
       case $line in
         ' "bundled"'* | ' "implementation"'* | ' "name"'* | ' "tool"'*) ;;
-        ' "attested"'* | ' "components"'*) [ "$facts" = no ] || put "receipt=$line" ;;
-        *) put "receipt=$line" ;;
+        ' "attested"'* | ' "components"'*) [ "$facts" = no ] || put_receipt ;;
+        *) put_receipt ;;
       esac
       case $line in
         ' "started": false'*) unconfirmed=yes ;;
@@ -130,6 +140,7 @@ examine() { # BUILD-FOLDER: prints its receipt, how it starts, and the size of i
           [ -n "$python" ] || [ -f "${was%'"'*}" ] || put certificates=missing ;;
       esac
     done <"$1/.standalone-python/receipt.json"
+    [ -z "$receipt" ] || put "receipt=$receipt"
   fi
   # What the last full check found (remember.sh).
   line=$root/.standalone-python.checked/${1##*/}

@@ -14,6 +14,9 @@ case ${KSH_VERSION-} in
   *) put() { printf '%s\n' "$1"; } ;;
 esac
 
+# script.sh looks for lines of receipts.
+put_receipt() { put "receipt=$line"; }
+
 # On image-based systems a folder may be a link, such as /opt -> var/opt, whose target is created at the first start. That target
 # has to be created: mkdir -p fails, as the link exists.
 to_make() { # PATH -> way: PATH behind links that lead to nothing; near: its nearest existing folder; first: the same of PATH
