@@ -102,7 +102,7 @@ _TRIPLE = re.compile(
     r"unknown-linux-(?P<libc>gnueabihf|gnueabi|gnu|musleabihf|musleabi|musl)|(?P<darwin>apple-darwin)|(?P<windows>pc-windows-msvc))"
 )
 _LEVELS: Mapping[int, Level] = {1: "", 2: "v2", 3: "v3", 4: "v4"}
-_LIBC_VERSION = r"([0-9]{1,9})\.([0-9]{1,9})(?:[^0-9].*)?"
+_LIBC_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:[^0-9].*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def from_facts(facts: Mapping[str, str]) -> Target:
     if system != "linux":
         return Target(system, arch, level=level)
     version = facts.get("libc_version", "")
-    match = re.fullmatch(_LIBC_VERSION, version)
+    match = _LIBC_VERSION.fullmatch(version)
     if version and match is None:
         raise ObservationError(f"the host's C library has the version {version!r}, which is not valid: please report it")
     return Target(

@@ -17,7 +17,7 @@ from ..lazy import lazy_dataclass
 from .paths import joined
 from .receipt import Receipt
 
-_AT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z"
+_AT = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z")
 _CLEAN = "clean"
 # What pip changes when it upgrades itself or another package that the build brings.
 _USERS = r"lib/python3\.[0-9]+t?/site-packages/|Lib/site-packages/|Scripts/|bin/pip[0-9.]*$"
@@ -43,7 +43,7 @@ def parse_check(line: str, receipt: Receipt | None) -> Check | None:
     """Read the line of a host; None if it is not whole, or is about another installation than the receipt's."""
     at, _space, rest = line.partition(" ")
     installation, _space, found = rest.partition(" ")
-    if receipt is None or not found or not re.fullmatch(_AT, at) or installation != _installation(receipt):
+    if receipt is None or not found or not _AT.fullmatch(at) or installation != _installation(receipt):
         return None
     return Check(at, "" if found == _CLEAN else sanitized(found))
 
