@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+# An installed controller has bytecode. Without it, each worker would compile the modules that only a change needs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
