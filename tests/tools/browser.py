@@ -61,6 +61,11 @@ class Browser:
             try:
                 yield cls(commands, answers)
             finally:
+                # Asked to close, it removes its files in the temporary folder.
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    commands.write(b'{"id": 0, "method": "Browser.close"}\0')
+                    commands.flush()
+                    process.wait(20)
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
