@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs pyinfra deploys for benchmarks with its command line. All hosts are this machine.
+"""Runs pyinfra deploys for benchmarks with its command line. All hosts are this machine, unless there is another inventory.
 
 pyinfra has only one ``@local``. So a connector plugin gives the local connector many names.
 """
@@ -31,11 +31,15 @@ class Here(LocalConnector):
 
 @dataclass(frozen=True, slots=True)
 class Deployer:
-    """A folder with an inventory and its connector."""
+    """A folder with an inventory and its connector.
+
+    :ivar inventory: the text of the inventory; by default local hosts
+    """
 
     folder: Path
     hosts: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    inventory: str = ""
 
     def deploy(self, name: str, text: str) -> Path:
         path = self.folder / f"{name}.py"
@@ -52,7 +56,7 @@ class Deployer:
         inventory = self.folder / "inventory.py"
         if inventory.exists():
             return
-        inventory.write_text(f"hosts = {[f'@here/host{number:02}' for number in range(self.hosts)]!r}\n")
+        inventory.write_text(self.inventory or f"hosts = {[f'@here/host{number:02}' for number in range(self.hosts)]!r}\n")
         (self.folder / "connector").mkdir()
         (self.folder / "connector/benchmark_connector.py").write_text(CONNECTOR)
         about = self.folder / "connector/benchmark_connector-0.dist-info"
@@ -62,7 +66,9 @@ class Deployer:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PYINFRA_")},
+            # An installed distribution has bytecode; without it each run would compile the project.
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYINFRA_", "PYTHONDONTWRITE"))},
+            "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"),
             "PYTHONPATH": f"{self.folder / 'connector'}:{PROJECT}",
             "PYINFRA_PROGRESS": "off",
             "STANDALONE_PYTHON_CACHE": str(self.folder / "cache"),

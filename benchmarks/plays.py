@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs ansible-playbook for benchmarks. All hosts are this machine."""
+"""Runs ansible-playbook for benchmarks. All hosts are this machine, unless there is another inventory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ Tasks = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A folder with an inventory. It is also the home folder of every play."""
+    """A folder with an inventory. It is also the home folder of every play.
+
+    :ivar inventory: the text of the inventory; by default local hosts
+    """
 
     folder: Path
     hosts: int
     environment: Mapping[str, str] = field(default_factory=dict)
     collections: tuple[Path, ...] = (PROJECT,)
+    inventory: str = ""
 
     def play(self, name: str, tasks: Tasks) -> Path:
         """Write a play of these tasks as JSON, which is YAML too and needs no package."""
@@ -46,7 +50,7 @@ class Controller:
         if not inventory.exists():
             local = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
             (self.folder / "ansible.cfg").touch()
-            inventory.write_text("".join(f"host{number:02} {local}\n" for number in range(self.hosts)))
+            inventory.write_text(self.inventory or "".join(f"host{number:02} {local}\n" for number in range(self.hosts)))
         command = runner or (Path(sys.executable).with_name("ansible-playbook"),)
         return spend((*command, "-i", inventory, play, *arguments), env=self._environment(), cwd=self.folder)
 
