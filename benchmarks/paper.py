@@ -5,7 +5,7 @@
 
 Without an option it prints the tables of ``docs/scale.md`` from INPUTS. With ``--measure`` it measures new inputs, which takes root
 on Linux: a few SSH hosts on this machine are installed by push and by pull. The controller's processor time is that of
-ansible-playbook and its SSH clients; the hosts' own is not in it.
+ansible-playbook and the processes that it waits for. SSH's shared connections, which encrypt, and the hosts are not in it.
 """
 
 from __future__ import annotations
