@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bsdiff4 import core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, contents, delta, deltas
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, contents, delta, deltas, tarstream
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.cache import exclusive_lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import Source
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload, Store
@@ -111,6 +112,27 @@ def test_any_tree_is_rebuilt_from_any_other(
     result = rebuilt(path, unpacked(one, work / "base"))
     assert result == tar_of(other)
     assert digest == hashlib.sha256(result).hexdigest()
+
+
+@pytest.mark.parametrize(("old", "new"), [(59_000, 9_000), (9_000, 59_000), (59_000, 59_000), (500, 59_000)])
+def test_what_is_compared_at_a_time_is_bounded(old: int, new: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing takes 17 bytes of memory for each byte of the old range."""
+    compared: list[tuple[int, int]] = []
+    whole = core.diff
+
+    def diff(one: bytes, other: bytes) -> Any:
+        compared.append((len(one), len(other)))
+        return whole(one, other)
+
+    monkeypatch.setattr(core, "diff", diff)
+    monkeypatch.setattr(delta, "PIECE", 4000)
+    monkeypatch.setattr(delta, "MARGIN", 1000)
+    monkeypatch.setattr(tarstream, "CHUNK", 1000)
+    first, second = (packed(tmp_path / str(size), [Entry("python/lib/x.so", NOISE[:size] + b"end")]) for size in (old, new + 1))
+    path, _digest = made(first, second, tmp_path)
+    assert max(one for one, _other in compared) <= 6000
+    assert max(other for _one, other in compared) <= 5000
+    assert rebuilt(path, unpacked(first, tmp_path / "base")) == tar_of(second)
 
 
 @pytest.fixture(scope="module")

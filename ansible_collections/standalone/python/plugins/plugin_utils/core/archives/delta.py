@@ -257,11 +257,10 @@ def _patched(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, p
     """
     begin, size, whole = place
     old_size = old.others[path][1]
-    low, high = 0, old_size
-    if old_size > PIECE + 2 * MARGIN:
-        # Most of a program stays in its order, so the old range is where the piece is in proportion.
-        low = max(0, begin * old_size // whole - MARGIN)
-        high = min(old_size, (begin + size) * old_size // whole + MARGIN)
+    # Most of a program stays in its order, so the old range is around the place that the piece has in proportion.
+    middle, length = (begin + size // 2) * old_size // whole, PIECE + 2 * MARGIN
+    low = max(0, min(middle - length // 2, old_size - length))
+    high = min(low + length, old_size)
     control, change, extra = compare(old.read(path, low, high), piece)
     at, changed, told = low, 0, 0
     for add, new, seek in _triples(control):
