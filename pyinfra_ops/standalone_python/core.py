@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project's core. It lies in the Ansible collection; only this file knows where."""
+"""The project's core. It lies in the Ansible collection; only this file and `reporting` know where."""
 
 from __future__ import annotations
 
