@@ -84,8 +84,8 @@ def pack_arriving(file: Readable, name: str, size: int, tree: str, out: BinaryIO
     :param file: waits for bytes that are still missing
     :param size: of the whole archive, in bytes
     """
-    with _members(file, name, size, lambda *_done: None) as (tar, archive):
-        return _pack(tar, archive, tree, out, compression)
+    with contextlib.ExitStack() as stack:
+        return _pack(*_members(stack, file, name, size, lambda *_done: None), tree, out, compression)
 
 
 def _pack(tar: TarStream, archive: _Hashed, tree: str, out: BinaryIO, compression: Compression) -> Packed:
@@ -191,20 +191,17 @@ def opened(path: Path, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
     :param advance: reports the bytes that were read
     :raises ContentError: it is neither gzip nor zstd
     """
-    with path.open("rb") as file, _members(file, path.name, path.stat().st_size, advance) as found:
-        yield found
+    with path.open("rb") as file, contextlib.ExitStack() as stack:
+        yield _members(stack, file, path.name, path.stat().st_size, advance)
 
 
-@contextlib.contextmanager
-def _members(file: Readable, name: str, size: int, advance: Advance) -> Iterator[tuple[TarStream, _Hashed]]:
+def _members(stack: contextlib.ExitStack, file: Readable, name: str, size: int, advance: Advance) -> tuple[TarStream, _Hashed]:
     archive = _Hashed(file, advance)
     magic = archive.magic()
     if magic.startswith(MAGIC["gz"]):
         unzipped = gzip.GzipFile(fileobj=archive)  # type: ignore[call-overload]
-        yield TarStream(name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
-    elif magic == MAGIC["zst"]:
+        return TarStream(name, size, unzipped.read, (EOFError, zlib.error, gzip.BadGzipFile)), archive
+    if magic == MAGIC["zst"]:
         require_zstandard()
-        with unpacked(archive, WINDOW) as read:
-            yield TarStream(name, size, read, (UnzstdError,)), archive
-    else:
-        raise ContentError(f"the archive {name} is neither gzip nor zstd: download it again from upstream")
+        return TarStream(name, size, stack.enter_context(unpacked(archive, WINDOW)), (UnzstdError,)), archive
+    raise ContentError(f"the archive {name} is neither gzip nor zstd: download it again from upstream")

@@ -44,10 +44,12 @@ class Section:
 
     def more(self) -> bool:
         """Read on; return False at the end."""
-        if self.unpacker.eof:
+        # pylint takes such attributes for constants.
+        ended, hungry = bool(self.unpacker.eof), bool(self.unpacker.needs_input)
+        if ended:
             return False
         packed = b""
-        if self.unpacker.needs_input:
+        if hungry:
             packed = os.pread(self.file, min(self.left, BLOCK), self.at)
             self.at, self.left = self.at + len(packed), self.left - len(packed)
             if not packed:
