@@ -49,14 +49,13 @@ def apply(command: Command, *arguments: str | Path, runner: Sequence[str] = ()) 
     time.sleep(1.1)
 
 
-@pytest.mark.parametrize("compile_bytecode", [False, True], ids=["plain", "bytecode"])
-def test_on_this_machine_with_each_front_end(command: Command, source: Path, compile_bytecode: bool) -> None:
+def test_on_this_machine_with_each_front_end(command: Command, source: Path) -> None:
     top = command.folder / "machine"
     options = {
         "builds": [{"version": "3.13", "default": True}],
         "root": str(top / "opt/python"),
         "source": str(source),
-        "compile_bytecode": compile_bytecode,
+        "compile_bytecode": True,
     }
     file = command.file(json.dumps(options))
 

@@ -99,7 +99,6 @@ PLAIN = (
     Scenario("first install", (), {"builds": [{"version": "3.13.1", "default": True}]}),
     Scenario("upgrade and removal of the old build", ("3.13.1",), {"builds": ["3.13"], "state": "latest", "keep": 0}, keeps=True),
     Scenario("repair", ("3.13.1",), {"builds": ["3.13.1"]}, exchanges=True, prepare=spoil),
-    Scenario("reinstall", ("3.13.1",), {"builds": ["3.13.1"], "externally_managed": False}, exchanges=True),
     Scenario("absent", ("3.13.1", "3.12.8"), {"builds": ["3.13.1"], "state": "absent"}),
     Scenario(
         "two builds, one new and one repaired",

@@ -76,7 +76,7 @@ def test_scenario(scenario: str, podman: Mapping[str, str], tmp_path: Path) -> N
 def test_scenario_with_images_but_no_engine(tmp_path: Path) -> None:
     if reason := unavailable():
         pytest.skip(reason)
-    passes("default", tmp_path)
+    passes("airgap", tmp_path)
 
 
 def test_each_scenario_that_is_promised_is_there() -> None:

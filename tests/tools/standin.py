@@ -24,7 +24,7 @@ def junctions() -> str:
 def collection_without_junctions(to: Path) -> Path:
     """A folder for ANSIBLE_COLLECTIONS_PATH."""
     name = "ansible_collections/standalone/python"
-    shutil.copytree(REPOSITORY / name, to / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / name, to / name, symlinks=True)
     observe = to / name / "plugins/plugin_utils/core/agents/on_host/observe.ps1"
     text, replaced = _FUNCTION.subn(lambda _unused: junctions(), observe.read_text())
     assert replaced == 1
