@@ -153,6 +153,13 @@ class Host:
         temporary = self.powershell("[IO.Path]::GetTempPath()")
         return [name for name in self.there(temporary) if name.startswith("standalone-python-")]
 
+    def remove_sent(self) -> None:
+        """Remove what a killed run was sent. No one else does, and other tests look for what their runs leave."""
+        self.powershell(
+            "foreach ($f in [IO.Directory]::GetFileSystemEntries([IO.Path]::GetTempPath(), 'standalone-python-*')) "
+            "{ if ([IO.Directory]::Exists($f)) { [IO.Directory]::Delete($f, $true) } else { [IO.File]::Delete($f) } }"
+        )
+
     def there(self, folder: str = ROOT) -> list[str]:
         """What is in a folder."""
         if (place := self.outside(folder)) is not None:

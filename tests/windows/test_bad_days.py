@@ -52,6 +52,8 @@ def test_a_killed_run_is_cleared_by_the_next(host: Host) -> None:
     with meanwhile(host, killer):
         killed = host.play(f"3.13+{OLD}")
     assert killed.kind != "ok", killed
+    host.remove_sent()
+    assert host.sent() == []
     assert ".standalone-python.staging" in host.there()
     again = host.declare(f"3.13+{OLD}")
     assert [verb.split()[0] for verb in names(again)][:2] == ["clear", "install"]
