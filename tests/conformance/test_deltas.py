@@ -42,7 +42,7 @@ def cache(source: Path, tmp_path: Path) -> Path:
     deltas.make_beside(payload, new.sha256 or "", old)
     delta = deltas.find(payload, new.sha256 or "", old)
     assert delta is not None
-    # The two are one program with another version text, so this is no measure of real ones.
+    # The two are one program with different version texts, so their delta is smaller than that of real builds.
     assert delta.size < payload.size / 10
     return tmp_path / "cache"
 

@@ -18,7 +18,7 @@ from tests.tools.pages import directives, pages, shown
 EXTRAS = ("ansible", "attestations", "delta", "pyinfra", "s3")
 INSTALLED = ("pip install .", "pip install -r requirements.txt", *(f"pip install '.[{extra}]'" for extra in EXTRAS))
 
-# What a directive in backticks holds is no code to a parser of Markdown. One in colons (tabs, cards) hides nothing.
+# A parser of Markdown finds no code in a directive in backticks. A directive in colons (tabs, cards) hides nothing.
 WITHOUT_CODE = {"{toctree}", "{include}", "{eval-rst}", "{image}", "{figure}"}
 
 

@@ -125,7 +125,7 @@ def test_every_environment_variable_is_listed_and_no_other() -> None:
 
 @pytest.mark.parametrize("heading", ["On a host", "On the controller"])
 def test_the_code_knows_each_file(heading: str) -> None:
-    """The last part of a path that is no example is a text of the code."""
+    """The code has the last part of each path, except of paths that are examples."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in CODE if Path(path).suffix != ".md")
     for cells in rows(FILES, heading):
         for path in quoted(cells[0]):

@@ -77,7 +77,7 @@ class PackedMeanwhile(Arriving, Generic[Made]):
         self._made: list[Made] = []
 
     def begins(self, offset: int, size: int) -> None:
-        # Either what the thread has read is no longer the beginning of the file, or another server has another file.
+        # Either the download began again, so the thread has read old bytes, or this server has a file of another size.
         if offset != self.done or (self._growing and self._growing.size != size):
             self.stop()
         super().begins(offset, size)
