@@ -63,6 +63,8 @@ extensions = [
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
+# Quotes and ellipses, but not dashes: the help of a command names options such as --target.
+smartquotes_action = "qe"
 html_theme = "furo"
 html_title = f"standalone-python {release}"
 html_static_path = ["_static"]

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -32,7 +33,7 @@ from tests.tools.programs import program
 CODE = "https://git.example/standalone-python"
 SITE = "https://docs.example/standalone-python"
 WIDTHS = (1280, 400)
-FAULTS = ["console", "error box", "overflow"]
+FAULTS = ["console", "error box", "overflow", "contrast"]
 # An element beyond the right edge is a fault, unless it is within one that scrolls by itself.
 FAULTS_OF_A_PAGE = """(() => {
   const width = document.documentElement.clientWidth;
@@ -46,6 +47,45 @@ FAULTS_OF_A_PAGE = """(() => {
     "error box": [...document.querySelectorAll(".admonition.error, .system-message, .problematic, .error")].map(words),
     "overflow": [...wide, ...beyond.slice(0, 3).map(words)],
   };
+})()"""
+
+# WCAG 2.1, level AA: https://www.w3.org/TR/WCAG21/#contrast-minimum. The ground of a text in a drawing is the last rectangle behind it.
+CONTRAST = r"""(() => {
+  document.getAnimations().forEach(animation => animation.finish());
+  const colour = text => { const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3]));
+  const ground = element => {
+    if (!element) return [255, 255, 255];
+    const own = colour(getComputedStyle(element).backgroundColor);
+    return own[3] === 1 ? own : over(own, ground(element.parentElement));
+  };
+  const behind = text => {
+    const {left, right, top, bottom} = text.getBoundingClientRect();
+    const holds = box => box.left <= left && right <= box.right && box.top <= top && bottom <= box.bottom;
+    const rectangles = [...document.querySelectorAll("rect")].filter(rectangle => holds(rectangle.getBoundingClientRect()));
+    return colour(getComputedStyle(rectangles.at(-1) ?? document.documentElement).fill);
+  };
+  const linear = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const luminance = rgb => rgb.slice(0, 3).reduce((sum, value, i) => sum + linear(value / 255) * [0.2126, 0.7152, 0.0722][i], 0);
+  const found = new Set();
+  const texts = document.createTreeWalker(document.body ?? document.documentElement, NodeFilter.SHOW_TEXT);
+  for (let text; text = texts.nextNode();) {
+    const element = text.parentElement, style = getComputedStyle(element);
+    if (!text.data.trim() || /^(style|title|script)$/.test(element.localName)) continue;
+    if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    const drawn = element.localName === "text";
+    const below = drawn ? behind(element) : ground(element);
+    const shades = [luminance(over(colour(drawn ? style.fill : style.color), below)), luminance(below)];
+    const ratio = (Math.max(...shades) + 0.05) / (Math.min(...shades) + 0.05);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) found.add(`${ratio.toFixed(2)}: ${element.className} ${text.data.trim().slice(0, 40)}`);
+  }
+  return [...found].slice(0, 5);
+})()"""
+# Within its frame, where nothing is drawn.
+PLACE_OF_THE_DRAWING = """(() => {
+  const {left, top} = document.querySelector("article img").getBoundingClientRect();
+  return [left + scrollX + 8, top + scrollY + 8];
 })()"""
 
 
@@ -97,31 +137,60 @@ def test_the_schema_is_published(html: Path) -> None:
 
 
 def test_every_page_in_a_browser(html: Path, tmp_path: Path) -> None:
-    """At both widths no page scrolls sideways, shows an error box, or prints an error to the console."""
+    """At both widths no page scrolls sideways, shows an error box, or prints an error. Its texts are readable in both schemes."""
     wrong = []
+    drawings = sorted((html / "_images").glob("*.svg"))
+    assert len(drawings) > 2
     with Browser.start(program("chromium", "chromium"), tmp_path) as browser:
         browser.open(_spoiled(tmp_path, html / "index.html"))
         assert [kind for kind, found in _faults(browser).items() if found] == FAULTS, "the test sees each kind of fault"
+        browser.open(_spoiled_drawing(tmp_path, drawings[0]))
+        assert browser.evaluate(CONTRAST), "the test sees faint words of a drawing"
         for path in sorted(html.rglob("*.html")):
             browser.resize(WIDTHS[0], 1000)
             browser.open(path)
             for width in WIDTHS:
-                browser.resize(width, 1000)
+                browser.resize(width, 1000, dark=width == WIDTHS[-1])
                 for kind, found in _faults(browser).items():
                     wrong += [f"{path.relative_to(html)} at {width} pixels: {kind}: {one}" for one in found]
+        for path in drawings:
+            for dark in (False, True):
+                browser.resize(WIDTHS[0], 1000, dark=dark)
+                browser.open(path)
+                wrong += [f"{path.name}, dark {dark}: {one}" for one in browser.evaluate(CONTRAST)]
     assert wrong == []
 
 
+def test_drawings_follow_the_scheme_and_the_switch(html: Path, tmp_path: Path) -> None:
+    """The page of a drawing is dark where the system is, and where the reader switched the theme."""
+    with Browser.start(program("chromium", "chromium"), tmp_path) as browser:
+        browser.open(html / "concepts.html")
+        for system, theme in itertools.product((False, True), ("auto", "light", "dark")):
+            browser.resize(WIDTHS[0], 1000, dark=system)
+            browser.evaluate(f"document.body.dataset.theme = {theme!r}")
+            left, top = browser.evaluate(PLACE_OF_THE_DRAWING)
+            is_dark = max(browser.pixel(left, top)) < 128
+            assert is_dark is (system if theme == "auto" else theme == "dark"), (system, theme)
+
+
 def _faults(browser: Browser) -> dict[str, list[str]]:
-    return {"console": list(browser.errors), **browser.evaluate(FAULTS_OF_A_PAGE)}
+    return {"console": list(browser.errors), **browser.evaluate(FAULTS_OF_A_PAGE), "contrast": browser.evaluate(CONTRAST)}
 
 
 def _spoiled(folder: Path, page: Path) -> Path:
     """Return a copy of a page that has one fault of each kind."""
     text = page.read_text().replace("<head>", f'<head><base href="{page.as_uri()}">')
-    bad = '<div class="admonition error">x</div><div style="width: 3000px">x</div><script>console.error("x")</script>'
+    bad = (
+        '<div class="admonition error">x</div><div style="width: 3000px; color: #aaa">x</div><script>console.error("x")</script>'
+    )
     spoiled = folder / "spoiled.html"
     spoiled.write_text(text.replace("</h1>", f"</h1>{bad}"))
+    return spoiled
+
+
+def _spoiled_drawing(folder: Path, drawing: Path) -> Path:
+    spoiled = folder / "spoiled.svg"
+    spoiled.write_text(drawing.read_text().replace("</svg>", '<text x="9" y="99" style="fill: #888">x</text></svg>'))
     return spoiled
 
 
@@ -132,6 +201,11 @@ def test_each_page_has_its_edit_link_and_its_card(site: Mapping[str, Links], htm
     card = (html / "upgrades.html").read_text()
     assert f'<meta property="og:url" content="{SITE}/upgrades.html"' in card
     assert '<meta property="og:title" content="Upgrades and rollback"' in card
+
+
+def test_options_keep_their_hyphens(site: Mapping[str, Links]) -> None:
+    """Sphinx makes a dash of two hyphens, unless it is told not to."""
+    assert "Otherwise --target names" in site["reference/command-line.html"].text
 
 
 def test_commands_are_highlighted_and_have_a_button(html: Path) -> None:

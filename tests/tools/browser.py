@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -105,6 +106,19 @@ class Browser:
 
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
+
+    def pixel(self, x: float, y: float) -> tuple[int, int, int]:
+        """Return the colour, as red, green and blue, at a place of the page."""
+        clip = {"x": x, "y": y, "width": 1, "height": 1, "scale": 1}
+        png = base64.b64decode(self.send("Page.captureScreenshot", format="png", clip=clip)["data"])
+        data, place = b"", len(b"\x89PNG\r\n\x1a\n")
+        while place < len(png):  # A chunk is its length, its kind, its data and a checksum.
+            end = place + 8 + int.from_bytes(png[place : place + 4], "big")
+            data += png[place + 8 : end] if png[place + 4 : place + 8] == b"IDAT" else b""
+            place = end + 4
+        # A byte for the filter of the line, then the one pixel.
+        _filter, red, green, blue, *_opacity = zlib.decompress(data)
+        return red, green, blue
 
     def _next(self) -> Any:
         text = bytearray()
