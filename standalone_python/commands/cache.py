@@ -32,8 +32,8 @@ from ..exits import DIFFERS
 from ..table import Column
 from .machine import DRY_RUN, JSON
 
-# The folder of S3 mirrors' unfinished downloads.
-_MIRRORS = "mirror"
+# The folders of S3 mirrors' unfinished downloads, and of unfinished deltas.
+_MIRRORS, _DELTAS = "mirror", "deltas"
 _COLUMNS = (
     Column("version"),
     Column("release", priority=3),
@@ -117,7 +117,9 @@ def prune(older_than: float | None, max_size: float | None, dry_run: bool, as_js
                 gone = time.time() - entry.used >= IN_USE if dry_run else remove(entry)
                 (removed if gone else kept).append(entry)
             if older_than is not None and not dry_run:
-                freed = remove_texts(root, older_than)
+                from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.deltas import remove_kept
+
+                freed = remove_texts(root, older_than) + remove_kept(root / _DELTAS, max(older_than, IN_USE))
     freed += sum(entry.size for entry in removed)
     if as_json:
         output.data(
@@ -140,7 +142,8 @@ def _show(as_json: bool) -> int:
     if root.exists():
         with use_cache(root):
             found = entries(root)
-            others = {"texts": texts(root).size, "catalogue": size_of(root / CATALOGUE), "mirrors": size_of(root / _MIRRORS)}
+            folders = {"catalogue": CATALOGUE, "mirrors": _MIRRORS, "deltas": _DELTAS}
+            others = {"texts": texts(root).size} | {name: size_of(root / folder) for name, folder in folders.items()}
     size = sum(entry.size for entry in found) + sum(others.values())
     if as_json:
         output.data(
@@ -152,6 +155,7 @@ def _show(as_json: bool) -> int:
         "texts": "checksums and other texts",
         "catalogue": "the updated catalogue",
         "mirrors": "unfinished syncs of mirrors in S3",
+        "deltas": "unfinished deltas",
     }
     for name, number in others.items():
         if number:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from tests.cli.conftest import Command
@@ -46,6 +47,13 @@ def test_a_cache(command: Command, tmp_path: Path) -> None:
     assert {path.name for path in old.iterdir()} == {"lock", "notes.txt"}
     assert (recent / "payload.tar.zst").exists()
     assert command("cache", "prune", environment=own).output == f"Nothing to remove from {root}\n"
+    segments = root / "deltas" / ("a" * 24)
+    segments.mkdir(parents=True)
+    (segments / "0").write_bytes(bytes(5000))
+    os.utime(segments, (1, 1))
+    assert "unfinished deltas: 5.0 kB\n" in command("cache", environment=own).output
+    assert command("cache", "prune", "--older-than", "30d", environment=own).output == f"Removed 5.0 kB from {root}\n"
+    assert not segments.exists()
     refused = command("cache", "prune", "--max-size", "much", environment=own)
     assert (refused.code, refused.errors.splitlines()[-1]) == (
         64,

@@ -31,7 +31,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.ca
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import Source
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload, Store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build
-from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import ContentError, TransportError
 from tests.store.support import Entry, build, folder, gz, tar, tree
 
 OLD_NAME = "cpython-3.13.1+20250115-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
@@ -106,6 +106,7 @@ def test_any_tree_is_rebuilt_from_any_other(
 ) -> None:
     work = tmp_path_factory.mktemp("any")
     monkeypatch.setattr(delta, "PIECE", 3000)
+    monkeypatch.setattr(delta, "SEGMENT", 2000)
     monkeypatch.setattr(delta, "MARGIN", 500)
     one, other = packed(work / "old", old), packed(work / "new", new)
     path, digest = made(one, other, work)
@@ -362,12 +363,111 @@ def test_one_process_makes_deltas_at_a_time(cached: tuple[Payload, str, Build], 
         deltas.make_beside(payload, digest, old)
 
 
-def test_what_is_not_wanted_any_more_ends(cached: tuple[Payload, str, Build], tmp_path: Path) -> None:
+def in_the_cache(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.name != "lock"]
+
+
+@pytest.fixture
+def segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of these trees has eight segments."""
+    for name, size in (("PIECE", 8000), ("MARGIN", 2000), ("SEGMENT", 8000)):
+        monkeypatch.setattr(delta, name, size)
+    monkeypatch.setattr(tarstream, "CHUNK", 1000)
+
+
+def lost(_folder: Path) -> None:
+    pass
+
+
+def half_a_segment(folder: Path) -> None:
+    last = max(folder.iterdir(), key=lambda path: int(path.name))
+    last.write_bytes(last.read_bytes()[:-9])
+
+
+def no_bytes(folder: Path) -> None:
+    max(folder.iterdir(), key=lambda path: int(path.name)).write_bytes(b"")
+
+
+def half_a_temporary_file(folder: Path) -> None:
+    (folder / "7.1.part").write_bytes(b"half")
+
+
+@pytest.mark.usefixtures("segments")
+@pytest.mark.parametrize("left", [lost, half_a_segment, no_bytes, half_a_temporary_file])
+def test_runs_that_end_early_make_a_delta_together(
+    left: Callable[[Path], None], cached: tuple[Payload, str, Build], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run is stopped at the third comparison, and the first may leave a half file; the delta is the one of a single run."""
+    payload, digest, old = cached
+    compared: list[bytes] = []
+    whole = core.diff
+
+    def diff(one: bytes, other: bytes) -> Any:
+        compared.append(other)
+        return whole(one, other)
+
+    monkeypatch.setattr(core, "diff", diff)
+    runs = 0
+    while deltas.find(payload, digest, old) is None:
+        runs += 1
+        assert runs < 9, "the runs make no progress"
+        until = len(compared) + 3
+        try:
+            deltas.make_beside(payload, digest, old, lambda end=until: len(compared) < end)  # type: ignore[misc]
+        except delta.Stopped:
+            (kept,) = in_the_cache(tmp_path / "cache/deltas")
+            if runs == 1:
+                left(kept)
+    assert runs > 2
+    assert not in_the_cache(tmp_path / "cache/deltas")
+    found = deltas.find(payload, digest, old)
+    assert found is not None
+    if left is lost:
+        assert len(set(compared)) > len(compared) - runs
+    base = unpacked(packed(tmp_path / "old", OLDER), tmp_path / "base")
+    assert rebuilt(found.path, base) == tar_of(payload.path)
+    for path in payload.path.parent.glob("delta-*"):
+        path.unlink()
+    data = found.sha256
+    deltas.make_beside(payload, digest, old)
+    again = deltas.find(payload, digest, old)
+    assert again is not None
+    assert again.sha256 == data
+
+
+@pytest.mark.usefixtures("segments")
+def test_segments_of_another_delta_are_refused_and_removed(cached: tuple[Payload, str, Build], tmp_path: Path) -> None:
     payload, digest, old = cached
     with pytest.raises(delta.Stopped):
         deltas.make_beside(payload, digest, old, lambda: False)
-    assert {path.name for path in (tmp_path / "cache/deltas").iterdir()} <= {"lock"}
+    (kept,) = in_the_cache(tmp_path / "cache/deltas")
+    delta._Segment(1, 0, (b"", b"", b"")).keep(kept / "0")
+    with pytest.raises(ContentError, match="belongs to another delta"):
+        deltas.make_beside(payload, digest, old)
+    deltas.make_beside(payload, digest, old)
+    assert deltas.find(payload, digest, old) is not None
+
+
+def test_segments_that_nobody_needs_are_removed(
+    cached: tuple[Payload, str, Build], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload, digest, old = cached
+    folder, now = tmp_path / "cache/deltas", time.time()
+    for name, days in (("a" * 24, 1), ("b" * 24, 2), ("c" * 24, 3), ("d" * 24, 99), ("mine", 99)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "0").write_bytes(bytes(1000))
+        os.utime(folder / name, (now - days * 86400, now - days * 86400))
+    monkeypatch.setattr(deltas, "LARGEST_KEPT", 2500)
+    with pytest.raises(delta.Stopped):
+        deltas.make_beside(payload, digest, old, lambda: False)
+    names = {path.name for path in in_the_cache(folder)}
+    assert names > {"a" * 24, "b" * 24, "mine"}
+    assert len(names) == 4, "the segments of this delta stay too"
     assert deltas.find(payload, digest, old) is None
+    deltas.make_beside(payload, digest, old)
+    assert {path.name for path in in_the_cache(folder)} == {"a" * 24, "b" * 24, "mine"}
+    assert deltas.remove_kept(folder, 1.5 * 86400) == 1000
+    assert {path.name for path in in_the_cache(folder)} == {"a" * 24, "mine"}
 
 
 RUN = """

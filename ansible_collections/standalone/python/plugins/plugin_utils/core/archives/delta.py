@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes a delta: from it and an installed build, a host rebuilds the tar of another build's payload, byte for byte.
 
-The file has a line of magic, a line with the sizes of three parts, and the parts, each compressed with xz:
+The file has a line of magic, a line with the sizes of three parts, and the parts, each some streams of xz one after the other:
 
 - operations, one a line: ``copy SIZE PATH`` writes a file of the installed build; ``open SIZE PATH`` opens one, and ``add SIZE
   OFFSET`` writes a range of it, to whose bytes those of the third part are added; ``new SIZE`` writes bytes of the second part;
@@ -11,7 +11,9 @@ The file has a line of magic, a line with the sizes of three parts, and the part
 - the bytes to add, most of which are zero.
 
 Files that the finisher or Python may have changed on the host are sent whole. Memory is bounded: large files are compared in
-pieces. Writes only to the file that it is given and to a temporary file. ``agents/on_host/delta.py`` carries out the operations.
+pieces. A delta is made segment by segment. A maker that is stopped keeps the segments that it has finished, and the next one goes
+on after them. Writes only to the file that it is given, to temporary files and to kept segments. ``agents/on_host/delta.py``
+carries out the operations.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..errors import ContentError
 from .archive import opened
+from .cache import atomic_write
 from .tarstream import Member, TarStream
 from .tree import INSTALL_ONLY_TREE
 
@@ -35,6 +39,9 @@ MAGIC = b"standalone-python delta 1\n"
 # Bytes of a new file that are compared at a time, and by how much the range of the old file is longer on each side. The sort of
 # the old range takes 17 bytes for each of its bytes.
 PIECE, MARGIN = 2 << 20, 1 << 19
+# Bytes that are compared or new in a segment, at least. A segment takes about 2 s. Segments of this size make a delta 2 % larger
+# than a single one would.
+SEGMENT = 2 << 20
 # 1 MiB of memory makes the parts 1 % larger than 8 MiB do, and needs a fifth.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
 _COPIED = 1 << 16
@@ -81,7 +88,7 @@ class _Recorded:
     """The bytes of a tar that were read and not yet taken."""
 
     def __init__(self, tar: TarStream) -> None:
-        self._read, self._data = tar.read, bytearray()
+        self._read, self._data, self.taken = tar.read, bytearray(), 0
         self.digest = hashlib.sha256()
         tar.read = self.read
 
@@ -94,6 +101,7 @@ class _Recorded:
     def take(self) -> bytes:
         data = bytes(self._data)
         self._data.clear()
+        self.taken += len(data)
         return data
 
 
@@ -115,18 +123,64 @@ class _Base:
         return self.spool.read(min(end, size) - begin)
 
 
-class _Parts:
-    """The three parts while they are made, each in a temporary file."""
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A finished segment of a delta.
 
-    def __init__(self, files: Sequence[BinaryIO]) -> None:
-        self._files = files
-        self._packers = [lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=_FILTERS) for _file in files]
-        self._literal = 0
+    :ivar end: the offset in the tar after it
+    :ivar changed: as in ``Made``
+    :ivar parts: its part of each of the three parts
+    """
+
+    end: int
+    changed: int
+    parts: tuple[bytes, ...]
+
+    def keep(self, path: Path) -> None:
+        body = b"%d %d %d %d %d\n" % (self.end, self.changed, *map(len, self.parts)) + b"".join(self.parts)
+        with atomic_write(path) as out:
+            out.write(hashlib.sha256(body).digest() + body)
+
+    @classmethod
+    def kept(cls, path: Path) -> _Segment | None:
+        """Return the segment if it is complete."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, body = data[:32], data[32:]
+        if hashlib.sha256(body).digest() != digest:
+            return None
+        head, _newline, rest = body.partition(b"\n")
+        end, changed, first, second, _third = map(int, head.split())
+        return cls(end, changed, (rest[:first], rest[first : first + second], rest[first + second :]))
+
+
+class _Parts:
+    """The three parts while they are made, each in a temporary file.
+
+    :param folder: where finished segments are kept, each under its offset in the tar; None to keep none
+    :ivar kept: the segment at this place, if an earlier maker has finished it; it is not made again
+    """
+
+    def __init__(self, files: Sequence[BinaryIO], folder: Path | None, wanted: Callable[[], bool]) -> None:
+        self._files, self._folder, self._wanted = files, folder, wanted
+        self.changed = 0
+        self._begin(0)
+
+    def _begin(self, offset: int) -> None:
+        self._path = self._folder / str(offset) if self._folder else None
+        self.kept = _Segment.kept(self._path) if self._path else None
+        self._packers = [lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=_FILTERS) for _file in self._files]
+        self._packed = [bytearray() for _file in self._files]
+        self._literal = self._weight = self._changed = 0
 
     def _write(self, part: int, data: bytes) -> None:
-        self._files[part].write(self._packers[part].compress(data))
+        self._packed[part] += self._packers[part].compress(data)
 
     def operation(self, text: str) -> None:
+        if self.kept:
+            return
         if self._literal:
             self._write(0, b"new %d\n" % self._literal)
             self._literal = 0
@@ -134,17 +188,55 @@ class _Parts:
             self._write(0, text.encode())
 
     def literal(self, data: bytes) -> None:
+        if self.kept:
+            return
         self._write(1, data)
         self._literal += len(data)
+        self._weight += len(data)
 
     def change(self, data: bytes, offset: int) -> None:
         self.operation(f"add {len(data)} {offset}\n")
         self._write(2, data)
+        self._weight += len(data)
+        self._changed += len(data)
 
-    def joined(self, out: BinaryIO) -> None:
+    def step(self, offset: int) -> None:
+        """End the segment if it is large enough. It can't end elsewhere.
+
+        :param offset: in the tar
+        :raises Stopped: the delta is not wanted any more
+        """
+        if self.kept:
+            if offset == self.kept.end:
+                self._end(self.kept, offset)
+        elif self._weight >= SEGMENT:
+            self._end(self._finished(offset), offset)
+        elif not self._wanted():
+            raise Stopped
+
+    def _finished(self, offset: int) -> _Segment:
         self.operation("")
-        for file, packer in zip(self._files, self._packers, strict=True):
-            file.write(packer.flush())
+        for packed, packer in zip(self._packed, self._packers, strict=True):
+            packed += packer.flush()
+        segment = _Segment(offset, self._changed, tuple(map(bytes, self._packed)))
+        if self._path:
+            segment.keep(self._path)
+        return segment
+
+    def _end(self, segment: _Segment, offset: int) -> None:
+        for file, part in zip(self._files, segment.parts, strict=True):
+            file.write(part)
+        self.changed += segment.changed
+        self._begin(offset)
+
+    def joined(self, out: BinaryIO, offset: int) -> None:
+        """Write the delta.
+
+        :param offset: the size of the tar
+        """
+        if self.kept and self.kept.end != offset:
+            raise ContentError(f"the kept segment {self._path} belongs to another delta: remove it")
+        self._end(self.kept or self._finished(offset), offset)
         out.write(MAGIC + b"%d %d %d\n" % tuple(file.tell() for file in self._files))
         for file in self._files:
             file.seek(0)
@@ -152,11 +244,19 @@ class _Parts:
                 out.write(block)
 
 
-def make(base: Path, new: Path, out: BinaryIO, folder: Path, wanted: Callable[[], bool] = lambda: True) -> Made:
+def make(
+    base: Path,
+    new: Path,
+    out: BinaryIO,
+    folder: Path,
+    wanted: Callable[[], bool] = lambda: True,
+    kept: Path | None = None,
+) -> Made:
     """Write the delta between the payloads of an installed build and of a new one.
 
     :param folder: for temporary files
     :param wanted: whether to go on; called often
+    :param kept: the folder for finished segments of this delta; the caller removes it
     :raises Stopped: it is not wanted any more
     :raises ContentError: a payload is damaged
     :raises ImportError: the package that compares files is missing
@@ -171,10 +271,9 @@ def make(base: Path, new: Path, out: BinaryIO, folder: Path, wanted: Callable[[]
 
     with ExitStack() as stack, tempfile.TemporaryFile(dir=folder) as spool:
         sums = dict(_sums(new))
-        parts = _Parts([stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _part in range(3)])
-        made = _write(new, sums, _of_base(base, sums, spool), parts, compare)
-        parts.joined(out)
-    return made
+        files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _part in range(3)]
+        parts = _Parts(files, kept, wanted)
+        return _write(new, sums, _of_base(base, sums, spool), parts, compare, out)
 
 
 def _silent(_done: int) -> None:
@@ -220,8 +319,8 @@ def _of_base(base: Path, new: dict[str, str], spool: BinaryIO) -> _Base:
     return found
 
 
-def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: Compare) -> Made:
-    copied = changed = total = 0
+def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: Compare, out: BinaryIO) -> Made:
+    copied = 0
     with opened(new, _silent) as (tar, _file):
         recorded = _Recorded(tar)
         for member in tar:
@@ -238,20 +337,22 @@ def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: 
             if base is None:
                 for _chunk in tar.data():
                     parts.literal(recorded.take())
+                    parts.step(recorded.taken)
                 continue
-            parts.operation(f"open {base[1]} {path}\n")
             done = 0
             for piece in _pieces(tar, recorded):
-                changed += _patched(old, path, (done, len(piece), member.size), piece, parts, compare)
+                if not parts.kept:
+                    parts.operation(f"open {base[1]} {path}\n")
+                    _patch(old, path, (done, len(piece), member.size), piece, parts, compare)
                 done += len(piece)
+                parts.step(recorded.taken)
         parts.literal(recorded.take())
-        total = tar.unpacked
-        digest = recorded.digest.hexdigest()
-    return Made(digest, copied, changed, total - copied - changed)
+        parts.joined(out, recorded.taken)
+        return Made(recorded.digest.hexdigest(), copied, parts.changed, tar.unpacked - copied - parts.changed)
 
 
-def _patched(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, parts: _Parts, compare: Compare) -> int:
-    """Write the operations that make a piece of a file from the old file; return how many bytes come from there.
+def _patch(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, parts: _Parts, compare: Compare) -> None:
+    """Write the operations that make a piece of a file from the old file.
 
     :param place: the offset of the piece, its size, and that of the whole new file
     """
@@ -269,7 +370,6 @@ def _patched(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, p
         if new:
             parts.literal(extra[told : told + new])
         at, changed, told = at + add + seek, changed + add, told + new
-    return changed
 
 
 def _triples(control: Control) -> Iterator[tuple[int, int, int]]:

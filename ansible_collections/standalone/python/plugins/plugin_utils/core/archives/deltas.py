@@ -3,24 +3,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The deltas in the controller's cache. A process beside the run makes them, one at a time, so that no host waits for one.
 
-The process ends when the delta is made, and also when the run ends before that. A delta is used only if it is the recorded file.
+The process ends when the delta is made, and also when the run ends before that. Then the segments that it has finished stay, and
+the next run goes on after them. A delta is used only if it is the recorded file.
 
     <root>/builds/<build's folder>/delta-<start of the sha256 of the installed build's archive>
         the delta; the same name with .json describes it, and exists alone if a delta would not be small enough
     <root>/deltas/lock     held by the process that makes a delta; what it has not finished is beside it
+    <root>/deltas/<start of a sha256 of both payloads and of how deltas are made>/
+        finished segments of a delta that is not finished
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from ..errors import ContentError
 from ..progress import Listener, listening
 from .cache import atomic_write, exclusive_lock, file_stamp, make_private, remove_stale_parts
+from .contents import size_of, touch
 from .delta import available, make
 from .store import Payload, recorded
 
@@ -31,6 +40,10 @@ if TYPE_CHECKING:
 RECIPE = 1
 # A delta that has more than this share of the payload's bytes is not used.
 LARGEST = 0.8
+# Bytes of segments of unfinished deltas that may stay while another delta is made, and the seconds after which they go.
+LARGEST_KEPT = 100_000_000
+KEPT_FOR = 14 * 86400.0
+_KEPT = re.compile(r"[0-9a-f]{24}")
 _NICE = 10
 
 
@@ -98,9 +111,18 @@ def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[]
         if not locked or _recorded(place, archive, base) is not None:
             return
         remove_stale_parts(folder, sure=True)
+        kept = folder / hashlib.sha256(f"{RECIPE} {old.sha256} {payload.sha256}".encode()).hexdigest()[:24]
+        make_private(kept)
+        touch(kept)
+        remove_kept(folder, KEPT_FOR, kept)
+        remove_stale_parts(kept, sure=True)
         work = folder / place.name
-        with atomic_write(work) as out:
-            made = make(old.path, payload.path, cast(BinaryIO, out), folder, wanted)
+        try:
+            with atomic_write(work) as out:
+                made = make(old.path, payload.path, cast(BinaryIO, out), folder, wanted, kept)
+        except ContentError:
+            shutil.rmtree(kept)
+            raise
         about = {"recipe": RECIPE, "archive": archive, "base": base.sha256, "tar": made.tar, "sha256": out.digest.hexdigest()}
         if out.size <= LARGEST * payload.size:
             os.replace(work, place)
@@ -110,6 +132,27 @@ def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[]
         with atomic_write(work) as record:
             record.write(json.dumps(about).encode())
         os.replace(work, _about(place))
+        shutil.rmtree(kept)
+
+
+def remove_kept(folder: Path, older_than: float, making: Path | None = None) -> int:
+    """Remove the segments of deltas that nobody finished, and return their size. At most :data:`LARGEST_KEPT` bytes stay.
+
+    :param folder: for deltas
+    :param older_than: how long ago the last run worked at them, in seconds
+    :param making: the segments of this delta stay
+    """
+    room, removed, now = LARGEST_KEPT, 0, time.time()
+    if not folder.is_dir():
+        return 0
+    found = [(path.stat().st_mtime, path) for path in folder.iterdir() if _KEPT.fullmatch(path.name) and path != making]
+    for used, path in sorted(found, reverse=True):
+        size = size_of(path)
+        room -= size
+        if now - used >= older_than or room < 0:
+            shutil.rmtree(path)
+            removed += size
+    return removed
 
 
 def _place(payload: Payload, base: Build) -> Path:

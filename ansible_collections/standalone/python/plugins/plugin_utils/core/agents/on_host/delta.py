@@ -34,22 +34,28 @@ class Wrong(Exception):
     """The delta or the installed build is not what it should be: a sentence."""
 
 
+def unpacker() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26)
+
+
 class Section:
-    """A compressed part of the delta, which is read from its beginning to its end."""
+    """A compressed part of the delta, some streams one after the other, which is read from its beginning to its end."""
 
     def __init__(self, path: str, begin: int, size: int) -> None:
         self.file, self.at = os.open(path, os.O_RDONLY), begin
         self.left, self.data = size, b""
-        self.unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26)
+        self.unpacker = unpacker()
 
     def more(self) -> bool:
         """Read on; return False at the end."""
         # pylint takes such attributes for constants.
-        ended, hungry = bool(self.unpacker.eof), bool(self.unpacker.needs_input)
+        ended, hungry, packed = bool(self.unpacker.eof), bool(self.unpacker.needs_input), b""
         if ended:
-            return False
-        packed = b""
-        if hungry:
+            packed = self.unpacker.unused_data
+            if not packed and not self.left:
+                return False
+            self.unpacker = unpacker()
+        if not packed and (ended or hungry):
             packed = os.pread(self.file, min(self.left, BLOCK), self.at)
             self.at, self.left = self.at + len(packed), self.left - len(packed)
             if not packed:
