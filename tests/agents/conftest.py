@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import engines
 from tests.agents.place import SHELLS, Shell, needed
+from tests.tools.windows import HERE
 
 pytest.register_assert_rewrite("tests.agents.contract")
 
@@ -34,3 +36,8 @@ def disk() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=os.name == "nt")
+
+
+@pytest.fixture(scope="session", params=engines.NAMES)
+def powershell(request: pytest.FixtureRequest) -> Shell:
+    return engines.of_windows(request.param) if HERE else engines.of_this_machine()

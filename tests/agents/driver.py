@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -115,3 +119,16 @@ def make(host: LocalHost, archives: Archives, options: Mapping[str, Any], *, fle
     place = host.place
     desired = declare({"root": place.root, "bin_dir": place.bin_dir, **options})
     return ensure.ensure(host, desired, archives, fleet=fleet)
+
+
+def start(stack: ExitStack, program: Path, *before: str, **more: object) -> subprocess.Popen[bytes]:
+    """Start the program, and wait until it runs."""
+    process = subprocess.Popen([*before, str(program), "60"], **more)  # type: ignore[call-overload]
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    deadline = time.monotonic() + 20
+    while not os.path.basename(os.readlink(f"/proc/{process.pid}/exe")).startswith(program.resolve().name):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    found: subprocess.Popen[bytes] = process
+    return found

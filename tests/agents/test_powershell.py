@@ -51,11 +51,6 @@ linted = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="session", params=engines.NAMES)
-def powershell(request: pytest.FixtureRequest) -> Shell:
-    return engines.of_windows(request.param) if HERE else engines.of_this_machine()
-
-
 SYSTEMS = ("tar.exe", "no tar.exe")
 
 

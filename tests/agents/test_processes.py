@@ -22,6 +22,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
 from tests.agents import fakes
+from tests.agents.driver import start
 from tests.agents.place import Place, Shell, needed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: its /proc and its namespaces")
@@ -50,19 +51,6 @@ def place_of(shell: Shell, disk: Path, tools: Path) -> Place:
 
 def build(place: Place, what: str) -> Path:
     return place.path(f"{{root}}/{fakes.fake(what).name}")
-
-
-def start(stack: ExitStack, program: Path, *before: str, **more: object) -> subprocess.Popen[bytes]:
-    """Start the program, and wait until it runs."""
-    process = subprocess.Popen([*before, str(program), "60"], **more)  # type: ignore[call-overload]
-    stack.callback(process.wait)
-    stack.callback(process.kill)
-    deadline = time.monotonic() + 20
-    while not os.path.basename(os.readlink(f"/proc/{process.pid}/exe")).startswith(program.resolve().name):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    found: subprocess.Popen[bytes] = process
-    return found
 
 
 def look(place: Place, shell: Shell, *, script: str = "", as_user: int | None = None) -> Observed:

@@ -20,9 +20,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.script impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired, declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import HISTORY
 from tests.agents import engines, fakes, on_windows
+from tests.agents.offered import KNOWN, ORIGIN, Offered, changed_receipt, checked
 from tests.agents.place import LAUNCHER, Place, Shell
-from tests.agents.test_powershell import powershell as powershell  # the fixture
-from tests.agents.test_script import KNOWN, ORIGIN, Offered, changed_receipt, checked
 from tests.tools.windows import HERE
 
 TRIPLE = "x86_64-pc-windows-msvc"

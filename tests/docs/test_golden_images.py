@@ -12,23 +12,22 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
 
 import hcl2
 import pytest
 
+from tests.tools.examples import EXAMPLES, ran, stages
 from tests.tools.hosts import unavailable
 from tests.tools.hosts.bases import program
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.pages import shown
-from tests.tools.playbook import CACHE, REPOSITORY
+from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import NEWER, V13LATER, lay_out
 
-EXAMPLES = REPOSITORY / "examples"
 PAGE = (REPOSITORY / "docs/golden-images.md").read_text()
 HEADINGS = ("An offline image", "The same to the bit")
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
@@ -46,23 +45,6 @@ ARM = "aarch64-unknown-linux-gnu"
 STARTS = 'python3.13 -c "import ssl, sqlite3, sys; print(sys.version)"'
 
 pytestmark = pytest.mark.xdist_group("hosts")
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {
-        "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": str(folder),
-        "PYTHONPATH": str(REPOSITORY),
-        "STANDALONE_PYTHON_CACHE": str(CACHE),
-    }
-
-
-def ran(*command: str | Path, folder: Path, **more: str) -> str:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment(folder) | more
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -159,20 +141,6 @@ def inside(root: Path, command: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def stages(dockerfile: str) -> Iterator[list[tuple[str, str]]]:
-    """The instructions of each stage: word and rest, lines that go on joined."""
-    stage: list[tuple[str, str]] = []
-    for line in re.sub(r"^\s*#.*\n", "", dockerfile, flags=re.MULTILINE).replace("\\\n", " ").splitlines():
-        word, _space, rest = line.partition(" ")
-        if word == "FROM":
-            if stage:
-                yield stage
-            stage = []
-        if word:
-            stage.append((word, rest))
-    yield stage
 
 
 def test_docker(example: Callable[[str], Path]) -> None:

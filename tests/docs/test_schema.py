@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import DeclarationError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import BUILD_KEYS, OPTIONS, declare
 from standalone_python.declarations import read
-from tests.cli.test_declarations import BAD_FILES
+from tests.tools.bad_files import BAD_FILES
 from tests.tools.pages import REPOSITORY, pages, shown
 
 FILE = REPOSITORY / "standalone_python/declaration.schema.json"

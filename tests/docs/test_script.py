@@ -13,19 +13,12 @@ from pathlib import Path
 
 from tests.tools.pages import commands, files
 from tests.tools.playbook import CACHE, REPOSITORY
-from tests.tools.sources import NEWER, V13LATER, put, write_catalogue
+from tests.tools.sources import put_windows, write_catalogue
 from tests.tools.web import serve
 
 PAGE = "docs/script.md"
 MIRROR = "https://mirror.example.org/python"
 TRIED = {PAGE: [*commands(PAGE), *files(PAGE).values()]}
-
-
-def put_windows(source: Path, work: Path) -> None:
-    """Add a build for Windows that nobody unpacks to ``source``."""
-    name = f"cpython-{V13LATER}+{NEWER}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
-    (work / name).write_bytes(b"\x1f\x8b")
-    put(source, NEWER, work / name)
 
 
 def test_the_page(source: Path, tmp_path: Path) -> None:

@@ -28,13 +28,12 @@ import pytest
 import yaml
 
 from tests.agents.engines import of_this_machine
-from tests.docs.test_golden_images import EXAMPLES, environment, ran, stages
-from tests.docs.test_script import put_windows
 from tests.tools import containers
+from tests.tools.examples import EXAMPLES, environment, ran, stages
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.packed import own_folder
 from tests.tools.pages import commands, files, shown
-from tests.tools.sources import NEWER, V13LATER, lay_out, write_catalogue
+from tests.tools.sources import NEWER, V13LATER, lay_out, put_windows, write_catalogue
 from tests.tools.web import serve
 
 PAGE = "docs/script-recipes.md"

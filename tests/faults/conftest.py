@@ -16,6 +16,9 @@ from typing import Protocol
 
 import pytest
 
+from tests.agents.place import TOOLS, UNPACKING
+from tests.faults.shims import HOOK, SHIM
+
 
 class Mount(Protocol):
     """Mounts a file system of its own kind at a new folder; options as ``mount -o`` takes them."""
@@ -54,3 +57,20 @@ def mount(disk: Path) -> Iterator[Mount]:
             return at
 
         yield mounted
+
+
+@pytest.fixture(scope="module")
+def shims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the PATH in which every program is a shim."""
+    folder = tmp_path_factory.mktemp("shims")
+    for name in (*TOOLS, *UNPACKING):
+        if real := shutil.which(name):
+            (folder / name).write_text(SHIM.replace("@REAL@", real))
+            (folder / name).chmod(0o755)
+    (folder.parent / "hook").write_text(HOOK)
+    # Who waits for somebody that died waits for seconds; here they are short.
+    quick = folder.parent / "quick"
+    quick.mkdir()
+    (quick / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
+    (quick / "sleep").chmod(0o755)
+    return folder

@@ -9,10 +9,8 @@ then: whatever link exists leads to a whole build; one more run makes what an un
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -28,40 +26,10 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step 
 from tests.agents import fakes
 from tests.agents.cases import NEWER, ONE
 from tests.agents.driver import Archives, LocalHost, make
-from tests.agents.place import SHELLS, TOOLS, UNPACKING, Place, boot, needed, tree
+from tests.agents.place import SHELLS, Place, boot, needed, tree
+from tests.faults.shims import FOREIGN, contents
 
 FINISHED = {"cpython-3.13": ONE, "../bin/python3.13": "{root}/cpython-3.13/bin/python3.13"}
-FOREIGN: Mapping[str, str] = {
-    "bin/pip": "mine",
-    "bin/python2": "mine",
-    "bin/.hidden": "mine",
-    "root/notes": "mine",
-    "root/cpython-notes": "mine",
-    "root/3.13/bin/python3": "mine",
-}
-
-# What a program that is started counts as; the last number is whose turn it is to die.
-COUNT = r"""
-n=1
-set -C
-until { true >"$SHIM_COUNT/$n"; } 2>/dev/null; do n=$((n + 1)); done
-set +C
-echo "${0##*/} $*" >>"$SHIM_COUNT/log"
-"""
-SHIM = f"""#!/bin/sh
-{COUNT}
-[ "$n" = "$SHIM_DIES" ] || exec @REAL@ "$@"
-[ "$SHIM_WHEN" = before ] || @REAL@ "$@"
-kill -9 0
-"""
-HOOK = f"""
-before_finish() {{
-  [ -n "${{SHIM_COUNT-}}" ] || return 0
-  {COUNT}
-  [ "$n.$SHIM_WHEN" != "$SHIM_DIES.before" ] || kill -9 0
-}}
-after_finish() {{ [ -z "${{SHIM_COUNT-}}" ] || [ "$n" != "$SHIM_DIES" ] || kill -9 0; }}
-"""
 
 
 def spoil(root: Path) -> None:
@@ -128,23 +96,6 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
     found = Archives.of_fakes(BUILDS, tmp_path_factory.mktemp("archives"))
     found.make_delta("3.13.1", "3.13.2+20250317")
     return found
-
-
-@pytest.fixture(scope="module")
-def shims(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the PATH in which every program is a shim."""
-    folder = tmp_path_factory.mktemp("shims")
-    for name in (*TOOLS, *UNPACKING):
-        if real := shutil.which(name):
-            (folder / name).write_text(SHIM.replace("@REAL@", real))
-            (folder / name).chmod(0o755)
-    (folder.parent / "hook").write_text(HOOK)
-    # Who waits for somebody that died waits for seconds; here they are short.
-    quick = folder.parent / "quick"
-    quick.mkdir()
-    (quick / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
-    (quick / "sleep").chmod(0o755)
-    return folder
 
 
 def place_of(disk: Path) -> Place:
@@ -252,19 +203,6 @@ def dead(folder: Path, scenario: Scenario, archives: Archives, shims: Path, dies
         return ""
     last = (counting / "log").read_text().splitlines()[-1]
     return f"{scenario.name}, killed {when} its program number {dies}, {last}"
-
-
-def contents(place: Place) -> str:
-    """All that is on the disk: paths, permissions, targets of links and hashes of files; without times and process numbers."""
-    found = []
-    for path in sorted(place.disk.rglob("*")):
-        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-        data = os.fsencode(what).replace(os.fsencode(place.disk), b"")
-        if path.name == ".standalone-python.lock":
-            data = b""  # who held it is dead in each case
-        data = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"", data)
-        found.append(f"{path.relative_to(place.disk)} {path.lstat().st_mode:o} {hashlib.sha256(data).hexdigest()}")
-    return "\n".join(found)
 
 
 def _relative(found: Mapping[str, str], place: Place) -> dict[str, str]:

@@ -13,10 +13,9 @@ import pytest
 
 from tests.agents import fakes
 from tests.agents.cases import ONE
+from tests.agents.offered import Offered, run, script_of
 from tests.agents.place import SHELLS, Place, needed, tree
-from tests.agents.test_script import Offered, run, script_of
-from tests.faults.test_kill import FOREIGN, contents
-from tests.faults.test_kill import shims as shims  # the fixture
+from tests.faults.shims import FOREIGN, contents
 
 OLD = fakes.fake("3.13.0")  # the script removes it
 

@@ -120,3 +120,10 @@ def kept() -> Path:
 
 if __name__ == "__main__":
     print(kept())
+
+
+def put_windows(source: Path, work: Path) -> None:
+    """Add a build for Windows that nobody unpacks to ``source``."""
+    name = f"cpython-{V13LATER}+{NEWER}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
+    (work / name).write_bytes(b"\x1f\x8b")
+    put(source, NEWER, work / name)
