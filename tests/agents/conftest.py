@@ -40,4 +40,5 @@ def disk() -> Iterator[Path]:
 
 @pytest.fixture(scope="session", params=engines.NAMES)
 def powershell(request: pytest.FixtureRequest) -> Shell:
+    """PowerShell's own engine; on Windows each PowerShell that it has."""
     return engines.of_windows(request.param) if HERE else engines.of_this_machine()

@@ -237,6 +237,19 @@ def test_numbers_are_read_by_one_function(name: str) -> None:
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, str) and "\\d" in node.value)
 
 
+def test_no_test_module_imports_another() -> None:
+    """What several of them need is in tests/tools, in a conftest.py or in a module beside them; fixtures and relative imports too."""
+    found = [
+        f"{path.relative_to(REPOSITORY)}: {node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for path in sorted((REPOSITORY / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if any(part.startswith("test_") for part in f"{getattr(node, 'module', '')}.{alias.name}".split("."))
+    ]
+    assert found == []
+
+
 COMMAND_LINE = REPOSITORY / "standalone_python"
 
 
