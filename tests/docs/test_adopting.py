@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,22 +18,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.tools import mise
+from tests.tools import mise, pages
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.playbook import CACHE, REPOSITORY, run_play
+from tests.tools.pages import files, tried
+from tests.tools.playbook import CACHE, run_play
 from tests.tools.sources import NEWER, V13LATER
 from tests.tools.web import serve
 
 PAGE = "docs/adopting.md"
-TEXT = (REPOSITORY / PAGE).read_text()
-FILES = dict(re.findall(r"```(?:yaml|toml)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL))
-COMMANDS = [
-    line.split("  #")[0].strip()
-    for line in re.findall(r"^    (\S.*)$", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.MULTILINE)
-]
-# For tests/docs/test_coverage.py.
-TRIED = {PAGE: [*FILES.values(), *COMMANDS]}
+FILES = files(PAGE, "Ansible")
+COMMANDS = pages.commands(PAGE, "Ansible")
+# For tests/docs/test_coverage.py; other tabs are in test_tabs.py.
+TRIED = {PAGE: tried(PAGE, "Ansible")}
 
 MODULE = "standalone.python.interpreters"
 BASE = "import sys; print(sys.base_prefix)"

@@ -14,22 +14,22 @@ import yaml
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents.sh import CERTIFICATES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
-from tests.tools.pages import REPOSITORY, commands, files
+from tests.tools.pages import REPOSITORY, commands, files, tried
 
 PAGE = "docs/certificates.md"
-TRIED = {PAGE: [*files(PAGE).values(), *commands(PAGE)]}
+# Other tabs are in test_tabs.py.
+TRIED = {PAGE: tried(PAGE, "Ansible")}
 
 
 def test_the_play() -> None:
-    (play,) = yaml.safe_load(files(PAGE)["python.yml"])
+    (play,) = yaml.safe_load(files(PAGE, "Ansible")["site.yml"])
     (task,) = play["tasks"]
-    ((module, options),) = task.items()
-    assert module == "standalone.python.interpreters"
-    assert declare(options).finish.certificates == "system"
+    assert declare(task["standalone.python.interpreters"]).finish.certificates == "system"
 
 
 def test_the_command() -> None:
-    (command,) = commands(PAGE)
+    play, command = commands(PAGE, "Ansible")
+    assert play == "ansible-playbook -i hosts.ini site.yml"
     words = shlex.split(command)
     assert words[0] == "/usr/local/bin/python3.13"
     environment = {"SSL_CERT_FILE": sys.executable}  # any file

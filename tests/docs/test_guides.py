@@ -10,75 +10,39 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
 
+from tests.docs.reading import COOKBOOK, MODULE, PLAYS, Machine
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.pages import REPOSITORY, commands, files
-from tests.tools.playbook import CACHE, Run, run_play
+from tests.tools.pages import files, read, tokens, tried
+from tests.tools.playbook import Run, run_play
 from tests.tools.sources import OLD, V13, V13LATER
 
-MODULE = "standalone.python.interpreters"
-COOKBOOK = "docs/cookbook.md"
 PAGES = ("docs/concepts.md", "docs/why.md", COOKBOOK)
-TRIED = {page: [*files(page).values(), *commands(page)] for page in PAGES}
+# The rest of the tabs is in test_tabs.py.
+OF_PLAYS = [text for name, text in files(COOKBOOK, "Ansible").items() if name in PLAYS]
+TRIED = {
+    **{page: tried(page, "Command line") for page in PAGES},
+    COOKBOOK: [*tried(COOKBOOK, "Command line"), *OF_PLAYS, *(f"ansible-playbook -i hosts.ini {name}" for name in PLAYS)],
+}
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
 
 def examples(page: str) -> Iterator[tuple[str, str]]:
-    """Each command of a page with the output that the page shows behind it; empty if it shows none."""
-    tokens = MarkdownIt().parse((REPOSITORY / page).read_text(encoding="utf-8"))
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    """Each command of a page for this machine, with the output that the page shows behind it; empty if it shows none."""
+    listed = [token for token, tab in tokens(read(page)) if tab in ("", "Command line")]
+    for token, following in zip(listed, [*listed[1:], None], strict=True):
         if token.type == "code_block":
             *before, last = token.content.splitlines()
             yield from ((line, "") for line in before)
             shown = following is not None and following.type == "fence" and following.info == "text"
             yield last, following.content if following and shown else ""
-
-
-class Machine:
-    """This machine with the folders of a test: its home has the files of a page, and builds come from the tests' source."""
-
-    def __init__(self, folder: Path, source: Path) -> None:
-        self.folder, self.source = folder, source
-        self.root, self.bin_dir = folder / "root", folder / "bin"
-
-    def write(self, page: str) -> None:
-        for name, text in files(page).items():
-            own = "" if "root:" in text else f"root: {self.root}\nbin_dir: {self.bin_dir}\n"
-            (self.folder / name).write_text(f"{text}source: {self.source}\n{own}")
-
-    def run(self, command: str) -> str:
-        """What a command prints, in the words of the page."""
-        options = f"--source {self.source} --root {self.root} --bin-dir {self.bin_dir}"
-        words = re.sub(r"^standalone-python (install|upgrade)", rf"\g<0> {options}", command)
-        words = words.replace("/usr/local/bin", str(self.bin_dir)).replace("/opt/python", str(self.root))
-        words = words.replace("/srv/app", f"{self.folder}/app").replace("/usr/bin/python3", sys.executable)
-        done = subprocess.run(
-            ["sh", "-ec", words],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            env={
-                "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
-                "HOME": str(self.folder),
-                "PYTHONPATH": str(REPOSITORY),
-                "STANDALONE_PYTHON_CACHE": str(CACHE),
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-                "LC_ALL": "C.UTF-8",
-            },
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.replace(str(self.bin_dir), "/usr/local/bin").replace(str(self.root), "/opt/python")
 
 
 def lines(text: str) -> list[str]:
@@ -138,7 +102,7 @@ def test_recipes_of_one_machine(machine: Machine) -> None:
 
 def play(name: str, host: Host, source: Path, builds: str = "") -> Run:
     """Run a play of the page; ``builds`` exchanges the request, as an earlier declaration had it."""
-    text = files(COOKBOOK)[name]
+    text = files(COOKBOOK, "Ansible")[name]
     if builds:
         text = text.replace('builds: ["3.13"]', f'builds: ["{builds}"]')
     (one,) = yaml.safe_load(text)
@@ -181,5 +145,4 @@ def test_recipes_of_hosts_without_a_python_of_use(fresh_host: FreshHost, source:
 
 
 def test_each_play_of_the_page_is_run() -> None:
-    plays = [command.split()[-1] for command in commands(COOKBOOK) if command.startswith("ansible-playbook")]
-    assert plays == ["service.yml", "flatcar.yml", "el8.yml"]
+    assert len(OF_PLAYS) == len(PLAYS)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,16 +20,17 @@ from typing import Any
 import pytest
 
 from tests.tools.hosts import Host
+from tests.tools.pages import commands, files, shown, tried
 from tests.tools.playbook import CACHE, REPOSITORY
 from tests.tools.sigstore import Sigstore
 from tests.tools.sources import NEW, NEWER, OLD, put
 
-PAGE = (REPOSITORY / "docs/lock.md").read_text()
-FILES: Mapping[str, str] = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
-# What pip is told is tried in test_readme.py.
-COMMANDS = re.findall(r"^    ((?!pip )\S.*)$", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL), re.MULTILINE)
-ENTRY = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-TRIED = {"docs/lock.md": [*FILES.values(), *COMMANDS, *ENTRY]}
+PAGE = "docs/lock.md"
+FILES = files(PAGE, "Ansible")
+# What pip is told is tried in test_readme.py; other tabs are in test_tabs.py.
+COMMANDS = [command for command in commands(PAGE, "Ansible") if not command.startswith("pip ")]
+ENTRY = [one.text for one in shown(PAGE) if one.text.startswith("{")]
+TRIED = {PAGE: [*tried(PAGE, "Ansible"), *ENTRY]}
 ARM = "aarch64-unknown-linux-gnu"
 
 pytestmark = pytest.mark.xdist_group("hosts")

@@ -13,53 +13,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.docs.reading import MODULE, NAME, adapted, ansible
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
-from tests.tools.pages import commands, files, outputs
-from tests.tools.playbook import CACHE, REPOSITORY
+from tests.tools.pages import commands, files, outputs, tried
 from tests.tools.sources import NEW, NEWER, OLD, V12, V13, V13LATER
 
-NAME = "web1.example.net"
 STABLE = "/opt/python/cpython-3.13"
-MODULE = "standalone.python.interpreters"
 Reader = Callable[..., str]
 
 pytestmark = pytest.mark.xdist_group("hosts")
-
-
-def adapted(text: str, source: Path) -> str:
-    """A playbook or a declaration with builds from ``source``, where it names none of its own."""
-    told = yaml.safe_load(text)
-    if isinstance(told, dict) and "builds" in told:
-        return yaml.safe_dump({"source": str(source), **told})
-    if isinstance(told, list):
-        return yaml.safe_dump([{"module_defaults": {MODULE: {"source": str(source)}}, **play} for play in told], sort_keys=False)
-    return text
-
-
-def ansible(folder: Path, host: Host) -> Mapping[str, str]:
-    """The environment in which programs find the host, the collection and nothing of the user's."""
-    (folder / "ssh.conf").write_text(
-        f"Host {NAME}\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
-        f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\n"
-    )
-    return {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "PYTHONPATH": str(REPOSITORY),
-        "STANDALONE_PYTHON_CACHE": str(CACHE),
-        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY),
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_SSH_ARGS": f"-F {folder / 'ssh.conf'}",
-    }
 
 
 @pytest.fixture
@@ -68,9 +37,9 @@ def reader(source: Path, tmp_path: Path) -> Reader:
 
     def read(page: str, host: Host) -> str:
         # How-tos take the inventory for granted.
-        for name, text in {**files("docs/ansible.md"), **files(page)}.items():
+        for name, text in {**files("docs/ansible.md"), **files(page, "Ansible")}.items():
             (tmp_path / name).write_text(adapted(text, source) if name.endswith(".yml") else text)
-        lines = [line for line in commands(page) if not line.startswith("pip ")]
+        lines = [line for line in commands(page, "Ansible") if not line.startswith("pip ")]
         lines = [f"{line} --source {source}" if " mirror sync " in line else line for line in lines]
         done = subprocess.run(
             ["sh", "-exc", "\n".join(lines)],
@@ -156,7 +125,4 @@ def test_execution_environment(tmp_path: Path) -> None:
     assert (tmp_path / "context/Containerfile").exists() or (tmp_path / "context/Dockerfile").exists()
 
 
-TRIED = {
-    page: [*files(page).values(), *commands(page)]
-    for page in ("docs/ansible.md", "docs/upgrades.md", "docs/air-gap.md", "docs/awx.md")
-}
+TRIED = {page: tried(page, "Ansible") for page in ("docs/ansible.md", "docs/upgrades.md", "docs/air-gap.md", "docs/awx.md")}

@@ -20,6 +20,7 @@ TRIED = {PAGE: [*files(PAGE).values(), *commands(PAGE)]}
 
 
 def test_the_page(tmp_path: Path) -> None:
+    (tmp_path / "inventory.py").write_text('hosts = ["@local"]\n')
     (tmp_path / "hosts.ini").write_text(LOCALHOST.replace("/nonexistent/python", sys.executable))
     for name, text in files(PAGE).items():
         (tmp_path / name).write_text(text)

@@ -57,7 +57,9 @@ def serve(stack: ExitStack, unit: str, *command: str) -> None:
 
 
 def test_the_page_shows_the_example() -> None:
-    assert f"```yaml\n{(EXAMPLES / 'restart.yml').read_text()}```" in (REPOSITORY / "docs/upgrades.md").read_text()
+    page = (REPOSITORY / "docs/upgrades.md").read_text()
+    assert f"```yaml\n{(EXAMPLES / 'restart.yml').read_text()}```" in page
+    assert f"```python\n# restart.py\n{(EXAMPLES / 'restart.py').read_text()}```" in page
 
 
 @pytest.mark.parametrize("tool", ["ansible", "pyinfra"])

@@ -27,7 +27,7 @@ from ansible_collections.standalone.python.plugins.modules import interpreters
 from standalone_python.cli import group
 from tests.tools.browser import Browser
 from tests.tools.documented import documented
-from tests.tools.pages import COLLECTION, REPOSITORY, pages
+from tests.tools.pages import COLLECTION, REPOSITORY, TABS, pages
 from tests.tools.programs import program
 
 CODE = "https://git.example/standalone-python"
@@ -216,9 +216,23 @@ def test_commands_are_highlighted_and_have_a_button(html: Path) -> None:
 
 
 def test_front_ends_are_tabs(site: Mapping[str, Links]) -> None:
-    for name in ("Ansible", "pyinfra", "Command line"):
-        assert re.search(rf"\b{name}\b", site["index.html"].text)
-    assert "sd-tab-item-0" in site["index.html"].anchors
+    """On the start page and in how-to guides; what a reader chooses is kept from page to page."""
+    for page in ("index.html", "upgrades.html", "cookbook.html"):
+        for name in TABS:
+            assert re.search(rf"\b{name}\b", site[page].text)
+        assert "sd-tab-item-0" in site[page].anchors
+
+
+def test_the_choice_of_a_front_end_is_kept(html: Path, tmp_path: Path) -> None:
+    with Browser.start(program("chromium", "chromium"), tmp_path) as browser:
+        browser.open(html / "index.html")
+        browser.evaluate("document.querySelector('label[data-sync-id=pyinfra]').click()")
+        browser.open(html / "upgrades.html")
+        chosen = browser.evaluate(
+            "[...document.querySelectorAll('.sd-tab-set > input:checked + label')].map(one => one.innerText)"
+        )
+    assert len(chosen) > 5
+    assert set(chosen) == {"pyinfra"}
 
 
 def test_no_link_leads_nowhere(site: Mapping[str, Links], html: Path) -> None:
@@ -268,7 +282,7 @@ def test_what_is_supported(site: Mapping[str, Links]) -> None:
 
 def test_reference_of_the_operation(site: Mapping[str, Links]) -> None:
     page = site["reference/pyinfra.html"]
-    names = ("interpreters", "Interpreters", "prepare", "BuildRequest")
+    names = ("interpreters", "report", "Interpreters", "prepare", "BuildRequest")
     assert {f"pyinfra_ops.standalone_python.{name}" for name in names} <= page.anchors
     assert "lock_timeout: seconds to wait" in page.text
 
