@@ -5,7 +5,8 @@
 
 Hosts are names of this machine. The benchmark checks that nothing changes. Each way is a deploy with the same operation many
 times, run by `pyinfra -y`. A deploy without operations in the same round measures pyinfra's start. The first table excludes it,
-the second includes it once. The last table compares the results of requests with those of pyinfra's own uv.pythons; both run.
+the second includes it once. Operations for one root share a look, so in another way each has an environment and a look of its own.
+The last table compares the results of requests with those of pyinfra's own uv.pythons; both run.
 
 With ``--ssh`` hosts are busybox hosts that are reached over SSH, which only root on Linux can make. Then the time of processors is
 that of the controller alone.
@@ -25,14 +26,15 @@ from tests.tools.deploy import login
 from tests.tools.hosts import fleet
 
 AIM, AIM_SSH = 1.15, 1.3
-OURS, FACT, UV, EMPTY = (
+OURS, ANEW, FACT, UV, EMPTY = (
     "standalone_python.interpreters",
+    "the same with an own _env, so each looks",
     'the fact Command("cat /etc/hosts")',
     "uv.pythons",
     "a deploy with no operations",
 )
 # How often a way is repeated in its deploy; the slow one needs fewer repetitions.
-REPEATS = {OURS: 6, FACT: 6, UV: 1, EMPTY: 1}
+REPEATS = {OURS: 6, ANEW: 6, FACT: 6, UV: 1, EMPTY: 1}
 
 # An operation like the others that has nothing to do.
 BARE = """
@@ -65,6 +67,8 @@ def deploys(build: StandIn, target: Path) -> dict[str, str]:
     return {
         OURS: "from pyinfra_ops import standalone_python\n"
         + "".join(interpreters(build, target, name=f"ours {number}") for number in ours),
+        ANEW: "from pyinfra_ops import standalone_python\n"
+        + "".join(interpreters(build, target, name=f"ours {number}", _env={"LOOK": str(number)}) for number in ours),
         FACT: BARE + "".join(f"look(name='look {number}')\n" for number in range(REPEATS[FACT])),
         # With its whole version, because a request such as 3.13 always changes something: see the last table.
         UV: "from pyinfra.operations import uv\n"
@@ -194,7 +198,7 @@ def over_ssh(folder: Path, build: StandIn, hosts: int, rounds: int) -> None:
     """Measure with SSH hosts and print the tables. The archive is sent to each first."""
     with fleet(hosts, ["busybox"]) as reached:
         deployer = Deployer(folder, hosts, inventory=f"hosts = {[(host.name, login(host)) for host in reached]!r}\n")
-        texts = {name: deploys(build, folder)[name] for name in (OURS, FACT, EMPTY)}
+        texts = {name: deploys(build, folder)[name] for name in (OURS, ANEW, FACT, EMPTY)}
         text = "from pyinfra_ops import standalone_python\n" + interpreters(build, folder)
         must(deployer.run(deployer.deploy("prepare", text)), OURS)
         costs = alternate(ways(deployer, texts), rounds)

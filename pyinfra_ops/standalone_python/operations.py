@@ -44,6 +44,7 @@ from .core import (
     libraries_explained,
 )
 from .facts import Observation
+from .looks import looks_of
 
 if TYPE_CHECKING:
     from .reporting import Format
@@ -77,7 +78,11 @@ def _before_it_is_added(decorated: Operation) -> Operation:
             value = kwargs.get(name)
             if isinstance(value, str) and (name == "token" or ("://" in value and {"@", "?"} & set(value))):
                 kwargs[name] = HiddenValue(value)
-        return decorated(*args, **kwargs)
+        looks = looks_of(host.state)
+        added = decorated(*args, **kwargs)
+        if looks:
+            looks.add_own(host, added)
+        return added
 
     return cast(Operation, call)
 
@@ -281,8 +286,16 @@ def _look(desired: Desired) -> Callable[[Facts], Observed]:
     # end with a traceback where it is the last one.
     extra = {"_ignore_errors": True} if host.state.is_executing else {}
 
+    looks = looks_of(host.state)
+
     def seen(facts: Facts, **options: Any) -> Observed | str | None:
-        return host.get_fact(Observation, root=desired.root, bin_dir=desired.bin_dir, facts=facts, **options, **extra)
+        options |= {"root": desired.root, "bin_dir": desired.bin_dir, "facts": facts}
+
+        def observe() -> Observed | str | None:
+            return host.get_fact(Observation, **options, **extra)
+
+        # Processes and the history have to be those of now.
+        return looks.look(host, options, observe) if looks and facts in ("no", "yes") else observe()
 
     def look(facts: Facts) -> Observed:
         observed = seen(facts, quick=True) if begins_quickly(desired, facts) else UNFINISHED

@@ -14,10 +14,16 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api.operation import OperationMeta
+from pyinfra.connectors.util import CommandOutput
 
+from pyinfra_ops.standalone_python import looks as looks_module
+from pyinfra_ops.standalone_python.core import Observed
+from pyinfra_ops.standalone_python.looks import looks_of
 from pyinfra_ops.standalone_python.transport import on_one_line
 from tests.frontends.support import (
     AS_IT_WAS,
@@ -223,12 +229,130 @@ def test_what_a_killed_run_has_sent_goes_after_a_day(kind: str, fleet: Mapping[s
     assert set(left) == {new, deploys, open_to_others, *others}
 
 
+LOOKS = """
+import os
+from pyinfra.api import operation
+from pyinfra.operations import python, server
+from pyinfra_ops import standalone_python
+
+ROOT = {root!r}
+PYTHON = {{"builds": ["3.13"], "root": ROOT, "source": {source!r}}}
+
+@operation()
+def breaks():
+    yield f"rm {{ROOT}}/cpython-3.13/bin/python3"
+    yield from standalone_python.interpreters._inner(**PYTHON)
+
+def unlinks():
+    os.unlink(f"{{ROOT}}/bin/python3.13")
+    standalone_python.interpreters(name="nested", **PYTHON)
+
+planned = standalone_python.interpreters(name="planned", **PYTHON)
+assert planned.will_change
+standalone_python.interpreters(name="after a change", **PYTHON)
+standalone_python.interpreters(name="after no change", **PYTHON)
+server.shell(name="a command", commands=["true"])
+standalone_python.interpreters(name="after a command", **PYTHON)
+standalone_python.interpreters(name="other arguments", _env={{"SOME": "thing"}}, **PYTHON)
+breaks(name="breaks and repairs")
+standalone_python.interpreters(name="after a repair", **PYTHON)
+python.call(name="a function", function=unlinks)
+"""
+
+
 def test_the_local_machine(source: Path, tmp_path: Path) -> None:
-    deploy = operation({"builds": ["3.13"], "root": str(tmp_path / "root"), "source": str(source)})
-    assert run_deploy(deploy, LOCAL).changed == {"@local"}
-    assert run_deploy(deploy, LOCAL, arguments=["-v"]).output.count("noop: 3.13: 3.13.4 is installed") == 1
+    """A look is used again only while no operation can have changed the host."""
+    run = run_deploy(LOOKS.format(root=str(tmp_path / "root"), source=str(source)), LOCAL, arguments=["-v"])
+    assert run.code == 0, run.output
+    assert run.changed == {"@local"}
+    first, *operations = re.split(r"--> Starting operation: (.+?) *\n", run.output)
+    looks = {name: text.count("Loaded fact") for name, text in zip(operations[::2], operations[1::2], strict=True)}
+    assert first.count("Loaded fact") == 2, "quick, and with what kind of host it is"
+    assert looks == {
+        "planned": 0,
+        "after a change": 1,
+        "after no change": 0,
+        "a command": 0,
+        "after a command": 1,
+        "other arguments": 1,
+        "breaks and repairs": 2,
+        "after a repair": 1,
+        "a function": 1,
+    }
+    assert run.output.count("noop: 3.13: 3.13.4 is installed") == 5
     said = subprocess.run([tmp_path / "root/bin/python3.13", "-I", "-c", PREFIX], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(tmp_path / "root/cpython-3.13")
+
+
+class _Run:
+    """A run of pyinfra with two hosts, as far as the looks know it."""
+
+    def __init__(self) -> None:
+        self.is_executing = False
+        self.ops: dict[Any, dict[str, Any]] = {}
+        self.callback_handlers: list[Any] = []
+        self.hosts = [_Of(self, "a"), _Of(self, "b")]
+
+    def add_callback_handler(self, handler: Any) -> None:
+        self.callback_handlers.append(handler)
+
+    def get_op_data_for_host(self, host: Any, op_hash: str) -> Any:
+        return self.ops[host][op_hash]
+
+
+class _Of:
+    current_op_hash = None
+    current_op_global_arguments: Mapping[str, Any] = {}
+
+    def __init__(self, state: _Run, name: str) -> None:
+        self.state, self.name = state, name
+        state.ops[self] = {"op": SimpleNamespace(operation_meta=OperationMeta("op", None))}
+
+
+BETWEEN: Mapping[str, tuple[tuple[str, ...], int]] = {
+    "nothing": ((), 1),
+    "an operation without commands": (("start op", "end", "complete"), 1),
+    "an operation with commands": (("start op", "end", "complete true"), 2),
+    "an operation that failed": (("start op", "fail", "complete true"), 2),
+    "an operation that is tried again": (("start op", "retry"), 2),
+    "an operation that is running": (("start op",), 2),
+    "an operation whose commands are not known yet": (("start op", "end"), 2),
+    "an operation that the other host does not have": (("start no", "skipped"), 1),
+    "a person who thinks": (("time",), 2),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_what_comes_between_two_looks(between: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, expected = BETWEEN[between]
+    run: Any = _Run()
+    host, other = run.hosts
+    looks, meta = looks_of(run), run.ops[other]["op"].operation_meta
+    assert looks is not None
+    assert looks_of(run) is looks
+    made: list[Observed] = []
+
+    def observe() -> Observed:
+        made.append(Observed("/opt/python", "/usr/local/bin", "absent", "absent"))
+        return made[-1]
+
+    looks.look(host, {"root": "/opt/python"}, observe)
+    for event in events:
+        match event.split():
+            case ["start", op_hash]:
+                looks.operation_host_start(run, other, op_hash)
+            case ["end"]:
+                looks.operation_host_success(run, other, "op", 0)
+            case ["fail"]:
+                looks.operation_host_error(run, other, "op", 0, 0)
+            case ["retry"]:
+                looks.operation_host_retry(run, other, "op", 1, 3)
+            case ["complete", *commands]:
+                meta.set_complete(True, commands, CommandOutput([]))
+            case ["time"]:
+                monkeypatch.setattr(looks_module, "LONGEST", -1.0)
+    assert looks.look(host, {"root": "/opt/python"}, observe) is made[-1]
+    assert len(made) == expected
 
 
 def test_a_container(source: Path) -> None:
