@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_what_somebody_exported(environment: dict[str, str], verify: str, shell:
     done = make(on, archives, {"builds": ["3.13"], "verify": verify})
     assert [step.build.name for step in done.plan.installs] == [OLD.name]
     assert not make(on, archives, {"builds": ["3.13"], "verify": verify}).plan
+
+
+def test_a_shell_that_runs_already_reads_the_script(shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """As Ansible's local connection has it: the script is read from a pipe, and not by a second shell."""
+    on = local_host(replace(shell, command=(*shell.command[:-1], "-c", ". /dev/stdin")), disk, tmp_path)
+    archives = Archives.of_fakes(["3.13.1"], tmp_path)
+    assert make(on, archives, {"builds": ["3.13"]}).plan
+    assert not make(on, archives, {"builds": ["3.13"]}).plan
 
 
 # What a caller has for its own programs. LD_BIND_NOW and LD_DEBUG would stop no shell, and could stop an interpreter.

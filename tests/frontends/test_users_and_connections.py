@@ -12,10 +12,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils import host as module
 from tests.frontends.support import (
     AS_IT_WAS,
     LATER13,
@@ -310,3 +312,36 @@ def test_a_chroot_without_proc(image: Path, source: Path) -> None:
     assert "error while loading shared libraries: libpython3.13.so" in complaint(run)
     assert complaint(run).endswith(AS_IT_WAS)
     assert differences(before, snapshot(image)) == {}
+
+
+@pytest.mark.parametrize(
+    ("transport", "become", "platform", "executable", "command"),
+    [
+        ("local", "", "linux", "/bin/sh", ". /dev/stdin"),
+        ("ansible.builtin.local", "", "linux", "/bin/sh", ". /dev/stdin"),
+        ("local", "", "darwin", "/bin/sh", "sh -s"),
+        ("local", "", "linux", "/bin/zsh", "sh -s"),
+        ("local", "sudo", "linux", "/bin/sh", "exec sh -s"),
+        ("ssh", "", "linux", "/bin/sh", "sh -s"),
+        ("ssh", "sudo", "linux", "/bin/sh", "exec sh -s"),
+        ("containers.podman.podman", "", "linux", "/bin/sh", "sh -s"),
+    ],
+)
+def test_no_more_shells_than_needed(
+    transport: str, become: str, platform: str, executable: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def execute(command: str, *, in_data: bytes, executable: bool) -> dict[str, Any]:
+        given.append(command)
+        return {"rc": 0, "stdout": "said", "stderr": ""}
+
+    becomes = SimpleNamespace(name=become, require_tty=False) if become else None
+    connection = SimpleNamespace(
+        _shell=SimpleNamespace(), transport=transport, become=becomes, has_pipelining=True, get_option=lambda _name: ""
+    )
+    monkeypatch.setattr(module, "platform", platform)
+    monkeypatch.setattr(module, "DEFAULT_EXECUTABLE", executable)
+    host = module.ConnectionHost(cast(Any, SimpleNamespace(_connection=connection, _low_level_execute_command=execute)), None)
+    assert host.run(":").output == "said"
+    assert given == [command]

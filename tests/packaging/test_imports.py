@@ -182,3 +182,28 @@ def imported(report: str) -> set[str]:
     """The names in a report of ``-X importtime``."""
     lines = (line.split("|") for line in report.splitlines() if line.startswith("import time:"))
     return {line[2].strip() for line in lines if len(line) == 3}
+
+
+PLUGINS = REPOSITORY / "ansible_collections/standalone/python/plugins"
+
+
+def test_ansible_keeps_the_cores_bytecode() -> None:
+    """Ansible's own loader would compile each module again, in each process."""
+    program = (
+        "import sys\n"
+        "from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder\n"
+        f"_AnsibleCollectionFinder([{str(REPOSITORY)!r}])._install()\n"
+        "import ansible_collections.standalone.python.plugins.action.interpreters\n"
+        "kinds = {type(module.__spec__.loader).__name__ for name, module in sys.modules.items()\n"
+        f"    if name.startswith({PACKAGE + '.'!r}) and getattr(module, '__file__', None)}}\n"
+        "print(*kinds)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["SourceFileLoader"], done.stderr
+
+
+@pytest.mark.parametrize("folder", ["action", "lookup"])
+def test_plugins_import_the_core_through_the_finder(folder: str) -> None:
+    for path in (PLUGINS / folder).glob("*.py"):
+        lines = [line for line in path.read_text().splitlines() if line.startswith("from ..plugin_utils")]
+        assert not lines or lines[0].startswith("from ..plugin_utils import cached_imports"), path
