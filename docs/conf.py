@@ -63,12 +63,16 @@ extensions = [
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
+# A long signature is a list of options, a line for each, below a name that fits on a phone.
+add_module_names = False
+python_maximum_signature_line_length = 60
 # Quotes and ellipses, but not dashes: the help of a command names options such as --target.
 smartquotes_action = "qe"
 html_theme = "furo"
 html_title = f"standalone-python {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
 html_theme_options = _edit_links(os.environ.get("STANDALONE_PYTHON_REPOSITORY", "").rstrip("/"))
 # Blocks that only show an output have no button.
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
@@ -101,6 +105,14 @@ def _highlight_commands(_app: Any, tree: nodes.document) -> None:
     for block in tree.findall(nodes.literal_block):
         if block.get("language") in (None, "none") and "code" not in block["classes"]:
             block["language"] = "commands"
+
+
+def _long_names(_app: Any, tree: nodes.document) -> None:
+    """Mark long code in tables, which may break anywhere; shorter names stay whole where there is room."""
+    for cell in tree.findall(nodes.entry):
+        for name in cell.findall(nodes.literal):
+            if len(name.astext()) > 30:
+                name["classes"].append("long")
 
 
 def _collection() -> None:
@@ -153,6 +165,7 @@ def _generated(_app: Any, page: str, _template: str, context: dict[str, Any], _t
 def setup(app: Any) -> None:
     app.add_lexer("commands", Commands)
     app.connect("doctree-read", _highlight_commands)
+    app.connect("doctree-read", _long_names)
     app.connect("html-page-context", _generated)
     app.connect("missing-reference", _ansibles_own)
     _collection()

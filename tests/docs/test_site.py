@@ -250,6 +250,17 @@ def test_no_link_leads_nowhere(site: Mapping[str, Links], html: Path) -> None:
     assert broken == []
 
 
+def test_pages_load_nothing_from_other_servers(html: Path) -> None:
+    loads = re.compile(
+        r"""<(?:script|img|iframe|link rel="(?:stylesheet|icon|preload)")[^>]*(?:src|href)=["'](?:https?:)?//[^>]*>"""
+    )
+    assert loads.search('<script src="https://cdn.example/x.js">')
+    assert [f"{path.name}: {found}" for path in html.rglob("*.html") for found in loads.findall(path.read_text())] == []
+    assert not [
+        path.name for path in html.rglob("*.css") if re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", path.read_text())
+    ]
+
+
 def test_links_between_the_files_of_the_repository() -> None:
     """As who reads them there follows them: README and its like have no builder that looks."""
     for page in pages():
