@@ -24,7 +24,7 @@ from .console import CONSOLE, options, with_options
 from .exits import FAILED, SIGNALLED, USAGE, EndedBySignal
 from .streams import leave, prepare
 from .version import version
-from .words import Group
+from .words import Group, with_example
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -112,7 +112,7 @@ def _ended() -> int:
         with libraries_explained():
             return group.main(standalone_mode=False) or 0
     except click.UsageError as error:
-        error.show()
+        with_example(error).show()
         return USAGE
     except click.exceptions.Exit as ended:
         return ended.exit_code

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.folders import DEFAULT_ROOT
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
@@ -57,6 +57,18 @@ def path_hint(bin_dir: str, environment: Mapping[str, str]) -> str:
         value = f'"{bin_dir}:$PATH"' if plain else f'{_quoted(bin_dir)}:"$PATH"'
         how = f"add this line to {file}: export PATH={value}"
     return f"{bin_dir} is not on the PATH; {how}"
+
+
+def shadow_hint(links: Sequence[str], stable_path: str, environment: Mapping[str, str]) -> str:
+    """Return which program comes before a link on the PATH, such as that of a virtual environment; empty if none does."""
+    from shutil import which
+
+    for link in links:
+        name = os.path.basename(link)
+        found = which(name, path=environment.get("PATH", os.defpath))
+        if found and os.path.realpath(found) != os.path.realpath(link):
+            return f"{name} on the PATH is {found}, which comes before {link}: use {stable_path}, or change the order of the PATH"
+    return ""
 
 
 def _quoted(text: str) -> str:

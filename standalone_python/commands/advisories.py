@@ -82,7 +82,9 @@ def _build(name: str) -> Build:
     try:
         return parse_filename(name)
     except (ContentError, ValueError):
-        raise ContentError(f"{name!r} is not the name of a build: write it like {EXAMPLE}") from None
+        raise ContentError(
+            f"{name!r} is not the name of a build: write it like {EXAMPLE}; 'standalone-python catalogue show' prints names"
+        ) from None
 
 
 def _show(assessment: Assessment, fixes: dict[Advisory, Build]) -> None:

@@ -87,7 +87,7 @@ def apply(dry_run: bool, **given: Any) -> int:
 def _declared(given: Mapping[str, Any], *, check: bool) -> int:
     where: Where = given["where"]
     if where.file is None:
-        raise click.UsageError("Missing argument 'FILE'.")
+        raise click.UsageError(f"Missing argument 'FILE'. For example: {click.get_current_context().command_path} python.yml")
     return enact(declaration(given), given, check=check)
 
 
@@ -204,15 +204,21 @@ def perform(
             output.line(f"another run changed this machine first; {left}")
         if with_diff:
             output.diff(describe(done.before), describe(after), f"interpreters in {after.root}")
-        marks = {f"{one['version']}+{one['release']}": mark_words(one) for one in told["interpreters"]} if marked else {}
+        marks = {
+            f"{one['version']}+{one['release']}": mark_words(one)
+            for one in told["interpreters"]
+            if marked or one["action"] not in ("none", "relink")
+        }
         output.tell_remarks(f"{build} has known problems: {words}" for build, words in marks.items() if words)
         if doing and with_paths:
             for outcome in done.plan.outcomes:
                 output.line(f"{outcome.wanted.request.text} is {outcome.stable_path}")
             if with_path_hint and any(outcome.links for outcome in done.plan.outcomes):
-                from ..hints import path_hint
+                from ..hints import path_hint, shadow_hint
 
-                output.tell_remarks(filter(None, [path_hint(after.bin_dir, os.environ)]))
+                unfound = path_hint(after.bin_dir, os.environ)
+                shadowed = (shadow_hint(one.links, one.stable_path, os.environ) for one in done.plan.outcomes)
+                output.tell_remarks([unfound] if unfound else [*filter(None, shadowed)][:1])
         if doing and done.plan.installs and desired.image:
             output.line("nothing was started here: 'standalone-python verify' on the machine itself does it")
     return DIFFERS if check and planned else 0
@@ -236,7 +242,8 @@ def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decisio
         raise
     steps.complete(done.plan.steps)
     if done.plan and not as_json:
-        output.paragraph(f"Done in {output.duration(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
+        took = f" in {output.duration(steps.seconds)}" if steps.seconds >= output.MENTIONED else ""
+        output.paragraph(f"Done{took}: {summary(done.plan.steps, planned=False)}.")
     return done
 
 

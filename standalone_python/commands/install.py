@@ -15,6 +15,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.argum
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Desired
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed
 
+from ..words import not_an_option
 from .apply import DIFF, SUPPLY, declaration, enact
 from .machine import DRY_RUN, JSON, WHERE, options
 
@@ -23,7 +24,9 @@ _OPTIONS = options(WHERE, SUPPLY, DIFF, DRY_RUN, JSON)
 
 @click.command()
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True)
-@click.option("--default", metavar="REQUEST", help="The REQUEST that gets the links `python3` and `python`.")
+@click.option(
+    "--default", metavar="REQUEST", callback=not_an_option, help="The REQUEST that gets the links `python3` and `python`."
+)
 @click.option("--latest", is_flag=True, help="Upgrade to the newest build if an older one that satisfies REQUEST is installed.")
 @_OPTIONS
 def install(requests: Sequence[str], default: str | None, latest: bool, dry_run: bool, **given: Any) -> int:

@@ -129,11 +129,11 @@ def _sync(
     if as_json:
         click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan), "published": [*published]}, indent=2))
     else:
-        _print(dest, plan, [*published], None if dry_run else duration(monotonic() - began))
+        _print(dest, plan, [*published], None if dry_run else monotonic() - began)
     return DIFFERS if dry_run and (plan or published) else 0
 
 
-def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: str | None) -> None:
+def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: float | None) -> None:
     """Print what a sync would do, or what it has done apart from its archives, which are printed already.
 
     :param took: how long it worked; None if it only would
@@ -152,7 +152,8 @@ def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: str | None
         return
     for name in published:
         step(f"Published {name}")
-    paragraph(f"Done in {took}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
+    within = f" in {duration(took)}" if took >= MENTIONED else ""
+    paragraph(f"Done{within}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
 
 
 def _past(number: int, verb: str) -> str:

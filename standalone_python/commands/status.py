@@ -145,6 +145,8 @@ def _cures(data: Mapping[str, Any], damaged: Sequence[str], where: Where) -> Ite
     apply = _command(where, "apply", *([] if where.file else ["FILE"]), "--verify", "full")
     if used and not where.file:
         yield f"to repair it: `{_command(where, 'install', *used)}`, or `{apply}` with your declaration"
+    elif len(damaged) > len(broken) and not used and all(line.startswith("to do: clear ") for line in damaged[len(broken) :]):
+        yield "the next 'install', 'upgrade', 'uninstall' or 'apply' does that"
     elif used or len(damaged) > len(broken):
         yield f"to repair it: `{apply}`" + ("" if where.file else " with your declaration")
     if unused:

@@ -32,6 +32,8 @@ def uninstall(requests: Sequence[str], dry_run: bool, **given: Any) -> int:
     desired = declare({"builds": list(requests), "state": "absent"} | folders(given["where"]))
 
     def nothing(observed: Observed) -> str:
+        if not observed.installed:
+            return f"no interpreters are installed in {observed.root}"
         return (
             f"nothing installed in {observed.root} matches {', '.join(requests)}; installed there: {installed_requests(observed)}"
         )

@@ -124,4 +124,5 @@ def below(folder: Path) -> set[str]:
 def synced(text: str) -> list[str]:
     """Return what a sync printed, without times; several archives come at a time, so they are sorted."""
     *steps, total = re.sub(r"([Ii]n) [0-9.]+ s(?=:|$)", r"\1 TIME", text, flags=re.MULTILINE).splitlines()
-    return [*sorted(line.replace(" in TIME", "") for line in steps), total]
+    # A short run has no time.
+    return [*sorted(line.replace(" in TIME", "") for line in steps), total.replace("Done:", "Done in TIME:")]

@@ -58,7 +58,7 @@ def the_attestation(source: Path) -> Path:
 
 def test_apply(command: Command, attested: Path) -> None:
     file = declare(command, attested, "3.13")
-    done = command("apply", file, *REQUIRE)
+    done = command("apply", file, "-q", *REQUIRE)
     assert (done.code, done.errors) == (0, "")
     shutil.rmtree(command.folder / "root")
     the_attestation(attested).unlink()
@@ -102,7 +102,7 @@ def test_beside_a_lock_file_they_serve_a_controller_without_any(command: Command
     assert kept.name == the_attestation(attested).name
     file = declare(command, source, "3.13")
     assert command("apply", file, *REQUIRE).code == 1
-    done = command("apply", file, "--lockfile", "locks/python.lock.json", *REQUIRE)
+    done = command("apply", file, "-q", "--lockfile", "locks/python.lock.json", *REQUIRE)
     assert (done.code, done.errors) == (0, "")
     shutil.rmtree(command.folder / "root")
     kept.write_text(kept.read_text().replace("a", "b", 1))
@@ -137,7 +137,7 @@ def test_a_mirror_has_them_too(command: Command, attested: Path, sigstore: Sigst
     assert (dest / NEWER / name).read_text() == the_attestation(attested).read_text(), "brought also for what was there"
     assert command("mirror", "verify", dest, *REQUIRE).output.endswith("1 archives, 15 MB, all is well\n")
     with serve(dest) as web:
-        done = command("apply", declare(command, web.url(), "3.13"), *REQUIRE, environment={"NO_PROXY": "*"})
+        done = command("apply", declare(command, web.url(), "3.13"), "-q", *REQUIRE, environment={"NO_PROXY": "*"})
         assert (done.code, done.errors) == (0, "")
     the_attestation(attested).unlink()
     assert command("mirror", "sync", dest, *wanted, *REQUIRE).code == 0, "what it has is enough"

@@ -59,6 +59,13 @@ def test_cures(interpreters: list[dict[str, Any]], damaged: int, where: Where, c
     assert list(status._cures({"interpreters": interpreters}, ["damage"] * damaged, where)) == cures
 
 
+def test_what_a_killed_run_left() -> None:
+    left = ["to do: clear what an earlier run left: /opt/python/.standalone-python.staging"]
+    told = list(status._cures({"interpreters": [one("3.13.1")]}, left, HERE))
+    assert told == ["the next 'install', 'upgrade', 'uninstall' or 'apply' does that"]
+    assert next(status._cures({"interpreters": [BROKEN]}, ["x is broken: y", *left], FILE)).startswith("to repair it: ")
+
+
 OLD, NEW = "2026-11-01T00:00:00Z", "2026-11-28T00:00:00Z"
 
 

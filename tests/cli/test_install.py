@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone_python.hints import path_hint
+from standalone_python.hints import path_hint, shadow_hint
 from tests.cli.conftest import Command
 from tests.conformance.cases import Place
 from tests.conformance.driver import tree
@@ -103,7 +103,12 @@ def test_a_file_names_the_folders(command: Command, source: Path) -> None:
 
 
 BAD_USE: Mapping[tuple[str, ...], tuple[int, str]] = {
-    ("install",): (64, "Missing argument 'REQUEST...'"),
+    ("install",): (64, "Missing argument 'REQUEST...'. For example: standalone-python install 3.13\n"),
+    ("install", "3.13", "--default"): (64, "requires an argument. For example: standalone-python install 3.13 --default 3.13\n"),
+    ("install", "3.13", "--default", "--latest"): (
+        64,
+        "Option '--default' requires an argument. For example: standalone-python install 3.13 --default 3.13\n",
+    ),
     ("install", "foo"): (1, "the request 'foo' can't be read, 'foo' is not a version: write one like 3.13"),
     ("install", "3.99"): (1, "no build of 3.99 for "),
     ("install", "3.13", "--default", "3.12"): (
@@ -114,8 +119,8 @@ BAD_USE: Mapping[tuple[str, ...], tuple[int, str]] = {
     ("upgrade", "3.12"): (1, "matches 3.12, so it can't be upgraded; installed there: nothing; use 'install' to install 3.12"),
     ("upgrade", "foo"): (1, "the request 'foo' can't be read"),
     ("uninstall", "foo"): (1, "the request 'foo' can't be read"),
-    ("uninstall",): (64, "Missing argument 'REQUEST...'"),
-    ("plan", "--key", "python"): (64, "Missing argument 'FILE'"),
+    ("uninstall",): (64, "Missing argument 'REQUEST...'. For example: standalone-python uninstall 3.13\n"),
+    ("plan", "--key", "python"): (64, "Missing argument 'FILE'. For example: standalone-python plan python.yml\n"),
 }
 
 
@@ -131,7 +136,7 @@ def test_nothing_to_upgrade_and_nothing_to_uninstall(command: Command) -> None:
     ended = command("upgrade", "--root", "root")
     assert (ended.code, ended.output) == (0, f"nothing to do: no interpreters are installed in {command.folder}/root\n")
     ended = command("uninstall", "3.12", "--root", "root")
-    assert ended.output == f"nothing to do: nothing installed in {command.folder}/root matches 3.12; installed there: nothing\n"
+    assert ended.output == f"nothing to do: no interpreters are installed in {command.folder}/root\n"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +152,23 @@ def test_what_each_shell_needs(shell: str, how: str) -> None:
     told = path_hint("/home/me/.local/bin", {"SHELL": shell, "PATH": "/usr/bin"})
     assert told == f"/home/me/.local/bin is not on the PATH; {how}"
     assert path_hint("/home/me/.local/bin", {"SHELL": shell, "PATH": "/usr/bin:/home/me/.local/bin/"}) == ""
+
+
+def test_another_program_of_that_name_comes_first(tmp_path: Path) -> None:
+    for folder in ("venv", "bin"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "python3.13").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "python3.13").chmod(0o755)
+    links, stable = [f"{tmp_path}/bin/python3.13"], "/opt/python/cpython-3.13/bin/python3"
+    told = shadow_hint(links, stable, {"PATH": f"{tmp_path}/venv:{tmp_path}/bin"})
+    assert told == (
+        f"python3.13 on the PATH is {tmp_path}/venv/python3.13, which comes before {tmp_path}/bin/python3.13: "
+        f"use {stable}, or change the order of the PATH"
+    )
+    assert shadow_hint(links, stable, {"PATH": f"{tmp_path}/bin:{tmp_path}/venv"}) == ""
+    (tmp_path / "venv/python3.13").unlink()
+    (tmp_path / "venv/python3.13").symlink_to(links[0])
+    assert shadow_hint(links, stable, {"PATH": f"{tmp_path}/venv:{tmp_path}/bin"}) == "", "it is the same interpreter"
 
 
 def test_the_line_for_the_path_is_one_that_a_shell_takes(tmp_path: Path) -> None:

@@ -453,10 +453,12 @@ def test_the_agents_sentence_reaches_the_user() -> None:
 def test_an_observation_that_can_not_be_read() -> None:
     for number in range(3):
         assert failing(says={number: Completed(127, "", "sh: not found\n")}) == (
-            "ObservationError: the host's answer can't be read: instead of an observation of its interpreters it gave "
-            "nothing at all; see that its shell is a POSIX sh, or PowerShell on Windows, and that nothing ends it early; "
-            "it also said (exit code 127): sh: not found"
+            "ObservationError: the host did not run what was sent to it (exit code 127): sh: not found; see that its shell is a "
+            "POSIX sh, or PowerShell on Windows, and that it has the program that changes the user, such as sudo, or connect as that user"
         )
+    # The connection may have been lost in the middle.
+    for code, output in ((255, ""), (127, "Welcome!")):
+        assert failing(says={2: Completed(code, output, "sorry\n")}).endswith(f"; it also said (exit code {code}): sorry")
 
 
 def test_an_observation_that_can_not_be_read_and_nothing_said() -> None:

@@ -386,6 +386,10 @@ def _resolver(desired: Desired, supply: BuildProvider, observed: Observed) -> Re
     return resolve
 
 
+# A shell's exit codes for a program that does not exist, or can't be started.
+_NOT_STARTED = (126, 127)
+
+
 def read(completed: Completed) -> Observed:
     """Parse the output of an agent's script.
 
@@ -398,4 +402,10 @@ def read(completed: Completed) -> Observed:
         stderr = sanitized(" ".join(completed.errors.split())[-LONGEST_TEXT:])
         if not stderr:
             raise
+        if completed.code in _NOT_STARTED and not completed.output.strip():
+            raise ObservationError(
+                f"the host did not run what was sent to it (exit code {completed.code}): {stderr}; see that its shell is a POSIX "
+                "sh, or PowerShell on Windows, and that it has the program that changes the user, such as sudo, or connect as "
+                "that user"
+            ) from None
         raise ObservationError(f"{error}; it also said (exit code {completed.code}): {stderr}") from None

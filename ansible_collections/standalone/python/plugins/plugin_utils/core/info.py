@@ -233,7 +233,7 @@ def advisory_warnings(interpreters: Iterable[Mapping[str, Any]], today: str) -> 
         if {"critical", "high"} & set(one["advisories"] or ()):
             told.append(
                 f"Python {one['version']} of release {one['release']} has open advisories of critical or high severity: "
-                "'standalone-python advisories' lists them"
+                "'standalone-python advisories' with the build's name lists them"
             )
         if one["end_of_life"] and one["end_of_life"] <= today:
             minor = one["version"].rpartition(".")[0]
