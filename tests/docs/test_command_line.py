@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What README and docs/command-line.md tell people to run, run as they would, on a Debian of its own.
+"""What docs/command-line.md tells people to run, run as they would, on a Debian of its own.
 
 Only the source of builds is exchanged, for upstream is not reached from where tests run, and root and image for folders of the test.
 """
@@ -19,7 +19,6 @@ from tests.tools.hosts.bases import program
 from tests.tools.playbook import CACHE, REPOSITORY
 
 PAGE = (REPOSITORY / "docs/command-line.md").read_text()
-README = (REPOSITORY / "README.md").read_text().partition("## On one machine")[2].partition("\n## ")[0]
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
 
 pytestmark = pytest.mark.xdist_group("hosts")
@@ -39,7 +38,7 @@ def code(section: str) -> list[str]:
     return [*(text for _name, text in files(section)), *lines(section)]
 
 
-TRIED = {"docs/command-line.md": [text for section in SECTIONS.values() for text in code(section)], "README.md": code(README)}
+TRIED = {"docs/command-line.md": [text for section in SECTIONS.values() for text in code(section)]}
 
 
 def run(section: str, source: Path, folder: Path, image: Path | None = None) -> str:
@@ -103,7 +102,3 @@ def test_the_page(heading: str, source: Path, tmp_path: Path) -> None:
 def test_an_image(image: Path, source: Path, tmp_path: Path) -> None:
     assert "every file is as it was installed" in run(SECTIONS["An image"], source, tmp_path, image)
     assert not list((image / "proc").iterdir())
-
-
-def test_readme(source: Path, tmp_path: Path) -> None:
-    assert f"3.13 is {tmp_path}/root/cpython-3.13/bin/python3" in run(README, source, tmp_path)

@@ -1,7 +1,7 @@
 # Copyright: standalone-python contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What README and docs/pyinfra.md tell users of pyinfra, done as they would: the files written, the commands run, in their order.
+"""What docs/pyinfra.md tells users of pyinfra, done as they would: the files written, the commands run, in their order.
 
 Only the source of builds is exchanged, for upstream is not reached from where tests run, and the place of the image's root. The
 host's name leads to a test host by an SSH configuration.
@@ -53,12 +53,8 @@ def sections(page: str) -> Iterator[Section]:
 
 
 SECTIONS = {section.heading: section for section in sections(PAGE)}
-README = next(section for section in sections("README.md") if section.heading == "With pyinfra")
 
-TRIED = {
-    page: [text for section in tried for text in (*section.files.values(), *section.commands)]
-    for page, tried in ((PAGE, list(SECTIONS.values())), ("README.md", [README]))
-}
+TRIED = {PAGE: [text for section in SECTIONS.values() for text in (*section.files.values(), *section.commands)]}
 
 
 def installable(command: str) -> bool:
@@ -178,8 +174,7 @@ def test_each_section_is_tried() -> None:
 
 
 def test_each_block_is_a_file() -> None:
-    for page, known in ((PAGE, SECTIONS.values()), ("README.md", [README])):
-        assert (REPOSITORY / page).read_text().count("```python") == sum(len(section.files) for section in known)
+    assert (REPOSITORY / PAGE).read_text().count("```python") == sum(len(section.files) for section in SECTIONS.values())
 
 
 def test_pip_is_told_the_same_as_in_readme() -> None:
@@ -193,13 +188,6 @@ def test_pip_is_told_the_same_as_in_readme() -> None:
 def test_the_page(heading: str, fresh_host: FreshHost, source: Path, reader: Callable[..., str]) -> None:
     host = fresh_host("debian")
     CHECKS[heading](host, reader(SECTIONS[heading], source, host))
-
-
-def test_readme(fresh_host: FreshHost, source: Path, reader: Callable[..., str]) -> None:
-    host = fresh_host("debian")
-    printed = reader(README, source, host)
-    assert results(printed) == [("1", "1", "-", "-")]
-    runs(host, f"{STABLE}/bin/python3", STABLE)
 
 
 def test_hosts_without_file_transfer_are_like_all_others(fresh_host: FreshHost, source: Path, reader: Callable[..., str]) -> None:

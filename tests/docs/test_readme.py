@@ -9,20 +9,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.tools.hosts import Host
 from tests.tools.pages import COLLECTION
-from tests.tools.playbook import REPOSITORY, run_play
+from tests.tools.playbook import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
-PAGES = ("README.md", f"{COLLECTION}/README.md")
-BLOCKS = {page: re.findall(r"```yaml\n(- .*?)```", (REPOSITORY / page).read_text(), re.DOTALL) for page in PAGES}
-# Those of the collection are README's.
-PLAYS = {text: yaml.safe_load(text)[0] for blocks in BLOCKS.values() for text in blocks}
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line.split("  ")[0] for line in re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)]
 TARGETS = ("demo", "test", "lint")
@@ -38,9 +32,7 @@ INSTALLS = {
     ),
 }
 TRIED = {
-    **BLOCKS,
     "README.md": [
-        *BLOCKS["README.md"],
         *(f"make {target}" for target in TARGETS),
         *INSTALLS,
         f"pip install -r {REQUIREMENTS}",
@@ -103,24 +95,6 @@ def test_the_extra_that_pip_is_told_of_exists(extra: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "does not provide the extra" not in done.stderr
-
-
-@pytest.mark.parametrize("play", PLAYS.values(), ids=lambda play: play["name"])
-def test_each_playbook_does_what_it_says(play: Mapping[str, Any], fleet: Mapping[str, Host], source: Path) -> None:
-    """As written, but for the source: upstream is not reached from where tests run."""
-    host = fleet["debian"]
-    task = {
-        "ansible.builtin.raw": "/opt/python/cpython-3.13/bin/python3 -c 'import sys; print(sys.prefix)'",
-        "changed_when": False,
-    }
-    changed = {
-        "module_defaults": {"standalone.python.interpreters": {"source": str(source)}},
-        "post_tasks": [task],
-        **play,
-    }
-    run = run_play(play.get("tasks", []), f"{host.inventory_line}\n", play=changed)
-    assert run.code == 0, run.output
-    assert run.of().result["stdout"].strip().startswith("/opt/python/cpython-3.13")
 
 
 def test_the_reference_reads_whole() -> None:
