@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from tests.conformance.cases import Case, Place, Step
@@ -72,20 +74,26 @@ def tree(place: Place) -> Tree:
             if stat.S_ISLNK(status.st_mode):
                 said += f" -> {os.readlink(path)}"
             elif stat.S_ISREG(status.st_mode):
-                said += f" {_content(path)}"
+                said += f" {_content(path, (status.st_ino, status.st_ctime_ns, status.st_size))}"
             found[os.path.relpath(path, place.here)] = said
     return found
 
 
-def _content(path: str) -> str:
+def _content(path: str, version: tuple[int, int, int]) -> str:
+    if "/.standalone-python.checked/" in path:
+        return Path(path).read_text().split(" ", 2)[2]
+    if not path.endswith("/.standalone-python/receipt.json"):
+        return _digest(path, version)
+    receipt = json.loads(Path(path).read_bytes())
+    assert receipt.pop("installed_at")
+    return json.dumps(receipt, sort_keys=True)
+
+
+@functools.cache
+def _digest(path: str, _version: tuple[int, int, int]) -> str:
+    """Of a file that few steps change: after them it is another file, or has another time of change."""
     with open(path, "rb") as file:
-        if "/.standalone-python.checked/" in path:
-            return file.read().decode().split(" ", 2)[2]
-        if not path.endswith("/.standalone-python/receipt.json"):
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        receipt = json.load(file)
-        assert receipt.pop("installed_at")
-        return json.dumps(receipt, sort_keys=True)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hold(step: Step, answers: Answers, place: Place, where: str) -> None:

@@ -48,8 +48,14 @@ class Pyinfra:
     names: Mapping[str, str]
 
     def __call__(self, declared: Mapping[str, Any], *runs: str) -> Mapping[str, Mapping[str, Answer]]:
-        deploy = operation(declared)
-        done = {name: run_deploy(deploy, self.hosts, dry=name == "predicted") for name in runs}
+        done = {"predicted": run_deploy(operation(declared), self.hosts, dry=True)} if "predicted" in runs else {}
+        # A start of pyinfra takes a second, so it does what it can in one. It ends with the first operation that fails on all hosts.
+        names = [name for name in runs if name != "predicted"]
+        run = run_deploy("".join(operation(declared, name=name) for name in names), self.hosts)
+        if run.code == 0:
+            done |= {name: run.of(name) for name in names}
+        else:
+            done |= {names[0]: run} | {name: run_deploy(operation(declared), self.hosts) for name in names[1:]}
         return {self.names.get(host, host): {name: _answer(run, host) for name, run in done.items()} for host in self.hosts}
 
 

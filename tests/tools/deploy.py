@@ -11,8 +11,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Deployed:
     :ivar output: what a person reads, errors included
     :ivar plan: by host, the steps as lines
     :ivar changed: hosts that would be, or were, changed
+    :ivar operations: names of the operations that were executed, each with the hosts that it changed
     """
 
     code: int
@@ -41,6 +42,14 @@ class Deployed:
     plan: Mapping[str, tuple[str, ...]]
     changed: frozenset[str]
     failed: frozenset[str]
+    operations: tuple[tuple[str, frozenset[str]], ...] = ()
+
+    def of(self, name: str) -> Deployed:
+        """What one executed operation came to, of several that have names."""
+        (changed,) = (hosts for known, hosts in self.operations if known == name)
+        printed = re.search(rf"^--> Starting operation: {re.escape(name)} *\n(.*?)^-->", self.output, re.MULTILINE | re.DOTALL)
+        assert printed, self.output
+        return replace(self, output=printed[1], plan=steps(printed[1], self.plan), changed=changed, operations=())
 
     def said(self, host: str) -> tuple[str, ...]:
         """What was said of a host, in the order of saying, without steps and pyinfra's own words."""
@@ -57,6 +66,11 @@ class Deployed:
 def lines(output: str, host: str) -> list[str]:
     """What was said of a host, line by line."""
     return re.findall(rf"^ *\[{re.escape(host)}\] +(.*)$", output, re.MULTILINE)
+
+
+def steps(output: str, hosts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The steps that were named of each host."""
+    return {host: tuple(text for text in lines(output, host) if _STEP.fullmatch(text)) for host in hosts}
 
 
 def login(host: Host, user: str = "root", **data: Any) -> dict[str, Any]:
@@ -127,7 +141,8 @@ def run_deploy(
     return Deployed(
         finished.returncode,
         output + ("" if told["plan"] else finished.stdout),
-        {host: tuple(text for text in lines(output, host) if _STEP.fullmatch(text)) for host in hosts},
+        steps(output, hosts),
         frozenset(changed),
         frozenset(results["failed_hosts"]),
+        tuple((done["name"], frozenset(done["success"])) for done in results["operations"]),
     )
