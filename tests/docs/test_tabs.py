@@ -152,6 +152,11 @@ def test_deploys_and_plays(fresh_host: FreshHost, source: Path, tmp_path: Path) 
     bundle = host.root / "etc/ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_text("-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n")
+    # A stand-in for systemctl: a service runs, and is not enabled. It writes down what it is given.
+    systemctl = host.root / "usr/local/bin/systemctl"
+    systemctl.parent.mkdir(parents=True, exist_ok=True)
+    systemctl.write_text('#!/bin/sh\necho "$@" >>/root/systemctl.log\n[ "$1" = show ] && printf "Id=app.service\\nSubState=running\\n"; :\n')
+    systemctl.chmod(0o755)
     with_lock_file(tmp_path, source)
     environment = ansible(tmp_path, host)
     (tmp_path / ".ssh").mkdir()
@@ -174,6 +179,13 @@ def test_deploys_and_plays(fresh_host: FreshHost, source: Path, tmp_path: Path) 
                 assert number == 0, f"{page}: {one.text}\n{printed}"
                 if one.text.endswith(" back.py -y"):
                     assert stable.readlink().name.startswith(f"cpython-{V13}+{NEW if page == UPGRADES else OLD}-")
+                if one.text.endswith(" service.py -y"):
+                    log = (host.root / "root/systemctl.log").read_text().splitlines()
+                    assert [line for line in log if line.startswith(("restart", "enable"))] == [
+                        "restart app.service",
+                        "enable app.service",
+                    ]
+                    assert host.exec(["/srv/app/venv/bin/python", "-V"]).returncode == 0
                 if one.text.endswith(" tidy.py -y"):
                     assert len(list(stable.parent.glob("cpython-*"))) == 2
     assert list(stable.parent.glob("cpython-*")) == []
