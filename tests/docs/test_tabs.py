@@ -155,7 +155,9 @@ def test_deploys_and_plays(fresh_host: FreshHost, source: Path, tmp_path: Path) 
     # A stand-in for systemctl: a service runs, and is not enabled. It writes down what it is given.
     systemctl = host.root / "usr/local/bin/systemctl"
     systemctl.parent.mkdir(parents=True, exist_ok=True)
-    systemctl.write_text('#!/bin/sh\necho "$@" >>/root/systemctl.log\n[ "$1" = show ] && printf "Id=app.service\\nSubState=running\\n"; :\n')
+    systemctl.write_text(
+        '#!/bin/sh\necho "$@" >>/root/systemctl.log\n[ "$1" = show ] && printf "Id=app.service\\nSubState=running\\n"; :\n'
+    )
     systemctl.chmod(0o755)
     with_lock_file(tmp_path, source)
     environment = ansible(tmp_path, host)
