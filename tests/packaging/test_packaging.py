@@ -209,6 +209,10 @@ def test_metadata_asks_for_what_is_run() -> None:
         "README.md"
     )
     assert said in _words(f"{COLLECTION}/README.md")
+    newest = max(
+        (series["ansible-core"][1] for series in controllers.values()), key=lambda text: tuple(map(int, text.split(".")))
+    )
+    assert f"Tested with ansible-core {oldest['ansible-core'][0]} to {newest}." in _words(f"{COLLECTION}/README.md")
 
 
 def _words(page: str) -> str:

@@ -27,7 +27,14 @@ import requests
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.credentials import authorization
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.failure import DeniedError, NotThereError
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.failure import (
+    ADVICE,
+    ADVICE_NETWORK,
+    DeniedError,
+    Failure,
+    NotThereError,
+    download_error,
+)
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.fetch import Http
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import (
     ContentError,
@@ -722,3 +729,13 @@ def test_a_length_that_is_no_number_is_not_said(to: Path, length: str) -> None:
 def test_a_pause_that_is_no_number_is_not_asked_for(to: Path, asks: str) -> None:
     with serve({"/a": [Answer(503, headers={"Retry-After": asks}), GOOD]}) as server:
         assert get(to, server, "/a") == [0.5]
+
+
+def test_addresses_that_fail_alike_are_named_together() -> None:
+    unreachable = Failure("could not be reached: the host name can't be resolved", ADVICE_NETWORK, retry=True)
+    gone = Failure("answered 404 Not Found", ADVICE[404], absent=True)
+    error = download_error("a.tar.gz", {"https://a/x": unreachable, "https://b/x": unreachable, "https://c/x": gone}, 5)
+    assert str(error) == (
+        "a.tar.gz could not be downloaded: https://a/x and https://b/x could not be reached: the host name can't be resolved "
+        f"(tried 5 times); https://c/x answered 404 Not Found; {ADVICE_NETWORK}"
+    )

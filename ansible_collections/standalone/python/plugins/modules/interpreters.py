@@ -78,8 +78,8 @@ options:
       - The user who owns the builds. The default is the user who runs the task on the host.
       - O(root) itself stays with the user who runs the task. Whoever owns that folder could lead a later run of root elsewhere.
       - Root does not start an interpreter that another user can change. If that is its owner alone, the owner starts it.
-      - A build counts as owned by whom it was declared for, in these words. Another name or number, of the same user too, installs
-        it anew.
+      - The receipt of a build records this option as it was declared. Another name or number installs the build again, even if it
+        is of the same user.
       - Windows hosts take neither this nor O(group) nor O(mode). There a root for all users is made so that all can read and
         administrators write, and an existing root passes on its own permissions.
     type: str

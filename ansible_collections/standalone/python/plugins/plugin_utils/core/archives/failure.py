@@ -133,12 +133,16 @@ def download_error(name: str, failures: Mapping[str, Failure], rounds: int) -> S
     :param rounds: how often the addresses were tried
     """
 
-    def sentence(url: str, failure: Failure) -> str:
+    def problem(failure: Failure) -> str:
         asks = f", and asks to wait {failure.pause:.0f} seconds" if failure.pause > LONGEST_PAUSE else ""
         tried = f" (tried {rounds} times)" if failure.retry and rounds > 1 else ""
-        return f"{sanitized(without_credentials(url))} {failure.problem}{asks}{tried}"
+        return f"{failure.problem}{asks}{tried}"
 
-    reasons = "; ".join(sentence(url, failure) for url, failure in failures.items())
+    # Without a network all addresses fail in the same way.
+    addresses: dict[str, list[str]] = {}
+    for url, failure in failures.items():
+        addresses.setdefault(problem(failure), []).append(sanitized(without_credentials(url)))
+    reasons = "; ".join(f"{' and '.join(urls)} {what}" for what, urls in addresses.items())
     # "Not found" gives the advice only if no address had another problem.
     last = sorted(failures.values(), key=lambda failure: not failure.absent)[-1]
     if any(failure.content for failure in failures.values()):

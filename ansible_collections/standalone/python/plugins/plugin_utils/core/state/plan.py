@@ -316,7 +316,8 @@ def _check_possible(steps: list[Step], desired: Desired, observed: Observed) -> 
 def _exposed(option: Literal["root", "bin_dir"], observed: Observed) -> str:
     folder: str = getattr(observed, option)
     who: str = getattr(observed, f"{option}_exposed")
-    way = "let only administrators" if observed.windows else "run as that user (become_user), let only root"
+    owned = "run as that user (become_user), " if " belongs to the user " in who else ""
+    way = "let only administrators" if observed.windows else f"{owned}let only root"
     return f"{native(folder)} can't be used as {option}, as {who}: {way} and this user change it, or choose another {option}"
 
 
