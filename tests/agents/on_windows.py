@@ -34,6 +34,9 @@ if words == ["-I", "-V"]:
     print("Python @VERSION@")
     sys.exit()
 assert words[:4] == ["-I", "-B", "-X", "utf8"], words
+if words[4] == "-S":
+    import subprocess
+    sys.exit(subprocess.call([sys.executable, *words]) if os.environ.get("FAKE_PYTHON") else 9)
 settings = dict(word.split("=", 1) for word in words[5:])
 known = dict(word.split("=") for word in open(os.path.join(folder, "fake")).read().split())
 receipt = {key: value for key, value in settings.items() if key not in ("tree", "root", "final")}

@@ -16,6 +16,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from contextlib import ExitStack
@@ -28,11 +29,13 @@ import pytest
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import powershell as renderer
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import delta
+from ansible_collections.standalone.python.plugins.plugin_utils.core.delivery import in_doubt
 from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import AgentError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.failures import FAILURES
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.observed import Observed, parse
-from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan
+from ansible_collections.standalone.python.plugins.plugin_utils.core.state.step import Install, Plan, Seen
 from tests.agents import cases, engines, fakes
 from tests.agents.cases import Case
 from tests.agents.contract import declared, expected_tree, hold, place_for, planned, put, recorded
@@ -403,6 +406,71 @@ def expose(path: Path, mode: int = 0o777) -> None:
         subprocess.run(["icacls", str(path), "/grant", f"*S-1-1-0:{right}"], check=True, capture_output=True)
     else:
         path.chmod(mode)
+
+
+# What happens before the host rebuilds a build -> which failure it reports; none where it has the build then.
+MISHAPS = {
+    "nothing": "",
+    "an old file was changed": "unpack",
+    "an old file is gone": "unpack",
+    "the old interpreter can't": "unpack",
+    "the delta is damaged": "checksum",
+    "the delta is of another build": "unpack",
+    "the disk has no room for the tar": "space",
+    "others can change the old library": "untrusted",
+}
+
+
+@pytest.mark.parametrize(
+    ("mishap", "system"), [("nothing", SYSTEMS[0]), *((mishap, SYSTEMS[1]) for mishap in MISHAPS)], indirect=["system"]
+)
+def test_a_build_is_rebuilt_or_everything_stays(mishap: str, powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
+    """After any failure the controller sends a whole archive, as the step is "rebuilding"."""
+    old, new = fakes.fake("3.13.1"), fakes.fake("3.13.2+20250317")
+    (tmp_path / "sent").mkdir()
+    environment = {} if "can't" in mishap else {"FAKE_PYTHON": sys.executable}
+    place = Place(disk, f"{disk.as_posix()}/opt/python", f"{disk.as_posix()}/bin", environment, windows=True)
+    folder = disk / "opt/python" / old.name
+    fakes.write(old, folder, padding=9000, windows=True)
+    archives = [fakes.archive(build, tmp_path, padding=9000, windows=True) for build in (old, new)]
+    sent = tmp_path / "sent/new.delta"
+    with sent.open("wb") as out:
+        made = delta.make(*archives, out, tmp_path)
+    assert sent.stat().st_size < archives[1].stat().st_size / 4
+    sha256, need_kb = fakes.sha256(sent), 1
+    match mishap:
+        case "an old file was changed":
+            data = (folder / "lib/libpython.so").read_bytes()
+            (folder / "lib/libpython.so").write_bytes(data[:-1] + b"?")
+        case "an old file is gone":
+            (folder / "lib/libpython.so").unlink()
+        case "the delta is damaged":
+            sent.write_bytes(sent.read_bytes()[:-1] + b"?")
+        case "the delta is of another build":
+            sent.write_bytes(b"standalone-python delta 1\n0 0 0\n")
+            sha256 = fakes.sha256(sent)
+        case "the disk has no room for the tar":
+            need_kb = shutil.disk_usage(disk).free // 1500
+        case "others can change the old library":
+            expose(folder / "Lib/json")
+    before = tree(disk, windows=True)
+    desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
+    delivery = sh.Delta(str(sent), sha256, old.name, made.tar, need_kb, "https://example.org/a.tar.gz", "f" * 64)
+    plan = Plan((Install(new, "upgrade", "the test says so"),), (), {new.name: Seen()})
+    answer = run(powershell, place, renderer.application(desired, plan, {new.name: delivery}), system).output
+    assert not sent.exists()
+    if code := MISHAPS[mishap]:
+        with pytest.raises(AgentError, match="the host is as it was") as error:
+            parse(answer)
+        assert f"\nfailure={code}\n" in answer
+        assert in_doubt(error.value.step, {new.name: delivery}) == {new.name}
+        assert tree(disk, windows=True) == before
+    else:
+        assert {build.name for build in parse(answer).installed} == {old.name, new.name}
+        assert not sent.parent.exists()
+        assert fakes.state_of(disk / "opt/python" / new.name, 9000, windows=True) == "build 3.13.2+20250317"
+        after = tree(disk, windows=True)
+        assert {path: after[path] for path in before} == before
 
 
 IN_REACH = {

@@ -7,21 +7,46 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import deltas
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Store
+from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import parse_filename
 from tests.tools.playbook import REPOSITORY
 from tests.tools.sources import NEW, OLD
 from tests.tools.windows_hosts import WindowsHosts
-from tests.windows.support import MODULE, ROOT, Host, build_of, names, over_both_shells
+from tests.windows.support import MODULE, ROOT, Host, build_of, names
 
 ME = "[Security.Principal.WindowsIdentity]::GetCurrent().User.Value"
 FOR_JUNCTIONS = ("Use-Junction", "Invoke-Program", "Get-Starter", "Get-SystemProgram")
 
 
-@over_both_shells
-def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) -> None:
+def with_a_delta(source: Path, root: Path) -> Path:
+    """A cache that has the delta between the two releases of 3.13."""
+    store, known = Store(root), []
+    there = parse_source(str(source), "")
+    for tag in (OLD, NEW):
+        (archive,) = (source / tag).glob("cpython-3.13*.tar.gz")
+        build = parse_filename(archive.name)
+        build = replace(build, sha256=store.sha256(build, there))
+        known.append((build, store.payload(build, there, zstd=False)))
+    (old, _payload), (new, payload) = known
+    deltas.make_beside(payload, new.sha256 or "", old)
+    assert deltas.find(payload, new.sha256 or "", old) is not None
+    return root
+
+
+@pytest.mark.parametrize(("host", "rebuilds"), [("cmd", True), ("powershell", False)], indirect=["host"])
+def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(
+    rebuilds: bool, host: Host, windows_source: Path, tmp_path: Path
+) -> None:
+    """The upgrade sends a delta. If the old build has a broken lzma, the same run then sends the whole archive."""
+    host.environment["STANDALONE_PYTHON_CACHE"] = str(with_a_delta(windows_source, tmp_path / "cache"))
     predicted = host.declare(f"3.13+{OLD}", check=True)
     assert host.there() == []
     done = host.declare(f"3.13+{OLD}")
@@ -68,9 +93,24 @@ def test_from_nothing_to_nothing_with_junctions_or_their_stand_in(host: Host) ->
     assert (again.result["changed"], again.result["plan"]) == (False, [])
     assert again.result["diff"]["before"] == again.result["diff"]["after"] == done.result["diff"]["after"]
 
-    upgraded = host.declare("3.13", state="latest", keep=1)
+    if not rebuilds:
+        host.powershell(rf"[IO.File]::WriteAllText('{build['prefix']}\Lib\lzma.py', 'import lost')")
+    declared = {"builds": ["3.13"], "source": str(windows_source), "state": "latest", "keep": 1}
+    run = host.run({MODULE: declared}, diff=True, arguments=["-vvv"])
+    upgraded = run.of()
+    sent = re.findall(r"send cpython-3\.13\S*\.(delta|tar\.gz) to the host, \d+ bytes", run.output)
+    assert sent == (["delta"] if rebuilds else ["delta", "tar.gz"]), run.output
+    assert ("No module named 'lost'" in run.output) != rebuilds
+    assert host.sent() == []
     newer = build_of(upgraded)["prefix"].rpartition(chr(92))[2]
     assert names(upgraded) == [f"upgrade {newer}", "link C"]
+    if (place := host.outside(rf"{ROOT}\{newer}")) is not None:
+        (archive,) = (windows_source / NEW).glob("cpython-3.13*.tar.gz")
+        with tarfile.open(archive) as tar:
+            for member in (one for one in tar if one.isfile()):
+                content = tar.extractfile(member)
+                assert content is not None
+                assert (place / member.name.removeprefix("python/")).read_bytes() == content.read(), member.name
     assert build_of(upgraded)["release"] == NEW
     assert host.says(build["links"][0], where).splitlines()[-1] == rf"{ROOT}\cpython-3.13"
     assert host.there() == sorted([".standalone-python.history", "bin", "cpython-3.13", name, newer])

@@ -131,7 +131,7 @@ def deliver(
             step="plan",
         )
     shown, sha256, attested = supply.shown_url(build), supply.sha256(build), supply.attested(build)
-    shares = fleet and not (whole or desired.windows or desired.image)
+    shares = fleet and not (whole or desired.image)
     found = _delta(observed, build, sha256, payload, fleet) if shares else None
     if found is not None:
         base, delta = found

@@ -23,6 +23,7 @@ from .sh import (
     FINISHER,
     NOTHING,
     Delivery,
+    Delta,
     Facts,
     Pulled,
     Pushed,
@@ -169,6 +170,8 @@ def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
     yield "apply.ps1"
     if plan.installs:
         yield from ("build.ps1", "tar.ps1")
+    if any(isinstance(delivery, Delta) for delivery in deliveries.values()):
+        yield "rebuild.ps1"
     if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
         yield "download.ps1"
     if any(isinstance(step, (Register, Unregister, SetSearchPath)) for step in plan.steps):
@@ -187,6 +190,7 @@ def _finisher(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) 
     """Return a table of the finisher's files by name."""
     names = [*FINISHER, *(["bytecode.py"] if compiles_bytecode(desired, plan) else [])]
     names += ["carry.py", "launchers.py"] if any(install.carry for install in plan.installs) else []
+    names += ["delta.py"] if any(isinstance(delivery, Delta) for delivery in deliveries.values()) else []
     texts = {name: module(name) for name in names} | templates(plan, deliveries)
     return ["@{", *(f"{_quote(name)} = {_quote(text)}" for name, text in texts.items()), "}"]
 
@@ -237,6 +241,9 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         yield f"Start-Build {_quote(install.build.name)}"
         if isinstance(delivery, Pushed):
             yield f"Expand-Pushed {_native(delivery.path)} {_quote(delivery.sha256)} {delivery.need_kb}"
+        elif isinstance(delivery, Delta):
+            sums = (delivery.sha256, delivery.base, delivery.tar)
+            yield f"Expand-Rebuilt {_native(delivery.path)} {' '.join(map(_quote, sums))} {delivery.need_kb}"
         else:
             yield f"Expand-Pulled {_quote(delivery.archive_sha256)}"
         yield f"Complete-Build {_array(finish_arguments(desired, install, delivery))}"

@@ -48,7 +48,7 @@ _COPIED = 1 << 16
 
 # Files that the finisher patches, or that another run or Python changes. Source: paths.patches, certificates, launchers.
 _OF_THE_HOST = re.compile(
-    r"\.standalone-python/.*|.*\.(pyc|pc)|lib/python[^/]*/(ssl\.py|EXTERNALLY-MANAGED|_sysconfigdata_[^/]*|_sysconfig_vars_[^/]*|build-details\.json"
+    r"\.standalone-python/.*|.*\.(pyc|pc)|(lib/python[^/]*|Lib)/(ssl\.py|EXTERNALLY-MANAGED|_sysconfigdata_[^/]*|_sysconfig_vars_[^/]*|build-details\.json"
     r"|config-[^/]*/(Makefile|python-config\.py))|lib/libpython[^/]*\.dylib"
 )
 _SCRIPT = b"#!"

@@ -20,10 +20,13 @@ function Assert-Space([long]$kilobytes) {
     if ($null -ne $free -and $free -lt $kilobytes) { Stop-Run 'space' "$kilobytes $free" }
 }
 
-function Expand-Checked([string]$archive, [string]$sha256) { # unpacks nothing before the checksum matches
-    $state.step = "unpacking $($state.name)"
-    try { $found = Get-Sha256 $archive } catch { $found = '(unreadable)' }
+function Assert-Sha256([string]$file, [string]$sha256) {
+    try { $found = Get-Sha256 $file } catch { $found = '(unreadable)' }
     if ($found -ne $sha256) { Stop-Run 'checksum' "$sha256 $found" }
+}
+
+function Expand-Checked([string]$archive, [string]$sha256) { # unpacks nothing before the checksum matches
+    Assert-Sha256 $archive $sha256
     $tar = Get-SystemProgram 'tar.exe'
     if ([IO.File]::Exists($tar)) { Expand-WithTar $tar $archive } else { Expand-Here $archive }
 }

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 MAGIC = b"standalone-python delta 1\n"
+# Windows has O_BINARY only, and other systems the others.
+FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 BLOCK = 1 << 16
 # Bytes that are added in one step, as one large number.
 LOW, HIGH = (int.from_bytes(bytes([byte]) * BLOCK, "little") for byte in (0x7F, 0x80))
@@ -34,6 +36,11 @@ class Wrong(Exception):
     """The delta or the installed build is not what it should be: a sentence."""
 
 
+def read_at(file: int, size: int, offset: int) -> bytes:
+    os.lseek(file, offset, os.SEEK_SET)  # Windows has no pread
+    return os.read(file, size)
+
+
 def unpacker() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 26)
 
@@ -42,7 +49,7 @@ class Section:
     """A compressed part of the delta, some streams one after the other, which is read from its beginning to its end."""
 
     def __init__(self, path: str, begin: int, size: int) -> None:
-        self.file, self.at = os.open(path, os.O_RDONLY), begin
+        self.file, self.at = os.open(path, FLAGS), begin
         self.left, self.data = size, b""
         self.unpacker = unpacker()
 
@@ -56,7 +63,7 @@ class Section:
                 return False
             self.unpacker = unpacker()
         if not packed and (ended or hungry):
-            packed = os.pread(self.file, min(self.left, BLOCK), self.at)
+            packed = read_at(self.file, min(self.left, BLOCK), self.at)
             self.at, self.left = self.at + len(packed), self.left - len(packed)
             if not packed:
                 raise Wrong("the delta is truncated")
@@ -88,7 +95,7 @@ def opened(base: str, path: str, size: int) -> int:
     parts = path.split("/")
     if not path or {"", ".", ".."}.intersection(parts):
         raise Wrong("%r is not a path in a build" % path)
-    file = os.open(os.path.join(base, *parts), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.open(os.path.join(base, *parts), FLAGS)
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode) or status.st_size != size:
         os.close(file)
@@ -126,7 +133,7 @@ class Rebuilder:
         self.out.write(data)
 
     def read(self, size: int, offset: int) -> bytes:
-        data = os.pread(self.old, size, offset)
+        data = read_at(self.old, size, offset)
         if len(data) != size:
             raise Wrong("a file of the installed build is too short")
         return data

@@ -89,6 +89,7 @@ function Expand-Pulled([string]$sha256) { # downloads from the first URL that an
             $problems += ((Hide-Secrets $url) -replace '^[^:]*://', '') + ': ' + $problem.Message
             continue
         }
+        $state.step = "unpacking $($state.name)"
         Expand-Checked $archive $sha256
         [IO.File]::Delete($archive)
         return

@@ -1,4 +1,4 @@
-# tar.ps1: unpacks a .tar.gz on a Windows that has no tar.exe. Sent with build.ps1.
+# tar.ps1: unpacks a .tar.gz or a .tar on a Windows that has no tar.exe. Sent with build.ps1.
 
 function Read-Unpacked($tar, [int]$count) { # fills the buffer with COUNT bytes; throws at the end of the archive
     $got = 0
@@ -13,6 +13,7 @@ function Read-Unpacked($tar, [int]$count) { # fills the buffer with COUNT bytes;
 # GZipStream does not report a missing end. The last four bytes of a .gz are the length of its content.
 function Skip-Rest($tar) { # reads to the end; throws if that is missing
     while ($read = $tar.inflater.Read($tar.buffer, 0, $tar.buffer.Length)) { $tar.unpacked += $read }
+    if (-not $tar.packed) { return }
     $tar.file.Position = $tar.file.Length - 4
     [void]$tar.file.Read($tar.buffer, 0, 4)
     if ([BitConverter]::ToUInt32($tar.buffer, 0) -ne $tar.unpacked % 4294967296) { throw [IO.InvalidDataException]::new('the archive ends in the middle') }
@@ -38,9 +39,9 @@ function Assert-Name([string]$name) { # fails on a name that another path or dev
 }
 
 function Expand-Here([string]$archive) {
-    $tar = @{ unpacked = [long]0; buffer = [byte[]]::new(65536) }
+    $tar = @{ unpacked = [long]0; buffer = [byte[]]::new(65536); packed = -not $archive.EndsWith('.tar') }
     $tar.file = [IO.FileStream]::new($archive, 'Open', 'Read', 'Read', 65536)
-    $tar.inflater = [IO.Compression.GZipStream]::new($tar.file, [IO.Compression.CompressionMode]::Decompress)
+    $tar.inflater = if ($tar.packed) { [IO.Compression.GZipStream]::new($tar.file, [IO.Compression.CompressionMode]::Decompress) } else { $tar.file }
     $folders = [Collections.Generic.HashSet[string]]::new()
     $long = ''
     try {
