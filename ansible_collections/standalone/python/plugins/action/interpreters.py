@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..plugin_utils import cached_imports  # noqa: F401 # the core is imported through it
+from ..plugin_utils import cached_imports  # noqa: F401 # pylint: disable=unused-import
 from ..plugin_utils.core.ensure import Result, ensure
 from ..plugin_utils.core.info import result_data
 from ..plugin_utils.core.state.declaration import Desired, declare, is_local

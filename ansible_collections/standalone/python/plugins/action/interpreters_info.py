@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils import cached_imports  # noqa: F401 # the core is imported through it
+from ..plugin_utils import cached_imports  # noqa: F401 # pylint: disable=unused-import
 from ..plugin_utils.core.ensure import observe
 from ..plugin_utils.core.info import info
 from ..plugin_utils.core.state.declaration import observing

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils import cached_imports  # noqa: F401 # the core is imported through it
+from ..plugin_utils import cached_imports  # noqa: F401 # pylint: disable=unused-import
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.libraries import libraries_explained
 from ..plugin_utils.core.reporting import FORMATS, OPTIONS, failure, report_of, write_text

@@ -88,7 +88,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ..plugin_utils import cached_imports  # noqa: F401 # the core is imported through it
+from ..plugin_utils import cached_imports  # noqa: F401 # pylint: disable=unused-import
 from ..plugin_utils.core.errors import StandalonePythonError
 from ..plugin_utils.core.libraries import libraries_explained
 from ..plugin_utils.core.state.declaration import is_local

@@ -28,5 +28,14 @@ class CoreFinder:
         return next(filter(None, specs), None)
 
 
-if not any(finder is CoreFinder for finder in sys.meta_path):
-    sys.meta_path.insert(0, CoreFinder)
+def _install() -> None:
+    """Put the finder before Ansible's. Without Ansible's, Python's own loader is in use anyway."""
+    if CoreFinder in sys.meta_path:
+        return
+    for position, finder in enumerate(sys.meta_path):
+        if type(finder).__name__ == "_AnsibleCollectionFinder":
+            sys.meta_path.insert(position, CoreFinder)
+            return
+
+
+_install()
