@@ -20,7 +20,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.state.decla
 from tests.tools.playbook import run_play
 from tests.tools.runas import NOWHERE, standing_in
 from tests.tools.sources import OLD
-from tests.windows.support import INFO, MODULE, Host, build_of, over_both_shells
+from tests.windows.support import INFO, MODULE, Host, build_of
 
 SYSTEM: dict[str, object] = {"become": True, "become_method": "ansible.builtin.runas", "become_user": "SYSTEM"}
 
@@ -29,7 +29,6 @@ def recorded(record: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in record.read_text().splitlines()]
 
 
-@over_both_shells
 def test_from_nothing_to_nothing_with_a_stand_in_for_runas(host: Host, tmp_path: Path) -> None:
     record = tmp_path / "record"
     host.environment = standing_in(record)
