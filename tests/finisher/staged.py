@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,11 +47,9 @@ class Staged:
         self.final = root / self.name
         self.finisher = finish.__file__
         self.tree.parent.mkdir(parents=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(self.tree.parent, filter="tar")
-        if listed:
-            (self.tree / files.FOLDER).mkdir()
-            (self.tree / files.LIST).write_text(list_of(self.tree))
+        subprocess.run(["cp", "-a", unpacked(archive).name + "/python", self.tree], check=True)
+        if not listed:
+            shutil.rmtree(self.tree / files.FOLDER)
 
     @property
     def library(self) -> Path:
@@ -84,6 +84,18 @@ class Staged:
     def move(self) -> Path:
         self.tree.rename(self.final)
         return self.final
+
+
+@functools.cache
+def unpacked(archive: Path) -> tempfile.TemporaryDirectory[str]:
+    """An archive's tree with its list of files, once for all tests: a copy takes a third of the time. It goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="unpacked-")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder.name, filter="tar")
+    tree = Path(folder.name, "python")
+    (tree / files.FOLDER).mkdir()
+    (tree / files.LIST).write_text(list_of(tree))
+    return folder
 
 
 def list_of(tree: Path) -> str:
