@@ -71,6 +71,7 @@ def group() -> None:
     "--script", "scripts", metavar="FILE", multiple=True, help="Publish a file that `script` made, and its sha256, too."
 )
 @click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
+@click.option("--deltas", is_flag=True, help="Make what hosts with an older build download instead of an archive; a minute each.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
 @ENDPOINT
 @ATTESTATIONS
@@ -87,6 +88,7 @@ def _sync(
     catalogue: str,
     scripts: tuple[str, ...],
     prune: bool,
+    deltas: bool,
     dry_run: bool,
     endpoint_url: str,
     attestations: Attestations | None,
@@ -123,6 +125,7 @@ def _sync(
                 progress=progress,
                 attest=attest,
                 document=supply.known_tables.document,
+                deltas=deltas,
             )
     published = {name: text for name, text in published.items() if publish(storage, name, text, dry_run=dry_run)}
     tell_remarks(supply.remarks)
@@ -248,6 +251,7 @@ class _Shown(Progress):
         self._wanted: tuple[Build, ...] = ()
         self._finished: list[str] = []
         self._lock = Lock()
+        self._made = monotonic()
 
     def waits(self) -> None:
         line(f"another sync is running in {self._dest}: waiting for it", err=True)
@@ -268,6 +272,12 @@ class _Shown(Progress):
     def removed(self, path: str) -> None:
         if not self._as_json:
             step(f"Removed {path}")
+
+    def made(self, path: str, size: int, whole: int) -> None:
+        seconds, self._made = monotonic() - self._made, monotonic()
+        if not self._as_json:
+            found = f"Made {path}, {size} bytes instead of {whole}," if size else f"Left out {path}, it would not be small,"
+            step(f"{found} in {duration(seconds)}")
 
     def after_failure(self) -> str:
         """Return which archives were not downloaded, where others were: a phrase, and a line for each."""

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.cata
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import Request
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed, Result
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.published import Published
 from tests.agents import fakes
 from tests.agents.place import Place, Shell, finished
 
@@ -68,6 +69,8 @@ class Archives:
     known: dict[Build, Path]
     unpacked: int = 0
     inodes: int = 0
+    delta: tuple[Build, Published, tuple[str, ...]] | None = None
+    address: str = ""
 
     def _path(self, build: Build) -> Path:
         """By name: of an installed build the receipt knows less."""
@@ -100,7 +103,24 @@ class Archives:
         return Payload(path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1, self.inodes)
 
     def urls(self, build: Build) -> tuple[str, ...]:
-        return ()
+        return (f"{self.address}/{build.filename}",) if self.address else ()
+
+    def publish_delta(self, old: str, new: str, address: str) -> Path:
+        """Let hosts download the delta between two of them, as from a mirror at this address."""
+        place, (base, build) = self.make_delta(old, new), map(fakes.fake, (old, new))
+        about = json.loads(place.with_name(f"{place.name}.json").read_text())
+        base = replace(base, sha256=about["base"])
+        numbers = (place.stat().st_size, about["sha256"], about["tar"], 1, 0)
+        one = Published(build.release, build.filename, about["archive"], about["base"], *numbers)
+        self.address, self.delta = address, (base, one, (f"{address}/{one.name}",))
+        return place
+
+    @property
+    def token_for_hosts(self) -> str:
+        return ""
+
+    def published(self, build: Build, bases: Iterable[Build]) -> tuple[Build, Published, tuple[str, ...]] | None:
+        return self.delta if self.delta and self.delta[0] in bases else None
 
     def sha256(self, build: Build) -> str:
         return fakes.sha256(self._path(build))

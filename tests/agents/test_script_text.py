@@ -62,6 +62,9 @@ class Bundled:
     def attested(self, build: Build) -> str:
         return "no"
 
+    def published(self, build: Build, bases: Iterable[Build]) -> None:
+        return None
+
     def assumption(self, builds: Iterable[Build]) -> str:
         return ""
 

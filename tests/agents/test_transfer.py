@@ -321,6 +321,52 @@ def server() -> Iterator[Server]:
         yield state
 
 
+# What is wrong with the delta of a mirror, or with the host -> whether the host then rebuilds the build.
+PULLED: dict[str, bool] = {
+    "nothing": True,
+    "the mirror lacks it": False,
+    "it is damaged": False,
+    "an old file was changed": False,
+    "the old interpreter can't": False,
+}
+
+
+@pytest.mark.parametrize("mishap", PULLED)
+def test_a_host_downloads_a_delta_or_else_the_whole_archive(
+    mishap: str, shell: Shell, server: Server, disk: Path, tmp_path: Path
+) -> None:
+    """In one run, without an error; the receipt names the archive either way."""
+    old, new = "3.13.1", "3.13.2+20250317"
+    archives = Archives.of_fakes([old, new], tmp_path, padding=9000)
+    tools = link_tools(tmp_path / "chosen", [*TOOLS, "tar", "gzip", "openssl", "sha256sum", "curl"])
+    on = local_host(shell, disk, tmp_path, PATH=str(tools), FAKE_PYTHON="" if "can't" in mishap else sys.executable)
+    make(on, archives, {"builds": [old]})
+    delta = archives.publish_delta(old, new, f"http://{server.address}")
+    name, path = fakes.fake(new).filename, archives.known[fakes.fake(new)]
+    assert archives.delta is not None
+    at = f"/{archives.delta[1].name}"
+    server.files = {at: delta.read_bytes(), f"/{name}": path.read_bytes()}
+    match mishap:
+        case "the mirror lacks it":
+            del server.files[at]
+        case "it is damaged":
+            server.files[at] = server.files[at][:-1] + b"?"
+        case "an old file was changed":
+            file = disk / "opt/python" / fakes.fake(old).name / "lib/libpython.so"
+            file.write_bytes(file.read_bytes().replace(b"a", b"b"))
+    done = make(on, archives, {"builds": ["3.13"], "state": "latest", "keep": 1, "delivery": "pull"})
+    assert [step.action for step in done.plan.installs] == ["upgrade"]
+    assert [asked.partition("-install_only")[2] for asked, _token in server.asked] == [
+        f"_stripped.tar.gz.from-{archives.delta[0].sha256[:12]}.delta",
+        *([] if PULLED[mishap] else ["_stripped.tar.gz"]),
+    ]
+    assert fakes.state_of(disk / "opt/python" / fakes.fake(new).name, 9000) == "build 3.13.2+20250317"
+    installed = next(one for one in done.after.installed if one.name == fakes.fake(new).name)
+    assert installed.receipt is not None
+    assert (installed.receipt.build.sha256, installed.receipt.url) == (fakes.sha256(path), archives.shown_url(fakes.fake(new)))
+    assert not list((disk / "opt/python").glob(".standalone-python.[sl]*"))
+
+
 def with_downloader(name: str, folder: Path) -> Path:
     """A PATH with one downloader only. It and every other program writes down what it was called with."""
     tool, program = DOWNLOADERS[name]

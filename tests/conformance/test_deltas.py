@@ -17,21 +17,27 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives im
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload, Store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.storage import Folder
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import sync
 from tests.conformance.cases import LATER13, OLD13, Place
 from tests.conformance.driver import tree
 from tests.tools.deploy import LOCAL, login, operation, run_deploy
 from tests.tools.hosts import Host
 from tests.tools.playbook import LOCALHOST, run_play
+from tests.tools.web import serve
 
 pytestmark = pytest.mark.xdist_group("hosts")
 
 
-def from_cache(store: Store, source: Path, name: str) -> tuple[Build, Payload]:
+def build_of(store: Store, source: Path, name: str) -> Build:
     (archive,) = source.glob(f"*/cpython-{name}-*stripped.tar.gz")
-    there = parse_source(str(source), "")
     build = parse_filename(archive.name)
-    build = replace(build, sha256=store.sha256(build, there))
-    return build, store.payload(build, there, zstd=False)
+    return replace(build, sha256=store.sha256(build, parse_source(str(source), "")))
+
+
+def from_cache(store: Store, source: Path, name: str) -> tuple[Build, Payload]:
+    build = build_of(store, source, name)
+    return build, store.payload(build, parse_source(str(source), ""), zstd=False)
 
 
 @pytest.fixture
@@ -64,6 +70,22 @@ def by_pyinfra(hosts: list[Host], declared: list[Mapping[str, object]], cache: P
         assert run.code == 0, run.output
         output += run.output
     return output
+
+
+def test_a_host_pulls_the_delta_of_a_mirror_and_has_the_same_tree(source: Path, tmp_path: Path) -> None:
+    there, root = parse_source(str(source), ""), str(tmp_path / "root")
+    wanted = [build_of(Store(tmp_path / "cache"), source, name) for name in (OLD13, LATER13)]
+    sync(Folder(tmp_path / "mirror"), wanted, there, deltas=True)
+    with serve(tmp_path / "mirror") as web:
+        pull = {"source": web.url(), "delivery": "pull", "root": root, "bin_dir": f"{root}/bin", "keep": 0}
+        by_ansible([], [{**pull, "builds": [OLD13]}, {**pull, "builds": ["3.13"], "state": "latest"}], tmp_path / "pulling")
+        assert web.count("plain") == 1, "the first build only"
+        assert web.count("plain", ".delta") == 1
+        upgraded = tree(Place(Path("/"), root))
+        shutil.rmtree(root)
+        by_ansible([], [{**pull, "builds": ["3.13"], "state": "latest"}], tmp_path / "pulling")
+    assert tree(Place(Path("/"), root)) == upgraded
+    assert any(LATER13 in path for path in upgraded)
 
 
 @pytest.mark.parametrize("front_end", [by_ansible, by_pyinfra])

@@ -53,7 +53,15 @@ WORLDLY = {
     ),
     *("archives.link_lock", "archives.overlap", "archives.partial", "archives.resume", "archives.unzstd"),
     *("supply.catalogues", "supply.lock", "supply.policy", "supply.known_tables", "supply.update", "supply.user_catalogue"),
-    *("mirrors.mirror", "mirrors.s3", "mirrors.s3_client", "mirrors.s3_lock", "mirrors.storage", "mirrors.sync"),
+    *(
+        "mirrors.deltas",
+        "mirrors.mirror",
+        "mirrors.s3",
+        "mirrors.s3_client",
+        "mirrors.s3_lock",
+        "mirrors.storage",
+        "mirrors.sync",
+    ),
 }
 # Who else may import what: reading data that lies beside the module, and names of types, of exceptions and of a parameter's default.
 EXCEPTIONS = {

@@ -63,7 +63,7 @@ def mount(disk: Path) -> Iterator[Mount]:
 def shims(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the PATH in which every program is a shim."""
     folder = tmp_path_factory.mktemp("shims")
-    for name in (*TOOLS, *UNPACKING):
+    for name in (*TOOLS, *UNPACKING, "curl"):
         if real := shutil.which(name):
             (folder / name).write_text(SHIM.replace("@REAL@", real))
             (folder / name).chmod(0o755)

@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.agents.cases import NEWER, ONE
 from tests.agents.driver import Archives, LocalHost, make
 from tests.agents.place import SHELLS, Place, boot, needed, tree
 from tests.faults.shims import FOREIGN, contents
+from tests.tools.web import serve
 
 FINISHED = {"cpython-3.13": ONE, "../bin/python3.13": "{root}/cpython-3.13/bin/python3.13"}
 
@@ -49,7 +50,7 @@ class Scenario:
     :ivar first: builds that are there before, with the links of the first
     :ivar keeps: whether an interpreter must be reachable by its links all the time
     :ivar exchanges: a build takes its own place
-    :ivar delta: the new build is rebuilt from the old one
+    :ivar delta: the new build is rebuilt from the old one, by a delta that the host downloads
     :ivar at_once: the host can exchange two names in one step; otherwise the build is nowhere between two renames
     """
 
@@ -84,7 +85,14 @@ PLAIN = (
     ),
 )
 SCENARIOS = (
-    Scenario("upgrade by a delta", ("3.13.1",), {"builds": ["3.13"], "state": "latest"}, keeps=True, at_once=True, delta=True),
+    Scenario(
+        "upgrade by a delta of a mirror",
+        ("3.13.1",),
+        {"builds": ["3.13"], "state": "latest", "delivery": "pull"},
+        keeps=True,
+        at_once=True,
+        delta=True,
+    ),
     *PLAIN,
     *(replace(each, name=f"{each.name}, at once", at_once=True) for each in PLAIN if each.exchanges),
 )
@@ -92,10 +100,17 @@ BUILDS = ("3.13.1", "3.13.2+20250317", "3.12.8")
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
-    found = Archives.of_fakes(BUILDS, tmp_path_factory.mktemp("archives"))
-    found.make_delta("3.13.1", "3.13.2+20250317")
-    return found
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archives]:
+    folder = tmp_path_factory.mktemp("archives")
+    found = Archives.of_fakes(BUILDS, folder)
+    with serve(folder) as web:
+        delta = found.publish_delta("3.13.1", "3.13.2+20250317", web.url())
+        assert found.delta is not None
+        delta.rename(folder / found.delta[1].name)
+        for build, path in found.known.items():
+            path.rename(folder / build.filename)
+        found.known = {build: folder / build.filename for build in found.known}
+        yield found
 
 
 def place_of(disk: Path) -> Place:
@@ -125,7 +140,7 @@ def lay_out(disk: Path, scenario: Scenario, archives: Archives) -> Place:
 def run(place: Place, sent: Path, archives: Archives, scenario: Scenario, applying: Mapping[str, str]) -> bool:
     """Whether it changed anything."""
     host = LocalHost(place, SHELLS[0], sent, applying)
-    return make(host, archives, scenario.options, fleet=int(scenario.delta)).changed
+    return make(host, archives, scenario.options).changed
 
 
 def hold_after_death(place: Place, scenario: Scenario, where: str) -> None:

@@ -321,6 +321,9 @@ class MemorySupply:
         """As of a source that can't be reached."""
         return f"the source may lack {', '.join(names)}" if self.unreached and (names := [build.name for build in builds]) else ""
 
+    def published(self, build: Build, bases: Iterable[Build]) -> None:
+        return None
+
     def shown_url(self, build: Build) -> str:
         return f"https://one.example/{build.filename}"
 

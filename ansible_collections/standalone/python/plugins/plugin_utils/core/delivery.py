@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .archives.deltas import Delta
     from .archives.store import Payload
+    from .supply.published import Published
 
 
 class Receiver(Protocol):
@@ -50,12 +51,14 @@ class BuildProvider(Protocol):
 
     def attested(self, build: Build) -> str: ...
 
+    def published(self, build: Build, bases: Iterable[Build]) -> tuple[Build, Published, tuple[str, ...]] | None: ...
+
     @property
     def token_for_hosts(self) -> str: ...
 
 
 # What can turn out to be unfit on the host -> the steps of an agent that fail then, before anything is changed.
-_MADE_OF: Mapping[type, tuple[str, ...]] = {sh.Own: ("copying", "finishing"), sh.Delta: ("rebuilding",)}
+_MADE_OF: Mapping[type, tuple[str, ...]] = {sh.Own: ("copying", "finishing"), sh.Delta: ("downloading", "rebuilding")}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -93,6 +96,29 @@ def pulled(supply: BuildProvider, build: Build) -> sh.Pulled:
     return sh.Pulled(urls, build.compression, member, shown, sha256, supply.token_for_hosts, supply.attested(build))
 
 
+def _pulled_delta(supply: BuildProvider, observed: Observed, build: Build) -> sh.Delta | None:
+    """Return how a host downloads a delta of the mirror, if it has a build that the mirror has a delta from."""
+    bases = _bases(observed, build)
+    found = supply.published(build, bases) if bases else None
+    if found is None:
+        return None
+    base, one, urls = found
+    progress.trace(progress.COMMANDS, f"the host downloads {one.name}, {one.size} bytes, instead of the whole archive")
+    return sh.Delta(
+        "",
+        one.sha256,
+        base.name,
+        one.tar,
+        one.need_kb,
+        supply.shown_url(build),
+        one.archive,
+        one.inodes,
+        supply.attested(build),
+        urls,
+        supply.token_for_hosts,
+    )
+
+
 def deliver(
     host: Receiver,
     desired: Desired,
@@ -112,7 +138,8 @@ def deliver(
         return _own_files(observed, step)
     build = step.build
     if desired.delivery == "pull":
-        return pulled(supply, build)
+        shared = not (whole or desired.windows or desired.image)
+        return (_pulled_delta(supply, observed, build) if shared else None) or pulled(supply, build)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     # The unpacked size, plus a tenth for the file system's overhead.
     need_kb = payload.unpacked * 11 // 10 // 1024 + 1

@@ -17,7 +17,7 @@ from dataclasses import field
 from functools import cache
 from shlex import quote
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from ..builds.catalogue import Compression
 from ..errors import DeclarationError
@@ -102,7 +102,7 @@ class Own:
 class Delta:
     """A delta that was sent to the host: with the installed build ``base`` it makes the tar that has the checksum ``tar``.
 
-    The other fields are those of ``Pushed``.
+    The host downloads it if there are ``urls``. The other fields are those of ``Pushed`` and ``Pulled``.
     """
 
     path: str
@@ -114,6 +114,8 @@ class Delta:
     archive_sha256: str
     inodes: int = 0
     attested: str = ""
+    urls: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)  # pylint: disable=invalid-field-call
 
 
 Delivery = Pushed | Pulled | Own | Delta
@@ -286,7 +288,7 @@ def agents(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> 
         "owner": image.uid if image else finish.owner,
         "group": image.gid if image else finish.group,
         "mode": _mode_of_root(finish),
-        "token": next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), ""),
+        "token": next((delivery.token for delivery in deliveries.values() if _downloads(delivery)), ""),
     }
     return (
         _assignments(settings)
@@ -312,8 +314,13 @@ def _appliers(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) 
         yield "build.sh"
     if _trusts_host(desired, plan):
         yield "certificates.sh"
-    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+    if any(map(_downloads, deliveries.values())):
         yield "download.sh"
+
+
+def _downloads(delivery: Delivery) -> TypeGuard[Pulled | Delta]:
+    """Whether the host downloads it."""
+    return isinstance(delivery, (Pulled, Delta)) and bool(delivery.urls)
 
 
 def _mode_of_root(finish: Finish) -> str:
@@ -353,7 +360,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
             yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.compression, *numbers)
         elif isinstance(delivery, Delta):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
-            yield _call("rebuild", delivery.path, delivery.sha256, delivery.base, delivery.tar, *numbers)
+            words = (delivery.sha256, delivery.base, delivery.tar, *numbers)
+            yield _call("rebuild_pulled", *words, *delivery.urls) if delivery.urls else _call("rebuild", delivery.path, *words)
         elif isinstance(delivery, Own):
             yield _call("copy_installed", delivery.files_sha256)
         else:

@@ -37,6 +37,7 @@ from ..errors import ContentError, StandalonePythonError, TransportError
 from ..security.tables import DOCUMENT
 from ..supply.catalogues import CATALOGUE
 from ..supply.known_tables import document_problem
+from ..supply.published import DELTAS, parse_published
 from .storage import WORK, Stamp, Storage
 
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ def verify(storage: Storage, jobs: int = JOBS) -> Verified:
             listed |= {f"{tag}/{name}": digest for tag, name, digest in (row.split("\t") for row in rows.splitlines())}
         problems += _catalogue_problems(storage, listed)
         problems += _document_problems(storage, files)
+        problems += _delta_problems(storage)
         problems += _precompiled_problems(storage, listed, files)
         bad = {}
         with ThreadPoolExecutor(jobs) as pool:
@@ -337,6 +339,15 @@ def _catalogue_problems(storage: Storage, listed: Mapping[str, str]) -> list[str
     except (ContentError, ValueError) as error:
         return [f"{path} can't be read as a catalogue: {error}"]
     return [] if rows == listed else [f"{path} and the {SUMS} files disagree: run mirror sync again"]
+
+
+def _delta_problems(storage: Storage) -> list[str]:
+    try:
+        listed = parse_published(_text(storage, DELTAS))
+    except FileNotFoundError:
+        return []
+    wrong = [one.path for one in listed if one.size and _hashed(storage, one.path) != one.sha256]
+    return [f"{storage}/{path} is missing or damaged: remove it, and run mirror sync --deltas again" for path in wrong]
 
 
 def _document_problems(storage: Storage, files: Iterable[str]) -> list[str]:

@@ -33,6 +33,8 @@ from ..errors import ContentError, DeclarationError, StandalonePythonError, Tran
 from ..progress import heard
 from ..security.tables import DOCUMENT
 from ..supply.known_tables import newer_document
+from ..supply.published import DELTAS
+from .deltas import make_deltas, remove_unlisted, require_maker
 from .mirror import (
     JOBS,
     Records,
@@ -79,6 +81,9 @@ class Progress:
     def removed(self, path: str) -> None:
         """An archive was removed from the mirror."""
 
+    def made(self, path: str, size: int, whole: int) -> None:
+        """A delta of ``size`` bytes is in the mirror, for an archive of ``whole`` bytes; 0 if it would be too large."""
+
 
 def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> SyncPlan:
     """Return what a sync would do. It writes nothing, so archives without a record are read each time.
@@ -100,6 +105,7 @@ def sync(
     progress: Progress | None = None,
     attest: Attest | None = None,
     document: str = "",
+    deltas: bool = False,
 ) -> SyncPlan:
     """Bring the wanted builds into a mirror, and return what was done.
 
@@ -108,6 +114,7 @@ def sync(
     :param wanted: with their sha256
     :param attest: called for each wanted archive, also for those that the mirror has
     :param document: the tables of advisories, see :mod:`..security.tables`; empty: write none
+    :param deltas: make the deltas between neighbouring builds that the mirror lacks
     :raises ContentError: an archive has the wrong checksum
     :raises TransportError: an archive can't be downloaded, or the mirror can't be written to
     :raises DeclarationError: the mirror is its own source
@@ -115,6 +122,8 @@ def sync(
     wanted, progress = unique_builds(wanted), progress or Progress()
     if source.kind == "folder" and isinstance(storage, Folder) and _same(storage.path, local_path(source.location)):
         raise DeclarationError(f"the mirror {storage} is its own source: name another folder")
+    if deltas:
+        require_maker()
     with storage.explain_errors(), storage.exclusive_lock(WAIT, progress.waits) as locked:
         if not locked:
             progress.unlocked()
@@ -154,6 +163,11 @@ def sync(
             raise _failed(storage, failures, len(todo.fetch) - len(received), len(wanted))
         if unattested:
             raise unattested[0]
+        stay = (*todo.present, *todo.kept, *received)
+        if deltas:
+            make_deltas(storage, stay, progress.made)
+        elif _read(storage, DELTAS):
+            remove_unlisted(storage, stay)
         files = storage.files() if todo.pruned else {}
         for path in todo.pruned:
             storage.delete(path)

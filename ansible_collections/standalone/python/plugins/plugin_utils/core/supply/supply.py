@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..archives.store import Payload, Store
     from ..security.advisories import Assessment, Tables
     from .known_tables import Known
+    from .published import Published
 
 ASSUMED = "the bundled catalogue names this build, as the source's own catalogue is unknown"
 """The end of an error about a build that the source may lack."""
@@ -257,6 +258,43 @@ class Supply:
     def token_for_hosts(self) -> str:
         """The token that a host needs to download a build. It is only for the source's own server; upstream needs none."""
         return self._desired.token if self.source.kind == "url" else ""
+
+    def published(self, build: Build, bases: Iterable[Build]) -> tuple[Build, Published, tuple[str, ...]] | None:
+        """Return a delta that the mirror publishes, with the installed build that it needs and its URLs.
+
+        Only the mirror's list says what a delta makes. So the mirror's own catalogue must have chosen the build.
+        A lock file, another catalogue and attestations guarantee the whole archive only.
+        """
+        desired = self._desired
+        if self.source.kind != "url" or desired.lockfile or desired.attestations != "off":
+            return None
+        if desired.catalogue not in ("", "bundled") or build.name in self._assumed:
+            return None
+        from ..archives.source import url_of
+        from .published import parse_published
+
+        listed = {(one.archive, one.base): one for one in parse_published(self._deltas) if one.size}
+        digest = self.sha256(build)
+        for base in bases:
+            one = listed.get((digest, base.sha256 or ""))
+            if one is not None and (one.release, one.filename) == (build.release, build.filename):
+                return base, one, (url_of(self.source.location, one.release, one.name),)
+        return None
+
+    @cached_property
+    def _deltas(self) -> str:
+        """The mirror's list of deltas; empty if it has none, or can't be reached."""
+        from ..archives.cache import use_cache
+        from ..archives.source import url_of
+        from ..archives.texts import TEXT_AGE
+        from ..errors import StandalonePythonError
+        from .published import DELTAS
+
+        try:
+            with use_cache(self.store.root):
+                return self.store.texts.get((url_of(self.source.location, DELTAS),), self.source, TEXT_AGE, optional=True)[0]
+        except StandalonePythonError:
+            return ""
 
     def shown_url(self, build: Build) -> str:
         """Return where a build comes from, for people and receipts: without credentials, in ASCII."""

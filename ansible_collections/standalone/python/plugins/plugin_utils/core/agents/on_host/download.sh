@@ -116,11 +116,27 @@ pause() { # SECONDS: half to one and a half times as long, so that hosts that we
   sleep $((asked + $1 / 2 + number % ($1 + 1)))
 }
 
-unpack_pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that answers
+unpack_pulled() { # SHA256 FORM MEMBER URL...
   sum=$1
   form=$2
   tree=$3
   shift 3
+  download_first "$@"
+  unpack_download
+}
+
+rebuild_pulled() { # SHA256 BUILD TAR-SHA256 KILOBYTES INODES URL...: downloads a delta; see rebuild
+  sum=$1
+  old=$2
+  tar_sum=$3
+  need_kb=$4
+  need_inodes=$5
+  shift 5
+  download_first "$@"
+  rebuild "$here/archive" "$sum" "$old" "$tar_sum" "$need_kb" "$need_inodes"
+}
+
+download_first() { # URL...: downloads from the first URL that answers
   begin "downloading $name"
   final=
   # About a minute: a mirror that serves 50 hosts at a time at 1 Gbit/s has served 200 by then.
@@ -133,10 +149,7 @@ unpack_pulled() { # SHA256 FORM MEMBER URL...: downloads from the first URL that
       shift
       untried=$((untried - 1))
       rm -f "$here/headers" "$here/err"
-      if download "$url" "$here/archive"; then
-        unpack_download
-        return
-      fi
+      if download "$url" "$here/archive"; then return; fi
       reason=$(download_errors)
       # GNU wget prints nothing about a connection that breaks off.
       error="$(shown "$url"): ${reason:-the connection broke off}"
