@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the delta between two archives: its bytes by layer, making it, and rebuilding a build from it.
 
-    delta.py OLD.tar.gz NEW.tar.gz
+    delta.py OLD.tar.gz NEW.tar.gz [--links]
 
 The stand-ins of the tests are one program with several version texts, so they say nothing about real upgrades: name two archives.
-The times over a network are computed from the bytes.
+The times over a network are computed from the bytes. With ``--links`` root measures them too, from the first byte to the unpacked tree: over
+loopback, and from a network namespace whose link is limited with ``tc``.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, delta
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Compression
-from benchmarks.measure import forked, load, spend
+from benchmarks.measure import forked, load, must, spend
 
 MBITS = (10, 100, 1000)
+PORT = 8943
 
 
 def packed(source: Path, folder: Path, compression: Compression) -> Path:
@@ -36,16 +42,71 @@ def packed(source: Path, folder: Path, compression: Compression) -> Path:
     return path
 
 
+@contextmanager
+def server(folder: Path, mbit: int | None) -> Iterator[str]:
+    """Serve a folder over HTTP, over loopback or over a link of so many Mbit/s; yield the address."""
+    name, near, far = "standalone-python", "spy-near", "spy-far"
+    address = "198.51.100.1" if mbit else "127.0.0.1"
+    steps = [
+        f"ip netns add {name}",
+        f"ip link add {near} type veth peer name {far} netns {name}",
+        f"ip addr add 198.51.100.2/30 dev {near}",
+        f"ip link set {near} up",
+        f"ip netns exec {name} ip addr add {address}/30 dev {far}",
+        f"ip netns exec {name} ip link set {far} up",
+        f"ip netns exec {name} tc qdisc add dev {far} root tbf rate {mbit}mbit burst 64kb latency 100ms",
+    ]
+    command = [sys.executable, "-m", "http.server", str(PORT), "--bind", address, "--directory", str(folder)]
+    try:
+        for step in steps if mbit else ():
+            subprocess.run(step.split(), check=True)
+        inside = ["ip", "netns", "exec", name] if mbit else []
+        with subprocess.Popen([*inside, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
+            try:
+                for _ in range(100):
+                    with socket.socket() as probe:
+                        if probe.connect_ex((address, PORT)) == 0:
+                            break
+                    time.sleep(0.1)
+                yield f"http://{address}:{PORT}"
+            finally:
+                serving.terminate()
+    finally:
+        if mbit:
+            # The kernel removes a namespace's links later; the next limit makes a link of the same name.
+            subprocess.run(["ip", "link", "del", near], check=False)
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def measure_links(folder: Path, whole: Path, rebuild: str) -> None:
+    """Print how long a host waits for the whole payload and for the delta, over each link."""
+    unpack = "zstd -dc" if whole.suffix == ".zst" else "gzip -dc"
+    for mbit in (10, 100, None):
+        with server(folder, mbit) as address:
+            fetch = f"rm -rf {folder}/tree/*; curl -sSf -o {folder}/got {address}"
+            ways = {
+                "whole": f"{fetch}/{whole.name} && {unpack} {folder}/got | tar -xf - -C {folder}/tree",
+                "delta": f"{fetch}/delta && {rebuild}",
+            }
+            took = {way: must(spend(["sh", "-c", command]), way).wall for way, command in ways.items()}
+            link = f"{mbit} Mbit/s" if mbit else "loopback"
+            print(
+                f"over {link:<10} {took['delta']:>9.1f} s, instead of {took['whole']:.1f} s: {took['delta'] / took['whole']:.2f}"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
+    parser.add_argument("--links", action="store_true", help="measure downloads too; needs root, ip, tc and curl")
     given = parser.parse_args()
     print(load())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         old, new = (packed(source, folder, "gz") for source in (given.old, given.new))
-        small = packed(given.new, folder, "zst").stat().st_size
+        zstd = packed(given.new, folder, "zst")
+        small = zstd.stat().st_size
         out, about = folder / "delta", folder / "about"
 
         def make() -> None:
@@ -69,8 +130,8 @@ def main() -> None:
         subprocess.run(["tar", "-xzf", old, "-C", folder / "base"], check=True)
         (folder / "delta.py").write_text(sh.module("delta.py"))
         (folder / "tree").mkdir()
-        command = f"{sys.executable} -I -B -S {folder}/delta.py {out} {folder}/base/python {tar} | tar -xf - -C {folder}/tree"
-        rebuilding = spend(["sh", "-c", command])
+        rebuild = f"{sys.executable} -I -B -S {folder}/delta.py %s {folder}/base/python {tar} | tar -xf - -C {folder}/tree"
+        rebuilding = spend(["sh", "-c", rebuild % out])
         unpacking = spend(["sh", "-c", f"rm -rf {folder}/tree/*; gzip -dc {new} | tar -xf - -C {folder}/tree"])
         for what, ended in (("rebuilding", rebuilding), ("gzip and tar", unpacking)):
             if ended.code:
@@ -78,6 +139,8 @@ def main() -> None:
             print(f"{what:<13} {ended.cost.cpu:>11.1f} s of processor time, {ended.cost.wall:.1f} s on the host")
         for mbit in MBITS:
             print(f"at {mbit:>4} Mbit/s  {size * 8e-6 / mbit:>10.1f} s, instead of {small * 8e-6 / mbit:.1f} s with zstd")
+        if given.links:
+            measure_links(folder, zstd if shutil.which("zstd") else new, rebuild % (folder / "got"))
 
 
 if __name__ == "__main__":
