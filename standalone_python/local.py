@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from subprocess import PIPE, Popen, TimeoutExpired
-from typing import TYPE_CHECKING, BinaryIO, Self
+from threading import Thread
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from ansible_collections.standalone.python.plugins.plugin_utils.core.ensure import Completed
@@ -172,8 +174,10 @@ def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
     except OSError as error:
         raise TransportError(f"{command[0]} can't be started ({error.strerror}): this machine needs it") from None
     with process:
+        if script is not None:
+            _send(process, script)
         try:
-            output, errors = _conversation(process, script)
+            output, errors = _conversation(process)
         except (KeyboardInterrupt, EndedBySignal) as ended:
             # The shell gets Ctrl-C too, and cleans up. Don't kill it while it does; the next run would have to clean up.
             if isinstance(ended, EndedBySignal):
@@ -186,14 +190,26 @@ def _run(command: list[str], stdin: str | BinaryIO) -> Completed:
     return Completed(process.returncode, output.decode("utf-8", "surrogateescape"), errors.decode("utf-8", "replace"))
 
 
-def _conversation(process: Popen[bytes], script: bytes | None) -> tuple[bytes, bytes]:
-    """Give a process its input, report the lines that an agent prints while it runs, and return its whole output and errors."""
+def _send(process: Popen[bytes], script: bytes) -> None:
+    """Give a process its input beside its conversation. ``communicate`` forgets the rest of the input at its timeout."""
+    stdin, process.stdin = cast(BinaryIO, process.stdin), None
+
+    def write() -> None:
+        # A shell that ends early reads no more. Its exit code and its errors say why.
+        with suppress(BrokenPipeError), stdin:
+            stdin.write(script)
+
+    Thread(target=write, daemon=True).start()
+
+
+def _conversation(process: Popen[bytes]) -> tuple[bytes, bytes]:
+    """Report the lines that an agent prints while it runs, and return its whole output and errors."""
     reported = 0
     while True:
         try:
-            output, errors = process.communicate(script, timeout=_LATENCY)
+            output, errors = process.communicate(timeout=_LATENCY)
         except TimeoutExpired as running:
-            script, output, errors = None, running.output or b"", None
+            output, errors = running.output or b"", None
         end = output.rfind(b"\n") + 1
         for line in output[reported:end].decode("utf-8", "surrogateescape").split("\n"):
             progress.agent_line(while_running(line))

@@ -24,6 +24,7 @@ import pytest
 from ansible_collections.standalone.python.plugins.plugin_utils.core import progress
 from standalone_python import console, output
 from standalone_python.bar import Status, bar, sentence
+from standalone_python.local import LocalHost
 from tests.cli.conftest import Command
 from tests.tools.sources import OLD, V13
 from tests.tools.web import PASSWORD, TOKEN, Web, serve
@@ -221,3 +222,18 @@ def test_traces_of_a_continued_download_have_no_secret(command: Command, web: We
     assert asked.headers["range"] == f"bytes={came}-"
     assert "proxy-authorization" in asked.headers
     assert not any(secret in done.output + done.errors for secret in (PASSWORD, SECRET, TOKEN, "user:"))
+
+
+@pytest.mark.timeout(60)
+def test_a_host_that_reads_slowly_gets_the_whole_script() -> None:
+    """More than fits into a pipe, while the conversation looks for progress several times."""
+    script = "sleep 0.5\n" + ": what a shell reads only after that\n" * 30_000 + "echo whole\n"
+    with LocalHost() as host:
+        assert host.run(script).output == "whole\n"
+
+
+@pytest.mark.timeout(60)
+def test_a_host_that_stops_reading_ends_the_run() -> None:
+    with LocalHost() as host:
+        ended = host.run("echo no room >&2; exit 3\n" + ": never read\n" * 100_000)
+    assert (ended.code, ended.output, ended.errors) == (3, "", "no room\n")

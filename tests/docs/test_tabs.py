@@ -80,7 +80,7 @@ def tasks(page: str) -> Iterator[list[Shown]]:
 def of_play(text: str) -> dict[str, Any]:
     (play,) = yaml.safe_load(text)
     (options,) = (task[MODULE] for task in play["tasks"] if MODULE in task)
-    return dict(options)
+    return {**play.get("module_defaults", {}).get(MODULE, {}), **options}
 
 
 def of_deploy(text: str) -> dict[str, Any]:
