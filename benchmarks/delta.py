@@ -56,7 +56,7 @@ def server(folder: Path, mbit: int | None) -> Iterator[str]:
         f"ip netns exec {name} ip link set {far} up",
         f"ip netns exec {name} tc qdisc add dev {far} root tbf rate {mbit}mbit burst 64kb latency 100ms",
     ]
-    command = [sys.executable, "-m", "http.server", str(PORT), "--bind", address, "--directory", str(folder)]
+    command = [sys.executable, "-I", "-m", "http.server", str(PORT), "--bind", address, "--directory", str(folder)]
     try:
         for step in steps if mbit else ():
             subprocess.run(step.split(), check=True)
