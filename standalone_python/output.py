@@ -106,6 +106,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
+def within(seconds: float) -> str:
+    """Return how long something took, as the end of a sentence; nothing if it is not worth mentioning."""
+    return f" in {duration(seconds)}" if seconds >= MENTIONED else ""
+
+
 def diff(before: str, after: str, where: str) -> None:
     from difflib import unified_diff
 

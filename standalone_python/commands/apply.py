@@ -242,8 +242,7 @@ def _carried_out(host: Host, desired: Desired, supply: Supply, decision: Decisio
         raise
     steps.complete(done.plan.steps)
     if done.plan and not as_json:
-        took = f" in {output.duration(steps.seconds)}" if steps.seconds >= output.MENTIONED else ""
-        output.paragraph(f"Done{took}: {summary(done.plan.steps, planned=False)}.")
+        output.paragraph(f"Done{output.within(steps.seconds)}: {summary(done.plan.steps, planned=False)}.")
     return done
 
 

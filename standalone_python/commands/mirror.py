@@ -40,7 +40,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supp
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, EndedBySignal
-from ..output import MENTIONED, duration, line, paragraph, step, tell_remarks
+from ..output import duration, line, paragraph, step, tell_remarks, within
 from ..words import Choice, Group
 
 DEST = click.argument("dest")
@@ -71,7 +71,7 @@ def group() -> None:
     "--script", "scripts", metavar="FILE", multiple=True, help="Publish a file that `script` made, and its sha256, too."
 )
 @click.option("--prune", is_flag=True, help="Remove the builds that this call doesn't ask for.")
-@click.option("--deltas", is_flag=True, help="Make what hosts with an older build download instead of an archive; a minute each.")
+@click.option("--deltas", is_flag=True, help="Make what hosts with an older build download instead of an archive.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; exit code 2 if that is anything.")
 @ENDPOINT
 @ATTESTATIONS
@@ -155,8 +155,7 @@ def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: float | No
         return
     for name in published:
         step(f"Published {name}")
-    within = f" in {duration(took)}" if took >= MENTIONED else ""
-    paragraph(f"Done{within}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
+    paragraph(f"Done{within(took)}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
 
 
 def _past(number: int, verb: str) -> str:
@@ -267,7 +266,7 @@ class _Shown(Progress):
             self._finished.append(path)
             seconds = monotonic() - self._since.get(path, monotonic())
             if not self._as_json:
-                step(f"Downloaded {path}{f' in {duration(seconds)}' if seconds >= MENTIONED else ''}")
+                step(f"Downloaded {path}{within(seconds)}")
 
     def removed(self, path: str) -> None:
         if not self._as_json:

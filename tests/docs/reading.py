@@ -35,12 +35,18 @@ def adapted(text: str, source: Path) -> str:
     return text
 
 
+def ssh_config(hosts: Mapping[str, Host]) -> str:
+    """A configuration by which ssh finds test hosts under the names of a page."""
+    return "".join(
+        f"Host {name}\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
+        f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\n"
+        for name, host in hosts.items()
+    )
+
+
 def ansible(folder: Path, host: Host) -> Mapping[str, str]:
     """The environment in which programs find the host, the collection and nothing of the user's."""
-    (folder / "ssh.conf").write_text(
-        f"Host {NAME}\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
-        f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\n"
-    )
+    (folder / "ssh.conf").write_text(ssh_config({NAME: host}))
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from tests.docs.reading import ssh_config
 from tests.tools.hosts import Host
 from tests.tools.hosts.bases import program
 from tests.tools.hosts.fixtures import FreshHost
@@ -178,13 +179,8 @@ def two_hosts(fresh_host: FreshHost, tmp_path: Path) -> tuple[Host, Host]:
     """A Debian and a host with busybox only, which ssh, Ansible and pyinfra know as web1 and web2."""
     hosts = fresh_host("debian"), fresh_host("busybox")
     (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh/config").write_text(
-        "".join(
-            f"Host web{number}.example.net\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
-            f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\nLogLevel ERROR\n"
-            for number, host in enumerate(hosts, 1)
-        )
-    )
+    known = ssh_config({f"web{number}.example.net": host for number, host in enumerate(hosts, 1)})
+    (tmp_path / ".ssh/config").write_text(f"{known}Host *\nLogLevel ERROR\n")
     (tmp_path / "programs").mkdir()
     (tmp_path / "programs/ssh").write_text(f'#!/bin/sh\nexec {program("ssh")} -F {tmp_path}/.ssh/config "$@"\n')
     (tmp_path / "programs/ssh").chmod(0o755)

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from standalone_python.commands.lock import lock
+from tests.docs.reading import ssh_config
 from tests.tools.hosts import Host
 from tests.tools.hosts.fixtures import FreshHost
 from tests.tools.pages import commands, files, shown
@@ -73,13 +74,7 @@ def run(tmp_path: Path) -> Run:
 def prepare(folder: Path, hosts: list[Host], mirror: Path) -> None:
     """Write the files of the page; only the source of builds and the addresses of hosts are the test's."""
     (folder / ".ssh").mkdir()
-    (folder / ".ssh/config").write_text(
-        "".join(
-            f"Host web{number}.example.net\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
-            f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\n"
-            for number, host in enumerate(hosts, 1)
-        )
-    )
+    (folder / ".ssh/config").write_text(ssh_config({f"web{number}.example.net": host for number, host in enumerate(hosts, 1)}))
     (folder / "hosts.ini").write_text("".join(f"web{number}.example.net\n" for number in range(1, len(hosts) + 1)))
     adapted = {
         "pythons.yml": FILES["pythons.yml"] + f"source: {mirror}\n",

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.reading import ssh_config
 from tests.tools.hosts import Host
 from tests.tools.hosts.bases import program
 from tests.tools.hosts.fixtures import FreshHost
@@ -76,10 +77,7 @@ def reader(tmp_path: Path) -> Callable[..., str]:
     def do(section: Section, source: Path, host: Host | None = None, image: Path | None = None) -> str:
         if host:
             (tmp_path / ".ssh").mkdir()
-            (tmp_path / ".ssh/config").write_text(
-                f"Host {NAME}\nHostName {host.address}\nPort {host.port}\nUser root\nIdentityFile {host.key}\n"
-                f"StrictHostKeyChecking no\nUserKnownHostsFile {os.devnull}\n"
-            )
+            (tmp_path / ".ssh/config").write_text(ssh_config({NAME: host}))
         for name, text in section.files.items():
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)

@@ -62,7 +62,7 @@ def read(page: str) -> str:
 
 
 def shown(page: str, tab: str | None = None) -> list[Shown]:
-    """All code of a page, in its order; with ``tab`` what a reader sees who has chosen that front end."""
+    """All code of a page, in its order; with ``tab`` only the code outside of tabs and in those of that front end."""
     return [one for one in code(page, read(page)) if tab is None or one.tab in ("", tab)]
 
 

@@ -141,16 +141,15 @@ def deliver(
         shared = not (whole or desired.windows or desired.image)
         return (_pulled_delta(supply, observed, build) if shared else None) or pulled(supply, build)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
-    # The unpacked size, plus a tenth for the file system's overhead.
-    need_kb = payload.unpacked * 11 // 10 // 1024 + 1
+    from .archives.store import room
+
+    need_kb, inodes = room(payload)
     if observed.free_kb is not None and observed.free_kb < need_kb:
         raise AgentError(
             f"{build.name} needs {need_kb} kB below {observed.root}, where {observed.free_kb} kB are free: make room, "
             "or choose another root; the host is as it was",
             step="plan",
         )
-    # Files besides the archive's own: staging, receipt, bytecode of the modules that the finisher imports.
-    inodes = payload.inodes + 20
     if observed.free_inodes is not None and observed.free_inodes < inodes:
         raise AgentError(
             f"{build.name} needs {inodes} inodes below {observed.root}, where {observed.free_inodes} are free: "
@@ -197,6 +196,8 @@ def _delta(observed: Observed, build: Build, archive: str, payload: Payload, fle
 
 def _bases(observed: Observed, build: Build) -> list[Build]:
     """Return the sound builds on the host that differ from ``build`` in patch version and release only, newest first."""
+    from .supply.published import kind_of
+
     found = []
     for installed in observed.installed:
         receipt = installed.receipt
@@ -204,10 +205,6 @@ def _bases(observed: Observed, build: Build) -> list[Build]:
             continue
         # The checksum names a folder in the cache.
         sha256 = receipt.build.sha256 or ""
-        if _kind(installed.build) == _kind(build) and _SHA256.fullmatch(sha256):
+        if kind_of(installed.build) == kind_of(build) and _SHA256.fullmatch(sha256):
             found.append(replace(installed.build, sha256=sha256))
     return sorted(found, key=lambda one: (one.version, one.release), reverse=True)
-
-
-def _kind(build: Build) -> tuple[str, ...]:
-    return build.version.minor_line, build.triple, build.options, build.flavor

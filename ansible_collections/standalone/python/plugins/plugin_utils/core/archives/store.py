@@ -81,6 +81,13 @@ class Payload:
     inodes: int
 
 
+def room(files: Payload | Packed) -> tuple[int, int]:
+    """Return the kilobytes and the inodes that a host needs for a build."""
+    # A tenth for the file system's overhead. Inodes besides the archive's own: staging, receipt, bytecode of the modules that the
+    # finisher imports.
+    return files.unpacked * 11 // 10 // 1024 + 1, files.inodes + 20
+
+
 class Store:
     """The cache below ``root``; by default the folder that STANDALONE_PYTHON_CACHE names, or the user's cache folder.
 

@@ -22,6 +22,7 @@ from ..archives.archive import Packed, pack, tree_of
 from ..archives.cache import atomic_write
 from ..archives.delta import available, make
 from ..archives.deltas import LARGEST
+from ..archives.store import room
 from ..builds.catalogue import Build
 from ..errors import ContentError, DeclarationError
 from ..supply.published import DELTAS, ENDING, Published, format_published, kind_of, parse_published
@@ -113,8 +114,7 @@ def _made(storage: Storage, old: Build, new: Build, work: Path) -> tuple[Publish
         out.size if small else 0,
         out.digest.hexdigest(),
         tar,
-        packed.unpacked * 11 // 10 // 1024 + 1,
-        packed.inodes + 20,
+        *room(packed),
     )
     if small:
         storage.promote(part, one.path, one.sha256)
