@@ -25,6 +25,13 @@ from tests.agents.place import Place, Shell
 from tests.tools import standin, windows
 from tests.tools.packed import own_folder
 
+# Nobody waits here for a server that never recovers. WAITED names a file for the milliseconds.
+WITHOUT_WAITING = r"""
+function Wait-Milliseconds([int]$count) {
+    $file = [Environment]::GetEnvironmentVariable('WAITED')
+    if ($file) { [IO.File]::AppendAllText($file, "$count`n") }
+}
+"""
 STAND_INS = r"""
 function Use-Junction([string]$do, [string]$path, [string]$to) {
     switch ($do) {
@@ -100,11 +107,11 @@ def run(shell: Shell, place: Place, script: str, system: Path) -> Completed:
     unpacks = (system / "System32/tar.exe").exists()
     environment = dict(place.environment)
     if windows.HERE:
-        stand_ins = ON_WINDOWS + (standin.junctions() if windows.WINE else "")
+        stand_ins = WITHOUT_WAITING + ON_WINDOWS + (standin.junctions() if windows.WINE else "")
         if not unpacks:
             body = re.sub(r"\(Get-SystemProgram 'tar\.exe'\)", "'Z:/nowhere/tar.exe'", body)
     else:
-        stand_ins = STAND_INS + EXECUTABLE
+        stand_ins = WITHOUT_WAITING + STAND_INS + EXECUTABLE
         if not unpacks:
             body = body.replace("else { Expand-Here $archive }", "else { Expand-WithoutTar $archive }")
         # What PowerShell itself keeps in a home.

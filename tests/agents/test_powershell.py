@@ -408,9 +408,83 @@ def expose(path: Path, mode: int = 0o777) -> None:
         path.chmod(mode)
 
 
+# What the server answers, each time, and how often the host asks then.
+ANSWERS = {
+    "a status that may pass": (Answer(503), 6),
+    "a wait of a minute": (Answer(429, headers={"Retry-After": "60"}), 6),
+    "a wait of more": (Answer(503, headers={"Retry-After": "61"}), 1),
+    "a wait of a day": (Answer(503, headers={"retry-after": "86400"}), 1),
+    "a date": (Answer(503, headers={"Retry-After": "Wed, 21 Oct 2030 07:28:00 GMT"}), 6),
+    "nothing there": (Answer(404), 1),
+    "a login is missing": (Answer(401), 1),
+    "a part of the file": (Answer(body=b"x" * 5000, cut=100), 6),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_how_often_a_host_asks(answer: str, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """As hosts with a POSIX shell: about twice as long each time, none as long as another; a server's wish comes on top."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    waited = tmp_path / "waited"
+    waited.touch()
+    said, asks = ANSWERS[answer]
+    with serve({"/a": [said]}) as server:
+        with pytest.raises(AgentError, match=r"could not download it \(127.0.0.1:\d+/a: .*the host is as it was"):
+            apply(pulling((server.url("/a"),), path), powershell, disk, tmp_path, WAITED=str(waited))
+        assert server.count("/a") == asks
+    times = [int(line) / 1000 for line in waited.read_text().split()]
+    asked = 60 if answer == "a wait of a minute" else 0
+    assert len(times) == asks - 1
+    assert all(asked + base / 2 <= slept <= asked + base * 1.5 for slept, base in zip(times, (2, 4, 8, 16, 32), strict=False))
+    assert len({slept / base for slept, base in zip(times, (2, 4, 8, 16, 32), strict=False)}) == len(times)
+    assert tree(disk) == {}
+
+
+def test_a_busy_mirror_answers_later(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Of two mirrors only the one that may recover is asked again. A file that was cut off is no part of the next."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    whole = Answer(body=path.read_bytes())
+    busy = [Answer(503), Answer(body=whole.body, cut=len(whole.body) - 1), Answer(429, headers={"Retry-After": "1"}), whole]
+    waited = tmp_path / "waited"
+    with serve({"/busy": busy}) as server:
+        urls = (server.url("/none"), server.url("/busy"))
+        apply(pulling(urls, path), powershell, disk, tmp_path, WAITED=str(waited))
+        assert [asked for asked, _headers in server.asked] == ["/none", *["/busy"] * 4]
+    assert len(waited.read_text().split()) == 3
+    assert tree(disk, windows=True) == WHOLE
+
+
+SHORT = r"""
+class Short {
+    [long]$ContentLength = 10
+    [IO.Stream] GetResponseStream() { return [IO.MemoryStream]::new([byte[]](1, 2, 3)) }
+}
+try { Save-Body ([Short]::new()) '@FILE@' } catch { "$(Get-Delay $_.Exception) $($_.Exception.Message)" }
+"""
+
+
+def test_net_framework_closes_a_connection_without_an_error(powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """It is found by the length that the server has announced. .NET throws by itself."""
+    functions = re.findall(r"^function (?:Save-Body|Get-Delay)\b.*?^}$", (AGENTS / "download.ps1").read_text(), re.M | re.S)
+    script = "\n".join((*functions, SHORT.replace("@FILE@", f"{tmp_path.as_posix()}/file")))
+    assert run(powershell, Place(disk, "", ""), script, tmp_path).output.strip() == "0 the connection broke off"
+
+
+@pytest.mark.parametrize(("host", "waits"), [("127.0.0.1:9", 5), ("nowhere.invalid:80", 0)])
+def test_a_server_that_can_t_be_reached(host: str, waits: int, powershell: Shell, disk: Path, tmp_path: Path) -> None:
+    """It may start later, unless nobody knows its name."""
+    path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
+    waited = tmp_path / "waited"
+    waited.touch()
+    with pytest.raises(AgentError, match=f"could not download it \\({host}/a: "):
+        apply(pulling((f"http://{host}/a",), path), powershell, disk, tmp_path, WAITED=str(waited))
+    assert len(waited.read_text().split()) == waits
+
+
 # What happens before the host rebuilds a build -> which failure it reports; none where it has the build then.
 MISHAPS = {
     "nothing": "",
+    "the mirror lacks the delta": "download",
     "an old file was changed": "unpack",
     "an old file is gone": "unpack",
     "the old interpreter can't": "unpack",
@@ -421,11 +495,20 @@ MISHAPS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("mishap", "system"), [("nothing", SYSTEMS[0]), *((mishap, SYSTEMS[1]) for mishap in MISHAPS)], indirect=["system"]
-)
-def test_a_build_is_rebuilt_or_everything_stays(mishap: str, powershell: Shell, system: Path, disk: Path, tmp_path: Path) -> None:
-    """After any failure the controller sends a whole archive, as the step is "rebuilding"."""
+# A mishap of the mirror needs a host that downloads.
+REBUILDING = [
+    pytest.param(by, mishap, system, id=f"{by}-{mishap}-{system}")
+    for by in ("sent", "downloaded")
+    for mishap, system in [("nothing", SYSTEMS[0]), *((mishap, SYSTEMS[1]) for mishap in MISHAPS)]
+    if by == "downloaded" or "mirror" not in mishap
+]
+
+
+@pytest.mark.parametrize(("by", "mishap", "system"), REBUILDING, indirect=["system"])
+def test_a_build_is_rebuilt_or_everything_stays(
+    by: str, mishap: str, powershell: Shell, system: Path, disk: Path, tmp_path: Path
+) -> None:
+    """After any failure the host gets a whole archive, as the step is "rebuilding" or "downloading"."""
     old, new = fakes.fake("3.13.1"), fakes.fake("3.13.2+20250317")
     (tmp_path / "sent").mkdir()
     environment = {} if "can't" in mishap else {"FAKE_PYTHON": sys.executable}
@@ -457,8 +540,13 @@ def test_a_build_is_rebuilt_or_everything_stays(mishap: str, powershell: Shell, 
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
     delivery = sh.Delta(str(sent), sha256, old.name, made.tar, need_kb, "https://example.org/a.tar.gz", "f" * 64)
     plan = Plan((Install(new, "upgrade", "the test says so"),), (), {new.name: Seen()})
-    answer = run(powershell, place, renderer.application(desired, plan, {new.name: delivery}), system).output
-    assert not sent.exists()
+    with serve({} if "mirror" in mishap else {"/new.delta": [Answer(body=sent.read_bytes())]}) as server:
+        if by == "downloaded":
+            delivery = replace(delivery, path="", urls=(server.url("/new.delta"),), token="t0k'n$x")
+        answer = run(powershell, place, renderer.application(desired, plan, {new.name: delivery}), system).output
+        shown = [(asked, headers.get("authorization")) for asked, headers in server.asked]
+    assert shown == ([("/new.delta", "Bearer t0k'n$x")] if by == "downloaded" else [])
+    assert sent.exists() == (by == "downloaded")
     if code := MISHAPS[mishap]:
         with pytest.raises(AgentError, match="the host is as it was") as error:
             parse(answer)
@@ -467,7 +555,7 @@ def test_a_build_is_rebuilt_or_everything_stays(mishap: str, powershell: Shell, 
         assert tree(disk, windows=True) == before
     else:
         assert {build.name for build in parse(answer).installed} == {old.name, new.name}
-        assert not sent.parent.exists()
+        assert sent.parent.exists() == sent.exists()
         assert fakes.state_of(disk / "opt/python" / new.name, 9000, windows=True) == "build 3.13.2+20250317"
         after = tree(disk, windows=True)
         assert {path: after[path] for path in before} == before

@@ -166,6 +166,7 @@ def test_which_builds_are_neighbours() -> None:
     assert [(str(new), str(old)) for new, old in neighbours(some)] == [
         (str(some[2]), str(some[1])),
         (str(some[1]), str(some[0])),
+        (str(some[5]), str(some[4])),
     ]
 
 

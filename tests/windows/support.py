@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
@@ -20,6 +21,9 @@ from tests.tools.windows_hosts import Machine, WindowsHosts
 MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters_info"
 ROOT = r"C:\ProgramData\standalone-python"
 COMPANY = r"SOFTWARE\Python\StandalonePython"
+
+# Another PowerShell in the host, which ends when the file that it is told of is there.
+UNTIL = "while (-not [IO.File]::Exists('C:\\ProgramData\\enough')) { [Threading.Thread]::Sleep(20) }; "
 
 # The shell that the first play goes to, and every other one after it.
 over_both_shells = pytest.mark.parametrize("host", ["powershell", "cmd"], indirect=True)
@@ -179,3 +183,20 @@ def build_of(result: TaskResult) -> Mapping[str, Any]:
     (interpreter,) = result.result["interpreters"]
     assert isinstance(interpreter, dict)
     return interpreter
+
+
+@contextmanager
+def meanwhile(host: Host, script: str) -> Iterator[None]:
+    """The script runs on the host, from when it says that it has begun to the end of the block."""
+    host.powershell("foreach ($f in 'begun', 'enough') { [IO.File]::Delete(\"C:\\ProgramData\\$f\") }")
+    other = threading.Thread(target=host.powershell, args=(f"{script}{UNTIL}",))
+    other.start()
+    try:
+        host.powershell(
+            "$w = [Diagnostics.Stopwatch]::StartNew(); "
+            "while ($w.Elapsed.TotalSeconds -lt 60 -and -not [IO.File]::Exists('C:\\ProgramData\\begun')) { [Threading.Thread]::Sleep(20) }"
+        )
+        yield
+    finally:
+        host.powershell("[IO.File]::WriteAllText('C:\\ProgramData\\enough', '')")
+        other.join()

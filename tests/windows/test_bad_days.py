@@ -8,35 +8,12 @@ Where the hosts have no junctions, a copy of the folder stands for one.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from tests.tools.sources import OLD
-from tests.windows.support import ROOT, Host, build_of, names
+from tests.windows.support import ROOT, Host, build_of, meanwhile, names
 
-# Another PowerShell in the host, which ends when the file that it is told of is there.
-UNTIL = "while (-not [IO.File]::Exists('C:\\ProgramData\\enough')) { [Threading.Thread]::Sleep(20) }; "
 HOLDING = "$f = [IO.FileStream]::new('{path}', 'Open', 'Read', 'Read'); [IO.File]::WriteAllText('C:\\ProgramData\\begun', ''); "
-
-
-@contextmanager
-def meanwhile(host: Host, script: str) -> Iterator[None]:
-    """The script runs on the host, from when it says that it has begun to the end of the block."""
-    host.powershell("foreach ($f in 'begun', 'enough') { [IO.File]::Delete(\"C:\\ProgramData\\$f\") }")
-    other = threading.Thread(target=host.powershell, args=(f"{script}{UNTIL}",))
-    other.start()
-    try:
-        host.powershell(
-            "$w = [Diagnostics.Stopwatch]::StartNew(); "
-            "while ($w.Elapsed.TotalSeconds -lt 60 -and -not [IO.File]::Exists('C:\\ProgramData\\begun')) { [Threading.Thread]::Sleep(20) }"
-        )
-        yield
-    finally:
-        host.powershell("[IO.File]::WriteAllText('C:\\ProgramData\\enough', '')")
-        other.join()
 
 
 def test_a_killed_run_is_cleared_by_the_next(host: Host) -> None:

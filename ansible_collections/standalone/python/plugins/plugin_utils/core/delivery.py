@@ -138,7 +138,7 @@ def deliver(
         return _own_files(observed, step)
     build = step.build
     if desired.delivery == "pull":
-        shared = not (whole or desired.windows or desired.image)
+        shared = not (whole or desired.image)
         return (_pulled_delta(supply, observed, build) if shared else None) or pulled(supply, build)
     payload = supply.payload(build, zstd="zstd" in observed.tools)
     from .archives.store import room

@@ -25,9 +25,9 @@ from .sh import (
     Delivery,
     Delta,
     Facts,
-    Pulled,
     Pushed,
     compiles_bytecode,
+    downloads,
     finish_arguments,
     module,
     templates,
@@ -117,9 +117,9 @@ def application(
 
     :param deliveries: name of each build to install, to how its archive gets to the host
     """
-    token = next((delivery.token for delivery in deliveries.values() if isinstance(delivery, Pulled)), "")
+    token = next((delivery.token for delivery in deliveries.values() if downloads(delivery)), "")
     beside: dict[str, tuple[str, ...]] = {f"env {name}": (value,) for name, value in environment.items()}
-    beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)}
+    beside |= {f"url {name}": delivery.urls for name, delivery in deliveries.items() if downloads(delivery)}
     return (
         _beside(beside | ({"token": (token,)} if token else {}))
         + agents(desired, plan, deliveries)
@@ -155,7 +155,7 @@ def driver() -> str:
 
 def urls_beside(deliveries: Mapping[str, Delivery]) -> str:
     """Return a script's first line with the URLs of its archives, which must not have secrets."""
-    return _beside({f"url {name}": delivery.urls for name, delivery in deliveries.items() if isinstance(delivery, Pulled)})
+    return _beside({f"url {name}": delivery.urls for name, delivery in deliveries.items() if downloads(delivery)})
 
 
 def quoted(value: str | Iterable[str] | bool) -> str:
@@ -172,7 +172,7 @@ def _appliers(plan: Plan, deliveries: Mapping[str, Delivery]) -> Iterator[str]:
         yield from ("build.ps1", "tar.ps1")
     if any(isinstance(delivery, Delta) for delivery in deliveries.values()):
         yield "rebuild.ps1"
-    if any(isinstance(delivery, Pulled) for delivery in deliveries.values()):
+    if any(map(downloads, deliveries.values())):
         yield "download.ps1"
     if any(isinstance(step, (Register, Unregister, SetSearchPath)) for step in plan.steps):
         yield "registry.ps1"
@@ -242,8 +242,9 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         if isinstance(delivery, Pushed):
             yield f"Expand-Pushed {_native(delivery.path)} {_quote(delivery.sha256)} {delivery.need_kb}"
         elif isinstance(delivery, Delta):
+            call = "Expand-PulledDelta" if delivery.urls else f"Expand-Rebuilt {_native(delivery.path)}"
             sums = (delivery.sha256, delivery.base, delivery.tar)
-            yield f"Expand-Rebuilt {_native(delivery.path)} {' '.join(map(_quote, sums))} {delivery.need_kb}"
+            yield f"{call} {' '.join(map(_quote, sums))} {delivery.need_kb}"
         else:
             yield f"Expand-Pulled {_quote(delivery.archive_sha256)}"
         yield f"Complete-Build {_array(finish_arguments(desired, install, delivery))}"

@@ -288,7 +288,7 @@ def agents(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -> 
         "owner": image.uid if image else finish.owner,
         "group": image.gid if image else finish.group,
         "mode": _mode_of_root(finish),
-        "token": next((delivery.token for delivery in deliveries.values() if _downloads(delivery)), ""),
+        "token": next((delivery.token for delivery in deliveries.values() if downloads(delivery)), ""),
     }
     return (
         _assignments(settings)
@@ -314,11 +314,11 @@ def _appliers(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) 
         yield "build.sh"
     if _trusts_host(desired, plan):
         yield "certificates.sh"
-    if any(map(_downloads, deliveries.values())):
+    if any(map(downloads, deliveries.values())):
         yield "download.sh"
 
 
-def _downloads(delivery: Delivery) -> TypeGuard[Pulled | Delta]:
+def downloads(delivery: Delivery) -> TypeGuard[Pulled | Delta]:
     """Whether the host downloads it."""
     return isinstance(delivery, (Pulled, Delta)) and bool(delivery.urls)
 

@@ -34,7 +34,7 @@ def neighbours(present: Iterable[Build]) -> Iterator[tuple[Build, Build]]:
     """Yield each build of a mirror with the build of the same line and target just before it, newest first."""
     kinds: dict[tuple[str, ...], list[Build]] = {}
     for build in present:
-        if build.compression == "gz" and "-windows-" not in build.triple:
+        if build.compression == "gz":
             kinds.setdefault(kind_of(build), []).append(build)
     for some in kinds.values():
         newest_first = sorted(some, key=lambda build: build.age, reverse=True)

@@ -1,4 +1,4 @@
-# download.ps1: downloads a build's archive on the host. Sent with build.ps1 for delivery: pull.
+# download.ps1: downloads a build's archive or its delta on the host. Sent with build.ps1 for delivery: pull.
 
 # .NET Framework ignores proxies in the environment.
 function Get-Proxy([Uri]$address) { # -> the proxy in the environment; nothing for the system's settings
@@ -42,11 +42,7 @@ function Save-Url([string]$url, [string]$path) {
         $login = if ($address.Scheme -eq $first.Scheme -and $address.Authority -eq $first.Authority) { Get-Authorization $first }
         $answer = Get-Answer $address $login
         try {
-            if ([int]$answer.StatusCode -lt 300) {
-                $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 65536)
-                try { $answer.GetResponseStream().CopyTo($file, 65536) } finally { $file.Dispose() }
-                return
-            }
+            if ([int]$answer.StatusCode -lt 300) { Save-Body $answer $path; return }
             $to = [Uri]::new($address, [string]$answer.Headers['Location'])
         } finally { $answer.Dispose() }
         if (@($address.Scheme, 'https') -notcontains $to.Scheme) {
@@ -55,6 +51,26 @@ function Save-Url([string]$url, [string]$path) {
         $address = $to
     }
     throw [IO.IOException]::new('the server redirects more than 10 times')
+}
+
+# .NET Framework may not report that a connection was closed too early.
+function Save-Body($answer, [string]$path) {
+    $body = $answer.GetResponseStream()
+    $buffer = [byte[]]::new(65536)
+    $missing = $answer.ContentLength
+    $file = [IO.FileStream]::new($path, 'Create', 'Write', 'None', 65536)
+    try {
+        while ($true) {
+            try { $count = $body.Read($buffer, 0, $buffer.Length) }
+            catch {
+                throw [Net.WebException]::new('the connection broke off', $_.Exception, [Net.WebExceptionStatus]::ReceiveFailure, $null)
+            }
+            if ($count -eq 0) { break }
+            $file.Write($buffer, 0, $count)
+            $missing -= $count
+        }
+    } finally { $file.Dispose() }
+    if ($missing -gt 0) { throw [Net.WebException]::new('the connection broke off', [Net.WebExceptionStatus]::ConnectionClosed) }
 }
 
 function Get-Authorization([Uri]$address) { # -> the header for the token or the user in the address; nothing without them
@@ -76,23 +92,68 @@ function Get-Answer([Uri]$address, [string]$login) { # -> the server's response;
     $request.GetResponse()
 }
 
-function Expand-Pulled([string]$sha256) { # downloads from the first URL that answers
-    $archive = Join-Name $state.here 'archive'
-    $problems = @()
-    foreach ($url in $secrets["url $($state.name)"]) {
-        if (-not $url) { continue }
-        $state.step = "downloading $($state.name)"
-        try { Save-Url $url $archive }
-        catch {
-            $problem = $_.Exception.GetBaseException()
-            if ((Resolve-Failure $problem 'download') -eq 'space') { throw }
-            $problems += ((Hide-Secrets $url) -replace '^[^:]*://', '') + ': ' + $problem.Message
-            continue
-        }
-        $state.step = "unpacking $($state.name)"
-        Expand-Checked $archive $sha256
-        [IO.File]::Delete($archive)
-        return
+# A busy mirror refuses or resets connections, or answers 429 or 503. Other failures can't pass by themselves.
+function Get-Delay($exception) { # -> the seconds that the server asks to wait, or 0; nothing if the failure can't pass
+    $delay = $null
+    for ($at = $exception; $at; $at = $at.InnerException) {
+        if ($at -is [Security.Authentication.AuthenticationException]) { return }
+        if ($at -is [Net.Sockets.SocketException] -and $at.SocketErrorCode -in 'HostNotFound', 'TryAgain', 'NoRecovery', 'NoData') { return }
+        if ($at -isnot [Net.WebException]) { continue }
+        if ($at.Status -in 'NameResolutionFailure', 'ProxyNameResolutionFailure', 'TrustFailure', 'SecureChannelFailure') { return }
+        $delay = 0
+        if (-not $at.Response) { continue }
+        $status = [int]$at.Response.StatusCode
+        $asked = [string]$at.Response.Headers['Retry-After']
+        # .NET Framework keeps at most two connections to a server.
+        $at.Response.Dispose()
+        if ($status -notin 408, 425, 429 -and ($status -lt 500 -or $status -gt 599)) { return }
+        if ($asked -match '^\s*(\d{1,4})\d*\s*$') { $delay = [int]$Matches[1] }
     }
-    Stop-Run 'download' ($problems -join '; ')
+    $delay
+}
+
+function Wait-Milliseconds([int]$count) { [Threading.Thread]::Sleep($count) }
+
+# Half to one and a half times as long, so that hosts that were refused together come back one by one.
+function Wait-Turn([int]$seconds, [int]$asked) {
+    $share = 0.5 + [Random]::new([Guid]::NewGuid().GetHashCode()).NextDouble()
+    Wait-Milliseconds (1000 * ($asked + $seconds * $share))
+}
+
+function Save-First([string]$path) { # downloads from the first URL that answers
+    $state.step = "downloading $($state.name)"
+    $urls = $secrets["url $($state.name)"]
+    $final = @()
+    # As download.sh: about a minute.
+    foreach ($seconds in 2, 4, 8, 16, 32, 0) {
+        $problems = $again = @()
+        $asked = [int]::MaxValue
+        foreach ($url in $urls) {
+            if (-not $url) { continue }
+            try { Save-Url $url $path; return }
+            catch {
+                $problem = $_.Exception.GetBaseException()
+                if ((Resolve-Failure $problem 'download') -eq 'space') { throw }
+                $text = ((Hide-Secrets $url) -replace '^[^:]*://', '') + ': ' + $problem.Message
+                $delay = Get-Delay $_.Exception
+                if ($null -eq $delay) { $final += $text; continue }
+                $problems += $text
+                $again += $url
+                $asked = [Math]::Min($asked, $delay)
+            }
+        }
+        $urls = $again
+        # A server that asks for more than a minute is not waited for, as other runs wait for the lock.
+        if (-not $urls -or -not $seconds -or $asked -gt 60) { break }
+        Wait-Turn $seconds $asked
+    }
+    Stop-Run 'download' (($final + $problems) -join '; ')
+}
+
+function Expand-Pulled([string]$sha256) {
+    $archive = Join-Name $state.here 'archive'
+    Save-First $archive
+    $state.step = "unpacking $($state.name)"
+    Expand-Checked $archive $sha256
+    [IO.File]::Delete($archive)
 }

@@ -1,7 +1,7 @@
-# rebuild.ps1: makes a build from a delta and an installed build. Sent with build.ps1 where the controller has sent a delta.
+# rebuild.ps1: makes a build from a delta and an installed build. Sent with build.ps1 where a plan uses a delta.
 
 # The old build's interpreter writes the tar of the new build. Nothing is unpacked before the tar has its checksum. The delta decides
-# what is in the tar, so its checksum comes first. Whatever fails here, the controller sends a whole archive instead.
+# what is in the tar, so its checksum comes first. Whatever fails here, the host gets a whole archive instead.
 function Expand-Rebuilt([string]$delta, [string]$sha256, [string]$base, [string]$tarSha256, [long]$kilobytes) {
     $state.step = "rebuilding $($state.name)"
     $old = Join-Name $root $base
@@ -16,6 +16,12 @@ function Expand-Rebuilt([string]$delta, [string]$sha256, [string]$base, [string]
     Expand-Checked $tar $tarSha256
     [IO.File]::Delete($tar)
     try { [IO.Directory]::Delete([IO.Path]::GetDirectoryName($delta), $false) } catch { } # if it was the last one
+}
+
+function Expand-PulledDelta([string]$sha256, [string]$base, [string]$tarSha256, [long]$kilobytes) { # one that the host downloads
+    $delta = Join-Name $state.here 'archive'
+    Save-First $delta
+    Expand-Rebuilt $delta $sha256 $base $tarSha256 $kilobytes
 }
 
 function Write-Rebuilt([string]$delta, [string]$old, [string]$tarSha256, [string]$tar) {
