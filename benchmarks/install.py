@@ -9,6 +9,10 @@ ansible-playbook. The others are followed by `sync -f`, because standalone-pytho
 
 A second table begins with an empty cache, as for the first host of a fleet: standalone-python also downloads, packs and caches.
 It is compared with curl and tar, from a server without a limit and from one that sends RATE.
+
+ext4 does not use the inode of a removed file for up to six minutes, and looks at each such inode for every file that it makes. Unpacking
+then takes several times as long. So TMPDIR should name a file system that is new, or on which nothing was removed shortly before.
+Source: ``recently_deleted`` in Linux' fs/ext4/ialloc.c.
 """
 
 from __future__ import annotations
@@ -82,8 +86,8 @@ class Bench:
     uv_environment: dict[str, str]
 
     def fresh(self) -> Path:
-        """Return an empty folder to install into, after flushing earlier writes. Files of earlier rounds stay until the end: ext4
-        skips the inodes of files that were removed in the last 30 seconds one by one, which would be measured too."""
+        """Return an empty folder to install into, after flushing earlier writes. Files of earlier rounds stay until the end, as a
+        removal slows down what follows."""
         target = Path(tempfile.mkdtemp(prefix="target-", dir=self.folder))
         subprocess.run(["sync", "-f", str(target)], check=True)
         return target

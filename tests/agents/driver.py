@@ -71,6 +71,7 @@ class Archives:
     inodes: int = 0
     delta: tuple[Build, Published, tuple[str, ...]] | None = None
     address: str = ""
+    splits: Mapping[Path, int] = field(default_factory=dict)
 
     def _path(self, build: Build) -> Path:
         """By name: of an installed build the receipt knows less."""
@@ -78,7 +79,8 @@ class Archives:
 
     @classmethod
     def of_fakes(cls, names: Iterable[str], folder: Path, *, padding: int = 0, form: str = "gz") -> Archives:
-        return cls({fakes.fake(n): fakes.archive(fakes.fake(n), folder, form, padding=padding) for n in names})
+        known = {fakes.fake(n): fakes.archive(fakes.fake(n), folder, form, padding=padding) for n in names}
+        return cls(known, splits={path: fakes.halve(path) for path in known.values()})
 
     def make_delta(self, old: str, new: str) -> Path:
         """Put the delta between two of them where :func:`deltas.find` finds it, as if it were in the cache."""
@@ -100,7 +102,9 @@ class Archives:
     def payload(self, build: Build, *, zstd: bool) -> Payload:
         path = self._path(build)
         form: Literal["zst", "gz"] = "zst" if path.name.endswith(".zst") else "gz"
-        return Payload(path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1, self.inodes)
+        return Payload(
+            path, fakes.sha256(path), form, path.stat().st_size, self.unpacked, 1, self.inodes, self.splits.get(path, 0)
+        )
 
     def urls(self, build: Build) -> tuple[str, ...]:
         return (f"{self.address}/{build.filename}",) if self.address else ()

@@ -218,6 +218,22 @@ def archive(build: Build, to: Path, form: str = "gz", *, top: str = "python", pa
     return packed_path
 
 
+def halve(path: Path) -> int:
+    """Pack an archive in two halves that both name their folders, as the controller does; return the bytes of the first one."""
+    unpacker = "zstd" if path.suffix == ".zst" else "gzip"
+    raw = subprocess.run([unpacker, "-dc", path], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        members = tar.getmembers()
+    begins = members[len(members) // 2].offset
+    folders = b"".join(member.tobuf() for member in members if member.isdir() and member.offset < begins)
+    halves = [
+        subprocess.run([unpacker, "-c"], input=half, capture_output=True, check=True).stdout
+        for half in (raw[:begins], folders + raw[begins:])
+    ]
+    path.write_bytes(b"".join(halves))
+    return len(halves[0])
+
+
 def write_program(path: Path, out: str = "", errors: str = "", code: int = 0) -> None:
     """One that only prints that and ends."""
     if HERE:

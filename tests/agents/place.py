@@ -38,6 +38,7 @@ TOOLS = (
         "getconf",
         "getent",
         "grep",
+        "head",
         "id",
         "ldd",
         "ln",
@@ -46,7 +47,7 @@ TOOLS = (
         "mv",
         "printf",
     ),
-    *("readlink", "rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "touch", "tr", "uname"),
+    *("readlink", "rm", "rmdir", "sed", "setpriv", "setsid", "sh", "sleep", "su", "sysctl", "tail", "touch", "tr", "uname"),
 )
 UNPACKING = ("gzip", "sha256sum", "shasum", "tar", "zstd")
 

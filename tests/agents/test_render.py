@@ -107,7 +107,7 @@ def spied(script: str, *calls: str) -> str:
 
 
 def pushed(build: Build) -> sh.Pushed:
-    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78, "yes")
+    return sh.Pushed(f"/tmp/x/{build.name}", "ab" * 32, "zst", 1234, "https://mirror.example/x", "cd" * 32, 78, "yes", 56)
 
 
 def calls(found: Plan) -> list[list[str]]:
@@ -120,7 +120,7 @@ def calls(found: Plan) -> list[list[str]]:
     for step in found.installs:
         told += [
             ["start_build", step.build.name],
-            ["unpack_pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78"],
+            ["unpack_pushed", f"/tmp/x/{step.build.name}", "ab" * 32, "zst", "1234", "78", "56"],
             ["finish_build"],
         ]
     for number, any_step in enumerate(found.steps, 1):

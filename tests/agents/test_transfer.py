@@ -52,9 +52,10 @@ def apply(
     return parse(place.run(shell, script).output)
 
 
-def pushed(folder: Path, form: str = "gz") -> sh.Pushed:
+def pushed(folder: Path, form: str = "gz", *, halves: bool = False) -> sh.Pushed:
     path = fakes.archive(fakes.fake("3.13.1"), folder, form)
-    return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "")
+    split = fakes.halve(path) if halves else 0
+    return sh.Pushed(str(path), fakes.sha256(path), form, 1, "", "", split=split)
 
 
 def whole(disk: Path, what: str = "3.13.1") -> None:
@@ -118,21 +119,56 @@ def test_a_mark_of_quarantine_is_removed_before_the_interpreter_is_started(
 
 
 @pytest.mark.parametrize("form", ["gz", "zst"])
+@pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("tar", TARS)
-def test_unpack(tar: str, form: Form, shell: Shell, disk: Path, tmp_path: Path) -> None:
+def test_unpack(tar: str, halves: bool, form: Form, shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed(TARS[tar], "zstd")
     needed_tools = ["tar", "sha256sum", "zstd" if form == "zst" else "gzip"]
     tools = link_tools(tmp_path / "tools", [*TOOLS, *needed_tools], {"tar": TARS[tar]})
-    apply(pushed(tmp_path, form), disk, tools, shell)
+    apply(pushed(tmp_path, form, halves=halves), disk, tools, shell)
     whole(disk)
 
 
-def test_unpack_with_busybox_gzip(shell: Shell, disk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("halves", [False, True])
+def test_unpack_with_busybox_gzip(halves: bool, shell: Shell, disk: Path, tmp_path: Path) -> None:
     needed("busybox")
     names = [*TOOLS, "tar", "sha256sum", "gzip"]
-    tools = link_tools(tmp_path / "tools", names, {"gzip": "busybox", "sha256sum": "busybox"})
-    apply(pushed(tmp_path, "gz"), disk, tools, shell)
+    replaced = dict.fromkeys(("gzip", "sha256sum", "head", "tail"), "busybox")
+    apply(pushed(tmp_path, "gz", halves=halves), disk, link_tools(tmp_path / "tools", names, replaced), shell)
     whole(disk)
+
+
+HEADS = {"none": "", "not -c": "#!/bin/sh\n[ \"$1\" != -c ] || { echo 'head: invalid option -- c' >&2; exit 1; }\n"}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_host_that_can_t_cut_an_archive_unpacks_its_halves_one_after_the_other(
+    head: str, shell: Shell, disk: Path, tmp_path: Path
+) -> None:
+    names = [*(name for name in TOOLS if name != "head"), "tar", "gzip", "sha256sum"]
+    tools = link_tools(tmp_path / "tools", names)
+    if HEADS[head]:
+        (tools / "head").write_text(HEADS[head])
+        (tools / "head").chmod(0o755)
+    apply(pushed(tmp_path, halves=True), disk, tools, shell)
+    whole(disk)
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+@pytest.mark.parametrize("tar", TARS)
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_damaged_half(half: int, tar: str, form: Form, shell: Shell, disk: Path, tmp_path: Path) -> None:
+    """Damaged before it was sent, so that its checksum agrees. The other half does not hide that."""
+    needed(TARS[tar], "zstd")
+    sent = pushed(tmp_path, form, halves=True)
+    path = Path(sent.path)
+    parts = [path.read_bytes()[: sent.split], path.read_bytes()[sent.split :]]
+    parts[half] = parts[half][: len(parts[half]) // 2] + bytes(20) + parts[half][len(parts[half]) // 2 + 20 :]
+    path.write_bytes(b"".join(parts))
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "zstd", "sha256sum"], {"tar": TARS[tar]})
+    with pytest.raises(AgentError, match=r"unpacking .* failed"):
+        apply(replace(sent, sha256=fakes.sha256(path)), disk, tools, shell)
+    assert tree(disk) == {}
 
 
 @pytest.mark.parametrize("tool", ["sha256sum", "shasum", "openssl"])

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import os
+import random
 import subprocess
 import tarfile
 import tempfile
@@ -101,6 +102,57 @@ def test_full_archive(tmp_path: Path) -> None:
         assert list(there)[-1] == "python/.standalone-python/files.sha256"
         assert not [name for name in there if "install" in name or "build" in name or name.endswith("PYTHON.json")]
         assert there["python/bin/pip3.13"].linkname == "python/bin/python3.13"
+
+
+def letters(seed: int) -> bytes:
+    """A text that gzip makes as much smaller as the files of a build."""
+    return "".join(random.Random(seed).choices("abcde", k=9000)).encode()  # noqa: S311
+
+
+def halves_of(path: Path, compression: archive.Compression) -> tuple[list[tarfile.TarInfo], list[tarfile.TarInfo]]:
+    """The members of both halves of the payload, each unpacked alone."""
+    out = io.BytesIO()
+    split = archive.pack(path, "python", out, compression, halves=True).split
+    assert 0 < split < len(out.getvalue())
+    found = []
+    for half in (out.getvalue()[:split], out.getvalue()[split:]):
+        found.append(list(members(half, compression).values()))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("compression", ["gz", "zst"])
+def test_halves(tmp_path: Path, compression: archive.Compression) -> None:
+    """Each names its folders before their content, about half of the bytes are in each, and both together are one payload."""
+    files = [Entry(f"python/lib/{at // 10}/x/{at}", letters(at)) for at in range(70)]
+    path = write(tmp_path / "a", gz(tar([*files, symlink("python/l", "lib/0/x")])))
+    halves = halves_of(path, compression)
+    for half in halves:
+        seen: set[str] = set()
+        for info in half:
+            assert info.name == "python" or info.name.rpartition("/")[0] in seen
+            seen |= {info.name} if info.isdir() else set()
+        assert 250_000 < sum(info.size for info in half) < 400_000
+    folders = [{info.name: info.mtime for info in half if info.isdir()} for half in halves]
+    assert {"python", "python/lib"} < folders[0].keys() & folders[1].keys()
+    assert all(folders[0][name] == folders[1][name] for name in folders[0].keys() & folders[1].keys())
+
+    out = io.BytesIO()
+    assert archive.pack(path, "python", out, compression).split == 0
+    together = {info.name: (info.type, info.mode, info.mtime, info.size) for half in halves for info in half}
+    alone = members(out.getvalue(), compression)
+    assert together == {name: (info.type, info.mode, info.mtime, info.size) for name, info in alone.items()}
+
+
+@pytest.mark.parametrize("compression", ["gz", "zst"])
+def test_a_hard_link_to_the_other_half(tmp_path: Path, compression: archive.Compression) -> None:
+    first, *others = (Entry(f"python/{name}", letters(at)) for at, name in enumerate("acde"))
+    link = hardlink("python/b", "python/a")
+    path = write(tmp_path / "first", gz(tar([first, link, *others])))
+    assert [info.name for info in halves_of(path, compression)[0] if info.islnk()] == ["python/b"]
+    path = write(tmp_path / "second", gz(tar([first, *others, link])))
+    out = io.BytesIO()
+    assert archive.pack(path, "python", out, compression, halves=True).split == 0
+    assert members(out.getvalue(), compression)["python/b"].linkname == "python/a"
 
 
 def test_a_module_in_the_working_directory_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -255,7 +256,7 @@ def test_packed_while_downloading(tmp_path: Path, root: Path, monkeypatch: pytes
         (folder / f"{NAME}.part").write_bytes(earlier)
     packed = []
     pack = archives.pack
-    monkeypatch.setattr(archives, "pack", lambda *given: packed.append(given) or pack(*given))
+    monkeypatch.setattr(archives, "pack", lambda *given, **more: packed.append(given) or pack(*given, **more))
     with serve({PATH: answers}) as server:
         found = quick(root).payload(noisy, mirror(server), zstd=True)
     assert replace(found, path=expected.path) == expected
@@ -329,6 +330,29 @@ def test_moved_cache_is_used(tmp_path: Path, root: Path, monkeypatch: pytest.Mon
     assert Store(root).payload(BUILD, source, zstd=True) == first
     about = json.loads(first.path.with_name(f"{first.path.name}.json").read_text())
     assert about["stamp"][1] == 10**9
+
+
+def test_halves_are_recorded_and_a_payload_of_an_older_version_has_one_part(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = gz(tar([entry for entry in tree() if entry.kind != tarfile.LNKTYPE]))
+    source, one = releases(tmp_path, NAME, archive), build(NAME, archive)
+    assert Store(root).payload(one, source, zstd=True).split == 0
+    first = Store(root).payload(one, source, zstd=False)
+    assert 0 < first.split < first.size
+    monkeypatch.setattr(Store, "_make", None)
+    assert Store(root).payload(one, source, zstd=False) == first
+    path = first.path.with_name(f"{first.path.name}.json")
+    about = json.loads(path.read_text())
+    del about["split"]
+    path.write_text(json.dumps(about))
+    assert Store(root).payload(one, source, zstd=False) == replace(first, split=0)
+
+
+def test_a_payload_for_windows_has_one_part(tmp_path: Path, root: Path) -> None:
+    """.NET, which unpacks it where there is no tar.exe, reads the first member of gzip only."""
+    name = f"cpython-3.13.1+{TAG}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
+    assert Store(root).payload(build(name, SMALL), releases(tmp_path, name), zstd=False).split == 0
 
 
 def test_recipe_changed(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def _applied(state: Observed, script: str, uploads: Mapping[str, Path]) -> Obser
                 pass
             case "require_trusted", ["$bin_dir"]:
                 assert not state.bin_dir_exposed, "a plan was made for a folder for links that others can change"
-            case "unpack_pushed", [path, _sha256, form, need_kb, need_inodes]:
+            case "unpack_pushed", [path, _sha256, form, need_kb, need_inodes, *_split]:
                 assert path in uploads
                 assert form in ("gz", "zst")
                 assert int(need_kb) > 0

@@ -165,7 +165,7 @@ def deliver(
         path = _send(host, delta.path, f"{build.name}.delta", instead)
         return sh.Delta(path, delta.sha256, base, delta.tar, need_kb, shown, sha256, inodes, attested)
     path = _send(host, payload.path, f"{build.name}.tar.{payload.compression}", f", {payload.size} bytes")
-    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, attested)
+    return sh.Pushed(path, payload.sha256, payload.compression, need_kb, shown, sha256, inodes, attested, payload.split)
 
 
 def _own_files(observed: Observed, step: Install) -> sh.Delivery:

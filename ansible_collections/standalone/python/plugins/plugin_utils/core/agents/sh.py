@@ -62,6 +62,7 @@ class Pushed:
 
     :ivar path: on the host
     :ivar need_kb: kilobytes that unpacking needs; ``inodes``: the same in inodes
+    :ivar split: bytes of its first half; 0 if it has one part only
     """
 
     path: str
@@ -72,6 +73,7 @@ class Pushed:
     archive_sha256: str
     inodes: int = 0
     attested: str = ""
+    split: int = 0
 
 
 @lazy_dataclass(frozen=True)
@@ -357,7 +359,8 @@ def _prepare(desired: Desired, plan: Plan, deliveries: Mapping[str, Delivery]) -
         yield _call("start_build", install.build.name)
         if isinstance(delivery, Pushed):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
-            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.compression, *numbers)
+            halves = [str(delivery.split)] if delivery.split else []
+            yield _call("unpack_pushed", delivery.path, delivery.sha256, delivery.compression, *numbers, *halves)
         elif isinstance(delivery, Delta):
             numbers = (str(number) for number in (delivery.need_kb, delivery.inodes))
             words = (delivery.sha256, delivery.base, delivery.tar, *numbers)

@@ -16,7 +16,7 @@ import gzip
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +31,8 @@ from .unzstd import Readable, UnzstdError, unpacked
 
 # Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
+# Bytes that upstream's archives have for each packed one, about.
+UNPACKED = 3.3
 
 _TAR_TYPES = {
     "file": tarfile.REGTYPE,
@@ -48,12 +50,14 @@ class Packed:
     :param unpacked: about the bytes that the tree and the list take on a file system with blocks of 4 KiB
     :param files: files and links in the tree, without the list
     :param inodes: files, links and folders in the tree, those that no member names included
+    :param split: bytes of the payload's first half, see ``pack``; 0 if it has one part only
     """
 
     sha256: str
     unpacked: int
     files: int
     inodes: int
+    split: int
 
 
 def checksum(path: Path) -> str:
@@ -67,56 +71,105 @@ def tree_of(flavor: str) -> str:
     return FULL_TREE if flavor == "full" else INSTALL_ONLY_TREE
 
 
-def pack(path: Path, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+def pack(path: Path, tree: str, out: BinaryIO, compression: Compression, *, halves: bool = False) -> Packed:
     """Write the payload of the archive at ``path``: the members below ``tree``, and last the list of its files, lines
     ``HEX  path`` sorted by path as bytes. The same archive gives the same bytes.
 
+    :param halves: pack two members of gzip, or frames of zstd, which a host unpacks at the same time. Each begins with a member
+        of the tar. Who reads both one after the other finds one tar
     :raises ContentError: a member is unsafe, or the archive is damaged
     :raises TransportError: the archive is a .tar.zst, and zstandard is not installed
     """
     with task("Packing", path.name, path.stat().st_size) as advance, opened(path, advance) as (tar, archive):
-        return _pack(tar, archive, tree, out, compression)
+        return _pack(tar, archive, tree, _Packer(out, compression), halves)
 
 
-def pack_arriving(file: Readable, name: str, size: int, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+def pack_arriving(
+    file: Readable, name: str, size: int, tree: str, out: BinaryIO, compression: Compression, *, halves: bool = False
+) -> Packed:
     """Do as ``pack`` with a file that is still being downloaded.
 
     :param file: waits for bytes that are still missing
     :param size: of the whole archive, in bytes
     """
     with contextlib.ExitStack() as stack:
-        return _pack(*_members(stack, file, name, size, lambda *_done: None), tree, out, compression)
+        return _pack(*_members(stack, file, name, size, lambda *_done: None), tree, _Packer(out, compression), halves)
 
 
-def _pack(tar: TarStream, archive: _Hashed, tree: str, out: BinaryIO, compression: Compression) -> Packed:
+class _Packer:
+    """Compresses what is written to it.
+
+    :ivar taken: the bytes that were written to it
+    """
+
+    def __init__(self, out: BinaryIO, compression: Compression) -> None:
+        self.taken = 0
+        self._out, self._compression, self._given = out, compression, 0
+        self._compressor = compressor(compression)
+
+    def write(self, data: bytes) -> None:
+        self.taken += len(data)
+        self._put(self._compressor.compress(data))
+
+    def end(self) -> int:
+        """End the member of gzip or the frame of zstd, and return the number of bytes that it and those before it have."""
+        self._put(self._compressor.flush())
+        return self._given
+
+    def begin(self) -> None:
+        """Begin another one."""
+        self._compressor = compressor(self._compression)
+
+    def _put(self, data: bytes) -> None:
+        self._given += len(data)
+        self._out.write(data)
+
+
+def _pack(tar: TarStream, archive: _Hashed, tree: str, out: _Packer, halves: bool) -> Packed:
     found = Tree(tar.name, tree)
-    packer = compressor(compression)
-
-    def write(data: bytes) -> None:
-        out.write(packer.compress(data))
-
+    half, split, linked = tar.size * UNPACKED / 2, 0, False
+    # The folders of this half, and their times.
+    folders: dict[str, int] = {}
+    earlier: dict[str, int] = {}
     for member in tar:
         rest = found.below(member)
         if rest is None:
             continue
-        for folder in found.add(rest, member):
-            write(_entry_of_folder(folder, member.mtime))
-        write(_normalised(rest, member, tree))
+        if halves and not split and out.taken >= half:
+            split = out.end()
+            out.begin()
+            earlier, folders = folders, {}
+        # The file to which a hard link leads may be in the other half, and not be there yet.
+        linked = linked or (split > 0 and member.kind == "hardlink")
+        # GNU tar fails if someone else makes a folder that no member names at the same time. So each half names its folders.
+        for folder in (*_again(rest, earlier, folders), *found.add(rest, member)):
+            folders[folder] = earlier.get(folder, member.mtime)
+            out.write(_entry_of_folder(folder, folders[folder]))
+        if member.kind == "folder":
+            folders[rest] = member.mtime
+        out.write(_normalised(rest, member, tree))
         if member.kind == "file":
             digest = hashlib.sha256()
             for chunk in tar.data():
                 digest.update(chunk)
-                write(chunk)
-            write(bytes(-member.size % BLOCK))
+                out.write(chunk)
+            out.write(bytes(-member.size % BLOCK))
             found.entries[rest] = digest.digest()
     sha256 = archive.digest.hexdigest()
     if not found.files:
         raise ContentError(f"the archive {tar.name} has no files below {tree}/: use an archive of python-build-standalone")
     listing = found.listing()
-    write(_entry_of_listing(listing))
-    write(2 * ZEROS)
-    out.write(packer.flush())
-    return Packed(sha256, found.unpacked + on_disk(len(listing)), found.files, len(found.entries))
+    out.write(_entry_of_listing(listing))
+    out.write(2 * ZEROS)
+    out.end()
+    return Packed(sha256, found.unpacked + on_disk(len(listing)), found.files, len(found.entries), 0 if linked else split)
+
+
+def _again(rest: str, earlier: Mapping[str, int], folders: Mapping[str, int]) -> list[str]:
+    """Return the folders above a member that the earlier half has, and this half not yet, outermost first."""
+    parts = rest.split("/")[:-1]
+    above = ("/".join(parts[:length]) for length in range(len(parts) + 1))
+    return [folder for folder in above if folder in earlier and folder not in folders]
 
 
 def _entry_of_listing(listing: bytes) -> bytes:

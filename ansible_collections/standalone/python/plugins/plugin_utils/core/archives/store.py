@@ -70,6 +70,7 @@ class Payload:
     :param unpacked: about the bytes that it takes on a file system with blocks of 4 KiB
     :param files: files and links in it, without the list
     :param inodes: files, links and folders in it, without the list and its folder
+    :param split: bytes of its first half (see ``archive.pack``); 0 if it has one part only
     """
 
     path: Path
@@ -79,6 +80,7 @@ class Payload:
     unpacked: int
     files: int
     inodes: int
+    split: int = 0
 
 
 def room(files: Payload | Packed) -> tuple[int, int]:
@@ -210,6 +212,8 @@ class Store:
         if build.compression == "zst":
             require_zstandard()
         path, tree = folder / f"payload.tar.{compression}", archive.tree_of(build.flavor)
+        # With zstd, tar takes all of the time, and two tars are no faster. .NET reads the first member of gzip only.
+        halves = compression == "gz" and "windows" not in build.triple
 
         def written(pack: Callable[[BinaryIO], Packed]) -> Payload:
             with atomic_write(path) as out:
@@ -217,15 +221,15 @@ class Store:
                 if packed.sha256 != digest:
                     raise _differs(Path(build.filename), digest, packed.sha256)
             sha256 = out.digest.hexdigest()
-            return Payload(path, sha256, compression, out.size, packed.unpacked, packed.files, packed.inodes)
+            return Payload(path, sha256, compression, out.size, packed.unpacked, packed.files, packed.inodes, packed.split)
 
         def meanwhile(file: Readable, size: int) -> Payload:
-            return written(lambda out: archive.pack_arriving(file, build.filename, size, tree, out, compression))
+            return written(lambda out: archive.pack_arriving(file, build.filename, size, tree, out, compression, halves=halves))
 
         original, payload = self._original(part, build, source, digest, meanwhile)
         if payload is None:
             with self._turn(build):
-                payload = written(lambda out: archive.pack(original, tree, out, compression))
+                payload = written(lambda out: archive.pack(original, tree, out, compression, halves=halves))
         _record(payload, digest)
         return payload
 
@@ -363,6 +367,7 @@ def _record(payload: Payload, original: str) -> None:
         "unpacked": payload.unpacked,
         "files": payload.files,
         "inodes": payload.inodes,
+        "split": payload.split,
     }
     with atomic_write(_about(payload.path)) as out:
         out.write(json.dumps(about).encode())
@@ -377,7 +382,8 @@ def recorded(folder: Path, compression: Compression, original: str, *, rehash: b
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
         now = file_stamp(path)
-        payload = Payload(path, about["sha256"], compression, now[0], about["unpacked"], about["files"], about["inodes"])
+        numbers = (about["unpacked"], about["files"], about["inodes"], about.get("split", 0))
+        payload = Payload(path, about["sha256"], compression, now[0], *numbers)
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):
             return None

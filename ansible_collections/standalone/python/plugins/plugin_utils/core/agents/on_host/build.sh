@@ -29,15 +29,25 @@ enough() { # FREE NEEDED
   [ -z "$1" ] || [ ${#1} -gt ${#2} ] || { [ ${#1} -eq ${#2} ] && [ "$1" -ge "$2" ]; }
 }
 
-unpack() { # FILE FORM(zst|gz) [MEMBER]: into the build's folder; errors go to the file err there
-  case $2 in
+unpack() { # FORM(zst|gz) [MEMBER]: what it reads into the build's folder; errors go to the file err there
+  case $1 in
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
   # cd, as GNU tar takes a backslash in -C for an escape. -b128 makes it read 64 KiB at a time instead of 10, which saves a
   # quarter of its time. Other tars ignore the variable; busybox' tar lacks the option.
-  { "$packer" -dcq 2>>"$here/err" <"$1" || : >"$here/broken"; } |
-    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${3:+"$3"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
+  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
+    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
+}
+
+# The second half of an archive is unpacked while the first one is. Each makes the folders that it needs, and the finisher sets
+# their modes.
+unpack_halves() { # FILE FORM SPLIT: SPLIT is the number of bytes of the first half
+  tail -c "+$(($3 + 1))" "$1" 2>>"$here/err" | unpack "$2" &
+  second=$!
+  head -c "$3" "$1" 2>>"$here/err" | unpack "$2"
+  first=$?
+  wait "$second" && [ $first = 0 ]
 }
 
 # openssl uses the CPU's SHA extensions: a third of sha256sum's time.
@@ -47,12 +57,13 @@ archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
 
 # The archive is hashed while it is unpacked. Nothing of it is run or kept unless the checksum matches. The checksum needs no
 # temporary file, as the disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER]
+unpack_checked() { # FILE SHA256 FORM [MEMBER [SPLIT]]
   begin "unpacking $name"
   have tar || fail notar
   [ "$3" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  unpack "$1" "$3" "${4-}" &
+  # Not every busybox knows head -c.
+  if [ -n "${5-}" ] && head -c 1 "$1" >/dev/null 2>&1; then unpack_halves "$1" "$3" "$5" & else unpack "$3" "${4-}" <"$1" & fi
   unpacker=$!
   found=$(archive_sha256 "$1")
   wait "$unpacker"
@@ -66,9 +77,9 @@ unpack_checked() { # FILE SHA256 FORM [MEMBER]
   }
 }
 
-unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES: an archive that the controller sent; it holds python/
+unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES [SPLIT]: an archive that the controller sent; it holds python/
   space "$4" "$5"
-  unpack_checked "$1" "$2" "$3"
+  unpack_checked "$1" "$2" "$3" '' "${6-}"
   to_disk_meanwhile "$1"
 }
 
