@@ -30,19 +30,16 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.up
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare, is_local
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.known_tables import today
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import (
-    Changes,
     Lock,
     Locked,
     Slot,
     add_command,
-    changes,
     keep_attestations,
     read_lock,
-    relock,
     slots,
-    stale,
     write_lock,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_changes import Changes, changes, relock, stale
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_report import (
     Upgrade,
     built,
@@ -52,6 +49,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
     moved_entries,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.tars import with_known_tars, with_tars, without_tar
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..output import line, paragraph, tell_remarks
@@ -81,6 +79,9 @@ STALE = 1
     help="Take a younger build that closes an advisory of at least this severity: critical, high, medium, low or none.  "
     "[default: high]",
 )
+@click.option(
+    "--deltas", is_flag=True, help="Download and pack each archive, and record what a mirror's delta for hosts has to make."
+)
 @click.option("--message", metavar="FILE", help="Where the lock file changes, write a text for the commit to FILE.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock file isn't what FILE and targets ask for.")
 @ATTESTATIONS
@@ -99,6 +100,7 @@ def lock(
     security: bool,
     cooldown: str | None,
     cooldown_except: str | None,
+    deltas: bool,
     message: str | None,
     check: bool,
     attestations: str | None,
@@ -150,7 +152,7 @@ def lock(
     wanted = slots(requests, triples or old.targets)
     base = replace(empty, builds=old.builds)
     if check:
-        _check(base, wanted, path, as_json)
+        _check(base, wanted, path, deltas=deltas, as_json=as_json)
         return
     given = {
         "catalogue": catalogue,
@@ -161,13 +163,16 @@ def lock(
         "cooldown_except": cooldown_except,
     }
     supply = _supply(options, source, given)
+    found = relock(base, wanted, _finder(supply, base, beside), lambda request: upgrade or canonical(request) in upgraded)
     new, remarks = _with_sizes(
-        old,
-        relock(base, wanted, _finder(supply, base, beside), lambda request: upgrade or canonical(request) in upgraded),
-        lambda entry: archive_size(entry.build, supply.source, supply.token),
+        old, with_known_tars(old, found), lambda entry: archive_size(entry.build, supply.source, supply.token)
     )
     if (attestations or desired.attestations) != "off":
         keep_attestations(path, new, supply.find_attestations)
+    if deltas:
+        new = with_tars(new, supply.locked_payload)
+    elif any(entry.tar for entry in new.builds) and (lacking := without_tar(new.builds)):
+        remarks.append(f"hosts get no delta of {len(lacking)} locked builds, whose tars have no sum: add it with lock --deltas")
     if new != old or not exists:
         write_lock(path, new)
     made = changes(old, new)
@@ -177,7 +182,7 @@ def lock(
     tell_remarks([*supply.remarks, *filter(None, remarks)])
     if message and made:
         _write_message(message, commit_message(made, moved))
-    _tell(path, made, moved, len(new.builds), supply.assess, as_json=as_json, in_full=security)
+    _tell(path, made, moved, new.builds, supply.assess, as_json=as_json, in_full=security)
 
 
 def _triple(text: str) -> str:
@@ -210,21 +215,28 @@ def _relative(path: str, folder: str) -> str:
     return os.path.relpath(path, folder).replace(os.sep, "/")
 
 
-def _check(lock: Lock, wanted: Sequence[Slot], path: str, as_json: bool) -> None:
+def _check(lock: Lock, wanted: Sequence[Slot], path: str, *, deltas: bool, as_json: bool) -> None:
+    """
+    :param deltas: whether a build without the sum of its tar makes the lock file stale
+    """
     missing, superfluous = stale(lock, wanted)
     lacking = [f"{canonical(slot.request)} for {slot.target}" for slot in missing]
-    beyond = [f"{entry.request} for {entry.target}" for entry in superfluous]
+    beyond = [_where(entry) for entry in superfluous]
+    unsummed = [_where(entry) for entry in without_tar(lock.builds) if entry not in superfluous]
+    differs = bool(lacking or beyond or (deltas and unsummed))
     if as_json:
-        result = {"lockfile": path, "stale": bool(lacking or beyond), "missing": lacking, "superfluous": beyond}
+        result = {"lockfile": path, "stale": differs, "missing": lacking, "superfluous": beyond, "without_tar": unsummed}
         click.echo(json.dumps(result, indent=2))
-    elif not (lacking or beyond):
+    elif not differs:
         line(f"{path} is up to date: {len(lock.builds)} builds")
-    if not (lacking or beyond):
+    if not differs:
         return
     if not as_json:
         reasons = [f"{', '.join(lacking)} not locked"] if lacking else []
         reasons += [f"{', '.join(beyond)} not asked for"] if beyond else []
+        reasons += [f"{', '.join(unsummed)} without the sum of a tar"] if deltas and unsummed else []
         command = add_command(replace(lock, builds=()), path) + _target_words(lock, wanted)
+        command += " --deltas" if deltas or any(entry.tar for entry in lock.builds) else ""
         line(f"standalone-python: {path} is stale, {'; '.join(reasons)}: run: {command}", err=True)
     raise click.exceptions.Exit(STALE)
 
@@ -295,12 +307,13 @@ def _write_message(path: str, text: str) -> None:
 
 
 def _tell(
-    path: str, made: Changes, moved: Sequence[Upgrade], total: int, assess: Assess, *, as_json: bool, in_full: bool
+    path: str, made: Changes, moved: Sequence[Upgrade], entries: Sequence[Locked], assess: Assess, *, as_json: bool, in_full: bool
 ) -> None:
     """
+    :param entries: of the new lock file
     :param in_full: name the advisories that each upgrade closes and leaves open
     """
-    kept = total - len(made.added) - len(made.changed)
+    kept = len(entries) - len(made.added) - len(made.changed)
     if as_json:
         result = {
             "lockfile": path,
@@ -317,11 +330,12 @@ def _tell(
             ],
             "removed": [_data(entry, assess) for entry in made.removed],
             "kept": kept,
+            "tars": [_data(entry, assess) for entry in made.tars],
         }
         click.echo(json.dumps(result, indent=2))
         return
     if not made:
-        line(f"{path} is up to date: {total} builds")
+        line(f"{path} is up to date: {len(entries)} builds")
         return
     paragraph(f"{path}: {len(made.added)} added, {len(made.changed)} upgraded, {len(made.removed)} removed, {kept} as before")
     for entry in made.added:
@@ -334,6 +348,8 @@ def _tell(
             paragraph(f"    leaves open {listed(group[0].leaves)}")
     for entry in made.removed:
         paragraph(f"  removed  {_where(entry)}: {built(entry)}")
+    for entry in made.tars:
+        paragraph(f"  tar      {_where(entry)}: {built(entry)}, recorded its sum")
 
 
 def _where(entry: Locked) -> str:
@@ -359,5 +375,6 @@ def _data(entry: Locked, assess: Assess) -> dict[str, Any]:
         "url": entry.url,
         "sha256": entry.build.sha256,
         "size": entry.size,
+        "tar": entry.tar or None,
         **asdict(mark(entry.build, assess)),
     }

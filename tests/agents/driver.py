@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -118,6 +119,12 @@ class Archives:
         one = Published(build.release, build.filename, about["archive"], about["base"], *numbers)
         self.address, self.delta = address, (base, one, (f"{address}/{one.name}",))
         return place
+
+    def list_delta(self, content: bytes) -> None:
+        """Let the list of the mirror have another checksum for its delta; the sum of the tar stays."""
+        if self.delta:
+            base, one, urls = self.delta
+            self.delta = (base, replace(one, sha256=hashlib.sha256(content).hexdigest()), urls)
 
     @property
     def token_for_hosts(self) -> str:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import io
+import lzma
 import shutil
 import ssl
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -362,6 +365,7 @@ PULLED: dict[str, bool] = {
     "nothing": True,
     "the mirror lacks it": False,
     "it is damaged": False,
+    "it makes a tar that unpacks elsewhere": False,
     "an old file was changed": False,
     "the old interpreter can't": False,
 }
@@ -375,6 +379,7 @@ def test_a_host_downloads_a_delta_or_else_the_whole_archive(
     old, new = "3.13.1", "3.13.2+20250317"
     archives = Archives.of_fakes([old, new], tmp_path, padding=9000)
     tools = link_tools(tmp_path / "chosen", [*TOOLS, "tar", "gzip", "openssl", "sha256sum", "curl"])
+    careless_tar(tools / "tar")
     on = local_host(shell, disk, tmp_path, PATH=str(tools), FAKE_PYTHON="" if "can't" in mishap else sys.executable)
     make(on, archives, {"builds": [old]})
     delta = archives.publish_delta(old, new, f"http://{server.address}")
@@ -387,6 +392,9 @@ def test_a_host_downloads_a_delta_or_else_the_whole_archive(
             del server.files[at]
         case "it is damaged":
             server.files[at] = server.files[at][:-1] + b"?"
+        case "it makes a tar that unpacks elsewhere":
+            server.files[at] = hostile_delta()
+            archives.list_delta(server.files[at])
         case "an old file was changed":
             file = disk / "opt/python" / fakes.fake(old).name / "lib/libpython.so"
             file.write_bytes(file.read_bytes().replace(b"a", b"b"))
@@ -401,6 +409,26 @@ def test_a_host_downloads_a_delta_or_else_the_whole_archive(
     assert installed.receipt is not None
     assert (installed.receipt.build.sha256, installed.receipt.url) == (fakes.sha256(path), archives.shown_url(fakes.fake(new)))
     assert not list((disk / "opt/python").glob(".standalone-python.[sl]*"))
+    assert not list(disk.rglob("planted"))
+
+
+def hostile_delta() -> bytes:
+    """A delta that has the checksum of a mirror's list, and makes a tar that leaves the staging folder."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as made:
+        info = tarfile.TarInfo("../../planted")
+        info.size = 4
+        made.addfile(info, io.BytesIO(b"evil"))
+    parts = [lzma.compress(part) for part in (b"new %d\n" % len(content.getvalue()), content.getvalue(), b"")]
+    return b"standalone-python delta 1\n%d %d %d\n" % tuple(map(len, parts)) + b"".join(parts)
+
+
+def careless_tar(path: Path) -> None:
+    """Let a host have a tar that unpacks wherever an archive says, as old ones do."""
+    real = path.readlink()
+    path.unlink()
+    path.write_text(f'#!/bin/sh\nexec {real} -P "$@"\n')
+    path.chmod(0o755)
 
 
 def with_downloader(name: str, folder: Path) -> Path:

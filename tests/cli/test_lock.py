@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.archive import pack
+from tests.store.support import Entry, gz, tar, tree
 from tests.tools.hosts import Host
 from tests.tools.playbook import LOCALHOST, REPOSITORY
 from tests.tools.sources import write_catalogue
@@ -506,3 +511,128 @@ def test_the_declaration_holds_upgrades_back_too(locked: Place) -> None:
     ]
     assert {"critical", "high"} <= set(told["upgraded"][0]["to"]["advisories"])
     assert told["upgraded"][0]["to"]["end_of_life"] == "2028-10-31"
+
+
+# Sums of tars, for the deltas of mirrors.
+
+WINDOWS = "x86_64-pc-windows-msvc"
+
+
+def real(place: Place, tag: str, version: str, triple: str = GNU) -> Path:
+    """An archive that can be packed."""
+    folder = place.folder / "builds" / tag
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"cpython-{version}+{tag}-{triple}-install_only_stripped.tar.gz"
+    archive.write_bytes(gz(tar([*tree(), Entry("python/name", archive.name.encode())])))
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n")
+    return archive
+
+
+def tar_of(archive: Path) -> str:
+    """The sum of the tar that is packed from an archive, as a lock file has it."""
+    out = io.BytesIO()
+    pack(archive, "python", out, "gz")
+    return f"1:{hashlib.sha256(gzip.decompress(out.getvalue())).hexdigest()}"
+
+
+@pytest.fixture
+def packable(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    for triple in (GNU, MUSL):
+        real(place, OLD, "3.13.1", triple)
+    place.declare("builds: ['3.13', '3.13.1']\nsource: builds\n")
+    return place
+
+
+def test_sums_of_tars_are_computed_from_the_archives_and_kept(packable: Place) -> None:
+    place, words = packable, ("--target", GNU, "--target", MUSL)
+    plain = place.run(*words)
+    assert (plain.code, json.loads(place.lockfile.read_text())["lock"]) == (0, 1)
+    ran = place.run("--deltas", "--message", "commit.txt")
+    assert (ran.code, ran.errors) == (0, "")
+    assert ran.lines == [
+        f"{LOCKFILE}: 0 added, 0 upgraded, 0 removed, 4 as before",
+        *(f"  tar      {request} for {triple}: 3.13.1+{OLD}, recorded its sum"
+          for request in ("3.13", "3.13.1") for triple in (GNU, MUSL)),
+    ]  # fmt: skip
+    assert (
+        (place.folder / "commit.txt")
+        .read_text()
+        .startswith("Lock Python: record the tars of 4 entries\n\nRecord the tar of 3.13 ")
+    )
+    assert json.loads(place.lockfile.read_text())["lock"] == 2
+    assert [entry["tar"] for entry in place.builds] == [tar_of(place.folder / entry["url"]) for entry in place.builds]
+    before = place.lockfile.read_text()
+    # Nothing is read again: what is there now could not be packed.
+    for archive in place.folder.glob("builds/*/*.gz"):
+        archive.write_bytes(bytes(archive.stat().st_size))
+    shutil.rmtree(place.folder / "cache")
+    for options in ((), ("--deltas",), ("--check",), ("--check", "--deltas"), ("--deltas", "--upgrade")):
+        ran = place.run(*options)
+        assert (ran.code, ran.output, ran.errors) == (0, f"{LOCKFILE} is up to date: 4 builds\n", ""), options
+    assert place.lockfile.read_text() == before
+    # Another request gets the sum of an archive that is known.
+    place.declare("builds: ['3.13', '3.13.1', '>=3.13,<3.14']\nsource: builds\n")
+    assert place.run("--deltas").code == 0
+    assert {entry["tar"] for entry in place.builds} == {entry["tar"] for entry in json.loads(before)["builds"]}
+
+
+def test_an_upgrade_without_sums_is_noticed_and_its_command_adds_them(packable: Place) -> None:
+    place = packable
+    assert place.run("--target", GNU, "--deltas").code == 0
+    new = real(place, NEW, "3.13.2")
+    ran = place.run("--upgrade-request", "3.13")
+    assert (ran.code, "tar" in place.builds[0], "tar" in place.builds[1]) == (0, False, True)
+    assert "hosts get no delta of 1 locked builds, whose tars have no sum: add it with lock --deltas" in ran.errors
+    assert place.run("--check").code == 0
+    checked = place.run("--check", "--deltas")
+    command = f"standalone-python lock pythons.yml -o {LOCKFILE} --deltas"
+    assert (checked.code, checked.sentence) == (
+        1,
+        f"{LOCKFILE} is stale, 3.13 for {GNU} without the sum of a tar: run: {command}",
+    )
+    told = json.loads(place.run("--check", "--json").output)
+    assert (told["stale"], told["without_tar"]) == (False, [f"3.13 for {GNU}"])
+    told = json.loads(place.run("--deltas", "--json").output)
+    assert [(entry["request"], entry["tar"]) for entry in told["tars"]] == [("3.13", tar_of(new))]
+    assert (told["changed"], told["upgraded"], told["kept"]) == (True, [], 2)
+    assert place.run("--check", "--deltas").code == 0
+
+
+def test_a_sum_of_another_form_is_computed_again(packable: Place) -> None:
+    place = packable
+    assert place.run("--target", GNU, "--deltas").code == 0
+    right = place.lockfile.read_text()
+    place.lockfile.write_text(right.replace('"1:', '"7:'))
+    assert place.run("--check", "--deltas").code == 1
+    assert place.run().code == 0
+    assert '"7:' in place.lockfile.read_text(), "a newer version may have recorded it"
+    assert place.run("--deltas").code == 0
+    assert place.lockfile.read_text() == right
+
+
+def test_an_archive_that_is_not_the_locked_one_has_no_sum(packable: Place) -> None:
+    place = packable
+    assert place.run("--target", GNU).code == 0
+    before = place.lockfile.read_text()
+    for archive in place.folder.glob("builds/*/*.gz"):
+        archive.write_bytes(gz(tar([*tree(), Entry("python/name", b"of a hostile server")])))
+    ran = place.run("--deltas")
+    assert (ran.code, "has the wrong checksum" in ran.sentence) == (1, True)
+    assert place.lockfile.read_text() == before
+
+
+def test_builds_that_no_mirror_has_a_delta_of_need_no_sum(packable: Place) -> None:
+    """Those that are packed with zstd. Builds for Windows have sums."""
+    place = packable
+    windows = real(place, OLD, "3.13.1", WINDOWS)
+    full = windows.with_name(f"cpython-3.13.1+{OLD}-{WINDOWS}-pgo-full.tar.zst")
+    full.write_bytes(b"nobody reads it")
+    with (windows.parent / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(full.read_bytes()).hexdigest()}  {full.name}\n")
+    place.declare("builds: ['3.13', '3.13+full']\nsource: builds\n")
+    ran = place.run("--target", WINDOWS, "--deltas")
+    assert ran.code == 0, ran.errors
+    assert [entry.get("tar") for entry in place.builds] == [tar_of(windows), None]
+    assert place.run("--check", "--deltas").code == 0

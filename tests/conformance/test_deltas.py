@@ -5,20 +5,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import deltas
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import delta, deltas
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.store import Payload, Store
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.storage import Folder
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import sync
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock, Locked, write_lock
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.published import (
+    DELTAS,
+    format_published,
+    parse_published,
+)
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.tars import with_tars
 from tests.conformance.cases import LATER13, OLD13, Place
 from tests.conformance.driver import tree
 from tests.tools.deploy import LOCAL, login, operation, run_deploy
@@ -46,10 +56,10 @@ def cache(source: Path, tmp_path: Path) -> Path:
     store = Store(tmp_path / "cache")
     (old, _payload), (new, payload) = (from_cache(store, source, name) for name in (OLD13, LATER13))
     deltas.make_beside(payload, new.sha256 or "", old)
-    delta = deltas.find(payload, new.sha256 or "", old)
-    assert delta is not None
+    found = deltas.find(payload, new.sha256 or "", old)
+    assert found is not None
     # The two are one program with different version texts, so their delta is smaller than that of real builds.
-    assert delta.size < payload.size / 10
+    assert found.size < payload.size / 10
     return tmp_path / "cache"
 
 
@@ -86,6 +96,55 @@ def test_a_host_pulls_the_delta_of_a_mirror_and_has_the_same_tree(source: Path, 
         by_ansible([], [{**pull, "builds": ["3.13"], "state": "latest"}], tmp_path / "pulling")
     assert tree(Place(Path("/"), root)) == upgraded
     assert any(LATER13 in path for path in upgraded)
+
+
+@pytest.mark.parametrize("hostile", [False, True], ids=["a mirror with deltas", "a hostile mirror"])
+@pytest.mark.parametrize("front_end", [by_ansible, by_pyinfra])
+def test_a_locked_host_pulls_a_delta_only_if_the_lock_file_guarantees_what_it_makes(
+    front_end: Callable[..., str], hostile: bool, source: Path, tmp_path: Path
+) -> None:
+    """A mirror that changes a build, and its list with it, has no effect: the host downloads the locked archive."""
+    root = str(tmp_path / "root")
+    store = Store(tmp_path / "cache")
+    old, new = (build_of(store, source, name) for name in (OLD13, LATER13))
+    storage = Folder(tmp_path / "mirror")
+    sync(storage, [old, new], parse_source(str(source), ""), deltas=True)
+    lock = Lock(
+        tuple(Locked(text, build.triple, build, "https://example.org/a") for text, build in ((OLD13, old), ("3.13", new)))
+    )
+    write_lock(str(tmp_path / "lock.json"), with_tars(lock, Supply.of(source=str(source)).locked_payload))
+    if hostile:
+        (one,) = parse_published(storage.read(DELTAS).decode())
+        evil = tmp_path / "evil.tar.gz"
+        with tarfile.open(store.payload(new, parse_source(str(source), ""), zstd=False).path) as tar:
+            tar.extractall(tmp_path / "evil", filter="tar")
+        (tmp_path / "evil/python/planted").write_text("of a hostile mirror")
+        with tarfile.open(evil, "w:gz") as tar:
+            tar.add(tmp_path / "evil/python", "python")
+        base = store.payload(old, parse_source(str(source), ""), zstd=False).path
+        with (tmp_path / "delta").open("wb") as out:
+            made = delta.make(base, evil, out, tmp_path)
+        content = (tmp_path / "delta").read_bytes()
+        storage.put(one.path, content)
+        changed = replace(one, size=len(content), sha256=hashlib.sha256(content).hexdigest(), tar=made.tar)
+        storage.put(DELTAS, format_published([changed]).encode())
+    with serve(tmp_path / "mirror") as web:
+        pull = {
+            "source": web.url(),
+            "delivery": "pull",
+            "root": root,
+            "bin_dir": f"{root}/bin",
+            "keep": 0,
+            "lockfile": str(tmp_path / "lock.json"),
+        }
+        front_end([], [{**pull, "builds": [OLD13]}, {**pull, "builds": ["3.13"]}], tmp_path / "pulling")
+        assert (web.count("plain"), web.count("plain", ".delta")) == ((2, 0) if hostile else (1, 1))
+        upgraded = tree(Place(Path("/"), root))
+        shutil.rmtree(root)
+        front_end([], [{**pull, "builds": ["3.13"]}], tmp_path / "pulling")
+    assert tree(Place(Path("/"), root)) == upgraded
+    assert any(LATER13 in path for path in upgraded)
+    assert not any("planted" in path for path in upgraded)
 
 
 @pytest.mark.parametrize("front_end", [by_ansible, by_pyinfra])

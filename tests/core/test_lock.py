@@ -38,16 +38,14 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
     Locked,
     Slot,
     add_command,
-    changes,
     format_lock,
     locked_build,
     parse_lock,
     read_lock,
-    relock,
     slots,
-    stale,
     write_lock,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_changes import changes, relock, stale
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 from tests.tools.planning import FACTS
 
@@ -89,7 +87,10 @@ def locks(draw: st.DrawFn) -> Lock:
     targets = draw(st.lists(st.sampled_from((GNU, MUSL)), unique=True, min_size=1))
     entries = locked(*requests, targets=tuple(targets)).builds
     sizes = draw(st.lists(st.none() | st.integers(1, 1 << 30), min_size=len(entries), max_size=len(entries)))
-    sized = [replace(entry, size=size) for entry, size in zip(entries, sizes, strict=True)]
+    tars = draw(
+        st.lists(st.sampled_from(("", f"1:{'ab' * 32}", f"12:{'cd' * 32}")), min_size=len(entries), max_size=len(entries))
+    )
+    sized = [replace(entry, size=size, tar=tar) for entry, size, tar in zip(entries, sizes, tars, strict=True)]
     return Lock(tuple(sized), *draw(st.sampled_from((("", ""), ("pythons.yml", ""), ("../group_vars/all ä.yml", "pythons")))))
 
 
@@ -117,6 +118,18 @@ def test_the_text_is_made_for_a_diff() -> None:
     assert text.index('"3.9"') < text.index('"3.13"')
     assert text.endswith("}\n")
     assert "standalone-python lock" in text.splitlines()[1]
+
+
+def test_older_versions_read_a_lock_without_sums_and_say_what_to_do_about_another() -> None:
+    """They read the format 1 only, and of another one they say `use the version that made it`."""
+    lock = locked("3.9", "3.13")
+    assert json.loads(format_lock(lock))["lock"] == 1
+    summed = replace(lock, builds=(replace(lock.builds[0], tar=f"1:{'ab' * 32}"), lock.builds[1]))
+    data = json.loads(format_lock(summed))
+    assert (data["lock"], [list(entry)[-1] for entry in data["builds"]]) == (2, ["tar", "size"])
+    # The last sum went with its entry, by hand.
+    del data["builds"][0]
+    assert parse_lock(json.dumps(data), "l") == replace(lock, builds=lock.builds[1:])
 
 
 # What a request is.
@@ -324,7 +337,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "digits": ('{"lock": 1, "builds": [{"size": ' + "1" * 5000 + "}]}", "the lock file l can't be read, a number in it has too many digits: restore it"),
     "a truth value as form": ('{"lock": true, "builds": []}', "the lock file l has the format True, but this version of standalone-python reads"),
     "a fraction as form": ('{"lock": 1.0, "builds": []}', "the lock file l has the format 1.0, but this version of standalone-python reads"),
-    "a later form": (spoil(lambda said: said.update(lock=2)), "the lock file l has the format 2, but this version of standalone-python reads"),
+    "a later form": (spoil(lambda said: said.update(lock=3)), "the lock file l has the format 3, but this version of standalone-python reads"),
     "more": (spoil(lambda said: said.update(more=1)), "unknown key `more` of the lock file l: choose one of about, lock, declaration, key, builds; restore it"),
     "declaration": (spoil(lambda said: said.update(declaration=1)), "the lock file l can't be used, declaration is 1, but must be a text: restore it"),
     "twice": (spoil(lambda said: said["builds"].append(said["builds"][0])), f"the lock file l has 3.12 for {GNU} twice: "),
@@ -334,6 +347,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "kind": (entry(size="1"), f"{ENTRY}size is '1'; "),
     "truth as size": (entry(size=True), f"{ENTRY}size is True; "),
     "size": (entry(size=0), f"{ENTRY}size is 0, but must be a number of bytes; "),
+    "a tar without form": (entry(tar="ab" * 32), f"{ENTRY}tar is '{'ab' * 32}', but must be a number, a colon and 64 hexadecimal digits; "),
+    "a tar that is no text": (entry(tar=1), f"{ENTRY}tar is 1; "),
     "lines": (entry(url="https://a\nb"), f"{ENTRY}url is 'https://a\\nb'; "),
     "checksum": (entry(sha256="AB" * 32), f"{ENTRY}sha256 is '{'AB' * 32}', but must have 64 hexadecimal digits; "),
     "request": (entry(request="3.13 t"), "the lock file l can't be used, its entry of 3.13 t for "),

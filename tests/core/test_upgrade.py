@@ -30,7 +30,8 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.security.ma
 from ansible_collections.standalone.python.plugins.plugin_utils.core.security.upgrade import Policy, choose_upgrade
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import declare
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock as LockFile
-from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Locked, changes, relock, slots
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Locked, slots
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_changes import changes, relock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock_report import (
     commit_message,
     counted,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import io
 import os
@@ -43,6 +44,8 @@ from tests.store.support import (
     tree,
     zst,
 )
+from tests.tools.mkbuild import available
+from tests.tools.playbook import REPOSITORY
 
 GOOD = Entry("python/bin/python3.13", b"x", mode=0o755)
 
@@ -207,6 +210,42 @@ def test_deterministic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compress
     os.utime(path, (1, 1))
     monkeypatch.setattr(tarstream, "CHUNK", 1000)
     assert packed(path, compression, top) == first
+
+
+# The sum of the tar that is packed from ``small()``. Lock files record such sums. If it has to change, raise archive.FORM and
+# store.RECIPE with it: otherwise the sums in lock files are not those of the tars that versions after this make.
+FORM, TAR = 1, "93452ceb08e4689f091d63e239c976000b61b57b2c2ccb95546dff564013a040"
+
+
+@pytest.mark.parametrize("compression", ["gz", "zst"])
+def test_the_tar_of_an_archive_has_the_sum_that_lock_files_record(tmp_path: Path, compression: archive.Compression) -> None:
+    payload = write(tmp_path / "payload", packed(write(tmp_path / "a", small()), compression))
+    assert (archive.FORM, archive.tar_checksum(payload)) == (FORM, TAR)
+    if compression == "gz":
+        assert hashlib.sha256(gzip.decompress(payload.read_bytes())).hexdigest() == TAR
+
+
+@pytest.mark.parametrize("minor", [minor for minor in available() if minor not in ("3.8", "3.9", "3.10")])
+def test_every_python_packs_the_same_tar(minor: str, tmp_path: Path) -> None:
+    """Who locks and who makes the deltas of a mirror have different ones."""
+    program = (
+        f"import pathlib, sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n"
+        f"from {archive.__name__} import pack, tar_checksum\n"
+        "archive, payload = map(pathlib.Path, sys.argv[1:])\n"
+        "with payload.open('wb') as out:\n    pack(archive, 'python', out, 'gz')\n"
+        "print(tar_checksum(payload))"
+    )
+    paths = (write(tmp_path / "a", small()), tmp_path / "payload")
+    done = subprocess.run(
+        [available()[minor], "-I", "-B", "-S", "-c", program, *paths], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{TAR}\n", "")
+
+
+def test_a_damaged_payload_has_no_sum(tmp_path: Path) -> None:
+    payload = write(tmp_path / "payload", packed(write(tmp_path / "a", small()), "gz")[:-20])
+    with pytest.raises(ContentError, match="can't be unpacked"):
+        archive.tar_checksum(payload)
 
 
 HOSTILE = {

@@ -24,6 +24,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.storage import Folder, Storage
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, sync
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.catalogues import CATALOGUE
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import Lock, Locked, write_lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.published import (
     DELTAS,
     HEADER,
@@ -31,6 +32,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.publ
     parse_published,
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.tars import with_tars
 from tests.store.support import Entry, folder, gz, tar
 from tests.tools.s3 import BUCKET, ENVIRONMENT, serve_s3
 from tests.tools.web import serve
@@ -196,18 +198,27 @@ def test_a_row_of_a_hostile_mirror_is_ignored(column: int, text: str) -> None:
     assert format_published(parse_published(f"{good}\n")) == f"{HEADER}{good}\n"
 
 
+def locked_to(build: Build) -> Lock:
+    return Lock((Locked("3.13", build.triple, build, "https://example.org/a"),))
+
+
 @pytest.mark.parametrize("guarantee", ["", "lockfile", "attestations", "catalogue"])
 def test_a_run_uses_a_delta_only_if_the_mirror_alone_decides(
     guarantee: str, wanted: list[Build], releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What else guarantees an archive says nothing about a delta."""
+    """What else guarantees an archive says nothing about a delta. A lock file does if it has sums of tars: see below."""
     monkeypatch.setenv("STANDALONE_PYTHON_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "*")
     synced(Folder(tmp_path / "mirror"), wanted, releases)
     with serve(tmp_path / "mirror") as web:
         supply = Supply.of(source=web.url())
         build = supply.resolve(parse_request("3.13"), FACTS)
-        values = {"lockfile": "lock.json", "attestations": "prefer", "catalogue": str(tmp_path / "mirror" / CATALOGUE)}
+        write_lock(str(tmp_path / "lock.json"), locked_to(build))
+        values = {
+            "lockfile": str(tmp_path / "lock.json"),
+            "attestations": "prefer",
+            "catalogue": str(tmp_path / "mirror" / CATALOGUE),
+        }
         if guarantee:
             supply = Supply.of(**{"source": web.url(), guarantee: values[guarantee]})  # type: ignore[arg-type]
         found = supply.published(build, [wanted[0], wanted[1]])
@@ -219,3 +230,58 @@ def test_a_run_uses_a_delta_only_if_the_mirror_alone_decides(
         assert (base, one.archive) == (wanted[1], wanted[2].sha256)
         assert url.endswith(f"/{one.path.replace('+', '%2B')}")
         assert supply.published(build, [wanted[0]]) is None, "there is none from that build"
+
+
+# What is wrong with the sum in the lock file or in the mirror's list -> whether a locked run uses the delta.
+SUMS = {
+    "nothing": True,
+    "the mirror's delta makes another tar": False,
+    "the lock file has the sum of another form": False,
+    "the lock file has two sums of one archive": False,
+    "the sum is of another archive": False,
+    "attestations are asked for too": False,
+    "another catalogue is declared, which a lock file replaces": True,
+}
+
+
+@pytest.mark.parametrize("case", SUMS)
+def test_a_locked_run_uses_a_delta_only_if_the_lock_file_guarantees_its_tar(
+    case: str, wanted: list[Build], releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDALONE_PYTHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    storage = Folder(tmp_path / "mirror")
+    synced(storage, wanted, releases)
+    _first, old, new, other = wanted
+    # Who locks computes the sum from the archive. The mirror's list is not read for it.
+    lock = with_tars(locked_to(new), Supply.of(source=str(releases)).locked_payload)
+    entry = lock.builds[0]
+    (row,) = (row for row in parse_published(storage.read(DELTAS).decode()) if row.archive == new.sha256)
+    assert entry.tar == f"1:{row.tar}"
+    match case:
+        case "the mirror's delta makes another tar":
+            storage.put(DELTAS, storage.read(DELTAS).replace(row.tar.encode(), b"e" * 64))
+        case "the lock file has the sum of another form":
+            lock = replace(lock, builds=(replace(entry, tar=f"2:{row.tar}"),))
+        case "the lock file has two sums of one archive":
+            again = replace(entry, request="cpython", tar=f"1:{'e' * 64}")
+            lock = replace(lock, builds=(entry, again))
+        case "the sum is of another archive":
+            bare = Locked("3.12", other.triple, other, entry.url, tar=entry.tar)
+            lock = replace(lock, builds=(replace(entry, tar=""), bare))
+    write_lock(str(tmp_path / "lock.json"), lock)
+    with serve(tmp_path / "mirror") as web:
+        supply = Supply.of(
+            source=web.url(),
+            lockfile=str(tmp_path / "lock.json"),
+            attestations="prefer" if case.startswith("attestations") else "off",
+            catalogue="/nonexistent" if case.startswith("another catalogue") else "bundled",
+        )
+        build = supply.resolve(parse_request("3.13"), FACTS)
+        found = supply.published(build, [old])
+        assert (found is not None) == SUMS[case]
+        if found is not None:
+            assert found[:2] == (old, row)
+        assert web.count("plain", DELTAS) == (SUMS[case] or "another tar" in case), (
+            "without a sum of its own, nothing is asked for"
+        )

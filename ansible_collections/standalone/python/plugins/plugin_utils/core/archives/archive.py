@@ -29,6 +29,10 @@ from .tarstream import BLOCK, ZEROS, Kind, Member, TarStream
 from .tree import FULL_TREE, INSTALL_ONLY_TREE, LISTING, OURS, Tree, on_disk
 from .unzstd import Readable, UnzstdError, unpacked
 
+# The version of the tar that is packed from an archive. Lock files record sums of such tars. If the bytes of a tar change, raise
+# it and ``store.RECIPE``: tests/store/test_archive.py has the sum of one.
+FORM = 1
+
 # Bytes; full archives are packed with windows of up to this size.
 WINDOW = 1 << 27
 # Bytes that upstream's archives have for each packed one, about.
@@ -64,6 +68,21 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tar_checksum(payload: Path) -> str:
+    """SHA-256 of the tar in a payload, as 64 hexadecimal digits.
+
+    :raises ContentError: the payload is damaged
+    """
+    digest = hashlib.sha256()
+    with (
+        task("Reading the tar of", payload.parent.name, payload.stat().st_size) as advance,
+        opened(payload, advance) as (tar, _file),
+    ):
+        for chunk in tar.all():
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def tree_of(flavor: str) -> str:

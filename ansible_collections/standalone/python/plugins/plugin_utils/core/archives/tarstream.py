@@ -132,6 +132,11 @@ class TarStream:
         padding, self.padding = self.padding, 0
         self._take(padding)
 
+    def all(self) -> Iterator[bytes]:
+        """Yield the whole tar as bytes, instead of its members."""
+        while chunk := self._read(CHUNK):
+            yield chunk
+
     def _end(self) -> None:
         # busybox reads on after a single block of zeros, others stop: after the first one only zeros are allowed.
         if self._take(BLOCK) != ZEROS:

@@ -25,7 +25,7 @@ from ..archives.deltas import LARGEST
 from ..archives.store import room
 from ..builds.catalogue import Build
 from ..errors import ContentError, DeclarationError
-from ..supply.published import DELTAS, ENDING, Published, format_published, kind_of, parse_published
+from ..supply.published import DELTAS, ENDING, Published, can_have_delta, format_published, kind_of, parse_published
 from .mirror import path_of
 from .storage import Storage
 
@@ -34,7 +34,7 @@ def neighbours(present: Iterable[Build]) -> Iterator[tuple[Build, Build]]:
     """Yield each build of a mirror with the build of the same line and target just before it, newest first."""
     kinds: dict[tuple[str, ...], list[Build]] = {}
     for build in present:
-        if build.compression == "gz":
+        if can_have_delta(build):
             kinds.setdefault(kind_of(build), []).append(build)
     for some in kinds.values():
         newest_first = sorted(some, key=lambda build: build.age, reverse=True)

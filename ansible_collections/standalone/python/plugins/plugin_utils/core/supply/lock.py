@@ -9,6 +9,7 @@ shows its request and target.
 
 An entry guarantees content, by its sha256. The option ``source`` decides where the archive is downloaded from, so a mirror can
 replace upstream without a new lock. ``url`` is where the build was found. ``size`` is for people, and is absent if unknown.
+``tar`` guarantees what a delta makes: see ``tars``. A file without ``tar`` has the first format, which older versions read too.
 
 Builds for CPU levels exist on Linux. ``3.13+v3`` has one entry, as the request has the level; ``3.13+auto`` has one per level.
 
@@ -35,7 +36,8 @@ from ..errors import ContentError, NoBuildError, StandalonePythonError, Transpor
 from ..lazy import lazy_dataclass
 from ..nearest import lines, repeated, repeated_in_json, unknown
 
-FORM = 1
+# The format without sums of tars, and the one that may have them.
+PLAIN, WITH_TARS = 1, 2
 ABOUT = "Made by 'standalone-python lock': don't edit it. Review it, and keep it with the declaration."
 LARGEST = 16 << 20
 
@@ -47,7 +49,9 @@ _KEYS: Mapping[str, type] = {
     "url": str,
     "sha256": str,
     "size": int,
+    "tar": str,
 }
+_OPTIONAL = {"size", "tar"}
 _TOP_KEYS = ("about", "lock", "declaration", "key", "builds")
 _ANEW = "restore it, or delete it and run standalone-python lock again"
 
@@ -61,6 +65,7 @@ class Locked:
     :ivar build: always with its sha256
     :ivar url: where it was found, without credentials; a path if the source was on the controller
     :ivar size: of the archive, in bytes; None if unknown
+    :ivar tar: form and SHA-256 of the tar that is packed from the archive, ``FORM:HEX``; empty if not recorded
     """
 
     request: str
@@ -68,6 +73,7 @@ class Locked:
     build: Build
     url: str
     size: int | None = None
+    tar: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -110,18 +116,6 @@ class Slot:
         return target if self.request.level in ("", "auto") else _with_level(target, 4)
 
 
-@lazy_dataclass(frozen=True)
-class Changes:
-    """The differences between two locks; ``changed`` has pairs of the old and the new entry."""
-
-    added: tuple[Locked, ...]
-    changed: tuple[tuple[Locked, Locked], ...]
-    removed: tuple[Locked, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
-
-
 def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ...]:
     """Return the entries that these requests need for these targets, each once, in the order of a lock file.
 
@@ -139,44 +133,6 @@ def slots(requests: Iterable[Request], triples: Iterable[str]) -> tuple[Slot, ..
     for slot in needed:
         first.setdefault(slot.key, slot)
     return tuple(sorted(first.values(), key=lambda slot: _order(slot.key)))
-
-
-def relock(
-    old: Lock, wanted: Sequence[Slot], find: Callable[[Slot], Locked], upgrade: Callable[[Request], bool] = lambda request: False
-) -> Lock:
-    """Return the lock with exactly the wanted entries. An existing entry stays unless its request is to be upgraded.
-    An upgrade never replaces a build by an older one, because a mirror may be behind.
-
-    :param find: called only for entries that are missing or to be upgraded
-    """
-    known = {entry.key: entry for entry in old.builds}
-    entries = []
-    for slot in wanted:
-        entry = known.get(slot.key)
-        if entry is None or upgrade(slot.request):
-            found = find(slot)
-            if entry is None or found.build.age >= entry.build.age:
-                entry = found
-        entries.append(entry)
-    return replace(old, builds=tuple(entries))
-
-
-def changes(old: Lock, new: Lock) -> Changes:
-    before, after = ({entry.key: entry for entry in lock.builds} for lock in (old, new))
-    return Changes(
-        tuple(entry for key, entry in after.items() if key not in before),
-        tuple((before[key], entry) for key, entry in after.items() if key in before and before[key] != entry),
-        tuple(entry for key, entry in before.items() if key not in after),
-    )
-
-
-def stale(lock: Lock, wanted: Sequence[Slot]) -> tuple[tuple[Slot, ...], tuple[Locked, ...]]:
-    """Return the wanted entries that are missing, and the locked ones that are not wanted. A newer build makes no lock stale."""
-    locked, needed = {entry.key for entry in lock.builds}, {slot.key for slot in wanted}
-    return (
-        tuple(slot for slot in wanted if slot.key not in locked),
-        tuple(entry for entry in lock.builds if entry.key not in needed),
-    )
 
 
 def locked_build(lock: Lock, request: Request, target: Target, name: str) -> Build:
@@ -203,6 +159,7 @@ def add_command(lock: Lock, name: str, triple: str = "") -> str:
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
     key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]
+    more += ["--deltas"] if any(entry.tar for entry in lock.builds) else []
     return shlex.join(["standalone-python", "lock", declaration, *key, "-o", name, *more])
 
 
@@ -226,7 +183,8 @@ def format_lock(lock: Lock) -> str:
     """
     entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
     origin = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
-    return json.dumps({"about": ABOUT, "lock": FORM, **origin, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
+    form = WITH_TARS if any(entry.tar for entry in lock.builds) else PLAIN
+    return json.dumps({"about": ABOUT, "lock": form, **origin, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _entry(entry: Locked) -> dict[str, str | int]:
@@ -241,11 +199,13 @@ def _entry(entry: Locked) -> dict[str, str | int]:
         "url": entry.url,
         "sha256": build.sha256,
     }
-    return data if entry.size is None else data | {"size": entry.size}
+    more = {"size": entry.size, "tar": entry.tar}
+    return data | {name: value for name, value in more.items() if value}
 
 
 def parse_lock(text: str, name: str) -> Lock:
-    """Parse a lock file. Anything that :func:`format_lock` doesn't write is an error, except for the order of entries.
+    """Parse a lock file. Anything that :func:`format_lock` doesn't write is an error, except for the order of entries
+    and a format that no entry needs.
 
     :param name: the path of the lock file, for messages
     :raises ContentError: it is not valid; the message says what is wrong, where, and what to do
@@ -268,10 +228,10 @@ def parse_lock(text: str, name: str) -> Lock:
     if not isinstance(data, dict) or not isinstance(data.get("builds"), list) or "lock" not in data:
         raise ContentError(f"{name} is not a lock file, it lacks 'lock' and a list 'builds': check the path, or {_ANEW}")
     # True and 1.0 are equal to 1, so compare their text.
-    if json.dumps(data["lock"]) != str(FORM):
+    if json.dumps(data["lock"]) not in (str(PLAIN), str(WITH_TARS)):
         raise ContentError(
-            f"the lock file {name} has the format {data['lock']!r}, but this version of standalone-python reads format {FORM}: "
-            "use the version that made it"
+            f"the lock file {name} has the format {data['lock']!r}, but this version of standalone-python reads the formats "
+            f"{PLAIN} and {WITH_TARS}: use the version that made it"
         )
     declaration, key = data.get("declaration", ""), data.get("key", "")
     for word in data:
@@ -318,8 +278,8 @@ def _parse_entry(element: Any) -> Locked:
     for key in element if isinstance(element, dict) else ():
         if key not in _KEYS:
             raise ValueError(unknown("key", key, _KEYS))
-    if not isinstance(element, dict) or not set(_KEYS) - {"size"} <= set(element):
-        raise ValueError(f"an entry must have {', '.join(_KEYS)}")
+    if not isinstance(element, dict) or not set(_KEYS) - _OPTIONAL <= set(element):
+        raise ValueError(f"an entry must have {', '.join(key for key in _KEYS if key not in _OPTIONAL)}")
     for key, value in element.items():
         right = isinstance(value, _KEYS[key]) and not isinstance(value, bool)
         if not right or (isinstance(value, str) and not value.isprintable()):
@@ -328,6 +288,8 @@ def _parse_entry(element: Any) -> Locked:
         raise ValueError(f"sha256 is {element['sha256']!r}, but must have 64 hexadecimal digits")
     if not 0 < element.get("size", 1) < LARGEST_NUMBER:
         raise ValueError(f"size is {element['size']}, but must be a number of bytes")
+    if not re.fullmatch("[1-9][0-9]{0,3}:[0-9a-f]{64}", element.get("tar", f"1:{element['sha256']}")):
+        raise ValueError(f"tar is {element['tar']!r}, but must be a number, a colon and 64 hexadecimal digits")
     request = parse_request(element["request"])
     if canonical(request) != element["request"]:
         raise ValueError(f"the request must be written {canonical(request)}")
@@ -342,7 +304,7 @@ def _parse_entry(element: Any) -> Locked:
         raise ValueError(f"the target must be written {_target(request, parse_triple(slot.target))}")
     if not _answers(build, slot):
         raise ValueError(f"{build.filename} does not match its request and target")
-    return Locked(element["request"], element["target"], build, element["url"], element.get("size"))
+    return Locked(element["request"], element["target"], build, element["url"], element.get("size"), element.get("tar", ""))
 
 
 def _answers(build: Build, slot: Slot) -> bool:

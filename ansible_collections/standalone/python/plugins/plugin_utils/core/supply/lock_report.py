@@ -12,7 +12,8 @@ from ..errors import ContentError
 from ..security.advisories import Open, closed, rank
 from ..security.marks import count
 from ..security.upgrade import Assess
-from .lock import Changes, Locked
+from .lock import Locked
+from .lock_changes import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def commit_message(made: Changes, moved: Sequence[Upgrade]) -> str:
         lines += [f"    {text}" for text in _ids_by_component(first.leaves)]
     lines += [_line("Add", entry, built(entry)) for entry in made.added]
     lines += [_line("Remove", entry, built(entry)) for entry in made.removed]
+    lines += [_line("Record the tar of", entry, built(entry)) for entry in made.tars]
     return "\n".join(lines) + "\n"
 
 
@@ -102,6 +104,8 @@ def _subject(made: Changes, closes: int) -> str:
         requests = list(dict.fromkeys(after.request for _before, after in made.changed))
         what = f"Upgrade Python {', '.join(requests)}" if len(requests) < 4 else f"Upgrade {len(requests)} requests of Python"
         return f"{what}: close {closes} {'advisory' if closes == 1 else 'advisories'}" if closes else what
+    if made.tars and not (made.added or made.removed):
+        return f"Lock Python: record the tars of {len(made.tars)} entries"
     return f"Lock Python: {len(made.added)} added, {len(made.removed)} removed"
 
 

@@ -52,6 +52,11 @@ class Published:
         return f"{self.release}/{self.name}"
 
 
+def can_have_delta(build: Build) -> bool:
+    """Return whether mirrors make deltas to such a build."""
+    return build.compression == "gz"
+
+
 def kind_of(build: Build) -> tuple[str, ...]:
     """Return what two builds must have in common for a delta between them."""
     return build.version.minor_line, build.triple, build.options, build.flavor

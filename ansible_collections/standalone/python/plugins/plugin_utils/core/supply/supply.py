@@ -234,6 +234,10 @@ class Supply:
             self._require_attestations(build)
             return self.store.payload(build, self._source_of(build), zstd=zstd)
 
+    def locked_payload(self, build: Build) -> Payload:
+        """Return the payload that is packed from the archive with the checksum of ``build``, which a lock file has or gets."""
+        return self.store.payload(build, replace(self.source, checksum=build.sha256 or ""), zstd=False)
+
     def sha256(self, build: Build) -> str:
         with self._assumption_explained(build):
             return self.store.sha256(build, self._source_of(build))
@@ -262,13 +266,19 @@ class Supply:
     def published(self, build: Build, bases: Iterable[Build]) -> tuple[Build, Published, tuple[str, ...]] | None:
         """Return a delta that the mirror publishes, with the installed build that it needs and its URLs.
 
-        Only the mirror's list says what a delta makes. So the mirror's own catalogue must have chosen the build.
-        A lock file, another catalogue and attestations guarantee the whole archive only.
+        The mirror's list says which tar a delta makes. It counts if the mirror's own catalogue chose the build, or if the lock
+        file has the same sum. Another catalogue and attestations guarantee the whole archive only.
         """
         desired = self._desired
-        if self.source.kind != "url" or desired.lockfile or desired.attestations != "off":
+        if self.source.kind != "url" or desired.attestations != "off":
             return None
-        if desired.catalogue not in ("", "bundled") or build.name in self._assumed:
+        tar = ""
+        if desired.lockfile:
+            from .tars import locked_tar
+
+            if not (tar := locked_tar(self.lock, build)):
+                return None
+        elif desired.catalogue not in ("", "bundled") or build.name in self._assumed:
             return None
         from ..archives.source import url_of
         from .published import parse_published
@@ -277,7 +287,9 @@ class Supply:
         digest = self.sha256(build)
         for base in bases:
             one = listed.get((digest, base.sha256 or ""))
-            if one is not None and (one.release, one.filename) == (build.release, build.filename):
+            if one is None or (one.release, one.filename) != (build.release, build.filename):
+                continue
+            if tar in ("", one.tar):
                 return base, one, (url_of(self.source.location, one.release, one.name),)
         return None
 

@@ -30,6 +30,8 @@ BLOCK = 1 << 16
 # Bytes that are added in one step, as one large number.
 LOW, HIGH = (int.from_bytes(bytes([byte]) * BLOCK, "little") for byte in (0x7F, 0x80))
 LONGEST_LINE = 1 << 13
+# Bytes. No archive may unpack to more, and a delta of a server that does would take the host's time.
+LARGEST_TAR = 4 << 30
 
 
 class Wrong(Exception):
@@ -122,13 +124,17 @@ class Rebuilder:
     """Carries out the operations of a delta.
 
     :ivar old: a file of the installed build
+    :ivar written: bytes of the tar so far
     """
 
     def __init__(self, base: str, out: BinaryIO, literals: Section, changes: Section) -> None:
         self.base, self.out, self.literals, self.changes = base, out, literals, changes
-        self.digest, self.old = hashlib.sha256(), -1
+        self.digest, self.old, self.written = hashlib.sha256(), -1, 0
 
     def write(self, data: bytes) -> None:
+        self.written += len(data)
+        if self.written > LARGEST_TAR:
+            raise Wrong("the delta makes a tar that is too large")
         self.digest.update(data)
         self.out.write(data)
 

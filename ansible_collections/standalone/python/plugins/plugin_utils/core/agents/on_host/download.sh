@@ -133,7 +133,7 @@ rebuild_pulled() { # SHA256 BUILD TAR-SHA256 KILOBYTES INODES URL...: downloads 
   need_inodes=$5
   shift 5
   download_first "$@"
-  rebuild "$here/archive" "$sum" "$old" "$tar_sum" "$need_kb" "$need_inodes"
+  rebuild "$here/archive" "$sum" "$old" "$tar_sum" "$need_kb" "$need_inodes" foreign
 }
 
 download_first() { # URL...: downloads from the first URL that answers
