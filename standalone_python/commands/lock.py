@@ -172,7 +172,8 @@ def lock(
     if deltas:
         new = with_tars(new, supply.locked_payload)
     elif any(entry.tar for entry in new.builds) and (lacking := without_tar(new.builds)):
-        remarks.append(f"hosts get no delta of {len(lacking)} locked builds, whose tars have no sum: add it with lock --deltas")
+        names = ", ".join(map(_where, lacking))
+        remarks.append(f"without the sum of a tar, hosts get no deltas of {names}: run lock with --deltas")
     if new != old or not exists:
         write_lock(path, new)
     made = changes(old, new)

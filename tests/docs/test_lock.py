@@ -94,9 +94,10 @@ def test_the_page_from_top_to_bottom(place: Path, fleet: Mapping[str, Host]) -> 
     inode = before.stat().st_ino
     root_option = " --trusted-root trusted_root.json"
     said = {command: run(command + (root_option if "--attestations" in command else ""), place) for command in COMMANDS}
-    assert len(said) == len(COMMANDS) == 10
-    first, check, inventory, play, *upgrades, attested, back = said.values()
+    assert len(said) == len(COMMANDS) == 11
+    first, check, inventory, play, *upgrades, attested, summed, back = said.values()
     assert attested == upgrades[0]
+    assert summed.count("recorded its sum") == 2
     assert len(list((place / "attestations").glob("*.sigstore.jsonl"))) == 2
     assert first.startswith("pythons.lock.json: 4 added, 0 upgraded, 0 removed, 0 as before\n")
     assert check == "pythons.lock.json is up to date: 4 builds\n"
