@@ -9,6 +9,7 @@ import errno
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import random
 import subprocess
@@ -77,9 +78,12 @@ def listed(data: bytes) -> list[str]:
         return names(file.read())
 
 
+def plain(data: bytes, compression: str) -> bytes:
+    return subprocess.run(["gzip" if compression == "gz" else "zstd", "-dc"], input=data, capture_output=True, check=True).stdout
+
+
 def members(data: bytes, compression: str) -> dict[str, tarfile.TarInfo]:
-    plain = subprocess.run(["gzip" if compression == "gz" else "zstd", "-dc"], input=data, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(plain)) as opened:
+    with tarfile.open(fileobj=io.BytesIO(plain(data, compression))) as opened:
         return {info.name: info for info in opened.getmembers()}
 
 
@@ -139,11 +143,19 @@ def test_halves(tmp_path: Path, compression: archive.Compression) -> None:
     assert {"python", "python/lib"} < folders[0].keys() & folders[1].keys()
     assert all(folders[0][name] == folders[1][name] for name in folders[0].keys() & folders[1].keys())
 
-    out = io.BytesIO()
-    assert archive.pack(path, "python", out, compression).split == 0
     together = {info.name: (info.type, info.mode, info.mtime, info.size) for half in halves for info in half}
-    alone = members(out.getvalue(), compression)
+    alone = members(packed(path, compression), compression)
     assert together == {name: (info.type, info.mode, info.mtime, info.size) for name, info in alone.items()}
+
+
+def test_the_tar_does_not_depend_on_how_it_is_packed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", gz(tar([Entry(f"python/lib/{at // 10}/{at}", letters(at)) for at in range(70)])))
+    tars = set()
+    for compression, halves in itertools.product(("gz", "zst"), (False, True)):
+        out = io.BytesIO()
+        assert (archive.pack(path, "python", out, compression, halves=halves).split > 0) == halves
+        tars.add(plain(out.getvalue(), compression))
+    assert len(tars) == 1
 
 
 @pytest.mark.parametrize("compression", ["gz", "zst"])

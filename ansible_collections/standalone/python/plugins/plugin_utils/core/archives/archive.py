@@ -146,21 +146,23 @@ class _Packer:
 
 def _pack(tar: TarStream, archive: _Hashed, tree: str, out: _Packer, halves: bool) -> Packed:
     found = Tree(tar.name, tree)
-    half, split, linked = tar.size * UNPACKED / 2, 0, False
-    # The folders of this half, and their times.
+    half, second, split, linked = tar.size * UNPACKED / 2, False, 0, False
+    # The folders of this half and of the earlier one, and their times.
     folders: dict[str, int] = {}
     earlier: dict[str, int] = {}
     for member in tar:
         rest = found.below(member)
         if rest is None:
             continue
-        if halves and not split and out.taken >= half:
-            split = out.end()
-            out.begin()
-            earlier, folders = folders, {}
+        if not second and out.taken >= half:
+            second, earlier, folders = True, folders, {}
+            if halves:
+                split = out.end()
+                out.begin()
         # The file to which a hard link leads may be in the other half, and not be there yet.
-        linked = linked or (split > 0 and member.kind == "hardlink")
-        # GNU tar fails if someone else makes a folder that no member names at the same time. So each half names its folders.
+        linked = linked or (second and member.kind == "hardlink")
+        # GNU tar fails if someone else makes a folder that no member names at the same time. So each half names its folders, and
+        # all payloads have the same tar, which a lock file and a mirror's deltas name.
         for folder in (*_again(rest, earlier, folders), *found.add(rest, member)):
             folders[folder] = earlier.get(folder, member.mtime)
             out.write(_entry_of_folder(folder, folders[folder]))

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 LARGEST_ARCHIVE = 1 << 30
 
 # The version of how payloads are made. A cached payload of another version is made again.
-RECIPE = 5
+RECIPE = 6
 
 
 @dataclass(frozen=True, slots=True)
