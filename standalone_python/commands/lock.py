@@ -170,7 +170,7 @@ def lock(
     if (attestations or desired.attestations) != "off":
         keep_attestations(path, new, supply.find_attestations)
     if deltas:
-        new = with_tars(new, supply.tar_checksum)
+        new = with_tars(new, supply.locked_payload)
     elif any(entry.tar for entry in new.builds) and (lacking := without_tar(new.builds)):
         names = ", ".join(map(_where, lacking))
         remarks.append(f"without the sum of a tar, hosts get no deltas of {names}: run lock with --deltas")

@@ -101,10 +101,9 @@ def test_a_host_pulls_the_delta_of_a_mirror_and_has_the_same_tree(source: Path, 
 @pytest.mark.parametrize("hostile", [False, True], ids=["a mirror with deltas", "a hostile mirror"])
 @pytest.mark.parametrize("front_end", [by_ansible, by_pyinfra])
 def test_a_locked_host_pulls_a_delta_only_if_the_lock_file_guarantees_what_it_makes(
-    front_end: Callable[..., str], hostile: bool, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    front_end: Callable[..., str], hostile: bool, source: Path, tmp_path: Path
 ) -> None:
     """A mirror that changes a build, and its list with it, has no effect: the host downloads the locked archive."""
-    monkeypatch.setenv("STANDALONE_PYTHON_CACHE", str(tmp_path / "cache"))
     root = str(tmp_path / "root")
     store = Store(tmp_path / "cache")
     old, new = (build_of(store, source, name) for name in (OLD13, LATER13))
@@ -113,7 +112,7 @@ def test_a_locked_host_pulls_a_delta_only_if_the_lock_file_guarantees_what_it_ma
     lock = Lock(
         tuple(Locked(text, build.triple, build, "https://example.org/a") for text, build in ((OLD13, old), ("3.13", new)))
     )
-    write_lock(str(tmp_path / "lock.json"), with_tars(lock, Supply.of(source=str(source)).tar_checksum))
+    write_lock(str(tmp_path / "lock.json"), with_tars(lock, Supply.of(source=str(source)).locked_payload))
     if hostile:
         (one,) = parse_published(storage.read(DELTAS).decode())
         evil = tmp_path / "evil.tar.gz"

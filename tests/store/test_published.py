@@ -254,7 +254,7 @@ def test_a_locked_run_uses_a_delta_only_if_the_lock_file_guarantees_its_tar(
     synced(storage, wanted, releases)
     _first, old, new, other = wanted
     # Who locks computes the sum from the archive. The mirror's list is not read for it.
-    lock = with_tars(locked_to(new), Supply.of(source=str(releases)).tar_checksum)
+    lock = with_tars(locked_to(new), Supply.of(source=str(releases)).locked_payload)
     entry = lock.builds[0]
     (row,) = (row for row in parse_published(storage.read(DELTAS).decode()) if row.archive == new.sha256)
     assert entry.tar == f"1:{row.tar}"

@@ -77,7 +77,7 @@ def tar_checksum(payload: Path) -> str:
     """
     digest = hashlib.sha256()
     with (
-        task("Reading the tar of", payload.name, payload.stat().st_size) as advance,
+        task("Reading the tar of", payload.parent.name, payload.stat().st_size) as advance,
         opened(payload, advance) as (tar, _file),
     ):
         for chunk in tar.all():

@@ -130,31 +130,6 @@ class Store:
                     trim(self.root, folder.name, limit)
                 return ready
 
-    def tar_checksum(self, build: Build, source: Source) -> str:
-        """Return the SHA-256 of the tar that mirrors make deltas to: packed from the verified archive, in one part.
-
-        :raises StandalonePythonError: as for :func:`payload`
-        """
-        import tempfile
-
-        from . import archive
-
-        digest, local = self.sha256(build, source), source.kind in ("folder", "archive")
-        payload = self.payload(build, source, zstd=False)
-        path = local_path(urls(source, build)[0]) if local else payload.path.with_name(build.filename)
-        if not path.exists():
-            # The payload is cached, and its archive is not. Both are made again.
-            _about(payload.path).unlink(missing_ok=True)
-            self.payload(build, source, zstd=False)
-        # The cached payload may have two halves, and its tar then names folders twice.
-        with tempfile.TemporaryDirectory(dir=payload.path.parent) as folder:
-            single = Path(folder, build.name)
-            with single.open("wb") as out:
-                packed = archive.pack(path, archive.tree_of(build.flavor), out, "gz")
-            if packed.sha256 != digest:
-                raise _differs(path, digest, packed.sha256)
-            return archive.tar_checksum(single)
-
     def sha256(self, build: Build, source: Source) -> str:
         """Return the SHA-256 that a build's archive must have, as 64 hexadecimal digits.
 

@@ -234,9 +234,9 @@ class Supply:
             self._require_attestations(build)
             return self.store.payload(build, self._source_of(build), zstd=zstd)
 
-    def tar_checksum(self, build: Build) -> str:
-        """Return the SHA-256 of the tar that is packed from the archive with the checksum of ``build``."""
-        return self.store.tar_checksum(build, replace(self.source, checksum=build.sha256 or ""))
+    def locked_payload(self, build: Build) -> Payload:
+        """Return the payload that is packed from the archive with the checksum of ``build``, which a lock file has or gets."""
+        return self.store.payload(build, replace(self.source, checksum=build.sha256 or ""), zstd=False)
 
     def sha256(self, build: Build) -> str:
         with self._assumption_explained(build):

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..archives.archive import FORM
+from ..archives.archive import FORM, tar_checksum
 from ..builds.catalogue import Build
 from .lock import Lock, Locked
 from .published import can_have_delta
+
+if TYPE_CHECKING:
+    from ..archives.store import Payload
 
 
 def locked_tar(lock: Lock, build: Build) -> str:
@@ -44,15 +48,15 @@ def with_known_tars(old: Lock, new: Lock) -> Lock:
     return _filled(new, known)
 
 
-def with_tars(lock: Lock, checksum: Callable[[Build], str]) -> Lock:
+def with_tars(lock: Lock, payload: Callable[[Build], Payload]) -> Lock:
     """Return the lock with the sums that it lacks.
 
-    :param checksum: returns the sum of the tar that is packed from the archive with the locked checksum; called once for each
+    :param payload: returns the payload that was packed from the archive with the locked checksum; called once for each archive
     :raises StandalonePythonError: an archive can't be had, or is not the locked one
     """
     lacking = {_archive(entry.build): entry.build for entry in without_tar(lock.builds)}
     # One after the other: packing overlaps with the download of its archive already, and memory and disk stay bounded.
-    made = {archive: f"{FORM}:{checksum(build)}" for archive, build in lacking.items()}
+    made = {archive: f"{FORM}:{tar_checksum(payload(build).path)}" for archive, build in lacking.items()}
     return _filled(lock, made)
 
 
