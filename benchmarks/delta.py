@@ -13,14 +13,15 @@ loopback, and from a network namespace whose link is limited with ``tc``.
 from __future__ import annotations
 
 import argparse
+import lzma
 import os
-import resource
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +30,33 @@ from typing import BinaryIO, cast
 from ansible_collections.standalone.python.plugins.plugin_utils.core.agents import sh
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import archive, delta
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Compression
-from benchmarks.measure import forked, load, must, spend
+from benchmarks.measure import load, must, spend
 
 MBITS = (10, 100, 1000)
 PORT = 8943
+ROOT = Path(__file__).parents[1]
+MAKE = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import delta
+old, new, out, folder = map(Path, sys.argv[2:])
+with out.open("wb") as file:
+    tar = delta.make(old, new, file, folder)
+print(tar, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def described(path: Path) -> tuple[list[int], Counter[str]]:
+    """Return the sizes of a delta's parts, and how many bytes of the tar each kind of operation writes."""
+    with path.open("rb") as file:
+        file.seek(len(delta.MAGIC))
+        parts = [*map(int, file.readline().split())]
+        operations = lzma.decompress(file.read(parts[0])).decode().splitlines()
+    found = Counter[str]()
+    for kind, size, *_rest in map(str.split, operations):
+        found[kind] += int(size)
+    return parts, found
 
 
 def packed(source: Path, folder: Path, compression: Compression) -> Path:
@@ -107,25 +131,22 @@ def main() -> None:
         old, new = (packed(source, folder, "gz") for source in (given.old, given.new))
         zstd = packed(given.new, folder, "zst")
         small = zstd.stat().st_size
-        out, about = folder / "delta", folder / "about"
-
-        def make() -> None:
-            with out.open("wb") as file:
-                made = delta.make(old, new, file, folder)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            about.write_text(f"{made.tar} {made.copied} {made.changed} {made.new} {peak}")
-
-        making = forked(make)
-        tar, *numbers = about.read_text().split()
-        copied, changed, fresh, peak = map(int, numbers)
+        out = folder / "delta"
+        # A process of its own: this one has packed both archives. Its shell forks first, because Linux counts what a process had
+        # before it became another program.
+        making = spend(["sh", "-c", '"$@"; exit', "sh", sys.executable, "-I", "-c", MAKE, ROOT, old, new, out, folder])
+        must(making, "making")
+        tar, peak = making.output.split()
         size = out.stat().st_size
-        parts = out.read_bytes()[len(delta.MAGIC) : len(delta.MAGIC) + 64].split(b"\n")[0].split()
+        parts, bytes_of = described(out)
         print(f"payload       {new.stat().st_size:>11,} bytes with gzip, {small:,} with zstd")
         print(f"delta         {size:>11,} bytes: {size / new.stat().st_size:.1%} and {size / small:.1%}")
-        for what, part in zip(("operations", "new bytes", "changes"), map(int, parts), strict=True):
+        for what, part in zip(("operations", "new bytes", "changes"), parts, strict=True):
             print(f"  {what:<11} {part:>11,}")
-        print(f"of the tar    {copied:>11,} bytes are copied, {changed:,} changed, {fresh:,} new")
-        print(f"making        {making.cpu:>11.1f} s of processor time, {making.wall:.1f} s; {peak} MB of memory")
+        print(f"of the tar    {bytes_of['copy']:>11,} bytes are copied, {bytes_of['add']:,} changed, {bytes_of['new']:,} new")
+        print(
+            f"making        {making.cost.cpu:>11.1f} s of processor time, {making.cost.wall:.1f} s; {int(peak) * 1024 / 1e6:.0f} MB of memory"
+        )
         (folder / "base").mkdir()
         subprocess.run(["tar", "-xzf", old, "-C", folder / "base"], check=True)
         (folder / "delta.py").write_text(sh.module("delta.py"))

@@ -106,6 +106,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
+def size(number: float) -> str:
+    """Return a number of bytes for people, in powers of 1000 as the options take it."""
+    for unit in ("B", "kB", "MB"):
+        if number < 999.5:
+            return f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
 def within(seconds: float) -> str:
     """Return how long something took, as the end of a sentence; nothing if it is not worth mentioning."""
     return f" in {duration(seconds)}" if seconds >= MENTIONED else ""

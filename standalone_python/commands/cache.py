@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.co
     size_of,
     texts,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import FOLDER as CATALOGUE
 
 from .. import output
@@ -128,11 +130,64 @@ def prune(older_than: float | None, max_size: float | None, dry_run: bool, as_js
         return DIFFERS if dry_run and removed else 0
     verb = "Would remove" if dry_run else "Removed"
     for entry in removed:
-        output.line(f"{verb} {entry.build} ({_bytes(entry.size)})")
+        output.line(f"{verb} {entry.build} ({output.size(entry.size)})")
     for entry in kept:
-        output.line(f"Kept {entry.build} ({_bytes(entry.size)}): it is in use, or was within the last hour")
-    output.line(f"{verb} {_bytes(freed)} from {root}" if freed else f"Nothing to remove from {root}")
+        output.line(f"Kept {entry.build} ({output.size(entry.size)}): it is in use, or was within the last hour")
+    output.line(f"{verb} {output.size(freed)} from {root}" if freed else f"Nothing to remove from {root}")
     return DIFFERS if dry_run and removed else 0
+
+
+@cache.command("deltas")
+@DRY_RUN
+@JSON
+def deltas_(dry_run: bool, as_json: bool) -> int:
+    """Make the deltas for an upgrade before it begins, so that its first hosts get them too.
+
+    They lead to the newest build in the cache of each minor version, target and flavor, from each older one. Both payloads must
+    be in the cache: nothing is downloaded. An interrupted command loses a few seconds of its work.
+    """
+    from ansible_collections.standalone.python.plugins.plugin_utils.core.archives import delta, deltas
+
+    delta.require_maker()
+    root = default_root()
+    made: list[dict[str, Any]] = []
+    too_large: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
+    with use_cache(root) if root.exists() else nullcontext():
+        for one in deltas.cached_upgrades(root):
+            about = {"build": one.build.name, "base": one.base.name, "payload": one.payload.size}
+            name, archive = f"{one.build} from {one.base.version}+{one.base.release}", one.build.sha256 or ""
+            began, known = time.monotonic(), deltas.tried(one.payload, archive, one.base)
+            if known is not None:
+                (kept if known.size else too_large).append(about | {"size": known.size})
+                continue
+            if dry_run:
+                made.append(about | {"size": None})
+                text = f"Would make the delta to {name}"
+            else:
+                with task("Making the delta to", name):
+                    deltas.make_beside(one.payload, archive, one.base, wait=None)
+                new = deltas.tried(one.payload, archive, one.base)
+                size = new.size if new else 0
+                (made if size else too_large).append(about | {"size": size})
+                text = (
+                    f"Made the delta to {name}{output.within(time.monotonic() - began)}: {output.size(size)}, "
+                    f"{size / one.payload.size:.0%} of the payload"
+                    if size
+                    else f"Left out the delta to {name}: it would have more than {deltas.LARGEST:.0%} of the payload's bytes"
+                )
+            if not as_json:
+                output.step(text)
+    total = sum(one["size"] or 0 for one in (*made, *kept))
+    if as_json:
+        output.data({"path": str(root), "dry_run": dry_run, "made": made, "too_large": too_large, "kept": kept, "size": total})
+    elif not (made or too_large or kept):
+        output.line(f"Nothing to make: {root} has no two payloads of one minor version, target and flavor")
+    else:
+        done = f"{len(made)} to make" if dry_run else f"{len(made)} made"
+        rest = f"{len(kept)} in the cache before" + (f", {len(too_large)} too large" if too_large else "")
+        output.paragraph(f"Deltas: {done}, {rest}, {output.size(total)} in {root}.")
+    return DIFFERS if dry_run and made else 0
 
 
 def _show(as_json: bool) -> int:
@@ -159,9 +214,9 @@ def _show(as_json: bool) -> int:
     }
     for name, number in others.items():
         if number:
-            output.line(f"{names[name]}: {_bytes(number)}")
-    bound = "without a limit" if limit is None else f"of at most {_bytes(limit)}"
-    output.line(f"{_bytes(size)} {bound} in {root}" if size else f"nothing is cached in {root}")
+            output.line(f"{names[name]}: {output.size(number)}")
+    bound = "without a limit" if limit is None else f"of at most {output.size(limit)}"
+    output.line(f"{output.size(size)} {bound} in {root}" if size else f"nothing is cached in {root}")
     return 0
 
 
@@ -172,7 +227,7 @@ def _row(entry: Entry) -> list[str]:
         build.release,
         build.triple,
         build.flavor,
-        *(_bytes(size) if size else "-" for size in (entry.payload, entry.download, entry.unfinished, entry.size)),
+        *(output.size(size) if size else "-" for size in (entry.payload, entry.download, entry.unfinished, entry.size)),
         time.strftime("%Y-%m-%d", time.localtime(entry.used)),
     ]
 
@@ -187,12 +242,3 @@ def _data(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "last_used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.used)),
     }
-
-
-def _bytes(number: float) -> str:
-    """Return a size for people, in powers of 1000 as the options take it."""
-    for unit in ("B", "kB", "MB"):
-        if number < 999.5:
-            return f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
 from time import monotonic
+from typing import Any
 
 import click
 
@@ -24,6 +25,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
+    DeltaPlan,
     SyncPlan,
     attestation_problems,
     builds_for,
@@ -36,11 +38,12 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.syn
 from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import Advance, task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.state.declaration import Attestations
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock import read_lock
+from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.published import Published, path_of_delta
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.supply import Supply
 
 from ..attestations import ATTESTATIONS, TRUSTED_ROOT
 from ..exits import DIFFERS, EndedBySignal
-from ..output import duration, line, paragraph, step, tell_remarks, within
+from ..output import line, paragraph, size, step, tell_remarks, within
 from ..words import Choice, Group
 
 DEST = click.argument("dest")
@@ -112,7 +115,7 @@ def _sync(
     sizes = {path_of(build): build.size for build in wanted if build.size}
     sizes |= {path_of(entry.build): entry.size for entry in locked if entry.size}
     if dry_run:
-        plan = preview_sync(storage, wanted, prune=prune, jobs=jobs)
+        plan = preview_sync(storage, wanted, prune=prune, jobs=jobs, deltas=deltas)
     else:
         with _shown(dest, sizes, as_json=as_json) as progress:
             attest = supply.find_attestations if attestations in ("prefer", "require") else None
@@ -130,7 +133,9 @@ def _sync(
     published = {name: text for name, text in published.items() if publish(storage, name, text, dry_run=dry_run)}
     tell_remarks(supply.remarks)
     if as_json:
-        click.echo(json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan), "published": [*published]}, indent=2))
+        click.echo(
+            json.dumps({"dest": dest, "dry_run": dry_run, **_plain(plan, dry_run=dry_run), "published": [*published]}, indent=2)
+        )
     else:
         _print(dest, plan, [*published], None if dry_run else monotonic() - began)
     return DIFFERS if dry_run and (plan or published) else 0
@@ -141,25 +146,43 @@ def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: float | No
 
     :param took: how long it worked; None if it only would
     """
+    deltas = plan.deltas or DeltaPlan((), (), ())
+    kept = [one for one in deltas.kept if one.size]
     rest = f"{len(plan.present)} already in {dest}" + (f", {len(plan.kept)} others kept" if plan.kept else "")
+    rest += f", {_deltas(kept)} kept ({size(_size(kept))})" if kept else ""
     if not plan and not published:
         line(f"nothing to do: {rest}")
         return
     numbers = ((len(plan.fetch), "download"), (len(plan.pruned), "remove"), *([(len(published), "publish")] if published else []))
     if took is None:
         lines = [f"download {path_of(build)}" for build in plan.fetch]
-        lines += [f"remove {path}" for path in plan.pruned]
+        lines += [f"remove {path}" for path in (*plan.pruned, *deltas.removed)]
+        lines += [f"make {path_of_delta(new, old)}" for new, old in deltas.make]
         for what in (*lines, *(f"publish {name}" for name in published)):
             step(f"Would {what}")
-        paragraph(f"Plan: {', '.join(f'{number} to {verb}' for number, verb in numbers)}, {rest}.")
+        texts = [f"{number} to {verb}" for number, verb in numbers]
+        texts += [f"{_deltas(some)} to {verb}" for some, verb in ((deltas.make, "make"), (deltas.removed, "remove")) if some]
+        paragraph(f"Plan: {', '.join(texts)}, {rest}.")
         return
     for name in published:
         step(f"Published {name}")
-    paragraph(f"Done{within(took)}: {', '.join(_past(number, verb) for number, verb in numbers)}, {rest}.")
+    made = [one for one in deltas.made if one.size]
+    texts = [_past(number, verb) for number, verb in numbers]
+    texts += [f"{_deltas(made)} made ({size(_size(made))})"] if made else []
+    texts += [f"{_deltas(deltas.removed)} removed"] if deltas.removed else []
+    paragraph(f"Done{within(took)}: {', '.join(texts)}, {rest}.")
 
 
 def _past(number: int, verb: str) -> str:
     return f"{number} {verb.rstrip('e')}ed"
+
+
+def _deltas(some: Sized) -> str:
+    return f"{len(some)} delta{'s' if len(some) != 1 else ''}"
+
+
+def _size(some: Iterable[Published]) -> int:
+    return sum(one.size for one in some)
 
 
 def _script(path: str) -> bytes:
@@ -178,13 +201,29 @@ def _script(path: str) -> bytes:
     return content
 
 
-def _plain(plan: SyncPlan) -> dict[str, list[str]]:
+def _plain(plan: SyncPlan, *, dry_run: bool) -> dict[str, Any]:
+    deltas = plan.deltas or DeltaPlan((), (), ())
+    made = [one for one in deltas.made if one.size]
+    kept = [one for one in deltas.kept if one.size]
+    # The size of a delta is unknown until it is made.
+    unmade = [{"path": path_of_delta(new, old), "size": None} for new, old in deltas.make] if dry_run else []
     return {
         "fetched": [path_of(build) for build in plan.fetch],
         "present": [path_of(build) for build in plan.present],
         "kept": [path_of(build) for build in plan.kept],
         "pruned": list(plan.pruned),
+        "deltas": {
+            "made": [*_listed(made), *unmade],
+            "too_large": [one.path for one in deltas.made if not one.size],
+            "kept": _listed(kept),
+            "removed": list(deltas.removed),
+            "size": _size(made) + _size(kept),
+        },
     }
+
+
+def _listed(some: Iterable[Published]) -> list[dict[str, Any]]:
+    return [{"path": one.path, "size": one.size} for one in some]
 
 
 @group.command("verify")
@@ -250,7 +289,7 @@ class _Shown(Progress):
         self._wanted: tuple[Build, ...] = ()
         self._finished: list[str] = []
         self._lock = Lock()
-        self._made = monotonic()
+        self._makes = 0.0
 
     def waits(self) -> None:
         line(f"another sync is running in {self._dest}: waiting for it", err=True)
@@ -272,11 +311,13 @@ class _Shown(Progress):
         if not self._as_json:
             step(f"Removed {path}")
 
-    def made(self, path: str, size: int, whole: int) -> None:
-        seconds, self._made = monotonic() - self._made, monotonic()
+    def makes(self, path: str) -> None:
+        self._makes = monotonic()
+
+    def made(self, delta: Published, whole: int) -> None:
+        made = f"Made {delta.path}{within(monotonic() - self._makes)}: {size(delta.size)} instead of {size(whole)}"
         if not self._as_json:
-            found = f"Made {path}, {size} bytes instead of {whole}," if size else f"Left out {path}, it would not be small,"
-            step(f"{found} in {duration(seconds)}")
+            step(made if delta.size else f"Left out {delta.path}: it would be too large")
 
     def after_failure(self) -> str:
         """Return which archives were not downloaded, where others were: a phrase, and a line for each."""

@@ -90,8 +90,8 @@ class Archives:
         base, path = self._path(fakes.fake(old)), self._path(fakes.fake(new))
         place = path.with_name(f"delta-{fakes.sha256(base)[:12]}")
         with place.open("wb") as out:
-            made = delta.make(base, path, out, path.parent)
-        about = {"recipe": deltas.RECIPE, "archive": fakes.sha256(path), "base": fakes.sha256(base), "tar": made.tar}
+            tar = delta.make(base, path, out, path.parent)
+        about = {"recipe": deltas.RECIPE, "archive": fakes.sha256(path), "base": fakes.sha256(base), "tar": tar}
         about |= {"sha256": fakes.sha256(place), "stamp": file_stamp(place)}
         place.with_name(f"{place.name}.json").write_text(json.dumps(about))
         return place

@@ -518,7 +518,7 @@ def test_a_build_is_rebuilt_or_everything_stays(
     archives = [fakes.archive(build, tmp_path, padding=9000, windows=True) for build in (old, new)]
     sent = tmp_path / "sent/new.delta"
     with sent.open("wb") as out:
-        made = delta.make(*archives, out, tmp_path)
+        tar = delta.make(*archives, out, tmp_path)
     assert sent.stat().st_size < archives[1].stat().st_size / 4
     sha256, need_kb = fakes.sha256(sent), 1
     match mishap:
@@ -538,7 +538,7 @@ def test_a_build_is_rebuilt_or_everything_stays(
             expose(folder / "Lib/json")
     before = tree(disk, windows=True)
     desired = declare({"builds": [], "root": place.root, "bin_dir": place.bin_dir}, windows=HERE)
-    delivery = sh.Delta(str(sent), sha256, old.name, made.tar, need_kb, "https://example.org/a.tar.gz", "f" * 64)
+    delivery = sh.Delta(str(sent), sha256, old.name, tar, need_kb, "https://example.org/a.tar.gz", "f" * 64)
     plan = Plan((Install(new, "upgrade", "the test says so"),), (), {new.name: Seen()})
     with serve({} if "mirror" in mishap else {"/new.delta": [Answer(body=sent.read_bytes())]}) as server:
         if by == "downloaded":

@@ -172,6 +172,7 @@ def test_flavors_targets_and_what_was_there_before(mirror: Mirror, releases: Pat
         "present": [],
         "kept": [OLD],
         "pruned": [],
+        "deltas": {"made": [], "too_large": [], "kept": [], "removed": [], "size": 0},
         "published": [],
     }
     mirror("sync", dest, "--request", "3.13", "--target", TRIPLE, "--target", OTHER, "--source", releases)

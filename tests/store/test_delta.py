@@ -70,7 +70,7 @@ def unpacked(payload: Path, where: Path) -> Path:
 def made(old: Path, new: Path, work: Path) -> tuple[Path, str]:
     path = work / "delta"
     with path.open("wb") as out:
-        return path, delta.make(old, new, out, work).tar
+        return path, delta.make(old, new, out, work)
 
 
 def rebuilt(path: Path, base: Path) -> bytes:
@@ -441,7 +441,7 @@ def test_segments_of_another_delta_are_refused_and_removed(cached: tuple[Payload
     with pytest.raises(delta.Stopped):
         deltas.make_beside(payload, digest, old, lambda: False)
     (kept,) = in_the_cache(tmp_path / "cache/deltas")
-    delta._Segment(1, 0, (b"", b"", b"")).keep(kept / "0")
+    delta._Segment(1, (b"", b"", b"")).keep(kept / "0")
     with pytest.raises(ContentError, match="belongs to another delta"):
         deltas.make_beside(payload, digest, old)
     deltas.make_beside(payload, digest, old)

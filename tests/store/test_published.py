@@ -18,8 +18,9 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.agents impo
 from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.source import parse_source
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.catalogue import Build, builds, parse_filename
 from ansible_collections.standalone.python.plugins.plugin_utils.core.builds.request import parse_request
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors import deltas as mirror_deltas
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors import mirror
-from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.deltas import neighbours
+from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.deltas import pairs
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.s3 import Bucket
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.storage import Folder, Storage
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.sync import Progress, sync
@@ -28,6 +29,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.lock
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.published import (
     DELTAS,
     HEADER,
+    Published,
     format_published,
     parse_published,
 )
@@ -72,9 +74,9 @@ class Told(Progress):
     def __init__(self) -> None:
         self.deltas: list[str] = []
 
-    def made(self, path: str, size: int, whole: int) -> None:
-        assert 0 < size < whole / 10
-        self.deltas.append(path)
+    def made(self, delta: Published, whole: int) -> None:
+        assert 0 < delta.size < whole / 10
+        self.deltas.append(delta.path)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -165,7 +167,7 @@ def test_a_sync_that_ends_early_lists_finished_deltas_only(
 def test_which_builds_are_neighbours() -> None:
     windows, full = NAMES[1].replace("unknown-linux-gnu", "pc-windows-msvc"), NAMES[0].replace("_stripped", "")
     some = [parse_filename(name) for name in (*NAMES, windows, windows.replace("20250317", "20250409"), full)]
-    assert [(str(new), str(old)) for new, old in neighbours(some)] == [
+    assert [(str(new), str(old)) for new, old in pairs(some)] == [
         (str(some[2]), str(some[1])),
         (str(some[1]), str(some[0])),
         (str(some[5]), str(some[4])),
@@ -230,6 +232,23 @@ def test_a_run_uses_a_delta_only_if_the_mirror_alone_decides(
         assert (base, one.archive) == (wanted[1], wanted[2].sha256)
         assert url.endswith(f"/{one.path.replace('+', '%2B')}")
         assert supply.published(build, [wanted[0]]) is None, "there is none from that build"
+
+
+def test_a_delta_that_would_be_too_large_is_tried_once(
+    storage: Storage, wanted: list[Build], releases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_deltas, "LARGEST", 0.001)
+    source = parse_source(str(releases))
+    plan = sync(storage, wanted, source, deltas=True).deltas
+    assert plan is not None
+    assert [(one.archive, one.size) for one in plan.made] == [(wanted[2].sha256, 0), (wanted[1].sha256, 0)]
+    assert stored(storage) == []
+    again = sync(storage, wanted, source, deltas=True).deltas
+    assert again is not None
+    assert (again.make, again.made, len(again.kept)) == ((), (), 2)
+    # The list forgets them with their builds, although there is no file to remove.
+    sync(storage, wanted[:2], source, prune=True)
+    assert [one.archive for one in parse_published(storage.read(DELTAS).decode())] == [wanted[1].sha256]
 
 
 # What is wrong with the sum in the lock file or in the mirror's list -> whether a locked run uses the delta.

@@ -196,7 +196,7 @@ def _delta(observed: Observed, build: Build, archive: str, payload: Payload, fle
 
 def _bases(observed: Observed, build: Build) -> list[Build]:
     """Return the sound builds on the host that differ from ``build`` in patch version and release only, newest first."""
-    from .supply.published import kind_of
+    from .builds.kinds import kind_of
 
     found = []
     for installed in observed.installed:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ContentError
+from ..errors import ContentError, DeclarationError
 from .archive import opened
 from .cache import atomic_write
 from .tarstream import Member, TarStream
@@ -38,7 +38,7 @@ from .tree import INSTALL_ONLY_TREE
 MAGIC = b"standalone-python delta 1\n"
 # Bytes of a new file that are compared at a time, and by how much the range of the old file is longer on each side. The sort of
 # the old range takes 17 bytes for each of its bytes.
-PIECE, MARGIN = 2 << 20, 1 << 19
+PIECE, MARGIN = 3 << 19, 1 << 18
 # Bytes that are compared or new in a segment, at least. A segment takes about 2 s. Segments of this size make a delta 2 % larger
 # than a single one would.
 SEGMENT = 2 << 20
@@ -70,18 +70,12 @@ def available() -> bool:
     return importlib.util.find_spec("bsdiff4") is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+def require_maker() -> None:
     """
-    :param tar: SHA-256 of the tar that is rebuilt
-    :param copied: bytes of the tar that are copied from the installed build
-    :param changed: bytes that are made of such bytes; ``new``: others
+    :raises DeclarationError: the package that compares files is missing
     """
-
-    tar: str
-    copied: int
-    changed: int
-    new: int
+    if not available():
+        raise DeclarationError("deltas need the Python package bsdiff4, which is missing: pip install 'standalone-python[delta]'")
 
 
 class _Recorded:
@@ -128,16 +122,14 @@ class _Segment:
     """A finished segment of a delta.
 
     :ivar end: the offset in the tar after it
-    :ivar changed: as in ``Made``
-    :ivar parts: its part of each of the three parts
+    :ivar parts: its part of each of the three parts, compressed
     """
 
     end: int
-    changed: int
     parts: tuple[bytes, ...]
 
     def keep(self, path: Path) -> None:
-        body = b"%d %d %d %d %d\n" % (self.end, self.changed, *map(len, self.parts)) + b"".join(self.parts)
+        body = b"%d %d %d %d\n" % (self.end, *map(len, self.parts)) + b"".join(self.parts)
         with atomic_write(path) as out:
             out.write(hashlib.sha256(body).digest() + body)
 
@@ -152,8 +144,8 @@ class _Segment:
         if hashlib.sha256(body).digest() != digest:
             return None
         head, _newline, rest = body.partition(b"\n")
-        end, changed, first, second, _third = map(int, head.split())
-        return cls(end, changed, (rest[:first], rest[first : first + second], rest[first + second :]))
+        end, first, second, _third = map(int, head.split())
+        return cls(end, (rest[:first], rest[first : first + second], rest[first + second :]))
 
 
 class _Parts:
@@ -165,40 +157,31 @@ class _Parts:
 
     def __init__(self, files: Sequence[BinaryIO], folder: Path | None, wanted: Callable[[], bool]) -> None:
         self._files, self._folder, self._wanted = files, folder, wanted
-        self.changed = 0
         self._begin(0)
 
     def _begin(self, offset: int) -> None:
         self._path = self._folder / str(offset) if self._folder else None
         self.kept = _Segment.kept(self._path) if self._path else None
-        self._packers = [lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=_FILTERS) for _file in self._files]
-        self._packed = [bytearray() for _file in self._files]
-        self._literal = self._weight = self._changed = 0
-
-    def _write(self, part: int, data: bytes) -> None:
-        self._packed[part] += self._packers[part].compress(data)
+        self._parts = [bytearray() for _file in self._files]
+        self._literal = 0
 
     def operation(self, text: str) -> None:
         if self.kept:
             return
         if self._literal:
-            self._write(0, b"new %d\n" % self._literal)
+            self._parts[0] += b"new %d\n" % self._literal
             self._literal = 0
-        if text:
-            self._write(0, text.encode())
+        self._parts[0] += text.encode()
 
     def literal(self, data: bytes) -> None:
         if self.kept:
             return
-        self._write(1, data)
+        self._parts[1] += data
         self._literal += len(data)
-        self._weight += len(data)
 
     def change(self, data: bytes, offset: int) -> None:
         self.operation(f"add {len(data)} {offset}\n")
-        self._write(2, data)
-        self._weight += len(data)
-        self._changed += len(data)
+        self._parts[2] += data
 
     def step(self, offset: int) -> None:
         """End the segment if it is large enough. It can't end elsewhere.
@@ -209,16 +192,17 @@ class _Parts:
         if self.kept:
             if offset == self.kept.end:
                 self._end(self.kept, offset)
-        elif self._weight >= SEGMENT:
+        elif len(self._parts[1]) + len(self._parts[2]) >= SEGMENT:
             self._end(self._finished(offset), offset)
         elif not self._wanted():
             raise Stopped
 
     def _finished(self, offset: int) -> _Segment:
         self.operation("")
-        for packed, packer in zip(self._packed, self._packers, strict=True):
-            packed += packer.flush()
-        segment = _Segment(offset, self._changed, tuple(map(bytes, self._packed)))
+        # One after the other: each compressor takes 13 MB.
+        segment = _Segment(
+            offset, tuple(lzma.compress(part, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=_FILTERS) for part in self._parts)
+        )
         if self._path:
             segment.keep(self._path)
         return segment
@@ -226,7 +210,6 @@ class _Parts:
     def _end(self, segment: _Segment, offset: int) -> None:
         for file, part in zip(self._files, segment.parts, strict=True):
             file.write(part)
-        self.changed += segment.changed
         self._begin(offset)
 
     def joined(self, out: BinaryIO, offset: int) -> None:
@@ -251,8 +234,8 @@ def make(
     folder: Path,
     wanted: Callable[[], bool] = lambda: True,
     kept: Path | None = None,
-) -> Made:
-    """Write the delta between the payloads of an installed build and of a new one.
+) -> str:
+    """Write the delta between the payloads of an installed build and of a new one. Return the SHA-256 of the tar that it makes.
 
     :param folder: for temporary files
     :param wanted: whether to go on; called often
@@ -319,8 +302,7 @@ def _of_base(base: Path, new: dict[str, str], spool: BinaryIO) -> _Base:
     return found
 
 
-def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: Compare, out: BinaryIO) -> Made:
-    copied = 0
+def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: Compare, out: BinaryIO) -> str:
     with opened(new, _silent) as (tar, _file):
         recorded = _Recorded(tar)
         for member in tar:
@@ -331,7 +313,6 @@ def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: 
                 parts.operation(f"copy {member.size} {copy[0]}\n")
                 for _chunk in tar.data():
                     recorded.take()
-                copied += member.size
                 continue
             base = old.others.get(path) if member.kind == "file" else None
             if base is None:
@@ -348,7 +329,7 @@ def _write(new: Path, sums: dict[str, str], old: _Base, parts: _Parts, compare: 
                 parts.step(recorded.taken)
         parts.literal(recorded.take())
         parts.joined(out, recorded.taken)
-        return Made(recorded.digest.hexdigest(), copied, parts.changed, tar.unpacked - copied - parts.changed)
+        return recorded.digest.hexdigest()
 
 
 def _patch(old: _Base, path: str, place: tuple[int, int, int], piece: bytes, parts: _Parts, compare: Compare) -> None:

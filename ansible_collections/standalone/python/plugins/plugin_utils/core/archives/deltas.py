@@ -20,24 +20,26 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from ..builds.catalogue import parse_name
+from ..builds.kinds import upgrades
 from ..errors import ContentError
-from ..progress import Listener, listening
 from .cache import atomic_write, exclusive_lock, file_stamp, make_private, remove_stale_parts
-from .contents import size_of, touch
+from .contents import entries, size_of, touch
 from .delta import available, make
-from .store import Payload, recorded
+from .store import Payload, payload_in, recorded
 
 if TYPE_CHECKING:
-    from ..builds.catalogue import Build
+    from ..builds.catalogue import Build, Compression
 
 # The version of how deltas are made, and of the agent's part that reads them.
-RECIPE = 1
+RECIPE = 2
 # A delta that has more than this share of the payload's bytes is not used.
 LARGEST = 0.8
 # Bytes of segments of unfinished deltas that may stay while another delta is made, and the seconds after which they go.
@@ -45,6 +47,13 @@ LARGEST_KEPT = 100_000_000
 KEPT_FOR = 14 * 86400.0
 _KEPT = re.compile(r"[0-9a-f]{24}")
 _NICE = 10
+# -I keeps the working directory and the environment from naming modules; packages come from where the run has them.
+_PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from core.archives.deltas import make_for_run
+make_for_run(*sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +70,40 @@ class Delta:
     tar: str
 
 
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Two builds, with the sha256 of their archives, and the payload of the new one."""
+
+    build: Build
+    base: Build
+    payload: Payload
+
+
 def find(payload: Payload, archive: str, base: Build) -> Delta | None:
     """Return the delta from an installed build to the build of a payload, if it is in the cache and small enough.
 
     :param archive: the SHA-256 of the archive of which the payload was made
     """
-    delta = _recorded(_place(payload, base), archive, base)
+    delta = tried(payload, archive, base)
     return delta if delta and 0 < delta.size <= LARGEST * payload.size else None
+
+
+def tried(payload: Payload, archive: str, base: Build) -> Delta | None:
+    """Return the recorded delta; one of size 0 if it would not be small enough; None if nobody has tried to make it.
+
+    :param archive: as for :func:`find`
+    """
+    place = _place(payload, base)
+    try:
+        about = json.loads(_about(place).read_bytes())
+        if (about["recipe"], about["archive"], about["base"]) != (RECIPE, archive, base.sha256):
+            return None
+        if "stamp" not in about:
+            return Delta(place, about["sha256"], 0, about["tar"])
+        now = file_stamp(place)
+        return Delta(place, about["sha256"], now[0], about["tar"]) if about["stamp"] == now else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def begin(payload: Payload, archive: str, base: Build, run: int) -> None:
@@ -76,28 +112,52 @@ def begin(payload: Payload, archive: str, base: Build, run: int) -> None:
     :param archive: as for :func:`find`
     :param run: the process of the whole run; what is made ends when it has ended
     """
-    place = _place(payload, base)
     old = _payload_of(payload, base)
-    if old is None or not available() or not hasattr(os, "fork") or _recorded(place, archive, base) is not None:
+    # In a frozen program sys.executable is the program.
+    able = available() and hasattr(os, "fork") and not hasattr(sys, "frozen")
+    if old is None or not able or tried(payload, archive, base) is not None:
         return
+    command = command_for_run(payload, archive, base, run)
     first = os.fork()
     if first:
         os.waitpid(first, 0)
         return
     try:
-        # The run's processes wait for their children only. This one is nobody's child.
-        if os.fork() == 0:
-            _apart()
-            with listening(Listener()):
-                make_beside(payload, archive, base, lambda: _runs(run))
+        _apart()
+        # The run's processes wait for their children only. This one is nobody's child. It has none of the run's memory, locks and
+        # open files, as a fork would.
+        os.posix_spawn(command[0], command, os.environ)
     finally:
         os._exit(0)
 
 
-def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[], bool] = lambda: True) -> None:
-    """Make a delta and put it into the cache; do nothing if another process makes one.
+def command_for_run(payload: Payload, archive: str, base: Build, run: int) -> tuple[str, ...]:
+    """Return the command that makes a delta until it is made or the run has ended.
+
+    :param archive: as for :func:`find`; ``run``: as for :func:`begin`
+    """
+    paths = json.dumps([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    about = (str(payload.path.parent), payload.compression, archive, base.name, base.sha256 or "", str(run))
+    return (sys.executable, "-I", "-B", "-c", _PROGRAM, paths, *about)
+
+
+def make_for_run(folder: str, compression: Compression, archive: str, base: str, sha256: str, run: str) -> None:
+    """Make a delta, in the process of :func:`command_for_run`.
+
+    :param folder: of the payload; ``base``: the name of the installed build, and ``sha256`` that of its archive
+    """
+    payload, older = recorded(Path(folder), compression, archive), parse_name(base)
+    if payload and older:
+        make_beside(payload, archive, replace(older, sha256=sha256), lambda: _runs(int(run)))
+
+
+def make_beside(
+    payload: Payload, archive: str, base: Build, wanted: Callable[[], bool] = lambda: True, wait: float | None = 0
+) -> None:
+    """Make a delta and put it into the cache, unless that was tried before.
 
     :param wanted: whether to go on; called often
+    :param wait: the longest time to wait for another process that makes a delta, in seconds; None is LOCK_WAIT
     :raises StandalonePythonError: another process makes a delta, or a payload is damaged
     :raises OSError: the cache can't be written
     """
@@ -107,8 +167,8 @@ def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[]
     place = _place(payload, base)
     folder = payload.path.parents[2] / "deltas"
     make_private(folder)
-    with exclusive_lock(folder, wait=0) as locked:
-        if not locked or _recorded(place, archive, base) is not None:
+    with exclusive_lock(folder, wait) as locked:
+        if not locked or tried(payload, archive, base) is not None:
             return
         remove_stale_parts(folder, sure=True)
         kept = folder / hashlib.sha256(f"{RECIPE} {old.sha256} {payload.sha256}".encode()).hexdigest()[:24]
@@ -119,11 +179,11 @@ def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[]
         work = folder / place.name
         try:
             with atomic_write(work) as out:
-                made = make(old.path, payload.path, cast(BinaryIO, out), folder, wanted, kept)
+                tar = make(old.path, payload.path, cast(BinaryIO, out), folder, wanted, kept)
         except ContentError:
             shutil.rmtree(kept)
             raise
-        about = {"recipe": RECIPE, "archive": archive, "base": base.sha256, "tar": made.tar, "sha256": out.digest.hexdigest()}
+        about = {"recipe": RECIPE, "archive": archive, "base": base.sha256, "tar": tar, "sha256": out.digest.hexdigest()}
         if out.size <= LARGEST * payload.size:
             os.replace(work, place)
             about["stamp"] = file_stamp(place)
@@ -133,6 +193,16 @@ def make_beside(payload: Payload, archive: str, base: Build, wanted: Callable[[]
             record.write(json.dumps(about).encode())
         os.replace(work, _about(place))
         shutil.rmtree(kept)
+
+
+def cached_upgrades(root: Path) -> tuple[Upgrade, ...]:
+    """Return the upgrades between builds whose payloads are in a cache: to the newest of each kind, from each older one."""
+    found: dict[Build, Payload] = {}
+    for entry in entries(root):
+        if known := payload_in(entry.folder):
+            payload, archive = known
+            found[replace(entry.build, sha256=archive)] = payload
+    return tuple(Upgrade(new, base, found[new]) for new, base in upgrades(found))
 
 
 def remove_kept(folder: Path, older_than: float, making: Path | None = None) -> int:
@@ -171,20 +241,6 @@ def _payload_of(payload: Payload, base: Build) -> Payload | None:
     return recorded(folder, payload.compression, base.sha256) or recorded(
         folder, "gz" if payload.compression == "zst" else "zst", base.sha256
     )
-
-
-def _recorded(place: Path, archive: str, base: Build) -> Delta | None:
-    """Return the recorded delta; one of size 0 if it would not be small enough."""
-    try:
-        about = json.loads(_about(place).read_bytes())
-        if (about["recipe"], about["archive"], about["base"]) != (RECIPE, archive, base.sha256):
-            return None
-        if "stamp" not in about:
-            return Delta(place, about["sha256"], 0, about["tar"])
-        now = file_stamp(place)
-        return Delta(place, about["sha256"], now[0], about["tar"]) if about["stamp"] == now else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
 
 
 def _apart() -> None:

@@ -373,6 +373,18 @@ def _record(payload: Payload, original: str) -> None:
         out.write(json.dumps(about).encode())
 
 
+def payload_in(folder: Path) -> tuple[Payload, str] | None:
+    """Return the payload that the cache has in a build's folder, and the SHA-256 of its archive."""
+    for compression in ("zst", "gz"):
+        try:
+            original = json.loads(_about(folder / f"payload.tar.{compression}").read_bytes())["original"]
+            if payload := recorded(folder, cast("Compression", compression), original):
+                return payload, original
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return None
+
+
 def recorded(folder: Path, compression: Compression, original: str, *, rehash: bool = False) -> Payload | None:
     """Return the cached payload if it is the recorded file.
 

@@ -13,77 +13,78 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..archives.archive import Packed, pack, tree_of
 from ..archives.cache import atomic_write
-from ..archives.delta import available, make
+from ..archives.delta import make
 from ..archives.deltas import LARGEST
 from ..archives.store import room
 from ..builds.catalogue import Build
-from ..errors import ContentError, DeclarationError
-from ..supply.published import DELTAS, ENDING, Published, can_have_delta, format_published, kind_of, parse_published
-from .mirror import path_of
+from ..builds.kinds import Pair, neighbours
+from ..errors import ContentError
+from ..supply.published import DELTAS, ENDING, Published, can_have_delta, format_published, parse_published, path_of_delta
+from .mirror import DeltaPlan, path_of
 from .storage import Storage
 
 
-def neighbours(present: Iterable[Build]) -> Iterator[tuple[Build, Build]]:
-    """Yield each build of a mirror with the build of the same line and target just before it, newest first."""
-    kinds: dict[tuple[str, ...], list[Build]] = {}
-    for build in present:
-        if can_have_delta(build):
-            kinds.setdefault(kind_of(build), []).append(build)
-    for some in kinds.values():
-        newest_first = sorted(some, key=lambda build: build.age, reverse=True)
-        yield from pairwise(newest_first)
+class DeltaProgress:
+    """Receives the events of a mirror's deltas. This class ignores them."""
+
+    def makes(self, path: str) -> None:
+        """A delta is being made."""
+
+    def made(self, delta: Published, whole: int) -> None:
+        """A delta was made and listed, for an archive of ``whole`` bytes."""
+
+    def removed(self, path: str) -> None:
+        """An archive or a delta was removed from the mirror."""
 
 
-def require_maker() -> None:
+def pairs(present: Iterable[Build]) -> tuple[Pair, ...]:
+    """Return the builds of a mirror that get a delta, each with the build just before it."""
+    return neighbours(filter(can_have_delta, present))
+
+
+def plan_deltas(storage: Storage, present: Iterable[Build], *, make: bool) -> DeltaPlan | None:
+    """Return what a sync does with the deltas of a mirror; None if it has none and none are wanted.
+
+    :param present: the builds that the mirror has after the sync, with their sha256
+    :param make: make the deltas that it lacks
     """
-    :raises DeclarationError: the package that compares files is missing
-    """
-    if not available():
-        raise DeclarationError("deltas need the Python package bsdiff4, which is missing: pip install 'standalone-python[delta]'")
-
-
-def remove_unlisted(storage: Storage, present: Iterable[Build]) -> tuple[Published, ...]:
-    """Unlist and remove the deltas whose builds are not in the mirror; return the others.
-
-    The caller holds the mirror's lock.
-    """
+    old = _text(storage)
+    if not old and not make:
+        return None
+    present = tuple(present)
     sums = {build.sha256 for build in present}
     files = storage.files()
-    old = _text(storage)
     kept = tuple(
         one
         for one in parse_published(old)
         if {one.archive, one.base} <= sums and (not one.size or files.get(one.path, [0])[0] == one.size)
     )
-    _write_list(storage, kept, old)
-    for path in files.keys() - {one.path for one in kept}:
-        if path.endswith(ENDING):
-            storage.delete(path)
-    return kept
+    known = {(one.archive, one.base) for one in kept}
+    missing = tuple(pair for pair in pairs(present) if (pair[0].sha256, pair[1].sha256) not in known)
+    unlisted = sorted(path for path in files.keys() - {one.path for one in kept} if path.endswith(ENDING))
+    return DeltaPlan(missing if make else (), kept, tuple(unlisted))
 
 
-def make_deltas(storage: Storage, present: Iterable[Build], tell: Callable[[str, int, int], None]) -> tuple[str, ...]:
-    """Make the deltas that a mirror lacks, and return their paths. The caller holds the mirror's lock.
+def write_deltas(storage: Storage, plan: DeltaPlan, progress: DeltaProgress) -> DeltaPlan:
+    """Carry out a plan, and return it with the rows that it made. The caller holds the mirror's lock.
 
-    :param present: the builds of the mirror, with their sha256
-    :param tell: called with the path of each new delta, its size, and that of the archive; the size is 0 if it would be too large
     :raises ContentError: an archive is damaged
     """
-    present = tuple(present)
-    listed = list(remove_unlisted(storage, present))
-    known = {(one.archive, one.base) for one in listed}
-    made = []
+    listed = list(plan.kept)
+    _write_list(storage, listed, _text(storage))
+    for path in plan.removed:
+        storage.delete(path)
+        progress.removed(path)
     work = storage.work / "deltas"
-    for new, old in neighbours(present):
-        if (new.sha256, old.sha256) in known:
-            continue
+    for new, old in plan.make:
+        progress.makes(path_of_delta(new, old))
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
@@ -92,10 +93,8 @@ def make_deltas(storage: Storage, present: Iterable[Build], tell: Callable[[str,
             shutil.rmtree(work, ignore_errors=True)
         listed.append(one)
         _write_list(storage, listed, "")
-        if one.size:
-            made.append(one.path)
-        tell(one.path, one.size, size)
-    return tuple(made)
+        progress.made(one, size)
+    return replace(plan, made=tuple(listed[len(plan.kept) :]))
 
 
 def _made(storage: Storage, old: Build, new: Build, work: Path) -> tuple[Published, int]:
@@ -104,7 +103,7 @@ def _made(storage: Storage, old: Build, new: Build, work: Path) -> tuple[Publish
     payload, packed, size = _payload(storage, new, work / "new")
     part = work / "delta"
     with atomic_write(part) as out:
-        tar = make(base, payload, cast(BinaryIO, out), work).tar
+        tar = make(base, payload, cast(BinaryIO, out), work)
     small = out.size <= LARGEST * size
     one = Published(
         new.release,
@@ -124,7 +123,8 @@ def _made(storage: Storage, old: Build, new: Build, work: Path) -> tuple[Publish
 def _payload(storage: Storage, build: Build, path: Path) -> tuple[Path, Packed, int]:
     """Pack an archive of the mirror as a payload; return also the size of the archive."""
     archive = path.with_name(f"{path.name}.archive")
-    archive.write_bytes(storage.read(path_of(build)))
+    with archive.open("wb") as copy:
+        copy.writelines(storage.chunks(path_of(build)))
     with path.open("wb") as out:
         packed = pack(archive, tree_of(build.flavor), out, "gz")
     if packed.sha256 != build.sha256:

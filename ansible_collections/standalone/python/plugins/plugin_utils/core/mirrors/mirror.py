@@ -30,6 +30,7 @@ from ..archives.attestation import verify as verify_attestation
 from ..archives.cache import os_reason
 from ..archives.source import SUMS
 from ..builds.catalogue import Build, builds, from_rows, is_build, parse_filename
+from ..builds.kinds import Pair
 from ..builds.request import parse_request, with_parts
 from ..builds.sums import parse_sums, rows_from_sums
 from ..builds.target import for_level, named_target
@@ -37,7 +38,7 @@ from ..errors import ContentError, StandalonePythonError, TransportError
 from ..security.tables import DOCUMENT
 from ..supply.catalogues import CATALOGUE
 from ..supply.known_tables import document_problem
-from ..supply.published import DELTAS, parse_published
+from ..supply.published import DELTAS, Published, parse_published
 from .storage import WORK, Stamp, Storage
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class DeltaPlan:
+    """What a sync does with the deltas of a mirror.
+
+    :ivar make: builds that lack a delta, each with the older build that it is from
+    :ivar kept: rows of the list that stay; one of size 0 stands for a delta that would not be small enough
+    :ivar removed: paths of deltas whose builds are not in the mirror, or that are not listed
+    :ivar made: the new rows of the list, after the sync
+    """
+
+    make: tuple[Pair, ...]
+    kept: tuple[Published, ...]
+    removed: tuple[str, ...]
+    made: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SyncPlan:
     """The changes that a sync makes.
 
@@ -75,15 +92,17 @@ class SyncPlan:
     :ivar present: wanted builds that the mirror has
     :ivar kept: other builds that stay in the mirror and in its lists
     :ivar pruned: paths below the mirror to remove
+    :ivar deltas: what is done with the mirror's deltas; None if it has none and none are wanted
     """
 
     fetch: tuple[Build, ...]
     present: tuple[Build, ...]
     kept: tuple[Build, ...]
     pruned: tuple[str, ...]
+    deltas: DeltaPlan | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.fetch or self.pruned)
+        return bool(self.fetch or self.pruned or (self.deltas and (self.deltas.make or self.deltas.removed)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,9 @@ from ..archives.cache import ROOT_VARIABLE, default_root, make_private, os_reaso
 from ..errors import DeclarationError, TransportError
 from .s3_client import SCHEME, Client
 from .s3_lock import LEASE, Lease
-from .storage import Folder, Stamp, Storage
+from .storage import CHUNK, Folder, Stamp, Storage
 
 SHA256 = "sha256"
-CHUNK = 1 << 18
 ATTEMPTS = 4
 
 
@@ -92,11 +91,11 @@ class Bucket:
         return found
 
     def read(self, path: str) -> bytes:
-        return b"".join(self._content(path))
+        return b"".join(self.chunks(path))
 
     def checksum(self, path: str) -> str:
         digest = hashlib.sha256()
-        for chunk in self._content(path):
+        for chunk in self.chunks(path):
             digest.update(chunk)
         return digest.hexdigest()
 
@@ -142,7 +141,7 @@ class Bucket:
         etag: str = done["ETag"]
         return etag
 
-    def _content(self, path: str) -> Iterator[bytes]:
+    def chunks(self, path: str) -> Iterator[bytes]:
         """Yield an object in pieces. If the connection breaks, the download resumes, as long as the object is the same."""
         from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 

@@ -18,6 +18,7 @@ from ..archives.cache import atomic_write, exclusive_lock, file_stamp, os_reason
 from ..errors import TransportError
 
 WORK = ".mirror"
+CHUNK = 1 << 18
 
 Stamp = list[int | str]
 """The size of a file in bytes, and values that change when the file does."""
@@ -50,6 +51,12 @@ class Storage(Protocol):
 
     def read(self, path: str) -> bytes:
         """
+        :raises FileNotFoundError: it does not exist
+        """
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the content of a file that is too large for :meth:`read`.
+
         :raises FileNotFoundError: it does not exist
         """
 
@@ -113,6 +120,11 @@ class Folder:
             return (self.path / path).read_bytes()
         except NotADirectoryError as error:
             raise FileNotFoundError(*error.args) from None
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        with (self.path / path).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
 
     def checksum(self, path: str) -> str:
         return checksum(self.path / path)

@@ -14,12 +14,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
 from ..archives.attestation import ENDING
 from ..archives.cache import TEMPORARY, os_reason, remove_stale_parts
+from ..archives.delta import require_maker
 from ..archives.failure import DeniedError, NotThereError
 from ..archives.fetch import Http
 from ..archives.partial import LARGEST_PIECE
@@ -33,8 +34,7 @@ from ..errors import ContentError, DeclarationError, StandalonePythonError, Tran
 from ..progress import heard
 from ..security.tables import DOCUMENT
 from ..supply.known_tables import newer_document
-from ..supply.published import DELTAS
-from .deltas import make_deltas, remove_unlisted, require_maker
+from .deltas import DeltaProgress, plan_deltas, write_deltas
 from .mirror import (
     JOBS,
     Records,
@@ -61,7 +61,7 @@ Attest = Callable[[Build, str], str]
 An error means that the archive is not added."""
 
 
-class Progress:
+class Progress(DeltaProgress):
     """Receives the events of a sync, from several threads at once. This class ignores them."""
 
     def waits(self) -> None:
@@ -78,21 +78,19 @@ class Progress:
     def received(self, path: str) -> None:
         """An archive is verified, and in the mirror."""
 
-    def removed(self, path: str) -> None:
-        """An archive was removed from the mirror."""
 
-    def made(self, path: str, size: int, whole: int) -> None:
-        """A delta of ``size`` bytes is in the mirror, for an archive of ``whole`` bytes; 0 if it would be too large."""
-
-
-def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS) -> SyncPlan:
+def preview_sync(storage: Storage, wanted: Iterable[Build], *, prune: bool, jobs: int = JOBS, deltas: bool = False) -> SyncPlan:
     """Return what a sync would do. It writes nothing, so archives without a record are read each time.
 
     :raises StandalonePythonError: as :func:`sync`
     """
     wanted = unique_builds(wanted)
+    if deltas:
+        require_maker()
     with storage.explain_errors():
-        return plan_sync(wanted, inspect_mirror(storage, wanted, read_records(storage), jobs), prune=prune)
+        todo = plan_sync(wanted, inspect_mirror(storage, wanted, read_records(storage), jobs), prune=prune)
+        stay = (*todo.present, *todo.kept, *todo.fetch)
+        return replace(todo, deltas=plan_deltas(storage, stay, make=deltas))
 
 
 def sync(
@@ -164,10 +162,8 @@ def sync(
         if unattested:
             raise unattested[0]
         stay = (*todo.present, *todo.kept, *received)
-        if deltas:
-            make_deltas(storage, stay, progress.made)
-        elif _read(storage, DELTAS):
-            remove_unlisted(storage, stay)
+        planned = plan_deltas(storage, stay, make=deltas)
+        todo = replace(todo, deltas=planned and write_deltas(storage, planned, progress))
         files = storage.files() if todo.pruned else {}
         for path in todo.pruned:
             storage.delete(path)

@@ -44,7 +44,7 @@ class Published:
 
     @property
     def name(self) -> str:
-        return f"{self.filename}.from-{self.base[:12]}{ENDING}"
+        return _name(self.filename, self.base)
 
     @property
     def path(self) -> str:
@@ -57,9 +57,13 @@ def can_have_delta(build: Build) -> bool:
     return build.compression == "gz"
 
 
-def kind_of(build: Build) -> tuple[str, ...]:
-    """Return what two builds must have in common for a delta between them."""
-    return build.version.minor_line, build.triple, build.options, build.flavor
+def path_of_delta(build: Build, base: Build) -> str:
+    """Return the path below a mirror of the delta from an older build."""
+    return f"{build.release}/{_name(build.filename, base.sha256 or '')}"
+
+
+def _name(filename: str, base: str) -> str:
+    return f"{filename}.from-{base[:12]}{ENDING}"
 
 
 def parse_published(text: str) -> tuple[Published, ...]:
