@@ -111,7 +111,7 @@ def test_a_mirrors_deltas_are_planned_made_kept_and_removed(command: Command, wo
 
 def test_a_killed_sync_keeps_the_deltas_that_it_has_made(command: Command, words: list[str], tmp_path: Path) -> None:
     dest = tmp_path / "mirror"
-    arguments = [PROGRAM, "--no-progress", "mirror", "sync", str(dest), *words, "--deltas"]
+    arguments: list[str | Path] = [PROGRAM, "--no-progress", "mirror", "sync", str(dest), *words, "--deltas"]
     environment = command.environment() | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout

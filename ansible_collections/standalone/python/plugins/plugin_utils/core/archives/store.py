@@ -378,7 +378,7 @@ def payload_in(folder: Path) -> tuple[Payload, str] | None:
     for compression in ("zst", "gz"):
         try:
             original = json.loads(_about(folder / f"payload.tar.{compression}").read_bytes())["original"]
-            if payload := recorded(folder, cast("Compression", compression), original):
+            if payload := recorded(folder, compression, original):
                 return payload, original
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
