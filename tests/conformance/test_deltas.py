@@ -123,10 +123,10 @@ def test_a_locked_host_pulls_a_delta_only_if_the_lock_file_guarantees_what_it_ma
             tar.add(tmp_path / "evil/python", "python")
         base = store.payload(old, parse_source(str(source), ""), zstd=False).path
         with (tmp_path / "delta").open("wb") as out:
-            made = delta.make(base, evil, out, tmp_path)
+            tar_of_evil = delta.make(base, evil, out, tmp_path)
         content = (tmp_path / "delta").read_bytes()
         storage.put(one.path, content)
-        changed = replace(one, size=len(content), sha256=hashlib.sha256(content).hexdigest(), tar=made.tar)
+        changed = replace(one, size=len(content), sha256=hashlib.sha256(content).hexdigest(), tar=tar_of_evil)
         storage.put(DELTAS, format_published([changed]).encode())
     with serve(tmp_path / "mirror") as web:
         pull = {
