@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import shutil
@@ -414,13 +415,25 @@ def test_a_host_downloads_a_delta_or_else_the_whole_archive(
 
 def hostile_delta() -> bytes:
     """A delta that has the checksum of a mirror's list, and makes a tar that leaves the staging folder."""
+    content = hostile_tar()
+    parts = [lzma.compress(part) for part in (b"new %d\n" % len(content), content, b"")]
+    return b"standalone-python delta 1\n%d %d %d\n" % tuple(map(len, parts)) + b"".join(parts)
+
+
+def hostile_tar() -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as made:
-        info = tarfile.TarInfo("../../planted")
+        made.addfile(folder("python"))
+        info = tarfile.TarInfo("python/../../../planted")
         info.size = 4
         made.addfile(info, io.BytesIO(b"evil"))
-    parts = [lzma.compress(part) for part in (b"new %d\n" % len(content.getvalue()), content.getvalue(), b"")]
-    return b"standalone-python delta 1\n%d %d %d\n" % tuple(map(len, parts)) + b"".join(parts)
+    return content.getvalue()
+
+
+def folder(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info
 
 
 def careless_tar(path: Path) -> None:
@@ -464,6 +477,17 @@ def test_pull(downloader: str, shell: Shell, server: Server, disk: Path, tmp_pat
     apply(pulled(server, tmp_path, "/there"), disk, with_downloader(downloader, tmp_path), shell)
     whole(disk)
     assert server.asked == [("/there", "")]
+
+
+def test_a_hostile_archive_is_not_unpacked(shell: Shell, server: Server, disk: Path, tmp_path: Path) -> None:
+    """Not by any program of the host: its checksum comes first."""
+    delivery = pulled(server, tmp_path, "/there")
+    server.files["/there"] = gzip.compress(hostile_tar())
+    tools = link_tools(tmp_path / "tools", [*TOOLS, "tar", "gzip", "sha256sum", "curl"])
+    careless_tar(tools / "tar")
+    with pytest.raises(AgentError, match=f"where {delivery.archive_sha256} was expected"):
+        apply(delivery, disk, tools, shell)
+    assert tree(disk) == {}
 
 
 @pytest.mark.parametrize("downloader", DOWNLOADERS)

@@ -55,31 +55,44 @@ archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
   { have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null
 }
 
-# The archive is hashed while it is unpacked. Nothing of it is run or kept unless the checksum matches. The checksum needs no
-# temporary file, as the disk may be full.
-unpack_checked() { # FILE SHA256 FORM [MEMBER [SPLIT]]
+can_unpack() { # FORM
   begin "unpacking $name"
   have tar || fail notar
-  [ "$3" != zst ] || have zstd || fail nozstd
+  [ "$1" != zst ] || have zstd || fail nozstd
   have sha256sum || have shasum || have openssl || fail nochecksum
-  # Not every busybox knows head -c.
-  if [ -n "${5-}" ] && head -c 1 "$1" >/dev/null 2>&1; then unpack_halves "$1" "$3" "$5" & else unpack "$3" "${4-}" <"$1" & fi
-  unpacker=$!
+}
+
+sum_of() { # FILE -> found: its SHA-256
   found=$(archive_sha256 "$1")
-  wait "$unpacker"
-  unpacked=$?
   found=${found%% *}
-  [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
-  [ $unpacked = 0 ] || {
+  found=${found#\\}
+}
+
+require_sum() { # SHA256: fails unless it is found
+  [ "$found" = "$1" ] || fail checksum "$1 ${found:-(unreadable)}"
+}
+
+require_unpacked() { # STATUS: of unpack
+  [ "$1" = 0 ] || {
     output=$(cat "$here/err")
     fail_if_full "$output"
     fail unpack "$output"
   }
 }
 
+# What the controller packed is hashed while it is unpacked, and nothing of it is run or kept unless the checksum agrees. The
+# checksum needs no temporary file, as the disk may be full.
 unpack_pushed() { # FILE SHA256 FORM KILOBYTES INODES [SPLIT]: an archive that the controller sent; it holds python/
   space "$4" "$5"
-  unpack_checked "$1" "$2" "$3" '' "${6-}"
+  can_unpack "$3"
+  # Not every busybox knows head -c.
+  if [ -n "${6-}" ] && head -c 1 "$1" >/dev/null 2>&1; then unpack_halves "$1" "$3" "$6" & else unpack "$3" <"$1" & fi
+  unpacker=$!
+  sum_of "$1"
+  wait "$unpacker"
+  unpacked=$?
+  require_sum "$2"
+  require_unpacked $unpacked
   to_disk_meanwhile "$1"
 }
 
@@ -89,9 +102,8 @@ rebuild() { # DELTA SHA256 BUILD TAR-SHA256 KILOBYTES INODES [FOREIGN]: BUILD is
   begin "rebuilding $name"
   space "$5" "$6"
   have tar || fail notar
-  found=$(archive_sha256 "$1")
-  found=${found%% *}
-  [ "${found#\\}" = "$2" ] || fail checksum "$2 ${found:-(unreadable)}"
+  sum_of "$1"
+  require_sum "$2"
   trusted "$root/$3" || fail untrusted "${open:-unknown - $root/$3}"
   # What a server calls a delta may make a tar that unpacks elsewhere. So nobody reads the tar the first time. This takes no disk.
   [ -z "${7-}" ] || write_tar "$1" "$3" "$4" >/dev/null || fail unpack "$(cat "$here/err")"
