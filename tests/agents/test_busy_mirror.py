@@ -38,8 +38,8 @@ fail_if_full() {{ :; }}
 sleep() {{ {sleep}; }}
 to_disk_meanwhile() {{ :; }}
 fail() {{ echo "$*" >&2; exit 1; }}
-unpack_checked() {{ cat "$1"; }}
 {download}
+unpack_download() {{ cat "$here/archive"; }}
 token=
 name=build
 here={here}

@@ -364,7 +364,7 @@ def test_a_script_has_every_function_that_it_calls(steps: tuple[Step, ...], deli
 
 def test_what_a_plan_does_not_need_is_not_sent() -> None:
     script = sh.application(Desired(builds=()), Plan((Unlink("/x", "y"),), ()), {})
-    for call in ("unpack_checked", "finisher_run", "download"):
+    for call in ("unpack_pushed", "finisher_run", "download"):
         assert f"{call}()" not in script
 
 
