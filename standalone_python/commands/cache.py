@@ -26,6 +26,7 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.archives.co
     size_of,
     texts,
 )
+from ansible_collections.standalone.python.plugins.plugin_utils.core.errors import TransportError
 from ansible_collections.standalone.python.plugins.plugin_utils.core.progress import task
 from ansible_collections.standalone.python.plugins.plugin_utils.core.supply.user_catalogue import FOLDER as CATALOGUE
 
@@ -166,14 +167,17 @@ def deltas_(dry_run: bool, as_json: bool) -> int:
                 text = f"Would make the delta to {name}"
             else:
                 with task("Making the delta to", name):
-                    deltas.make_beside(one.payload, archive, one.base, wait=None)
-                new = deltas.tried(one.payload, archive, one.base)
-                size = new.size if new else 0
-                (made if size else too_large).append(about | {"size": size})
+                    new = deltas.make_beside(one.payload, archive, one.base, wait=None)
+                if new is None:
+                    raise TransportError(
+                        f"the delta to {name} was not made: {root} is on a file system without locks, or lost the older payload; "
+                        "check STANDALONE_PYTHON_CACHE, and run again"
+                    )
+                (made if new.size else too_large).append(about | {"size": new.size})
                 text = (
-                    f"Made the delta to {name}{output.within(time.monotonic() - began)}: {output.size(size)}, "
-                    f"{size / one.payload.size:.0%} of the payload"
-                    if size
+                    f"Made the delta to {name}{output.within(time.monotonic() - began)}: {output.size(new.size)}, "
+                    f"{new.size / one.payload.size:.0%} of the payload"
+                    if new.size
                     else f"Left out the delta to {name}: it would have more than {deltas.LARGEST:.0%} of the payload's bytes"
                 )
             if not as_json:

@@ -171,7 +171,7 @@ def lock(
         keep_attestations(path, new, supply.find_attestations)
     if deltas:
         new = with_tars(new, supply.locked_payload)
-    elif any(entry.tar for entry in new.builds) and (lacking := without_tar(new.builds)):
+    elif new.has_tars and (lacking := without_tar(new.builds)):
         names = ", ".join(map(_where, lacking))
         remarks.append(f"without the sum of a tar, hosts get no deltas of {names}: run lock with --deltas")
     if new != old or not exists:
@@ -237,7 +237,7 @@ def _check(lock: Lock, wanted: Sequence[Slot], path: str, *, deltas: bool, as_js
         reasons += [f"{', '.join(beyond)} not asked for"] if beyond else []
         reasons += [f"{', '.join(unsummed)} without the sum of a tar"] if deltas and unsummed else []
         command = add_command(replace(lock, builds=()), path) + _target_words(lock, wanted)
-        command += " --deltas" if deltas or any(entry.tar for entry in lock.builds) else ""
+        command += " --deltas" if deltas or lock.has_tars else ""
         line(f"standalone-python: {path} is stale, {'; '.join(reasons)}: run: {command}", err=True)
     raise click.exceptions.Exit(STALE)
 

@@ -441,7 +441,7 @@ def test_how_often_a_host_asks(answer: str, powershell: Shell, disk: Path, tmp_p
 
 
 def test_a_busy_mirror_answers_later(powershell: Shell, disk: Path, tmp_path: Path) -> None:
-    """Of two mirrors only the one that may recover is asked again. A file that was cut off is no part of the next."""
+    """Of two mirrors only the one that may recover is asked again. The next file has nothing of one that was cut off."""
     path = fakes.archive(fakes.fake("3.13.1"), tmp_path, windows=True)
     whole = Answer(body=path.read_bytes())
     busy = [Answer(503), Answer(body=whole.body, cut=len(whole.body) - 1), Answer(429, headers={"Retry-After": "1"}), whole]

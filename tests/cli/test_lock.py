@@ -564,7 +564,7 @@ def test_sums_of_tars_are_computed_from_the_archives_and_kept(packable: Place) -
     assert json.loads(place.lockfile.read_text())["lock"] == 2
     assert [entry["tar"] for entry in place.builds] == [tar_of(place.folder / entry["url"]) for entry in place.builds]
     before = place.lockfile.read_text()
-    # Nothing is read again: what is there now could not be packed.
+    # Nothing is read again: the archive as it is now can't be packed.
     for archive in place.folder.glob("builds/*/*.gz"):
         archive.write_bytes(bytes(archive.stat().st_size))
     shutil.rmtree(place.folder / "cache")

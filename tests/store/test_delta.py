@@ -311,7 +311,7 @@ def test_a_delta_is_made_once_and_found(cached: tuple[Payload, str, Build], tmp_
     assert found is not None
     assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
     stamp = found.path.stat()
-    deltas.make_beside(payload, digest, old)
+    assert deltas.make_beside(payload, digest, old) == found
     assert found.path.stat() == stamp
     assert {path.name for path in (tmp_path / "cache/deltas").iterdir()} <= {"lock"}
     # It belongs to its build: it is counted, and goes with it.
@@ -340,11 +340,21 @@ def test_a_delta_that_is_not_the_recorded_one_is_not_used(wrong: str, cached: tu
 def test_what_would_not_be_small_is_tried_once(cached: tuple[Payload, str, Build], monkeypatch: pytest.MonkeyPatch) -> None:
     payload, digest, old = cached
     monkeypatch.setattr(deltas, "LARGEST", 0.001)
-    deltas.make_beside(payload, digest, old)
+    made = deltas.make_beside(payload, digest, old)
+    assert made is not None
+    assert made.size == 0
     assert deltas.find(payload, digest, old) is None
     monkeypatch.setattr(deltas, "make", None)
     deltas.make_beside(payload, digest, old)
     assert not list(payload.path.parent.glob("delta-????????????"))
+
+
+def test_no_delta_is_made_without_the_older_payload(cached: tuple[Payload, str, Build], tmp_path: Path) -> None:
+    payload, digest, old = cached
+    entry = next(one for one in contents.entries(tmp_path / "cache") if one.build.name == old.name)
+    assert contents.remove(entry, unused_for=0)
+    assert deltas.make_beside(payload, digest, old) is None
+    assert deltas.tried(payload, digest, old) is None
 
 
 def test_nothing_is_downloaded_for_a_delta(cached: tuple[Payload, str, Build], monkeypatch: pytest.MonkeyPatch) -> None:

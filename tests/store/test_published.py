@@ -246,7 +246,7 @@ def test_a_delta_that_would_be_too_large_is_tried_once(
     again = sync(storage, wanted, source, deltas=True).deltas
     assert again is not None
     assert (again.make, again.made, len(again.kept)) == ((), (), 2)
-    # The list forgets them with their builds, although there is no file to remove.
+    # The list loses their rows with their builds, although they have no file.
     sync(storage, wanted[:2], source, prune=True)
     assert [one.archive for one in parse_published(storage.read(DELTAS).decode())] == [wanted[1].sha256]
 

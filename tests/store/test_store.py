@@ -350,7 +350,7 @@ def test_halves_are_recorded_and_a_payload_of_an_older_version_has_one_part(
 
 
 def test_a_payload_for_windows_has_one_part(tmp_path: Path, root: Path) -> None:
-    """.NET, which unpacks it where there is no tar.exe, reads the first member of gzip only."""
+    """.NET unpacks it on a Windows without tar.exe, and reads only the first member of gzip."""
     name = f"cpython-3.13.1+{TAG}-x86_64-pc-windows-msvc-install_only_stripped.tar.gz"
     assert Store(root).payload(build(name, SMALL), releases(tmp_path, name), zstd=False).split == 0
 

@@ -22,7 +22,7 @@ MODULE, INFO = "standalone.python.interpreters", "standalone.python.interpreters
 ROOT = r"C:\ProgramData\standalone-python"
 COMPANY = r"SOFTWARE\Python\StandalonePython"
 
-# Another PowerShell in the host, which ends when the file that it is told of is there.
+# Another PowerShell in the host, which ends when a named file exists.
 UNTIL = "while (-not [IO.File]::Exists('C:\\ProgramData\\enough')) { [Threading.Thread]::Sleep(20) }; "
 
 # The shell that the first play goes to, and every other one after it.

@@ -95,7 +95,7 @@ def pack(path: Path, tree: str, out: BinaryIO, compression: Compression, *, halv
     ``HEX  path`` sorted by path as bytes. The same archive gives the same bytes.
 
     :param halves: pack two members of gzip, or frames of zstd, which a host unpacks at the same time. Each begins with a member
-        of the tar. Who reads both one after the other finds one tar
+        of the tar. A reader of the whole file finds one tar
     :raises ContentError: a member is unsafe, or the archive is damaged
     :raises TransportError: the archive is a .tar.zst, and zstandard is not installed
     """
@@ -146,21 +146,21 @@ class _Packer:
 
 def _pack(tar: TarStream, archive: _Hashed, tree: str, out: _Packer, halves: bool) -> Packed:
     found = Tree(tar.name, tree)
-    half, second, split, linked = tar.size * UNPACKED / 2, False, 0, False
-    # The folders of this half and of the earlier one, and their times.
+    half, split, linked = tar.size * UNPACKED / 2, 0, False
+    # The folders of this half, and of the earlier one if this is the second, with their times.
     folders: dict[str, int] = {}
     earlier: dict[str, int] = {}
     for member in tar:
         rest = found.below(member)
         if rest is None:
             continue
-        if not second and out.taken >= half:
-            second, earlier, folders = True, folders, {}
+        if not earlier and out.taken >= half:
+            earlier, folders = folders, {}
             if halves:
                 split = out.end()
                 out.begin()
         # The file to which a hard link leads may be in the other half, and not be there yet.
-        linked = linked or (second and member.kind == "hardlink")
+        linked = linked or (bool(earlier) and member.kind == "hardlink")
         # GNU tar fails if someone else makes a folder that no member names at the same time. So each half names its folders, and
         # all payloads have the same tar, which a lock file and a mirror's deltas name.
         for folder in (*_again(rest, earlier, folders), *found.add(rest, member)):

@@ -89,7 +89,7 @@ def find(payload: Payload, archive: str, base: Build) -> Delta | None:
 
 
 def tried(payload: Payload, archive: str, base: Build) -> Delta | None:
-    """Return the recorded delta; one of size 0 if it would not be small enough; None if nobody has tried to make it.
+    """Return the recorded delta; one of size 0 if it would be too large; None if nobody has tried to make it.
 
     :param archive: as for :func:`find`
     """
@@ -153,8 +153,9 @@ def make_for_run(folder: str, compression: Compression, archive: str, base: str,
 
 def make_beside(
     payload: Payload, archive: str, base: Build, wanted: Callable[[], bool] = lambda: True, wait: float | None = 0
-) -> None:
-    """Make a delta and put it into the cache, unless that was tried before.
+) -> Delta | None:
+    """Make a delta and put it into the cache, unless that was tried before. Return what :func:`tried` then returns, or None
+    without making it if the cache can't be locked or lacks the payload of ``base``.
 
     :param wanted: whether to go on; called often
     :param wait: the longest time to wait for another process that makes a delta, in seconds; None is LOCK_WAIT
@@ -163,13 +164,15 @@ def make_beside(
     """
     old = _payload_of(payload, base)
     if old is None:
-        return
+        return None
     place = _place(payload, base)
     folder = payload.path.parents[2] / "deltas"
     make_private(folder)
     with exclusive_lock(folder, wait) as locked:
-        if not locked or tried(payload, archive, base) is not None:
-            return
+        if not locked:
+            return None
+        if known := tried(payload, archive, base):
+            return known
         remove_stale_parts(folder, sure=True)
         kept = folder / hashlib.sha256(f"{RECIPE} {old.sha256} {payload.sha256}".encode()).hexdigest()[:24]
         make_private(kept)
@@ -193,6 +196,7 @@ def make_beside(
             record.write(json.dumps(about).encode())
         os.replace(work, _about(place))
         shutil.rmtree(kept)
+    return tried(payload, archive, base)
 
 
 def cached_upgrades(root: Path) -> tuple[Upgrade, ...]:

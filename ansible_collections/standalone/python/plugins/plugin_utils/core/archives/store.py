@@ -212,7 +212,7 @@ class Store:
         if build.compression == "zst":
             require_zstandard()
         path, tree = folder / f"payload.tar.{compression}", archive.tree_of(build.flavor)
-        # With zstd, tar takes all of the time, and two tars are no faster. .NET reads the first member of gzip only.
+        # With zstd, tar takes most of the time, and two tars take as long. .NET reads only the first member of gzip.
         halves = compression == "gz" and "windows" not in build.triple
 
         def written(pack: Callable[[BinaryIO], Packed]) -> Payload:

@@ -73,7 +73,7 @@ class DeltaPlan:
     """What a sync does with the deltas of a mirror.
 
     :ivar make: builds that lack a delta, each with the older build that it is from
-    :ivar kept: rows of the list that stay; one of size 0 stands for a delta that would not be small enough
+    :ivar kept: rows of the list that stay; one of size 0 stands for a delta that would be too large
     :ivar removed: paths of deltas whose builds are not in the mirror, or that are not listed
     :ivar made: the new rows of the list, after the sync
     """

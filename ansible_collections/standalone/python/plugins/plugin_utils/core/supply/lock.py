@@ -97,6 +97,11 @@ class Lock:
         """The triples of hosts, without levels, sorted."""
         return tuple(sorted({parse_triple(entry.target).triple for entry in self.builds}))
 
+    @property
+    def has_tars(self) -> bool:
+        """Whether an entry has the sum of its tar."""
+        return any(entry.tar for entry in self.builds)
+
 
 @lazy_dataclass(frozen=True)
 class Slot:
@@ -159,7 +164,7 @@ def add_command(lock: Lock, name: str, triple: str = "") -> str:
     targets = () if triple in lock.targets or not triple else sorted({*lock.targets, triple})
     key = ["--key", lock.key] if lock.key else []
     more = [word for target in targets for word in ("--target", target)]
-    more += ["--deltas"] if any(entry.tar for entry in lock.builds) else []
+    more += ["--deltas"] if lock.has_tars else []
     return shlex.join(["standalone-python", "lock", declaration, *key, "-o", name, *more])
 
 
@@ -183,7 +188,7 @@ def format_lock(lock: Lock) -> str:
     """
     entries = [_entry(entry) for entry in sorted(lock.builds, key=lambda entry: _order(entry.key))]
     origin = {name: value for name, value in (("declaration", lock.declaration), ("key", lock.key)) if value}
-    form = WITH_TARS if any(entry.tar for entry in lock.builds) else PLAIN
+    form = WITH_TARS if lock.has_tars else PLAIN
     return json.dumps({"about": ABOUT, "lock": form, **origin, "builds": entries}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -34,25 +34,22 @@ unpack() { # FORM(zst|gz) [MEMBER]: what it reads into the build's folder; error
     zst) packer=zstd ;;
     *) packer=gzip ;;
   esac
-  # cd, as GNU tar takes a backslash in -C for an escape. -b128 makes it read 64 KiB at a time instead of 10, which saves a
-  # quarter of its time. Other tars ignore the variable; busybox' tar lacks the option.
-  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } |
-    (cd "$here" && TAR_OPTIONS=-b128 tar -xof - ${2:+"$2"}) 2>>"$here/err" && [ ! -e "$here/broken" ]
+  { "$packer" -dcq 2>>"$here/err" || : >"$here/broken"; } | extract ${2:+"$2"}
 }
 
-# The second half of an archive is unpacked while the first one is. Each makes the folders that it needs, and the finisher sets
-# their modes.
+extract() { # [MEMBER]: the tar that it reads; fails too if the program that writes the tar has left the file broken
+  # cd, as GNU tar takes a backslash in -C for an escape. -b128 makes it read 64 KiB at a time instead of 10, which saves a
+  # quarter of its time. Other tars ignore the variable; busybox' tar lacks the option.
+  (cd "$here" && TAR_OPTIONS=-b128 tar -xof - "$@") 2>>"$here/err" && [ ! -e "$here/broken" ]
+}
+
+# The second half of an archive is unpacked while the first one is. Each names the folders that it uses.
 unpack_halves() { # FILE FORM SPLIT: SPLIT is the number of bytes of the first half
   tail -c "+$(($3 + 1))" "$1" 2>>"$here/err" | unpack "$2" &
   second=$!
   head -c "$3" "$1" 2>>"$here/err" | unpack "$2"
   first=$?
   wait "$second" && [ $first = 0 ]
-}
-
-# openssl uses the CPU's SHA extensions: a third of sha256sum's time.
-archive_sha256() { # FILE -> its SHA-256, perhaps followed by more words
-  { have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null
 }
 
 can_unpack() { # FORM
@@ -62,8 +59,9 @@ can_unpack() { # FORM
   have sha256sum || have shasum || have openssl || fail nochecksum
 }
 
+# openssl uses the CPU's SHA extensions: a third of sha256sum's time.
 sum_of() { # FILE -> found: its SHA-256
-  found=$(archive_sha256 "$1")
+  found=$({ have openssl && openssl dgst -sha256 -r "$1" 2>/dev/null; } || sha256 "$1" 2>/dev/null)
   found=${found%% *}
   found=${found#\\}
 }
@@ -107,8 +105,7 @@ rebuild() { # DELTA SHA256 BUILD TAR-SHA256 KILOBYTES INODES [FOREIGN]: BUILD is
   trusted "$root/$3" || fail untrusted "${open:-unknown - $root/$3}"
   # What a server calls a delta may make a tar that unpacks elsewhere. So nobody reads the tar the first time. This takes no disk.
   [ -z "${7-}" ] || write_tar "$1" "$3" "$4" >/dev/null || fail unpack "$(cat "$here/err")"
-  { write_tar "$1" "$3" "$4" || : >"$here/broken"; } |
-    (cd "$here" && TAR_OPTIONS=-b128 tar -xof -) 2>>"$here/err" && [ ! -e "$here/broken" ] || fail unpack "$(cat "$here/err")"
+  { write_tar "$1" "$3" "$4" || : >"$here/broken"; } | extract || fail unpack "$(cat "$here/err")"
   to_disk_meanwhile "$1"
 }
 
