@@ -15,8 +15,9 @@ import pytest
 
 from tests.tools.packed import kept
 
-# npm's own defaults retry for minutes where a registry does not answer.
-_PATIENCE = ("--fetch-retries=1", "--fetch-timeout=60000", "--fetch-retry-maxtimeout=5000")
+# npm waits 10 s and more before it tries again. It refuses a longest pause that is shorter than the shortest, unless the package is
+# in its cache.
+_PATIENCE = ("--fetch-retries=3", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=10000")
 
 
 def package(spec: str, integrity: str) -> Path:
@@ -31,7 +32,7 @@ def package(spec: str, integrity: str) -> Path:
 
 
 def _download(spec: str, integrity: str, folder: Path) -> Path:
-    done = subprocess.run(["npm", "pack", "--silent", *_PATIENCE, spec], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(["npm", "pack", "--loglevel=error", *_PATIENCE, spec], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"needs npm: it cannot download {spec}: {done.stderr.strip()[-300:]}")
     archive = folder / done.stdout.split()[-1]
