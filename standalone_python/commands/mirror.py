@@ -25,7 +25,6 @@ from ansible_collections.standalone.python.plugins.plugin_utils.core.errors impo
 )
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.export import TOOLS
 from ansible_collections.standalone.python.plugins.plugin_utils.core.mirrors.mirror import (
-    DeltaPlan,
     SyncPlan,
     attestation_problems,
     builds_for,
@@ -146,7 +145,7 @@ def _print(dest: str, plan: SyncPlan, published: Sequence[str], took: float | No
 
     :param took: how long it worked; None if it only would
     """
-    deltas = plan.deltas or DeltaPlan((), (), ())
+    deltas = plan.deltas
     kept = [one for one in deltas.kept if one.size]
     rest = f"{len(plan.present)} already in {dest}" + (f", {len(plan.kept)} others kept" if plan.kept else "")
     rest += f", {_deltas(kept)} kept ({size(_size(kept))})" if kept else ""
@@ -202,7 +201,7 @@ def _script(path: str) -> bytes:
 
 
 def _plain(plan: SyncPlan, *, dry_run: bool) -> dict[str, Any]:
-    deltas = plan.deltas or DeltaPlan((), (), ())
+    deltas = plan.deltas
     made = [one for one in deltas.made if one.size]
     kept = [one for one in deltas.kept if one.size]
     # The size of a delta is unknown until it is made.

@@ -332,9 +332,7 @@ def test_moved_cache_is_used(tmp_path: Path, root: Path, monkeypatch: pytest.Mon
     assert about["stamp"][1] == 10**9
 
 
-def test_halves_are_recorded_and_a_payload_of_an_older_version_has_one_part(
-    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_halves_are_recorded(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = gz(tar([entry for entry in tree() if entry.kind != tarfile.LNKTYPE]))
     source, one = releases(tmp_path, NAME, archive), build(NAME, archive)
     assert Store(root).payload(one, source, zstd=True).split == 0
@@ -342,11 +340,6 @@ def test_halves_are_recorded_and_a_payload_of_an_older_version_has_one_part(
     assert 0 < first.split < first.size
     monkeypatch.setattr(Store, "_make", None)
     assert Store(root).payload(one, source, zstd=False) == first
-    path = first.path.with_name(f"{first.path.name}.json")
-    about = json.loads(path.read_text())
-    del about["split"]
-    path.write_text(json.dumps(about))
-    assert Store(root).payload(one, source, zstd=False) == replace(first, split=0)
 
 
 def test_a_payload_for_windows_has_one_part(tmp_path: Path, root: Path) -> None:

@@ -32,7 +32,9 @@ def package(spec: str, integrity: str) -> Path:
 
 
 def _download(spec: str, integrity: str, folder: Path) -> Path:
-    done = subprocess.run(["npm", "pack", "--loglevel=error", *_PATIENCE, spec], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["npm", "pack", "--loglevel=error", *_PATIENCE, spec], cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"needs npm: it cannot download {spec}: {done.stderr.strip()[-300:]}")
     archive = folder / done.stdout.split()[-1]

@@ -394,7 +394,7 @@ def recorded(folder: Path, compression: Compression, original: str, *, rehash: b
     try:
         about: dict[str, Any] = json.loads(_about(path).read_bytes())
         now = file_stamp(path)
-        numbers = (about["unpacked"], about["files"], about["inodes"], about.get("split", 0))
+        numbers = (about["unpacked"], about["files"], about["inodes"], about["split"])
         payload = Payload(path, about["sha256"], compression, now[0], *numbers)
         same = about["stamp"] == now
         if (about["recipe"], about["original"]) != (RECIPE, original):

@@ -49,15 +49,15 @@ def pairs(present: Iterable[Build]) -> tuple[Pair, ...]:
     return neighbours(filter(can_have_delta, present))
 
 
-def plan_deltas(storage: Storage, present: Iterable[Build], *, make: bool) -> DeltaPlan | None:
-    """Return what a sync does with the deltas of a mirror; None if it has none and none are wanted.
+def plan_deltas(storage: Storage, present: Iterable[Build], *, make: bool) -> DeltaPlan:
+    """Return what a sync does with the deltas of a mirror.
 
     :param present: the builds that the mirror has after the sync, with their sha256
     :param make: make the deltas that it lacks
     """
     old = _text(storage)
     if not old and not make:
-        return None
+        return DeltaPlan()
     present = tuple(present)
     sums = {build.sha256 for build in present}
     files = storage.files()

@@ -78,9 +78,9 @@ class DeltaPlan:
     :ivar made: the new rows of the list, after the sync
     """
 
-    make: tuple[Pair, ...]
-    kept: tuple[Published, ...]
-    removed: tuple[str, ...]
+    make: tuple[Pair, ...] = ()
+    kept: tuple[Published, ...] = ()
+    removed: tuple[str, ...] = ()
     made: tuple[Published, ...] = ()
 
 
@@ -92,17 +92,17 @@ class SyncPlan:
     :ivar present: wanted builds that the mirror has
     :ivar kept: other builds that stay in the mirror and in its lists
     :ivar pruned: paths below the mirror to remove
-    :ivar deltas: what is done with the mirror's deltas; None if it has none and none are wanted
+    :ivar deltas: what is done with the mirror's deltas
     """
 
     fetch: tuple[Build, ...]
     present: tuple[Build, ...]
     kept: tuple[Build, ...]
     pruned: tuple[str, ...]
-    deltas: DeltaPlan | None = None
+    deltas: DeltaPlan = DeltaPlan()
 
     def __bool__(self) -> bool:
-        return bool(self.fetch or self.pruned or (self.deltas and (self.deltas.make or self.deltas.removed)))
+        return bool(self.fetch or self.pruned or self.deltas.make or self.deltas.removed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,8 +162,7 @@ def sync(
         if unattested:
             raise unattested[0]
         stay = (*todo.present, *todo.kept, *received)
-        planned = plan_deltas(storage, stay, make=deltas)
-        todo = replace(todo, deltas=planned and write_deltas(storage, planned, progress))
+        todo = replace(todo, deltas=write_deltas(storage, plan_deltas(storage, stay, make=deltas), progress))
         files = storage.files() if todo.pruned else {}
         for path in todo.pruned:
             storage.delete(path)
