@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -341,7 +342,9 @@ def test_a_host_that_dies_in_the_middle(delivery: str, fresh_host: FreshHost, so
     while not middle.exists() and time.monotonic() < until:
         time.sleep(0.002)
     for number, _words in processes(host):
-        os.kill(number, signal.SIGKILL)
+        # It may just have ended.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     web.going.set()
     running.join()
     # That is how Ansible takes it that a command was killed.

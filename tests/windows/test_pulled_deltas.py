@@ -112,21 +112,15 @@ def test_a_host_downloads_a_delta_or_else_the_whole_archive(mishap: str, host: H
     hold_upgraded(host, mirror, old, done)
 
 
-# When all PowerShell of the host ends: what is in the folder of the new build then, or no more.
-DEATHS = {
-    "the old interpreter writes the tar": '[IO.File]::Exists("$n\\rebuilt.tar")',
-    "the tar is unpacked": "[IO.Directory]::GetFiles(\"$n\\python\", '*', 'AllDirectories').Length -gt 20",
-}
-
-
-@pytest.mark.parametrize("when", DEATHS)
-def test_a_rebuild_is_killed(when: str, host: Host, mirror: Mirror, old: str) -> None:
-    """The old build stays as it is, and the next run uses the delta. tests/faults/test_kill_windows.py has every step."""
+def test_a_rebuild_is_killed(host: Host, mirror: Mirror, old: str) -> None:
+    """All PowerShell of the host ends while the tar is unpacked. The old build stays as it is, and the next run uses the delta.
+    tests/faults/test_kill_windows.py has every step."""
     killer = (
         "[IO.File]::WriteAllText('C:\\ProgramData\\begun', ''); $w = [Diagnostics.Stopwatch]::StartNew(); $go = $false; "
         "while ($w.Elapsed.TotalSeconds -lt 60 -and -not $go) { "
         f"try {{ foreach ($n in [IO.Directory]::GetDirectories('{ROOT}\\.standalone-python.staging')) {{ "
-        f"$go = $go -or ({DEATHS[when]}) }} }} catch {{ }}; [Threading.Thread]::Sleep(5) }}; "
+        "$go = $go -or [IO.Directory]::GetFiles(\"$n\\python\", '*', 'AllDirectories').Length -gt 20 } } catch { }; "
+        "[Threading.Thread]::Sleep(5) }; "
         "foreach ($p in [Diagnostics.Process]::GetProcesses()) { "
         "if ($p.ProcessName -match 'powershell|pwsh' -and $p.Id -ne $PID) { $p.Kill() } }; "
     )
