@@ -7,8 +7,9 @@ The hosts are test hosts on this machine, as root on Linux. Only ansible-playboo
 the hosts' work, nor ssh's shared connection, which encrypts the same bytes for both. A play with no tasks is measured in each
 round, and excluded.
 
-ansible-playbook looks for results a thousand times a second while the hosts unpack, which these do on the same processors. With
-``--poll 0.05`` it looks 20 times a second.
+While hosts unpack, ansible-playbook looks for results a thousand times a second, and with fewer forks than hosts ten thousand times a
+second for a free fork. So the longer hosts work, the more it costs. ``--poll 0.05`` looks for results 20 times a second. Source:
+``StrategyBase._queue_task`` and ``_wait_on_pending_results`` of ansible-core.
 """
 
 from __future__ import annotations
@@ -71,15 +72,17 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kind", choices=("debian", "debianzst", "busybox"), default="debianzst")
+    parser.add_argument("--forks", type=int, default=0, help="by default as many as hosts")
     parser.add_argument("--poll", type=float, default=0.001, help="Ansible's internal_poll_interval, in seconds")
     options = parser.parse_args()
+    forks = options.forks or options.hosts
     if reason := unavailable():
         raise SystemExit(reason)
     with workbench() as (folder, build, _base):
         hosts = start_all([(options.kind, f"bench-{os.getpid()}-{number}") for number in range(options.hosts)])
         try:
             controller = Controller(folder, options.hosts, {"ANSIBLE_PIPELINING": "1"})
-            (folder / "ansible.cfg").write_text(f"[defaults]\ninternal_poll_interval = {options.poll}\n")
+            (folder / "ansible.cfg").write_text(f"[defaults]\nforks = {forks}\ninternal_poll_interval = {options.poll}\n")
             (folder / "inventory").write_text("".join(f"{host.inventory_line}\n" for host in hosts))
             costs = alternate(ways(controller, build, hosts), options.rounds)
         finally:
@@ -90,7 +93,7 @@ def main() -> None:
         name: [(cost - empty) / options.hosts for cost, empty in zip(costs[name], costs[EMPTY], strict=True)]
         for name in (OURS, COPY)
     }
-    about = f"{options.hosts} SSH hosts ({options.kind}), --poll {options.poll}"
+    about = f"{options.hosts} SSH hosts ({options.kind}), {forks} forks, --poll {options.poll}"
     print(f"{about}, per host, medians of {options.rounds} rounds; {load()}\n")
     print_table(
         ("way", "controller's CPU", "least", "to copy"),
