@@ -69,7 +69,7 @@ def plan_deltas(storage: Storage, present: Iterable[Build], *, make: bool) -> De
     known = {(one.archive, one.base) for one in kept}
     missing = tuple(pair for pair in pairs(present) if (pair[0].sha256, pair[1].sha256) not in known)
     unlisted = sorted(path for path in files.keys() - {one.path for one in kept} if path.endswith(ENDING))
-    return DeltaPlan(missing if make else (), kept, tuple(unlisted))
+    return DeltaPlan(missing if make else (), kept, tuple(unlisted), before=old)
 
 
 def write_deltas(storage: Storage, plan: DeltaPlan, progress: DeltaProgress) -> DeltaPlan:
@@ -78,7 +78,7 @@ def write_deltas(storage: Storage, plan: DeltaPlan, progress: DeltaProgress) -> 
     :raises ContentError: an archive is damaged
     """
     listed = list(plan.kept)
-    _write_list(storage, listed, _text(storage))
+    _write_list(storage, listed, plan.before)
     for path in plan.removed:
         storage.delete(path)
         progress.removed(path)

@@ -73,15 +73,17 @@ class DeltaPlan:
     """What a sync does with the deltas of a mirror.
 
     :ivar make: builds that lack a delta, each with the older build that it is from
-    :ivar kept: rows of the list that stay; one of size 0 stands for a delta that would be too large
+    :ivar kept: rows of the list that stay; size 0 means that the delta is too large
     :ivar removed: paths of deltas whose builds are not in the mirror, or that are not listed
     :ivar made: the new rows of the list, after the sync
+    :ivar before: the text of the list before the sync; empty if there is none
     """
 
     make: tuple[Pair, ...] = ()
     kept: tuple[Published, ...] = ()
     removed: tuple[str, ...] = ()
     made: tuple[Published, ...] = ()
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
